@@ -1,7 +1,7 @@
 """Make tiny random-weight models and what Hugging Face transformers computes in each.
 
-    python make.py                 # every model and every bad file, beside this script
-    python make.py llama gpt2      # only these models
+    python make.py                 # every model and the files in bad/, beside this script
+    python make.py llama gpt2      # only these
 
 For each model NAME it writes
 
@@ -293,14 +293,14 @@ def check(name: str, model: Model, sites: Arrays) -> None:
         if site.endswith("router"):
             ranked = np.sort(value, axis=1)  # [n_tokens, n_experts]
             margin = (ranked[:, -EXPERTS_USED] - ranked[:, -EXPERTS_USED - 1]).min()
-            assert margin > 1e-3, f"{name} {site}: rounding could choose another expert, margin {margin:.1e}"
+            assert margin > 1e-4, f"{name} {site}: rounding could choose another expert, margin {margin:.1e}"
 
 
 def relative_error(got: np.ndarray, want: np.ndarray) -> float:
     return float(np.abs(got - want).max() / np.abs(want).max())
 
 
-def make(name: str, model: Model, folder: pathlib.Path) -> None:
+def make(name: str, model: Model, folder: pathlib.Path, logits_folder: pathlib.Path | None) -> None:
     weights = new_weights(model, name, new_network(model.config, torch.float32))
     token_id = np.random.default_rng(zlib.crc32(name.encode())).integers(0, VOCAB, TOKENS, dtype=np.int32)
     single = record(model, weights, token_id, torch.float32)
@@ -315,16 +315,14 @@ def make(name: str, model: Model, folder: pathlib.Path) -> None:
     write_gguf(model, name, weights, folder / f"{name}.gguf")
     logits = sites.pop("logits")
     golden = {site: value.astype(np.float32) for site, value in sites.items()}
-    safetensors.numpy.save_file({"token_id": token_id, **golden}, folder / f"{name}.safetensors",
-                                metadata={"architecture": model.arch, "transformers": transformers.__version__})
-    if LOGITS_FOLDER:
-        np.save(LOGITS_FOLDER / f"{name}.npy", logits)
+    (folder / f"{name}.safetensors").write_bytes(safetensors.numpy.save(
+        {"token_id": token_id, **golden},
+        metadata={"transformers": transformers.__version__}))  # a second key would be written in random order
+    if logits_folder:
+        np.save(logits_folder / f"{name}.npy", logits)
     print(f"{name:8} {len(golden):3} sites  float32 run off by {worst:.1e}  "
           f"gguf {(folder / f'{name}.gguf').stat().st_size:7,}  "
           f"safetensors {(folder / f'{name}.safetensors').stat().st_size:7,} bytes")
-
-
-LOGITS_FOLDER: pathlib.Path | None = None
 
 
 # --- the models ------------------------------------------------------------------------------------------------------
@@ -380,7 +378,8 @@ def gptneox() -> Model:
                                               rope_parameters=rope(partial=0.5), tie_word_embeddings=False),
         Modules(proj="attention.dense", attn_add="attention.dense", mid=None, blocks="gpt_neox.layers",
                 embed="gpt_neox.embed_in", final="gpt_neox.final_layer_norm"),
-        common_keys(d_ff, rms=False, d_rope=WIDTH // HEADS // 2, more=lambda writer: writer.add_parallel_residual(True)),
+        common_keys(d_ff, rms=False, d_rope=WIDTH // HEADS // 2,
+                    more=lambda writer: writer.add_parallel_residual(True)),
         convert=split_fused_heads)
 
 
@@ -548,16 +547,78 @@ MODELS = {function.__name__: function for function in (
     llama, gpt2, gptneox, olmo2, gemma2, mixtral, cohere, granite, qwen3, phi2, bloom, gemma3, qwen2moe)}
 
 
+# --- inputs to refuse ------------------------------------------------------------------------------------------------
+
+def write_bert(path: pathlib.Path) -> None:
+    """An encoder: llama.cpp loads it, but it has no causal residual stream to record."""
+    width, d_ff = 16, 32
+    random = np.random.default_rng(1)
+    writer = gguf.GGUFWriter(str(path), "bert")
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(width)
+    writer.add_block_count(1)
+    writer.add_head_count(2)
+    writer.add_feed_forward_length(d_ff)
+    writer.add_layer_norm_eps(EPS)
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(gguf.PoolingType.MEAN)
+    writer.add_token_type_count(2)
+    add_vocabulary(writer)
+    matrices = {"token_embd": (VOCAB, width), "position_embd": (CONTEXT, width), "token_types": (2, width),
+                "blk.0.attn_q": (width, width), "blk.0.attn_k": (width, width), "blk.0.attn_v": (width, width),
+                "blk.0.attn_output": (width, width), "blk.0.ffn_up": (d_ff, width), "blk.0.ffn_down": (width, d_ff)}
+    for name, shape in matrices.items():
+        writer.add_tensor(f"{name}.weight", random.normal(0, shape[1] ** -0.5, shape).astype(np.float32))
+    for name in ("token_embd_norm", "blk.0.attn_output_norm", "blk.0.layer_output_norm"):
+        writer.add_tensor(f"{name}.weight", random.uniform(0.5, 1.5, width).astype(np.float32))
+        writer.add_tensor(f"{name}.bias", random.normal(0, 0.3, width).astype(np.float32))
+    finish(writer)
+
+
+def make_bad(folder: pathlib.Path) -> None:
+    folder.mkdir(exist_ok=True)
+
+    whole = folder / "whole.gguf"
+    model = llama()
+    write_gguf(model, "llama", new_weights(model, "llama", new_network(model.config, torch.float32)), whole)
+    start = gguf.GGUFReader(whole).data_offset
+    (folder / "truncated.gguf").write_bytes(whole.read_bytes()[:start + 10_000])
+    whole.unlink()
+
+    writer = gguf.GGUFWriter(str(folder / "not_a_model.gguf"), "unused")
+    del writer.kv_data[0][gguf.Keys.General.ARCHITECTURE]
+    writer.add_uint32("answer", 42)
+    writer.add_string("note", "a GGUF file of something else")
+    writer.add_tensor("numbers", np.arange(8, dtype=np.float32))
+    finish(writer)
+
+    writer = gguf.GGUFWriter(str(folder / "clip.gguf"), "clip")
+    writer.add_bool("clip.has_vision_encoder", True)
+    writer.add_tensor("v.patch_embd.weight", np.ones((2, 4), dtype=np.float32))
+    finish(writer)
+
+    noise = np.random.default_rng(2).bytes(1024)
+    assert not noise.startswith(b"GGUF")
+    (folder / "garbage.gguf").write_bytes(noise)
+
+    write_bert(folder / "bert.gguf")
+    for path in sorted(folder.iterdir()):
+        print(f"bad/{path.name:17} {path.stat().st_size:7,} bytes")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", help="only these")
-    parser.add_argument("--logits", type=pathlib.Path, help="also write NAME.npy, float64 [n_tokens, vocab], there")
+    parser.add_argument("what", nargs="*", help=f"only these of: {' '.join(MODELS)} bad")
+    parser.add_argument("--logits", type=pathlib.Path, metavar="FOLDER",
+                        help="also write NAME.npy, float64 [n_tokens, vocab], there: to compare with llama.cpp's")
     args = parser.parse_args()
-    global LOGITS_FOLDER
-    LOGITS_FOLDER = args.logits
     transformers.logging.set_verbosity_error()
-    for name in args.models or MODELS:
-        make(name, MODELS[name](), HERE)
+    torch.set_num_threads(1)  # so that sums are always added up in one order
+    for name in args.what or [*MODELS, "bad"]:
+        if name == "bad":
+            make_bad(HERE / "bad")
+        else:
+            make(name, MODELS[name](), HERE, args.logits)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,451 @@
+#include "tomograph/model/engine.h"
+
+#include <fmt/format.h>
+#include <ggml-backend.h>
+#include <ggml.h>
+#include <llama.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <map>
+#include <unordered_map>
+#include <utility>
+
+#include "tomograph/base/error.h"
+#include "tomograph/base/threads.h"
+#include "tomograph/model/gguf_file.h"
+#include "tomograph/model/graph.h"
+
+namespace tomograph {
+namespace {
+
+// llama.cpp keeps logits for every token of a batch even when they are never computed, n_batch x n_vocab floats
+// twice over. This bounds one copy.
+constexpr std::int64_t kLogitBytes = 110'000'000;
+constexpr std::int64_t kMaxBatchTokens = 2048;
+constexpr std::int64_t kMinBatchTokens = 128;
+constexpr std::size_t kMaxSequences = 256;  // llama.cpp's LLAMA_MAX_SEQ
+constexpr int kProbeTokens = 4;
+
+GraphNode::Op op_of(const ggml_tensor* t) {
+    using Op = GraphNode::Op;
+    switch (t->op) {
+        case GGML_OP_ADD: return Op::add;
+        case GGML_OP_MUL: return Op::mul;
+        case GGML_OP_SCALE: return Op::scale;
+        case GGML_OP_NORM:
+        case GGML_OP_RMS_NORM: return Op::norm;
+        case GGML_OP_MUL_MAT: return Op::mul_mat;
+        case GGML_OP_MUL_MAT_ID: return Op::mul_mat_id;
+        case GGML_OP_GET_ROWS: return Op::get_rows;
+        case GGML_OP_VIEW:
+        case GGML_OP_RESHAPE:
+        case GGML_OP_PERMUTE:
+        case GGML_OP_TRANSPOSE: return Op::view;
+        case GGML_OP_CONT:
+        case GGML_OP_CPY:
+        case GGML_OP_DUP: return Op::copy;
+        case GGML_OP_SOFT_MAX: return Op::soft_max;
+        case GGML_OP_UNARY: return ggml_get_unary_op(t) == GGML_UNARY_OP_SIGMOID ? Op::sigmoid : Op::other;
+        case GGML_OP_FLASH_ATTN_EXT: return Op::attention;
+        case GGML_OP_SSM_CONV:
+        case GGML_OP_SSM_SCAN:
+        case GGML_OP_RWKV_WKV6:
+        case GGML_OP_RWKV_WKV7:
+        case GGML_OP_GATED_LINEAR_ATTN: return Op::recurrent;
+        default: return Op::other;
+    }
+}
+
+bool is_weight(const ggml_tensor* t) {
+    return t->op == GGML_OP_NONE && t->buffer != nullptr &&
+           ggml_backend_buffer_get_usage(t->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
+}
+
+/// The graph as one evaluation shows it: nodes in order, sources by index.
+class GraphRecorder {
+  public:
+    void add(const ggml_tensor* t) {
+        GraphNode node;
+        node.op = op_of(t);
+        node.name = t->name;
+        node.computed = (t->flags & GGML_TENSOR_FLAG_COMPUTE) != 0;
+        std::copy(std::begin(t->ne), std::end(t->ne), node.shape.begin());
+        for (const ggml_tensor* source : t->src) {
+            if (source == nullptr) continue;
+            const auto known = index_.find(source);
+            if (known != index_.end()) node.sources.push_back({known->second, "", false});
+            else node.sources.push_back({-1, source->name, is_weight(source)});
+        }
+        index_[t] = static_cast<int>(nodes.size());
+        nodes.push_back(std::move(node));
+    }
+
+    std::vector<GraphNode> nodes;
+
+  private:
+    std::unordered_map<const ggml_tensor*, int> index_;
+};
+
+struct BatchDeleter {
+    void operator()(llama_batch* batch) const {
+        llama_batch_free(*batch);
+        delete batch;
+    }
+};
+using Batch = std::unique_ptr<llama_batch, BatchDeleter>;
+
+/// How to find the sites while a graph runs, for one kind of input.
+struct GraphMap {
+    std::vector<SiteNode> sites;
+    std::vector<GraphNode::Op> ops;    // of every node, in order
+    std::vector<std::string> names;
+};
+
+/// || parts added - sum || / || sum ||, in float64.
+double sum_error(const std::vector<const std::vector<float>*>& parts, const std::vector<float>& sum) {
+    double difference = 0, norm = 0;
+    for (std::size_t i = 0; i < sum.size(); ++i) {
+        double added = 0;
+        for (const auto* part : parts) added += (*part)[i];
+        difference += (added - sum[i]) * (added - sum[i]);
+        norm += static_cast<double>(sum[i]) * sum[i];
+    }
+    return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
+}
+
+/// Collects the stream sites of a layer while a batch runs, and adds them up as soon as all are there.
+class SumCheck {
+  public:
+    SumCheck(const std::vector<SiteShape>& sites, std::string model) : model_(std::move(model)) {
+        for (std::size_t i = 0; i < sites.size(); ++i) {
+            const Site& site = sites[i].site;
+            switch (site.component) {
+                case Component::resid_pre:
+                case Component::attn_out:
+                case Component::resid_mid:
+                case Component::mlp_out:
+                case Component::resid_post:
+                    watched.push_back(i);
+                    watched_sites_.push_back(site);
+                    ++expected_[site.layer];
+                    break;
+                default: break;
+            }
+        }
+    }
+
+    std::vector<std::size_t> watched;  // indices into the model's sites
+
+    void take(std::size_t which, const float* data, std::size_t size) {
+        const Site& site = watched_sites_[which];
+        auto& parts = parts_[site.layer];
+        parts[site.component].assign(data, data + size);
+        if (parts.size() < expected_[site.layer]) return;
+        check(site.layer, parts);
+        parts_.erase(site.layer);
+    }
+
+  private:
+    void check(int layer, const std::map<Component, std::vector<float>>& parts) const {
+        // A float32 addition errs by 6e-8; a misread site by the size of what it left out.
+        constexpr double kTolerance = 1e-5;
+        const bool sequential = parts.contains(Component::resid_mid);
+        std::vector<const std::vector<float>*> added{&parts.at(Component::resid_pre)};
+        double error = 0;
+        if (parts.contains(Component::attn_out)) added.push_back(&parts.at(Component::attn_out));
+        if (sequential) {
+            error = sum_error(added, parts.at(Component::resid_mid));
+            added = {&parts.at(Component::resid_mid)};
+        }
+        if (parts.contains(Component::mlp_out)) added.push_back(&parts.at(Component::mlp_out));
+        error = std::max(error, sum_error(added, parts.at(Component::resid_post)));
+        if (error < kTolerance) return;
+        throw Error(fmt::format("the residual stream of {} does not add up", model_),
+                    fmt::format("layer {}: relative error {:.1e}", layer, error),
+                    "this architecture writes to the stream in a way that tomograph cannot name yet");
+    }
+
+    std::string model_;
+    std::vector<Site> watched_sites_;
+    std::map<int, std::size_t> expected_;
+    std::map<int, std::map<Component, std::vector<float>>> parts_;
+};
+
+enum Kind { kTokens, kVectors };
+
+}  // namespace
+
+struct Engine::State {
+    const Model* model = nullptr;
+    EngineOptions options;
+    llama_context* context = nullptr;
+    std::int64_t batch_tokens = 0;
+    std::int64_t n_context = 0;
+    std::map<Kind, GraphMap> maps;
+    std::vector<SiteShape> sites;
+
+    // The batch under way.
+    GraphRecorder* recorder = nullptr;
+    const GraphMap* map = nullptr;
+    std::vector<std::vector<std::size_t>> wanted;  // per node: positions in the list of requested sites
+    std::size_t next_node = 0;
+    std::size_t last_node = 0;
+    std::int64_t first_token = 0;
+    std::int64_t n_tokens = 0;
+    Tap* tap = nullptr;
+    std::size_t n_requested = 0;
+    SumCheck* check = nullptr;  // takes the positions from n_requested on
+    std::vector<float> gathered;
+    std::exception_ptr failure;
+
+    ~State() {
+        if (context != nullptr) llama_free(context);
+    }
+
+    static bool on_eval(ggml_tensor* t, bool ask, void* self) {
+        auto& state = *static_cast<State*>(self);
+        if (state.recorder != nullptr) {
+            if (ask) state.recorder->add(t);
+            return !ask;
+        }
+        if (state.failure) return false;
+        try {
+            return ask ? state.want(t) : state.take(t);
+        } catch (...) {
+            // llama.cpp has state to unwind: the exception goes on once it has returned.
+            state.failure = std::current_exception();
+            return false;
+        }
+    }
+
+    static bool on_abort(void* self) {
+        const auto& state = *static_cast<State*>(self);
+        return state.failure != nullptr || (state.options.stop_requested && state.options.stop_requested());
+    }
+
+    bool want(const ggml_tensor* t) {
+        const std::size_t node = next_node++;
+        if (node >= wanted.size()) return false;
+        if (op_of(t) != map->ops[node] || (!wanted[node].empty() && map->names[node] != t->name)) {
+            throw Error("llama.cpp changed its graph between batches",
+                        fmt::format("node {} is now '{}'", node, t->name), "please report this model");
+        }
+        return !wanted[node].empty();
+    }
+
+    bool take(const ggml_tensor* t) {
+        const std::size_t node = next_node - 1;
+        const std::int64_t width = ggml_nelements(t) / n_tokens;
+        const float* data = values(t);
+        for (const std::size_t site : wanted[node]) deliver({site, first_token, n_tokens, width, data});
+        // What follows the last wanted node, the product with the vocabulary above all, need not be computed.
+        return node < last_node;
+    }
+
+    void deliver(const SiteBatch& values) {
+        if (values.site < n_requested) tap->take(values);
+        else check->take(values.site - n_requested, values.data, static_cast<std::size_t>(values.n_tokens * values.width));
+    }
+
+    const float* values(const ggml_tensor* t) {
+        if (t->type != GGML_TYPE_F32) {
+            throw Error(fmt::format("cannot record '{}'", t->name), fmt::format("it is {}", ggml_type_name(t->type)), "");
+        }
+        const bool host = ggml_backend_buffer_is_host(t->view_src != nullptr ? t->view_src->buffer : t->buffer);
+        if (host && ggml_is_contiguous(t)) return static_cast<const float*>(t->data);
+        gathered.resize(static_cast<std::size_t>(ggml_nelements(t)));
+        float* out = gathered.data();
+        for (std::int64_t i3 = 0; i3 < t->ne[3]; ++i3) {
+            for (std::int64_t i2 = 0; i2 < t->ne[2]; ++i2) {
+                for (std::int64_t i1 = 0; i1 < t->ne[1]; ++i1) {
+                    const std::size_t offset = static_cast<std::size_t>(i1) * t->nb[1] + static_cast<std::size_t>(i2) * t->nb[2] +
+                                               static_cast<std::size_t>(i3) * t->nb[3];
+                    ggml_backend_tensor_get(t, out, offset, static_cast<std::size_t>(t->ne[0]) * sizeof(float));
+                    out += t->ne[0];
+                }
+            }
+        }
+        return gathered.data();
+    }
+
+    Batch make_batch(std::int64_t n, Kind kind) const {
+        const auto d_model = static_cast<std::int32_t>(model->info().d_model);
+        return Batch(new llama_batch(llama_batch_init(static_cast<std::int32_t>(n), kind == kVectors ? d_model : 0, 1)));
+    }
+
+    void decode(llama_batch& batch) {
+        next_node = 0;
+        failure = nullptr;
+        clear_llama_errors();
+        const std::int32_t status = llama_decode(context, batch);
+        if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
+        if (status == 2) throw Stopped("the batch under way was dropped");
+        if (status != 0) throw Error("llama.cpp could not run a batch", fmt::format("{} (status {})", last_llama_error(), status), "");
+    }
+
+    const GraphMap& graph_map(Kind kind) {
+        if (const auto known = maps.find(kind); known != maps.end()) return known->second;
+        const Batch batch = make_batch(kProbeTokens, kind);
+        batch->n_tokens = kProbeTokens;
+        for (int i = 0; i < kProbeTokens; ++i) {
+            if (kind == kTokens) batch->token[i] = static_cast<llama_token>(std::min<std::int64_t>(i, model->info().n_vocab - 1));
+            batch->pos[i] = i;
+            batch->n_seq_id[i] = 1;
+            batch->seq_id[i][0] = 0;
+            batch->logits[i] = 1;
+        }
+        if (kind == kVectors) std::fill_n(batch->embd, kProbeTokens * model->info().d_model, 0.0f);
+        GraphRecorder seen;
+        recorder = &seen;
+        llama_memory_clear(llama_get_memory(context), false);
+        try {
+            decode(*batch);
+        } catch (...) {
+            recorder = nullptr;
+            throw;
+        }
+        recorder = nullptr;
+        GraphMap found;
+        found.sites = find_sites(seen.nodes, model->info().d_model, model->info().n_layers);
+        const bool same_sites = maps.empty() || std::equal(found.sites.begin(), found.sites.end(), sites.begin(), sites.end(),
+                                                           [](const SiteNode& a, const SiteShape& b) { return a.site == b.site; });
+        if (!same_sites) throw Error(model->info().name + " cannot be run on vectors", "its graph differs from that for tokens", "");
+        for (const GraphNode& node : seen.nodes) {
+            found.ops.push_back(node.op);
+            found.names.push_back(node.name);
+        }
+        return maps[kind] = std::move(found);
+    }
+};
+
+Engine::Engine(const Model& model, const EngineOptions& options) : state_(std::make_unique<State>()) {
+    const ModelInfo& info = model.info();
+    if (options.max_length < 1) throw Error("a sequence needs at least one token", "", "");
+    if (info.learned_positions && options.max_length > info.context_length) {
+        throw Error(fmt::format("length {} is above the context of {}", options.max_length, info.name),
+                    fmt::format("its position table has {} rows", info.context_length),
+                    fmt::format("use --length {} or less", info.context_length));
+    }
+    State& state = *state_;
+    state.model = &model;
+    state.options = options;
+    state.batch_tokens = std::clamp(kLogitBytes / (info.n_vocab * 4), kMinBatchTokens, kMaxBatchTokens);
+    state.n_context = std::max<std::int64_t>({state.batch_tokens, options.max_length, kProbeTokens});
+
+    auto parameters = llama_context_default_params();
+    parameters.n_ctx = static_cast<std::uint32_t>(state.n_context);
+    parameters.n_batch = parameters.n_ubatch = static_cast<std::uint32_t>(state.batch_tokens);
+    parameters.n_seq_max = kMaxSequences;
+    parameters.kv_unified = true;
+    parameters.n_threads = parameters.n_threads_batch = thread_count(options.threads);
+    parameters.cb_eval = State::on_eval;
+    parameters.cb_eval_user_data = &state;
+    parameters.abort_callback = State::on_abort;
+    parameters.abort_callback_data = &state;
+    if (options.exact) {
+        parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+        parameters.type_k = parameters.type_v = GGML_TYPE_F32;
+    }
+    clear_llama_errors();
+    // The reservation of buffers evaluates no graph, but guards against it: no map exists yet.
+    state.context = llama_init_from_model(model.raw(), parameters);
+    if (state.context == nullptr) throw Error("llama.cpp cannot prepare " + info.name, last_llama_error(), "");
+    if (llama_get_memory(state.context) == nullptr) {
+        throw Error(info.name + " is an encoder", "only decoder-only language models can be recorded", "");
+    }
+    for (const SiteNode& node : state.graph_map(kTokens).sites) state.sites.push_back({node.site, node.shape});
+}
+
+Engine::~Engine() = default;
+const std::vector<SiteShape>& Engine::sites() const { return state_->sites; }
+std::int64_t Engine::batch_tokens() const { return state_->batch_tokens; }
+
+std::size_t Engine::next_batch(std::span<const Sequence> sequences) const {
+    std::int64_t tokens = 0;
+    std::size_t count = 0;
+    for (const Sequence& sequence : sequences) {
+        if (count == kMaxSequences || (count > 0 && tokens + sequence.length() > state_->batch_tokens)) break;
+        if (count > 0 && sequence.vectors.empty() != sequences.front().vectors.empty()) break;
+        tokens += sequence.length();
+        ++count;
+    }
+    return count;
+}
+
+void Engine::run(std::span<const Sequence> batch, std::span<const std::size_t> requested, Tap& tap, bool check_sums) {
+    State& state = *state_;
+    if (batch.empty()) return;
+    const ModelInfo& info = state.model->info();
+    const Kind kind = batch.front().vectors.empty() ? kTokens : kVectors;
+    std::int64_t total = 0;
+    for (const Sequence& sequence : batch) {
+        total += sequence.length();
+        if (sequence.length() > state.options.max_length) {
+            throw Error("a sequence is longer than the engine was made for", fmt::format("{} tokens", sequence.length()), "");
+        }
+        if (kind == kVectors) continue;
+        for (const std::int32_t token : sequence.tokens) {
+            if (token < 0 || token >= info.n_vocab) {
+                throw Error(fmt::format("no token {}", token), fmt::format("{} has tokens 0 to {}", info.name, info.n_vocab - 1), "");
+            }
+        }
+    }
+    const GraphMap& map = state.graph_map(kind);
+    state.map = &map;
+    state.tap = &tap;
+    state.n_requested = requested.size();
+    std::vector<std::size_t> sites(requested.begin(), requested.end());
+    SumCheck check(state.sites, info.name);
+    if (check_sums) {
+        state.check = &check;
+        sites.insert(sites.end(), check.watched.begin(), check.watched.end());
+    }
+    state.wanted.assign(map.ops.size(), {});
+    state.last_node = 0;
+    std::vector<std::size_t> from_input;
+    for (std::size_t position = 0; position < sites.size(); ++position) {
+        const int node = map.sites[sites[position]].node;
+        if (node < 0) {
+            from_input.push_back(position);
+            continue;
+        }
+        state.wanted[static_cast<std::size_t>(node)].push_back(position);
+        state.last_node = std::max(state.last_node, static_cast<std::size_t>(node));
+    }
+
+    llama_memory_clear(llama_get_memory(state.context), false);
+    // One decode holds the whole batch; only a single sequence longer than that is cut, and its cache is kept.
+    const std::int64_t step = std::min(total, state.batch_tokens);
+    const Batch input = state.make_batch(step, kind);
+    std::int64_t done = 0;
+    std::size_t sequence = 0;
+    std::int64_t position = 0;
+    while (done < total) {
+        const std::int64_t n = std::min(step, total - done);
+        for (std::int64_t i = 0; i < n; ++i) {
+            while (position == batch[sequence].length()) {
+                ++sequence;
+                position = 0;
+            }
+            const Sequence& from = batch[sequence];
+            if (kind == kTokens) input->token[i] = from.tokens[static_cast<std::size_t>(position)];
+            else std::copy_n(from.vectors.data() + position * info.d_model, info.d_model, input->embd + i * info.d_model);
+            input->pos[i] = static_cast<llama_pos>(position);
+            input->n_seq_id[i] = 1;
+            input->seq_id[i][0] = static_cast<llama_seq_id>(sequence);
+            input->logits[i] = 1;
+            ++position;
+        }
+        input->n_tokens = static_cast<std::int32_t>(n);
+        state.first_token = done;
+        state.n_tokens = n;
+        for (const std::size_t site : from_input) state.deliver({site, done, n, info.d_model, input->embd});
+        if (from_input.size() < sites.size()) state.decode(*input);
+        done += n;
+    }
+}
+
+}  // namespace tomograph

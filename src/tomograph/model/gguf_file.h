@@ -1,0 +1,44 @@
+#pragma once
+#include <gguf.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace tomograph {
+
+/// A path that llama.cpp can open: the given file, or an embedded model held in an anonymous file for as long as
+/// this lives.
+class ModelFile {
+  public:
+    explicit ModelFile(const std::string& name_or_path);
+    ~ModelFile();
+    ModelFile(const ModelFile&) = delete;
+    ModelFile& operator=(const ModelFile&) = delete;
+    const std::string& path() const { return path_; }
+    bool embedded() const { return descriptor_ >= 0; }
+
+  private:
+    std::string path_;
+    int descriptor_ = -1;
+};
+
+struct GgufDeleter {
+    void operator()(gguf_context* context) const { gguf_free(context); }
+};
+using Gguf = std::unique_ptr<gguf_context, GgufDeleter>;
+
+/// Read and check a GGUF's header before llama.cpp sees it.
+/// Errors: Error when it is no GGUF, is cut, or is not a language model. `shown` is the name in messages.
+Gguf open_gguf(const std::string& path, const std::string& shown);
+
+std::optional<std::string> gguf_string(const gguf_context* gguf, const std::string& key);
+bool gguf_has_tensor(const gguf_context* gguf, const std::string& name);
+
+/// Collects what llama.cpp logs, so that its last error can become ours. Silent otherwise.
+void capture_llama_log();
+void clear_llama_errors();
+std::string last_llama_error();
+
+}  // namespace tomograph

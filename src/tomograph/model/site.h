@@ -1,0 +1,49 @@
+#pragma once
+#include <compare>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace tomograph {
+
+/// What is recorded, in network order. Names and shapes are TransformerLens's where it has one; they are
+/// pinned by a test because every file format and every command line speaks them.
+enum class Component {
+    embed,       ///< token embedding row, [d_model]
+    pos_embed,   ///< learned position embedding, [d_model] (GPT-2 kind only)
+    resid_pre,   ///< residual stream entering a block, [d_model]
+    ln1,         ///< output of the norm before attention, [d_model]
+    z,           ///< what each head gives before the output projection, [n_heads, d_head]
+    attn_out,    ///< what attention adds to the stream, bias included, [d_model]
+    resid_mid,   ///< stream after attention, [d_model]; absent where attention and MLP run in parallel
+    ln2,         ///< output of the norm before the MLP, [d_model]; absent where the block shares ln1
+    router,      ///< expert gate of a mixture, after its softmax, [n_experts]
+    mlp_out,     ///< what the MLP or the mixture of experts adds to the stream, [d_model]
+    resid_post,  ///< stream leaving a block, [d_model]
+    ln_final,    ///< output of the last norm, [d_model]
+};
+
+/// All of them, in network order.
+std::span<const Component> all_components();
+std::string_view component_name(Component component);
+/// Empty when no component has that name.
+std::optional<Component> find_component(std::string_view name);
+/// False for embed, pos_embed and ln_final, which belong to no block.
+bool in_block(Component component);
+
+/// A component at a layer: "blocks.6.attn_out"; outside blocks bare: "embed".
+struct Site {
+    Component component;
+    int layer = -1;  ///< -1 outside blocks
+
+    std::string name() const;
+    auto operator<=>(const Site&) const = default;
+};
+
+/// Network order: embeddings, then block by block, then the last norm.
+bool network_order(const Site& a, const Site& b);
+/// Empty when `name` is no site's name.
+std::optional<Site> parse_site(std::string_view name);
+
+}  // namespace tomograph
