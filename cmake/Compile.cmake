@@ -1,11 +1,16 @@
 # How our own code is compiled. Every room links tomograph_compile, nothing else sets flags.
+include(${CMAKE_CURRENT_LIST_DIR}/Processor.cmake)
 add_library(tomograph_compile INTERFACE)
 target_compile_features(tomograph_compile INTERFACE cxx_std_20)
 target_compile_options(tomograph_compile INTERFACE
     $<BUILD_INTERFACE:-Wall -Wextra -Wpedantic -Wshadow -Werror>)
+# GCC 12 reports "restrict" in its own std::string operator+ when inlined (its bug 105329).
+target_compile_options(tomograph_compile INTERFACE $<BUILD_INTERFACE:-Wno-restrict>)
 # Eigen's alignment depends on the instruction set, so every room must be compiled for the same one.
 if(TOMOGRAPH_NATIVE)
-    target_compile_options(tomograph_compile INTERFACE $<BUILD_INTERFACE:-march=native>)
+    # The definition is for ccache and ninja, to which -march=native looks the same on every processor.
+    target_compile_options(tomograph_compile INTERFACE
+        $<BUILD_INTERFACE:-march=native> $<BUILD_INTERFACE:-DTOMOGRAPH_PROCESSOR_${TOMOGRAPH_PROCESSOR}>)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Debug")
     target_compile_definitions(tomograph_compile INTERFACE $<BUILD_INTERFACE:_GLIBCXX_ASSERTIONS>)

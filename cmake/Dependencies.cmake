@@ -1,10 +1,5 @@
 # Everything we build on. scripts/setup installs the Debian packages and builds llama.cpp; a packager who
 # brings llama.cpp in another way sets CMAKE_PREFIX_PATH.
-if(NOT TOMOGRAPH_NATIVE)
-    set(tomograph_llama_flavour portable)
-else()
-    set(tomograph_llama_flavour native)
-endif()
 if(DEFINED ENV{TOMOGRAPH_CACHE})
     set(tomograph_cache $ENV{TOMOGRAPH_CACHE})
 elseif(DEFINED ENV{XDG_CACHE_HOME})
@@ -14,10 +9,10 @@ else()
 endif()
 include(${CMAKE_CURRENT_LIST_DIR}/LlamaVersion.cmake)
 find_package(Threads REQUIRED)
-find_package(llama QUIET HINTS ${tomograph_cache}/llama-${TOMOGRAPH_LLAMA_VERSION}-${tomograph_llama_flavour})
+find_package(llama QUIET HINTS ${tomograph_cache}/llama-${TOMOGRAPH_LLAMA_VERSION}-${TOMOGRAPH_PROCESSOR})
 if(NOT llama_FOUND)
-    message(FATAL_ERROR "llama.cpp is not installed: run scripts/setup first, "
-        "or set CMAKE_PREFIX_PATH to where your llama.cpp is installed")
+    message(FATAL_ERROR "llama.cpp is not installed: run scripts/setup first (scripts/setup --portable "
+        "for the preset portable), or set CMAKE_PREFIX_PATH to where your llama.cpp is installed")
 endif()
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_package(Spectra REQUIRED)

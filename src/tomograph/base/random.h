@@ -18,14 +18,15 @@ constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
 /// Uniform in [0, 1) from a hash.
 constexpr double to_unit(std::uint64_t hash) { return static_cast<double>(hash >> 11) * 0x1.0p-53; }
 
-/// A small seeded generator (splitmix64). The same seed gives the same numbers on every machine, unlike the
-/// distributions of <random>.
 __extension__ using Wide = unsigned __int128;
 
+/// A small seeded generator (splitmix64's finaliser over a counter). The same seed gives the same numbers on every
+/// machine, unlike the distributions of <random>. The counter starts at the seed's hash: counted from the seed
+/// itself, seed 1 would repeat the numbers of seed 0 shifted by one.
 class Rng {
   public:
     using result_type = std::uint64_t;
-    explicit Rng(std::uint64_t seed) : state_(seed) {}
+    explicit Rng(std::uint64_t seed) : state_(mix(seed)) {}
     std::uint64_t operator()() { return mix(state_++); }
     static constexpr std::uint64_t min() { return 0; }
     static constexpr std::uint64_t max() { return ~std::uint64_t{0}; }

@@ -1,1 +1,66 @@
-int main() { return 0; }
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <new>
+
+#include "tomograph/base/error.h"
+#include "tomograph/base/version.h"
+#include "tomograph/cli/commands.h"
+#include "tomograph/cli/terminal.h"
+#include "tomograph/model/model.h"
+
+namespace {
+
+constexpr int kFailure = 1, kUsage = 2, kStopped = 130;
+
+/// llama.cpp is about to end the process: its reason becomes our line.
+void on_fatal(const char* message) {
+    fmt::print(stderr, "tomograph: error: llama.cpp gave up: {}; please report this with the model's name\n", message);
+    _exit(kFailure);
+}
+
+int complain(const std::string& message, int code) {
+    fmt::print(stderr, "tomograph: {}\n", message);
+    return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    using namespace tomograph;
+    set_fatal_handler(on_fatal);
+    TerminalProgress progress;
+    CLI::App app{"Shows the geometry of a language model's latent space.", "tomograph"};
+    app.set_version_flag("--version", std::string("tomograph ") + kVersion);
+    app.require_subcommand(1);
+    app.get_formatter()->column_width(34);
+    add_run(app, progress);
+    add_capture(app, progress);
+    add_project(app, progress);
+    add_plot(app);
+    add_info(app);
+    add_export(app);
+    add_quantize(app);
+    try {
+        app.parse(argc, argv);
+        return 0;
+    } catch (const CLI::Success& e) {
+        return app.exit(e);
+    } catch (const CLI::ParseError& e) {
+        progress.clear();
+        return complain(fmt::format("{} (see tomograph {}--help)", e.what(), app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name() + " "), kUsage);
+    } catch (const Stopped& e) {
+        progress.clear();
+        return complain(e.what(), kStopped);
+    } catch (const Error& e) {
+        progress.clear();
+        return complain(fmt::format("error: {}", e.what()), kFailure);
+    } catch (const std::bad_alloc&) {
+        progress.clear();
+        return complain("error: not enough memory; select fewer rows or layers, or a shorter --length", kFailure);
+    } catch (const std::exception& e) {
+        progress.clear();
+        return complain(fmt::format("error: {}", e.what()), kFailure);
+    }
+}

@@ -52,7 +52,8 @@ void make_pipe(Descriptor& reader, Descriptor& writer) {
     writer.reset(ends[1]);
 }
 
-/// A socket pair in place of a pipe, because send() can be told to raise no SIGPIPE when gnuplot stops reading.
+/// A socket pair in place of a pipe, because send() can be told to raise no SIGPIPE when gnuplot stops
+/// reading.
 void make_socket_pair(Descriptor& ours, Descriptor& theirs) {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) fail_to_start(errno);
@@ -109,7 +110,8 @@ void drain(Descriptor& from, std::string& into) {
     }
 }
 
-/// gnuplot's complaint in one line: without its echo of the prompt, the marker under the wrong word and blanks.
+/// gnuplot's complaint in one line: without its echo of the prompt, the marker under the wrong word and
+/// blanks.
 std::string in_one_line(const std::string& complaint) {
     std::string line;
     std::size_t begin = 0;
@@ -138,7 +140,8 @@ bool is_program(const std::filesystem::path& path) {
 
 FigureFormat figure_format(const std::filesystem::path& path) {
     std::string extension = path.extension().string();
-    for (char& letter : extension) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+    for (char& letter : extension)
+        letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
     if (extension == ".png") return FigureFormat::png;
     if (extension == ".svg") return FigureFormat::svg;
     if (extension == ".pdf") return FigureFormat::pdf;
@@ -170,17 +173,21 @@ std::filesystem::path find_gnuplot() {
 }
 
 std::string gnuplot_quote(std::string_view text) {
-    std::string quoted = "'";
+    std::string quoted = "\"";
     for (const char letter : text) {
-        quoted += letter;
-        if (letter == '\'') quoted += '\'';
+        const auto byte = static_cast<unsigned char>(letter);
+        if (byte >= 0x80 || std::isalpha(byte) != 0 || byte == ' ')
+            quoted += letter;
+        else
+            quoted += fmt::format("\\{:03o}", byte);
     }
-    return quoted + "'";
+    return quoted + "\"";
 }
 
 std::string run_gnuplot(std::string_view script) {
     const std::filesystem::path program = find_gnuplot();
-    Descriptor script_writer, script_reader, picture_reader, picture_writer, complaint_reader, complaint_writer;
+    Descriptor script_writer, script_reader, picture_reader, picture_writer, complaint_reader,
+        complaint_writer;
     make_socket_pair(script_writer, script_reader);
     make_pipe(picture_reader, picture_writer);
     make_pipe(complaint_reader, complaint_writer);
@@ -214,13 +221,14 @@ std::string run_gnuplot(std::string_view script) {
     const int status = child.wait();
     const std::string words = in_one_line(complaint);
     if (WIFSIGNALED(status)) {
-        throw Error("gnuplot was killed", fmt::format("signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status))),
-                    "");
+        throw Error("gnuplot was killed",
+                    fmt::format("signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status))), "");
     }
     if (WEXITSTATUS(status) != 0 || picture.empty()) {
-        throw Error("gnuplot could not draw the figure",
-                    words.empty() ? fmt::format("it exited with {} and no message", WEXITSTATUS(status)) : words,
-                    "version 5.2 or newer with its cairo terminals is needed (apt install gnuplot-nox)");
+        throw Error(
+            "gnuplot could not draw the figure",
+            words.empty() ? fmt::format("it exited with {} and no message", WEXITSTATUS(status)) : words,
+            "version 5.2 or newer with its cairo terminals is needed (apt install gnuplot-nox)");
     }
     return picture;
 }

@@ -14,11 +14,11 @@ namespace {
 
 /// Advance widths of DejaVu Sans in thousandths of the font size, for the characters 32 to 126.
 constexpr std::array<short, 95> ascii_widths{
-    318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, 636, 636, 636,
+    318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361,  318, 337, 636, 636, 636,
     636, 636, 636, 636, 636, 636, 636, 337, 337, 838, 838, 838, 531, 1000, 684, 686, 698, 770, 632,
-    575, 775, 752, 295, 295, 656, 557, 863, 748, 787, 603, 787, 695, 635, 611, 732, 684, 989, 685,
-    611, 685, 390, 337, 390, 838, 500, 500, 613, 635, 550, 635, 615, 352, 635, 634, 278, 278, 579,
-    278, 974, 634, 612, 635, 635, 411, 521, 392, 634, 592, 818, 592, 592, 525, 636, 337, 636, 838};
+    575, 775, 752, 295, 295, 656, 557, 863, 748, 787, 603, 787, 695, 635,  611, 732, 684, 989, 685,
+    611, 685, 390, 337, 390, 838, 500, 500, 613, 635, 550, 635, 615, 352,  635, 634, 278, 278, 579,
+    278, 974, 634, 612, 635, 635, 411, 521, 392, 634, 592, 818, 592, 592,  525, 636, 337, 636, 838};
 
 constexpr char32_t replacement = 0xFFFD;
 constexpr char32_t box = 0x25A1;
@@ -46,9 +46,12 @@ Decoded decode(std::string_view bytes) {
     std::size_t length = 0;
     char32_t point = 0;
     char32_t smallest = 0;
-    if ((first & 0xE0) == 0xC0) length = 2, point = first & 0x1F, smallest = 0x80;
-    else if ((first & 0xF0) == 0xE0) length = 3, point = first & 0x0F, smallest = 0x800;
-    else if ((first & 0xF8) == 0xF0) length = 4, point = first & 0x07, smallest = 0x10000;
+    if ((first & 0xE0) == 0xC0)
+        length = 2, point = first & 0x1F, smallest = 0x80;
+    else if ((first & 0xF0) == 0xE0)
+        length = 3, point = first & 0x0F, smallest = 0x800;
+    else if ((first & 0xF8) == 0xF0)
+        length = 4, point = first & 0x07, smallest = 0x10000;
     if (length == 0 || bytes.size() < length) return {};
     for (std::size_t i = 1; i < length; ++i) {
         if ((at(i) & 0xC0) != 0x80) return {};
@@ -73,8 +76,8 @@ void append_utf8(std::string& text, char32_t point) {
     }
 }
 
-/// Whether one installed font has all these characters, asked of fontconfig's fc-list; empty when that program
-/// is missing.
+/// Whether one installed font has all these characters, asked of fontconfig's fc-list; empty when that
+/// program is missing.
 std::optional<bool> some_font_has(const std::set<char32_t>& points) {
     std::string command = "fc-list ':charset=";
     for (const char32_t point : points) command += fmt::format("{:x} ", static_cast<std::uint32_t>(point));
@@ -103,9 +106,12 @@ std::map<char32_t, bool> drawable(const std::set<char32_t>& points) {
         // Most often one font has them all, and one question is enough.
         const std::optional<bool> all = some_font_has(unknown);
         for (const char32_t point : unknown) {
-            // Without an answer, trust that any font has Latin, Greek and Cyrillic letters and common punctuation.
-            if (!all) known[point] = point < 0x530 || (point >= 0x2000 && point < 0x2250);
-            else known[point] = *all || (unknown.size() > 1 && some_font_has({point}).value_or(false));
+            // Without an answer, trust that any font has Latin, Greek and Cyrillic letters and common
+            // punctuation.
+            if (!all)
+                known[point] = point < 0x530 || (point >= 0x2000 && point < 0x2250);
+            else
+                known[point] = *all || (unknown.size() > 1 && some_font_has({point}).value_or(false));
         }
     }
     return known;
@@ -122,13 +128,20 @@ std::string readable(std::string_view bytes) {
             bytes.remove_prefix(1);
             continue;
         }
-        if (point == '\n') text += "\\n";
-        else if (point == '\t') text += "\\t";
-        else if (point == '\r') text += "\\r";
-        else if (point < 32 || (point >= 0x7F && point < 0xA0)) text += fmt::format("\\x{:02x}", static_cast<unsigned>(point));
-        else if (point == 0x2028 || point == 0x2029) text += "\\n";  // Pango breaks lines at these two
-        else if ((point & 0xFFFE) == 0xFFFE) append_utf8(text, replacement);  // never a character, and not allowed in XML
-        else text += bytes.substr(0, length);
+        if (point == '\n')
+            text += "\\n";
+        else if (point == '\t')
+            text += "\\t";
+        else if (point == '\r')
+            text += "\\r";
+        else if (point < 32 || (point >= 0x7F && point < 0xA0))
+            text += fmt::format("\\x{:02x}", static_cast<unsigned>(point));
+        else if (point == 0x2028 || point == 0x2029)
+            text += "\\n";  // Pango breaks lines at these two
+        else if ((point & 0xFFFE) == 0xFFFE)
+            append_utf8(text, replacement);  // never a character, and not allowed in XML
+        else
+            text += bytes.substr(0, length);
         bytes.remove_prefix(length);
     }
     return text;
@@ -167,7 +180,8 @@ std::string shortened(std::string_view text, double font_size, double width, boo
     return {};
 }
 
-std::vector<std::string> wrapped(std::string_view text, double font_size, double width, int max_lines, bool bold) {
+std::vector<std::string> wrapped(std::string_view text, double font_size, double width, int max_lines,
+                                 bool bold) {
     std::vector<std::string> lines;
     std::u32string rest = code_points(text);
     while (!rest.empty()) {
@@ -177,8 +191,8 @@ std::vector<std::string> wrapped(std::string_view text, double font_size, double
         }
         std::size_t fitting = 0;
         std::size_t last_space = std::u32string::npos;
-        while (fitting < rest.size() &&
-               text_width(to_utf8(std::u32string_view(rest).substr(0, fitting + 1)), font_size, bold) <= width) {
+        while (fitting < rest.size() && text_width(to_utf8(std::u32string_view(rest).substr(0, fitting + 1)),
+                                                   font_size, bold) <= width) {
             if (rest[fitting] == U' ') last_space = fitting;
             ++fitting;
         }
@@ -208,10 +222,14 @@ std::string with_glyphs(std::string_view text) {
     const char32_t stand_in = can_draw.at(box) ? box : U'?';
     std::u32string drawn;
     for (const char32_t point : points) {
-        if (point < 127 || can_draw.at(point)) drawn += point;
-        else if (point == 0x2212) drawn += U'-';
-        else if (point == ellipsis) drawn += U"...";
-        else drawn += stand_in;
+        if (point < 127 || can_draw.at(point))
+            drawn += point;
+        else if (point == 0x2212)
+            drawn += U'-';
+        else if (point == ellipsis)
+            drawn += U"...";
+        else
+            drawn += stand_in;
     }
     return to_utf8(drawn);
 }

@@ -14,20 +14,20 @@ std::string readable(std::string_view bytes);
 std::u32string code_points(std::string_view text);
 std::string to_utf8(std::u32string_view points);
 
-/// Width of one line of text in points of 1/72 inch, at a font size in points. Uses DejaVu Sans's widths, which
-/// is wider than nearly every other sans serif font: what fits by this measure fits on the page.
+/// Width of one line of text in points of 1/72 inch, at a font size in points. Uses DejaVu Sans's widths,
+/// which is wider than nearly every other sans serif font: what fits by this measure fits on the page.
 double text_width(std::string_view text, double font_size, bool bold = false);
 
 /// `text` cut with an ellipsis so that it is at most `width` points wide.
 std::string shortened(std::string_view text, double font_size, double width, bool bold = false);
 
-/// `text` broken at spaces (inside words longer than a line) into lines of at most `width` points, and no more
-/// than `max_lines` of them: the last one is then shortened.
+/// `text` broken at spaces (inside words longer than a line) into lines of at most `width` points, and no
+/// more than `max_lines` of them: the last one is then shortened.
 std::vector<std::string> wrapped(std::string_view text, double font_size, double width, int max_lines,
                                  bool bold = false);
 
-/// `text` with every character that no installed font can draw replaced by a box. gnuplot's cairo terminals need
-/// this: a single missing glyph covers the picture in stray rectangles.
+/// `text` with every character that no installed font can draw replaced by a box. gnuplot's cairo terminals
+/// need this: a single missing glyph covers the picture in stray rectangles.
 std::string with_glyphs(std::string_view text);
 
 }  // namespace tomograph

@@ -228,7 +228,8 @@ struct Engine::State {
 
     bool want(const ggml_tensor* t) {
         const std::size_t node = next_node++;
-        if (node >= wanted.size()) return false;
+        // Where several devices share the graph, the next one's part still comes after take() has ended this one's.
+        if (node > last_node) return false;
         if (op_of(t) != map->ops[node] || (!wanted[node].empty() && map->names[node] != t->name)) {
             throw Error("llama.cpp changed its graph between batches",
                         fmt::format("node {} is now '{}'", node, t->name), "please report this model");
@@ -386,7 +387,14 @@ void Engine::run(std::span<const Sequence> batch, std::span<const std::size_t> r
         if (sequence.length() > state.options.max_length) {
             throw Error("a sequence is longer than the engine was made for", fmt::format("{} tokens", sequence.length()), "");
         }
-        if (kind == kVectors) continue;
+        if (sequence.length() > 0 && sequence.vectors.empty() != (kind == kTokens)) {
+            throw Error("a batch mixes tokens and vectors", "", "run them apart");
+        }
+        if (kind == kVectors) {
+            if (static_cast<std::int64_t>(sequence.vectors.size()) == sequence.length() * info.d_model) continue;
+            throw Error(fmt::format("{} numbers are no vectors of {}", sequence.vectors.size(), info.name),
+                        fmt::format("{} positions of {} each are needed", sequence.length(), info.d_model), "");
+        }
         for (const std::int32_t token : sequence.tokens) {
             if (token < 0 || token >= info.n_vocab) {
                 throw Error(fmt::format("no token {}", token), fmt::format("{} has tokens 0 to {}", info.name, info.n_vocab - 1), "");
@@ -399,8 +407,8 @@ void Engine::run(std::span<const Sequence> batch, std::span<const std::size_t> r
     state.n_requested = requested.size();
     std::vector<std::size_t> sites(requested.begin(), requested.end());
     SumCheck check(state.sites, info.name);
+    state.check = &check;
     if (check_sums) {
-        state.check = &check;
         sites.insert(sites.end(), check.watched.begin(), check.watched.end());
     }
     state.wanted.assign(map.ops.size(), {});

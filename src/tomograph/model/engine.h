@@ -19,7 +19,7 @@ struct EngineOptions {
     /// 0: all that this process may run on.
     int threads = 0;
     /// Tested while the model runs; true ends the batch with Stopped.
-    std::function<bool()> stop_requested;
+    std::function<bool()> stop_requested = {};
 };
 
 /// A site of an open model and the shape of its value for one token.

@@ -4,12 +4,14 @@
 #include <ggml.h>
 #include <llama.h>
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <utility>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/base/text.h"
 #include "tomograph/model/gguf_file.h"
 
 namespace tomograph {
@@ -26,14 +28,32 @@ void start_llama() {
     });
 }
 
+/// "F32", "Q4_1", "Q4_K - Medium".
 std::string weight_type(const llama_model* model) {
-    // "llama 135M Q4_1": the last words are the type. There is no function that gives it alone.
-    char text[128];
-    llama_model_desc(model, text, sizeof text);
-    const std::string_view desc(text);
-    const auto space = desc.rfind(' ');
-    std::string type(desc.substr(space == std::string_view::npos ? 0 : space + 1));
+    std::string type = llama_ftype_name(llama_model_ftype(model));
+    for (const std::string_view prefix : {"(guessed) ", "all "}) {
+        if (type.starts_with(prefix)) type.erase(0, prefix.size());
+    }
     return type;
+}
+
+/// Where its header names no start token, llama.cpp takes GPT-2's number 11, whatever token that is here.
+std::int32_t start_token(const gguf_context* gguf, const llama_vocab* vocab) {
+    const llama_token token = llama_vocab_bos(vocab);
+    const bool named = gguf_find_key(gguf, "tokenizer.ggml.bos_token_id") >= 0;
+    return token >= 0 && (named || llama_vocab_is_control(vocab, token)) ? token : -1;
+}
+
+/// Every byte that belongs to no character as U+FFFD: llama.cpp does so with most of them and throws at others.
+std::string as_utf8(std::string_view text) {
+    std::string valid;
+    valid.reserve(text.size());
+    for (std::size_t i = 0; i < text.size();) {
+        const std::size_t length = utf8_length(text.substr(i));
+        valid += length > 0 ? text.substr(i, length) : std::string_view("\xef\xbf\xbd");
+        i += std::max<std::size_t>(length, 1);
+    }
+    return valid;
 }
 
 }  // namespace
@@ -103,7 +123,7 @@ Model Model::open(const std::string& name_or_path) {
     info.n_parameters = llama_model_n_params(model);
     info.file_bytes = std::filesystem::file_size(state->file->path());
     info.learned_positions = gguf_has_tensor(state->gguf.get(), kPositionTable);
-    info.start_token = llama_vocab_bos(state->vocab);
+    info.start_token = start_token(state->gguf.get(), state->vocab);
     info.adds_start_token = llama_vocab_get_add_bos(state->vocab) && info.start_token >= 0;
 
     if (llama_model_has_encoder(model) || !llama_model_has_decoder(model)) {
@@ -115,10 +135,11 @@ Model Model::open(const std::string& name_or_path) {
     return Model(std::move(state));
 }
 
-std::vector<std::int32_t> Model::tokenize(std::string_view text) const {
+std::vector<std::int32_t> Model::tokenize(std::string_view bytes) const {
     if (llama_vocab_type(state_->vocab) == LLAMA_VOCAB_TYPE_NONE) {
         throw Error(info().path + " has no vocabulary", "text cannot be cut into tokens", "");
     }
+    const std::string text = as_utf8(bytes);
     std::vector<llama_token> tokens(text.size() + 8);
     const auto size = static_cast<std::int32_t>(text.size());
     std::int32_t n = llama_tokenize(state_->vocab, text.data(), size, tokens.data(), static_cast<std::int32_t>(tokens.size()), false, false);
@@ -188,27 +209,24 @@ void quantize(const std::string& in, const std::filesystem::path& out, const std
     }
     if (!known) throw Error("no weight type '" + type + "'", "", "use f32, f16, q8_0, q5_0 or q4_0");
     start_llama();
-    const ModelFile file(in);
-    open_gguf(file.path(), in);
+    const ModelFile source(in);
+    open_gguf(source.path(), in);
     std::error_code error;
-    if (std::filesystem::equivalent(file.path(), out, error)) throw Error("cannot quantize " + in + " onto itself", "", "name another output");
+    if (std::filesystem::equivalent(source.path(), out, error)) throw Error("cannot quantize " + in + " onto itself", "", "name another output");
     parameters.nthread = threads;
     parameters.allow_requantize = true;
-    // llama.cpp writes through a stream that does not report a full disk: the result is checked by its own header.
-    const std::filesystem::path temporary = out.string() + ".tmp";
+    AtomicFile file(out);
     clear_llama_errors();
-    const auto remove = [&] { std::filesystem::remove(temporary, error); };
-    try {
-        if (llama_model_quantize(file.path().c_str(), temporary.c_str(), &parameters) != 0) {
-            throw Error("cannot quantize " + in, last_llama_error(), "");
-        }
-        open_gguf(temporary.string(), out.string());
-        std::filesystem::rename(temporary, out);
-    } catch (const std::exception& e) {
-        remove();
-        if (dynamic_cast<const Error*>(&e) != nullptr) throw;
-        throw Error("cannot write " + out.string(), e.what(), "");
+    if (llama_model_quantize(source.path().c_str(), file.temporary().c_str(), &parameters) != 0) {
+        throw Error("cannot quantize " + in, last_llama_error(), "");
     }
+    // llama.cpp does not notice a full disk: the file's own header says how long it should be.
+    try {
+        open_gguf(file.temporary().string(), out.string());
+    } catch (const Error&) {
+        throw Error("cannot write " + out.string(), "it was cut", "free some disk space or write elsewhere");
+    }
+    file.commit();
 }
 
 }  // namespace tomograph

@@ -29,7 +29,7 @@ struct ModelInfo {
     std::uint64_t file_bytes = 0;
     bool learned_positions = false;  ///< a position table: lengths above context_length are impossible
     bool adds_start_token = false;   ///< the GGUF says that sequences begin with start_token
-    std::int32_t start_token = -1;   ///< -1: the vocabulary has none
+    std::int32_t start_token = -1;   ///< -1: the header names none
 };
 
 /// An open model: weights and vocabulary. Several engines may share one.
@@ -43,7 +43,8 @@ class Model {
     ~Model();
 
     const ModelInfo& info() const;
-    /// Token ids of `text`, without a start token; special tokens in the text are plain text.
+    /// Token ids of `text`, without a start token; special tokens in the text are plain text, and bytes that are not
+    /// UTF-8 are U+FFFD. Errors: Error when the model has no vocabulary.
     std::vector<std::int32_t> tokenize(std::string_view text) const;
     /// The bytes that a token stands for: may be a part of a UTF-8 character. Errors: id out of range.
     std::string piece(std::int32_t token) const;

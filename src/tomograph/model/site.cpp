@@ -62,6 +62,7 @@ bool network_order(const Site& a, const Site& b) {
 }
 
 std::optional<Site> parse_site(std::string_view name) {
+    const std::string_view whole = name;
     int layer = -1;
     if (name.starts_with(kBlocks)) {
         name.remove_prefix(kBlocks.size());
@@ -71,7 +72,9 @@ std::optional<Site> parse_site(std::string_view name) {
     }
     const auto component = find_component(name);
     if (!component || in_block(*component) != (layer >= 0)) return std::nullopt;
-    return Site{*component, layer};
+    const Site site{*component, layer};
+    if (site.name() != whole) return std::nullopt;  // "blocks.01.z": one site, one name
+    return site;
 }
 
 }  // namespace tomograph

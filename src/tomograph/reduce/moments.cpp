@@ -1,5 +1,7 @@
 #include "tomograph/reduce/moments.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -153,10 +155,9 @@ void merge_moments(Moments& into, const Moments& other) {
         return;
     }
     if (into.mean.size() != other.mean.size()) {
-        throw Error("cannot merge moments",
-                    "one is of dimension " + std::to_string(into.mean.size()) + ", the other of " +
-                        std::to_string(other.mean.size()),
-                    "");
+        throw Error(
+            "cannot merge moments",
+            fmt::format("one is of dimension {}, the other of {}", into.mean.size(), other.mean.size()), "");
     }
     const auto a = static_cast<double>(into.count), b = static_cast<double>(other.count);
     const VectorD delta = other.mean - into.mean;

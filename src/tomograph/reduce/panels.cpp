@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <new>
 
+#include "tomograph/reduce/simd.h"
+
 namespace tomograph {
 namespace {
 
 constexpr int P = panel_width;
-
-template <int Width>
-struct Lanes {
-    typedef float type __attribute__((vector_size(Width * sizeof(float)), aligned(4), may_alias));
-};
 
 /// Rows x (3 * Width) sums at a time live in registers: 24 of AVX-512's 32, 12 of AVX2's and SSE's 16.
 template <int Width, int Rows>
@@ -44,37 +41,23 @@ template <int Width, int Rows>
     }
 }
 
-using Multiply = void (*)(const float*, const float*, std::int64_t, float*);
-
-void multiply_plain(const float* a, const float* b, std::int64_t k, float* tile) {
-    multiply<4, 4>(a, b, k, tile);
-}
-
 #if defined(__x86_64__)
-[[gnu::target("avx2,fma")]] void multiply_avx2(const float* a, const float* b, std::int64_t k, float* tile) {
+TOMOGRAPH_AVX2 void multiply_avx2(const float* a, const float* b, std::int64_t k, float* tile) {
     multiply<8, 4>(a, b, k, tile);
 }
-[[gnu::target("avx512f,fma")]] void multiply_avx512(const float* a, const float* b, std::int64_t k,
-                                                    float* tile) {
+TOMOGRAPH_AVX512 void multiply_avx512(const float* a, const float* b, std::int64_t k, float* tile) {
     multiply<16, 8>(a, b, k, tile);
-}
-Multiply choose_multiply() {
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f")) return multiply_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return multiply_avx2;
-    return multiply_plain;
-}
-#else
-Multiply choose_multiply() {
-    return multiply_plain;
 }
 #endif
 
 }  // namespace
 
 void multiply_panels(const float* a, const float* b, std::int64_t k, float* tile) {
-    static const Multiply chosen = choose_multiply();
-    chosen(a, b, k, tile);
+#if defined(__x86_64__)
+    if (simd_level() == SimdLevel::avx512) return multiply_avx512(a, b, k, tile);
+    if (simd_level() == SimdLevel::avx2) return multiply_avx2(a, b, k, tile);
+#endif
+    multiply<4, 4>(a, b, k, tile);
 }
 
 void pack_panel(const float* rows, std::int64_t n_rows, std::int64_t k, std::int64_t stride, float* panel) {

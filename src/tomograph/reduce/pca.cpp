@@ -4,6 +4,7 @@
 #include "tomograph/reduce/pca.h"
 
 #include <cblas.h>
+#include <fmt/format.h>
 #include <lapacke.h>
 
 #include <Spectra/SymEigsSolver.h>
@@ -71,7 +72,7 @@ Eigenpairs divide_and_conquer(const MatrixD& symmetric, int k) {
     VectorD values(d);
     // Column-major LAPACK writes eigenvector i, ascending, into what a row-major reader sees as row i.
     const auto failed = LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', d, vectors.data(), d, values.data());
-    if (failed) throw Error("PCA failed", "LAPACK's dsyevd gave " + std::to_string(failed), "");
+    if (failed) throw Error("PCA failed", fmt::format("LAPACK's dsyevd gave {}", failed), "");
     return {values.tail(k).reverse(), vectors.bottomRows(k).colwise().reverse()};
 }
 
@@ -92,7 +93,7 @@ void fix_signs(MatrixD& vectors) {
 
 void require_enough_rows(std::int64_t n_rows, const PcaOptions& options) {
     if (n_rows >= (options.center ? 2 : 1)) return;
-    throw Error("cannot fit a PCA to " + std::to_string(n_rows) + (n_rows == 1 ? " row" : " rows"),
+    throw Error(fmt::format("cannot fit a PCA to {} row{}", n_rows, n_rows == 1 ? "" : "s"),
                 "variance needs at least 2", "select more rows");
 }
 
@@ -106,8 +107,7 @@ Pca fit_pca(const RowSource& rows, const PcaOptions& options, Progress& progress
 Pca fit_pca(const Moments& moments, const PcaOptions& options) {
     require_enough_rows(moments.count, options);
     if (options.n_components < 0) {
-        throw Error("cannot fit " + std::to_string(options.n_components) + " components", "",
-                    "ask for at least 1");
+        throw Error(fmt::format("cannot fit {} components", options.n_components), "", "ask for at least 1");
     }
     const std::int64_t d = moments.mean.size();
     const std::int64_t most = std::min(d, moments.count - (options.center ? 1 : 0));
@@ -133,7 +133,8 @@ Pca fit_pca(const Moments& moments, const PcaOptions& options) {
     fix_signs(pairs.vectors);
     pca.components = pairs.vectors.cast<float>();
     pca.explained_variance = pairs.values;
-    for (double& variance : pca.explained_variance) variance = std::max(variance, 0.0);  // rounding below zero
+    for (double& variance : pca.explained_variance)
+        variance = std::max(variance, 0.0);  // rounding below zero
     pca.explained_variance_ratio = pca.explained_variance / pca.total_variance;
     return pca;
 }
@@ -141,8 +142,8 @@ Pca fit_pca(const Moments& moments, const PcaOptions& options) {
 Matrix transform(const Pca& pca, const RowSource& rows, const TransformOptions& options, Progress& progress) {
     const std::int64_t n = rows.n_rows(), d = rows.dim(), k = pca.n_components();
     if (d != pca.mean.size()) {
-        throw Error("cannot project rows of dimension " + std::to_string(d),
-                    "the PCA was fitted to dimension " + std::to_string(pca.mean.size()), "");
+        throw Error(fmt::format("cannot project rows of dimension {}", d),
+                    fmt::format("the PCA was fitted to dimension {}", pca.mean.size()), "");
     }
     Matrix basis = pca.components;  // [k, d]
     if (options.whiten) {

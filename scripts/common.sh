@@ -1,0 +1,41 @@
+# Sourced by the other scripts; sets `root` and `cache`.
+# shellcheck shell=bash
+set -euo pipefail
+
+say() { printf '== %s\n' "$*"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+
+# usage_error TEXT...: what is wrong, then the usage lines at the head of the calling script.
+usage_error() {
+    printf '%s\n' "$*" >&2
+    usage >&2
+    exit 2
+}
+usage() { sed -n '/^# usage:/,/^[^#]/ s/^# \{0,1\}//p' "$0"; }
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck disable=SC2034  # used by those who source this
+cache=${TOMOGRAPH_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set: set TOMOGRAPH_CACHE to a folder}/.cache}/tomograph}
+
+# processor [portable]: what cmake/Processor.cmake calls TOMOGRAPH_PROCESSOR.
+processor() {
+    if [[ ${1:-} == portable ]]; then
+        printf portable
+    elif [[ -e /proc/cpuinfo ]]; then
+        printf %s "$(grep -m1 -E '^(flags|Features)[[:space:]]*:' /proc/cpuinfo)" | sha256sum | cut -c1-8
+    else
+        uname -m
+    fi
+}
+
+# build PRESET [TARGET...]: configure and compile; all targets when none is named.
+build() {
+    local preset=$1
+    shift
+    say "building build/$preset"
+    cd "$root"
+    # Configuring again costs a second and prints a page: keep it for when it fails.
+    local log
+    log=$(cmake --preset "$preset" 2>&1) || die "$log"
+    cmake --build --preset "$preset" --parallel "$(nproc)" ${1:+--target "$@"}
+}

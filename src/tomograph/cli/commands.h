@@ -1,0 +1,17 @@
+#pragma once
+#include <CLI/CLI.hpp>
+
+#include "tomograph/base/progress.h"
+
+namespace tomograph {
+
+/// One function a command: adds its options to the parser, with what to do as the callback.
+void add_capture(CLI::App& app, Progress& progress);
+void add_export(CLI::App& app);
+void add_info(CLI::App& app);
+void add_plot(CLI::App& app);
+void add_project(CLI::App& app, Progress& progress);
+void add_quantize(CLI::App& app);
+void add_run(CLI::App& app, Progress& progress);
+
+}  // namespace tomograph

@@ -1,0 +1,27 @@
+#include <fmt/format.h>
+
+#include "tomograph/base/threads.h"
+#include "tomograph/cli/commands.h"
+#include "tomograph/cli/terminal.h"
+#include "tomograph/model/model.h"
+
+namespace tomograph {
+
+void add_quantize(CLI::App& app) {
+    struct Flags {
+        std::string model, type, out;
+        int threads = 0;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* command = app.add_subcommand("quantize", "Write a model with other weight types");
+    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")->required();
+    command->add_option("--type", flags->type, "f32, f16, q8_0, q5_0 or q4_0")->required()->check(CLI::IsMember({"f32", "f16", "q8_0", "q5_0", "q4_0"}));
+    command->add_option("--out", flags->out, "GGUF file to write")->required();
+    command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
+    command->callback([flags] {
+        quantize(flags->model, flags->out, flags->type, thread_count(flags->threads));
+        fmt::print("{}: {}\n", flags->out, bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
+    });
+}
+
+}  // namespace tomograph

@@ -1,0 +1,52 @@
+#include "tomograph/prompts/common.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tomograph/base/error.h"
+
+namespace tomograph {
+
+std::optional<std::int32_t> start_token(const Model& model, Start start) {
+    const ModelInfo& info = model.info();
+    switch (start) {
+        case Start::no: return std::nullopt;
+        case Start::model: return info.adds_start_token ? std::optional(info.start_token) : std::nullopt;
+        case Start::yes:
+            if (info.start_token < 0) throw Error(info.name + " has no start token", "", "use --start no");
+            return info.start_token;
+    }
+    return std::nullopt;
+}
+
+void check_text(std::string_view bytes, const std::string& shown) {
+    if (bytes.find_first_not_of(" \t\r\n") == std::string_view::npos) throw Error(shown + " is empty", "", "give a file with text");
+    if (bytes.find('\0') != std::string_view::npos) throw Error(shown + " is not text", "it holds zero bytes", "give a plain text file");
+}
+
+void check_token(const Model& model, std::int32_t token) {
+    const ModelInfo& info = model.info();
+    if (token >= 0 && token < info.n_vocab) return;
+    throw Error(fmt::format("no token {}", token), fmt::format("{} has tokens 0 to {}", info.name, info.n_vocab - 1), "");
+}
+
+void describe(PromptSet& set, const std::string& kind, std::optional<std::int32_t> start) {
+    std::int64_t longest = 0;
+    for (const Sequence& sequence : set.sequences) longest = std::max(longest, sequence.length());
+    Json description = {{"kind", kind}, {"sequences", set.sequences.size()}, {"length", longest}};
+    description["start_token"] = start ? Json(*start) : Json(nullptr);
+    description.update(set.description);
+    set.description = std::move(description);
+    if (!set.notes.empty()) set.description["notes"] = set.notes;
+}
+
+std::int32_t single_token(const Model& model, const std::string& word) {
+    const auto tokens = model.tokenize(word);
+    if (tokens.size() == 1) return tokens.front();
+    std::string pieces;
+    for (const std::int32_t token : tokens) pieces += fmt::format("{}'{}' ({})", pieces.empty() ? "" : ", ", model.piece(token), token);
+    throw Error(fmt::format("'{}' is {} tokens for {}", word, tokens.size(), model.info().name), pieces, "give one of them by --token ID");
+}
+
+}  // namespace tomograph

@@ -1,0 +1,23 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "tomograph/prompts/prompts.h"
+
+namespace tomograph {
+
+/// The start token that sequences begin with; none where they do not.
+std::optional<std::int32_t> start_token(const Model& model, Start start);
+
+/// Errors: Error when the bytes are empty or not text. `shown` names them.
+void check_text(std::string_view bytes, const std::string& shown);
+
+/// Errors: Error when the model has no such token.
+void check_token(const Model& model, std::int32_t token);
+
+/// Fill in what every description has: kind, sequences, length (of the longest), start_token.
+void describe(PromptSet& set, const std::string& kind, std::optional<std::int32_t> start);
+
+}  // namespace tomograph

@@ -1,0 +1,88 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tomograph/base/json.h"
+#include "tomograph/model/model.h"
+#include "tomograph/model/sequence.h"
+
+namespace tomograph {
+
+/// What a model is to read, and how that is described in run.json.
+struct PromptSet {
+    /// Token ids take a few bytes each, so the sequences are all here; what grows with the model never is.
+    std::vector<Sequence> sequences;
+    /// Names that Sequence::labels index.
+    std::vector<std::string> labels;
+    /// kind, sources, sequences, asked, length, start_token and what else the kind has.
+    Json description;
+    /// What the user should know, a sentence each ("9 sequences of 512 tokens: the text has no more").
+    std::vector<std::string> notes;
+    /// Sequences whose label is this one stay out of the means over sequences; -1: none.
+    std::int32_t label_outside_means = -1;
+};
+
+/// Does a sequence begin with the model's start token? It decides what "the first token" is.
+enum class Start {
+    model,  ///< as the GGUF says
+    yes,    ///< always. Errors: Error when the vocabulary has none
+    no,
+};
+
+struct TextOptions {
+    std::vector<std::filesystem::path> files;  ///< empty: the chapter of Moby-Dick inside the program
+    std::int64_t sequences = 32;               ///< at most
+    std::int64_t length = 512;                 ///< tokens a sequence, start token included
+    Start start = Start::model;
+};
+/// Each file is cut into sequences of `length` tokens; what is left at its end is not used, except where no file
+/// fills a single sequence. With several files each is a label.
+/// Errors: Error when a file is missing, empty or binary.
+PromptSet text_prompts(const Model& model, const TextOptions& options);
+
+struct RepeatOptions {
+    std::optional<std::int32_t> token;   ///< the token's id, or
+    std::string word;                    ///< a text that is one token
+    std::int64_t length = 512;           ///< tokens, prefix included
+    enum class Prefix { model, start, none, token } prefix = Prefix::model;  ///< what stands before it
+    std::int32_t prefix_token = -1;      ///< with Prefix::token
+};
+/// One sequence of one repeated token.
+/// Errors: Error when the word is several tokens (it says which), or an id is out of range.
+PromptSet repeat_prompts(const Model& model, const RepeatOptions& options);
+
+struct VocabularyOptions {
+    std::int64_t rows = 0;  ///< tokens chosen by seed; 0: all
+    std::uint64_t seed = 42;
+    Start start = Start::model;
+};
+/// Every token alone (after the start token where there is one), a sequence each.
+PromptSet vocabulary_prompts(const Model& model, const VocabularyOptions& options);
+
+struct PositionsOptions {
+    std::int64_t length = 512;
+    std::int64_t sequences = 32;  ///< of random tokens, for rotary models
+    std::uint64_t seed = 42;
+};
+/// Only position speaks. Learned positions: one sequence of zero vectors. Rotary: a constant input gives the same
+/// vector at every position, since attention over equal values is that value; so seeded random tokens are run, to
+/// be averaged by position, and one sequence of a start token followed by the mean token embedding.
+PromptSet positions_prompts(const Model& model, const PositionsOptions& options);
+
+struct JsonlOptions {
+    std::filesystem::path file;
+    std::int64_t sequences = 0;  ///< at most; 0: all lines
+    std::int64_t length = 512;   ///< a longer line is cut, and that is noted
+    Start start = Start::model;
+};
+/// One sequence a line: {"text": "..."} or {"segments": [{"label": "...", "text": "..."}, ...]}. A line's index
+/// is its sequence. Errors: Error that names the line.
+PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options);
+
+/// The id of a word that is one token. Errors: Error that names its tokens.
+std::int32_t single_token(const Model& model, const std::string& word);
+
+}  // namespace tomograph

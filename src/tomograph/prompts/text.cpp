@@ -1,0 +1,95 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <span>
+
+#include "tomograph/base/error.h"
+#include "tomograph/base/file.h"
+#include "tomograph/prompts/common.h"
+
+namespace tomograph {
+
+std::span<const unsigned char> tomograph_prompts_file(std::string_view name);
+
+namespace {
+
+/// At least `wanted` tokens of `text`, or all: only as much of a large file is tokenised as is needed. The last
+/// tokens before a cut may differ from those of the whole text, so some more are made and dropped.
+std::vector<std::int32_t> tokenize_front(const Model& model, std::string_view text, std::int64_t wanted) {
+    constexpr std::int64_t kSpare = 64;
+    std::size_t bytes = static_cast<std::size_t>(wanted + kSpare) * 6;
+    while (true) {
+        const bool all = bytes >= text.size();
+        auto tokens = model.tokenize(all ? text : text.substr(0, bytes));
+        if (all) return tokens;
+        if (static_cast<std::int64_t>(tokens.size()) >= wanted + kSpare) {
+            tokens.resize(static_cast<std::size_t>(wanted));
+            return tokens;
+        }
+        bytes *= 2;
+    }
+}
+
+struct Source {
+    std::string name;
+    std::string text;
+};
+
+std::vector<Source> read_sources(const std::vector<std::filesystem::path>& files) {
+    std::vector<Source> sources;
+    if (files.empty()) {
+        const auto chapter = tomograph_prompts_file("moby-dick-chapter.txt");
+        sources.push_back({"Moby-Dick, chapter 42 (built in)", std::string(chapter.begin(), chapter.end())});
+    }
+    for (const auto& file : files) {
+        sources.push_back({file.filename().string(), read_file(file)});
+        check_text(sources.back().text, file.string());
+    }
+    return sources;
+}
+
+}  // namespace
+
+PromptSet text_prompts(const Model& model, const TextOptions& options) {
+    if (options.sequences < 1) throw Error("no sequences were asked for", "", "use --sequences 1 or more");
+    const auto start = start_token(model, options.start);
+    const std::int64_t body = options.length - (start ? 1 : 0);
+    if (body < 1) throw Error(fmt::format("length {} leaves no room for text", options.length), "the start token takes one place", "use a longer --length");
+    PromptSet set;
+    const auto sources = read_sources(options.files);
+    Json names = Json::array();
+    const auto add = [&](std::span<const std::int32_t> tokens, std::size_t source) {
+        Sequence sequence;
+        if (start) sequence.tokens.push_back(*start);
+        sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
+        if (sources.size() > 1) sequence.labels.assign(sequence.tokens.size(), static_cast<std::int32_t>(source));
+        set.sequences.push_back(std::move(sequence));
+    };
+    std::vector<std::vector<std::int32_t>> tokens;
+    for (const Source& source : sources) {
+        names.push_back(source.name);
+        if (sources.size() > 1) set.labels.push_back(source.name);
+        tokens.push_back(tokenize_front(model, source.text, options.sequences * body));
+    }
+    // The files take turns, so that each is there when fewer sequences are asked for than there are.
+    for (std::int64_t turn = 0, added = 1; added > 0; ++turn) {
+        added = 0;
+        for (std::size_t i = 0; i < tokens.size(); ++i) {
+            if (static_cast<std::int64_t>(tokens[i].size()) < (turn + 1) * body) continue;
+            if (static_cast<std::int64_t>(set.sequences.size()) == options.sequences) break;
+            add(std::span(tokens[i]).subspan(static_cast<std::size_t>(turn * body), static_cast<std::size_t>(body)), i);
+            ++added;
+        }
+    }
+    if (set.sequences.empty()) {
+        for (std::size_t i = 0; i < tokens.size() && static_cast<std::int64_t>(set.sequences.size()) < options.sequences; ++i) add(tokens[i], i);
+        set.notes.push_back(fmt::format("the text is shorter than one sequence of {} tokens: it is used whole", options.length));
+    } else if (static_cast<std::int64_t>(set.sequences.size()) < options.sequences) {
+        set.notes.push_back(fmt::format("{} sequences of {} tokens instead of {}: the text has no more", set.sequences.size(), options.length, options.sequences));
+    }
+    set.description = {{"sources", names}, {"asked", options.sequences}};
+    describe(set, "text", start);
+    return set;
+}
+
+}  // namespace tomograph

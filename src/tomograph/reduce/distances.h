@@ -1,0 +1,15 @@
+#pragma once
+#include <cstdint>
+
+namespace tomograph {
+
+/// out[i] = |query - rows[ids[i]]|^2 for i < n, in float32 from differences (no cancellation for near
+/// duplicates). rows: row-major, `width` floats each, width a multiple of 16. Fetches ahead.
+void squared_distances(const float* query, const float* rows, std::int64_t width, const std::int32_t* ids,
+                       std::int64_t n, float* out);
+
+/// Bit j is set where scores[j] - minus[j] > threshold, for j < 48: which entries of a tile's row are worth a
+/// look.
+std::uint64_t above(const float* scores, const float* minus, float threshold);
+
+}  // namespace tomograph

@@ -1,0 +1,76 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "tomograph/reduce/panels.h"
+
+namespace tomograph {
+
+/// Vectors [n, width] as panels of 48 with half their squared norms, padding included (its half norm is
+/// infinite, so that it never scores).
+struct PackedVectors {
+    std::int64_t width = 0;
+    FloatBuffer panels;             // [n_panels][width][48]
+    std::vector<float> half_norms;  // [n_panels * 48]
+    const float* panel(std::int64_t p) const { return panels.get() + p * panel_floats(width); }
+    const float* half_norm(std::int64_t p) const { return half_norms.data() + p * panel_width; }
+};
+
+struct Assignment {
+    std::vector<std::int32_t> nearest;  // [n]
+    std::vector<std::int32_t> second;   // [n]
+};
+
+/// Centroids of a clustering, ready for assigning vectors to them.
+struct Centroids {
+    std::int64_t n = 0;
+    std::int64_t width = 0;
+    std::vector<float> values;  // [n, width]
+    PackedVectors packed;
+
+    /// Recompute `packed` from `values`.
+    void pack();
+    /// The two nearest centroids of each of vectors [n, width]. Ties go to the lower index.
+    Assignment assign(const float* vectors, std::int64_t n_vectors, int threads) const;
+};
+
+struct KMeansOptions {
+    std::int64_t n_lists = 1;
+    int iterations = 5;
+    /// Vectors per list that take part in fitting.
+    std::int64_t sample_per_list = 40;
+    std::uint64_t seed = 0;
+    int threads = 0;
+};
+
+/// Lloyd's k-means on a seeded sample of vectors [n, width], starting from some of them. It partitions for
+/// the neighbour search, where a rough answer serves as well as a good one.
+Centroids fit_centroids(const float* vectors, std::int64_t n, std::int64_t width,
+                        const KMeansOptions& options);
+
+/// Vectors grouped: list l holds positions [offsets[l], offsets[l + 1]); order[position] is the vector's
+/// index.
+struct Lists {
+    std::vector<std::int64_t> offsets;        // [n_lists + 1]
+    std::vector<std::int32_t> order;          // [n]
+    std::vector<std::int64_t> panel_offsets;  // [n_lists + 1]; each list starts a new panel
+    std::int64_t n_lists() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
+    std::int64_t size(std::int64_t list) const { return offsets[list + 1] - offsets[list]; }
+};
+
+/// Lists by nearest centroid; within one, by second nearest, so that the 48 vectors of a panel lie close
+/// together.
+Lists group(const Assignment& assignment, std::int64_t n_lists);
+/// Consecutive runs of `per_list` vectors: for exact search, where every list is compared with every other.
+Lists consecutive(std::int64_t n, std::int64_t per_list);
+
+/// For each panel of grouped vectors, the `count` centroids nearest to the mean of its vectors, nearest
+/// first: the lists worth searching for all of them. [n_panels, count], count at most centroids.n.
+std::vector<std::int32_t> nearest_lists(const Centroids& centroids, const Lists& lists,
+                                        const PackedVectors& packed, std::int64_t count, int threads);
+
+/// vectors [n, width] (in index order) packed list by list; half_norms [n].
+PackedVectors pack_lists(const Lists& lists, const float* vectors, const float* half_norms,
+                         std::int64_t width, int threads);
+
+}  // namespace tomograph

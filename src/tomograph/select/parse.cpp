@@ -1,0 +1,73 @@
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "tomograph/base/error.h"
+#include "tomograph/select/selection.h"
+
+namespace tomograph {
+namespace {
+
+std::vector<std::string> split(const std::string& text) {
+    std::vector<std::string> words;
+    std::istringstream in(text);
+    for (std::string word; std::getline(in, word, ',');) {
+        if (!word.empty()) words.push_back(word);
+    }
+    return words;
+}
+
+}  // namespace
+
+Normalize parse_normalize(const std::string& text) {
+    if (text == "none") return Normalize::none;
+    if (text == "unit") return Normalize::unit;
+    if (text == "layernorm") return Normalize::layernorm;
+    throw Error("cannot normalize by '" + text + "'", "", "use none, unit or layernorm");
+}
+
+LayerOrder parse_layer_order(const std::string& text) {
+    if (text == "given") return LayerOrder::given;
+    if (text == "reversed") return LayerOrder::reversed;
+    if (text == "random") return LayerOrder::random;
+    throw Error("no layer order '" + text + "'", "", "use given, reversed or random");
+}
+
+void parse_means(const std::string& text, Selection& selection) {
+    for (const std::string& word : split(text)) {
+        if (word == "samples") selection.mean_samples = true;
+        else if (word == "positions") selection.mean_positions = true;
+        else if (word == "layers") selection.mean_layers = true;
+        else throw Error("cannot average over '" + word + "'", "", "use samples, positions or layers, separated by commas");
+    }
+}
+
+std::vector<Component> parse_components(const std::string& text) {
+    std::vector<Component> components;
+    for (const std::string& word : split(text)) {
+        const auto component = find_component(word);
+        if (!component) {
+            std::string names;
+            for (const Component known : all_components()) names += fmt::format("{}{}", names.empty() ? "" : ", ", component_name(known));
+            throw Error("no component '" + word + "'", "there are " + names, "");
+        }
+        components.push_back(*component);
+    }
+    return components;
+}
+
+Json Selection::json() const {
+    static constexpr const char* kNormalize[] = {"none", "unit", "layernorm"};
+    static constexpr const char* kOrder[] = {"given", "reversed", "random"};
+    Json names = Json::array();
+    for (const Component component : components) names.push_back(component_name(component));
+    Json means = Json::array();
+    if (mean_samples) means.push_back("samples");
+    if (mean_positions) means.push_back("positions");
+    if (mean_layers) means.push_back("layers");
+    return {{"components", names}, {"layers", layers.text()}, {"positions", positions.text()}, {"sequences", sequences.text()},
+            {"labels", labels}, {"normalize", kNormalize[static_cast<int>(normalize)]}, {"mean", means}, {"rows", rows},
+            {"seed", seed}, {"layer_order", kOrder[static_cast<int>(layer_order)]}};
+}
+
+}  // namespace tomograph

@@ -1,0 +1,105 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tomograph/base/json.h"
+#include "tomograph/base/range.h"
+#include "tomograph/base/rows.h"
+#include "tomograph/store/run.h"
+
+namespace tomograph {
+
+enum class Normalize {
+    none,
+    unit,       ///< each vector divided by its norm; zero vectors stay zero
+    layernorm,  ///< each vector minus its mean, divided by its standard deviation over coordinates
+};
+
+/// Layers under other numbers, as a control: structure that survives it is not the layers'.
+enum class LayerOrder { given, reversed, random };
+
+/// The one language for "which vectors". Read as: of these sites, positions, sequences and labels take the rows;
+/// normalise each; average over what `mean_*` names; keep at most `rows` of them.
+struct Selection {
+    std::vector<Component> components;  ///< empty: every captured one that is d_model wide
+    Range layers;                       ///< of sites in blocks
+    Range positions;
+    Range sequences;
+    std::vector<std::string> labels;    ///< empty: all tokens, labelled or not
+    Normalize normalize = Normalize::none;
+    bool mean_samples = false;          ///< average over sequences
+    bool mean_positions = false;        ///< average over positions
+    bool mean_layers = false;           ///< average over layers
+    std::int64_t rows = 0;              ///< at most so many, chosen by seed; 0: all
+    std::uint64_t seed = 42;            ///< for `rows` and for LayerOrder::random
+    LayerOrder layer_order = LayerOrder::given;
+
+    bool averages() const { return mean_samples || mean_positions || mean_layers; }
+    Json json() const;
+};
+
+/// Who each selected row is. All vectors have one entry a row.
+struct RowLabels {
+    std::vector<Component> component;
+    std::vector<std::int32_t> layer;     ///< -1: outside blocks, or averaged over layers
+    std::vector<std::int32_t> position;  ///< -1: averaged over positions
+    std::vector<std::int32_t> token;     ///< index into Run::tokens(); -1: an average
+    std::vector<std::int32_t> sequence;  ///< -1: averaged over sequences
+    std::vector<std::int32_t> label;     ///< -1: none, or an average
+    std::vector<float> norm;             ///< of the vector before normalising; of an average, its own
+
+    std::int64_t size() const { return static_cast<std::int64_t>(component.size()); }
+};
+
+/// Selected rows. Without averages they stay on disk and are read block by block; averages are in memory.
+class SelectedRows final : public RowSource {
+  public:
+    std::int64_t n_rows() const override { return labels_.size(); }
+    std::int64_t dim() const override { return dim_; }
+    void read(std::int64_t begin, std::int64_t end, float* out) const override;
+    const float* data() const override { return averages_.size() > 0 ? averages_.data() : nullptr; }
+
+    const RowLabels& labels() const { return labels_; }
+    /// "blocks.3.attn_out, token 17 (sequence 0, position 17)": for messages about one row.
+    std::string describe(std::int64_t row) const;
+    /// How many rows there were before `rows` cut them.
+    std::int64_t n_candidates() const { return n_candidates_; }
+
+  private:
+    friend SelectedRows select(const Run& run, const Selection& selection);
+    /// Consecutive selected rows that come from one site.
+    struct Segment {
+        std::int64_t first;                    // among the selected rows
+        Site site;
+        std::vector<std::int64_t> stored_rows; // row numbers in the run, ascending
+    };
+    const Run* run_ = nullptr;
+    Normalize normalize_ = Normalize::none;
+    std::int64_t dim_ = 0;
+    std::int64_t n_candidates_ = 0;
+    std::vector<Segment> segments_;
+    Matrix averages_;
+    RowLabels labels_;
+};
+
+/// `run` must outlive the result.
+/// Errors: Error when a component, layer, position or label does not exist (it says which do), when components
+/// have different widths, when the run keeps no vectors and the selection needs them, or when nothing is left.
+SelectedRows select(const Run& run, const Selection& selection);
+
+/// In place, n rows of `dim`.
+void normalize_rows(Normalize normalize, float* rows, std::int64_t n, std::int64_t dim);
+
+/// Errors: Error for an unknown word. "none", "unit", "layernorm".
+Normalize parse_normalize(const std::string& text);
+/// "given", "reversed", "random".
+LayerOrder parse_layer_order(const std::string& text);
+/// Comma-separated "samples,positions,layers" into the flags of `selection`.
+void parse_means(const std::string& text, Selection& selection);
+/// Comma-separated component names. Errors: Error that lists the names there are.
+std::vector<Component> parse_components(const std::string& text);
+
+}  // namespace tomograph

@@ -1,0 +1,143 @@
+#include "tomograph/store/dtype.h"
+
+#include <array>
+#include <bit>
+#include <cctype>
+#include <cmath>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define TOMOGRAPH_F16C __attribute__((target("avx,f16c")))
+#endif
+
+namespace tomograph {
+namespace {
+
+struct Entry {
+    Dtype dtype;
+    std::string_view name;
+    std::size_t size;
+};
+constexpr std::array<Entry, 4> kDtypes{{
+    {Dtype::f32, "F32", 4}, {Dtype::f16, "F16", 2}, {Dtype::bf16, "BF16", 2}, {Dtype::i32, "I32", 4}}};
+
+std::uint16_t round_to_f16(float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
+    const std::uint32_t magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u);   // NaN
+    if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // rounds to infinity
+    if (magnitude < 0x38800000u) {  // subnormal: let the float unit round at the right bit
+        const float scaled = std::bit_cast<float>(magnitude) + 0.5f;
+        return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(scaled) - std::bit_cast<std::uint32_t>(0.5f)));
+    }
+    const std::uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);
+    return static_cast<std::uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
+}
+
+float widen_f16(std::uint16_t half) {
+    const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
+    const std::uint32_t exponent = (half >> 10) & 0x1fu;
+    const std::uint32_t mantissa = half & 0x3ffu;
+    if (exponent == 0) return std::copysign(std::ldexp(static_cast<float>(mantissa), -24), std::bit_cast<float>(sign));
+    const std::uint32_t wide = exponent == 31 ? 255u : exponent + 112u;
+    return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
+}
+
+#ifdef TOMOGRAPH_F16C
+bool has_f16c() {
+    static const bool has = __builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c");
+    return has;
+}
+
+TOMOGRAPH_F16C std::size_t to_f16_fast(const float* in, std::uint16_t* out, std::size_t n, bool& fits) {
+    std::size_t i = 0;
+    const __m256 all_but_sign = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+    __m256 largest = _mm256_setzero_ps();
+    for (; i + 8 <= n; i += 8) {
+        const __m256 values = _mm256_loadu_ps(in + i);
+        largest = _mm256_max_ps(_mm256_and_ps(values, all_but_sign), largest);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
+    }
+    alignas(32) float lanes[8];
+    _mm256_store_ps(lanes, largest);
+    // 65,520 is where rounding goes up to infinity; infinite input is the caller's to find.
+    for (const float lane : lanes) fits = fits && !(lane >= 65520.0f && std::isfinite(lane));
+    return i;
+}
+
+TOMOGRAPH_F16C std::size_t from_f16_fast(const std::uint16_t* in, float* out, std::size_t n) {
+    std::size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in + i))));
+    }
+    return i;
+}
+#endif
+
+}  // namespace
+
+std::size_t dtype_size(Dtype dtype) { return kDtypes[static_cast<std::size_t>(dtype)].size; }
+std::string_view dtype_name(Dtype dtype) { return kDtypes[static_cast<std::size_t>(dtype)].name; }
+
+std::optional<Dtype> find_dtype(std::string_view name) {
+    for (const Entry& entry : kDtypes) {
+        if (name.size() != entry.name.size()) continue;
+        bool same = true;
+        for (std::size_t i = 0; i < name.size(); ++i) same = same && std::toupper(static_cast<unsigned char>(name[i])) == entry.name[i];
+        if (same) return entry.dtype;
+    }
+    return std::nullopt;
+}
+
+bool to_f16(const float* in, std::uint16_t* out, std::size_t n) {
+    bool fits = true;
+    std::size_t i = 0;
+#ifdef TOMOGRAPH_F16C
+    if (has_f16c()) i = to_f16_fast(in, out, n, fits);
+#endif
+    for (; i < n; ++i) {
+        out[i] = round_to_f16(in[i]);
+        if ((out[i] & 0x7fffu) == 0x7c00u && std::isfinite(in[i])) fits = false;
+    }
+    return fits;
+}
+
+void to_bf16(const float* in, std::uint16_t* out, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const auto bits = std::bit_cast<std::uint32_t>(in[i]);
+        const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+        out[i] = static_cast<std::uint16_t>(nan ? (bits >> 16) | 0x40u : (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+    }
+}
+
+void from_f16(const std::uint16_t* in, float* out, std::size_t n) {
+    std::size_t i = 0;
+#ifdef TOMOGRAPH_F16C
+    if (has_f16c()) i = from_f16_fast(in, out, n);
+#endif
+    for (; i < n; ++i) out[i] = widen_f16(in[i]);
+}
+
+void from_bf16(const std::uint16_t* in, float* out, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) out[i] = std::bit_cast<float>(static_cast<std::uint32_t>(in[i]) << 16);
+}
+
+void to_f32(Dtype dtype, const void* in, float* out, std::size_t n) {
+    const auto* bytes = static_cast<const std::byte*>(in);
+    switch (dtype) {
+        case Dtype::f32: std::memcpy(out, bytes, n * 4); break;
+        case Dtype::f16: from_f16(reinterpret_cast<const std::uint16_t*>(bytes), out, n); break;
+        case Dtype::bf16: from_bf16(reinterpret_cast<const std::uint16_t*>(bytes), out, n); break;
+        case Dtype::i32:
+            for (std::size_t i = 0; i < n; ++i) {
+                std::int32_t value;
+                std::memcpy(&value, bytes + i * 4, 4);
+                out[i] = static_cast<float>(value);
+            }
+            break;
+    }
+}
+
+}  // namespace tomograph

@@ -1,0 +1,161 @@
+#include "tomograph/store/run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "tomograph/base/error.h"
+#include "tomograph/base/text.h"
+
+namespace tomograph {
+namespace fs = std::filesystem;
+
+FolderKind folder_kind(const fs::path& path) {
+    std::error_code error;
+    if (!fs::exists(path, error)) return FolderKind::none;
+    if (!fs::is_directory(path, error)) return FolderKind::other;
+    if (fs::exists(path / "run.json", error)) return FolderKind::run;
+    if (fs::exists(path / "study.json", error)) return FolderKind::study;
+    return fs::is_empty(path, error) ? FolderKind::none : FolderKind::other;
+}
+
+void check_output_folder(const fs::path& path, bool force) {
+    switch (folder_kind(path)) {
+        case FolderKind::none: return;
+        case FolderKind::other:
+            throw Error(path.string() + " exists and is not a run", "it will not be deleted, with --force neither",
+                        "name another --out");
+        default:
+            if (!force) throw Error(path.string() + " exists", "", "use --force to replace it, or name another --out");
+    }
+}
+
+Run Run::open(const fs::path& path) {
+    switch (folder_kind(path)) {
+        case FolderKind::run: break;
+        case FolderKind::study:
+            throw Error(path.string() + " is a study, a folder of runs", "",
+                        fmt::format("name one of its runs, for example {}", (path / "text").string()));
+        default: throw Error("no run at " + path.string(), "it has no run.json", "make one with: tomograph capture");
+    }
+    Run run;
+    run.path_ = path;
+    run.json_ = read_json(path / "run.json");
+    try {
+        const int format = run.json_.at("format").get<int>();
+        if (format > kRunFormat) {
+            throw Error(path.string() + " was written by a newer tomograph", fmt::format("format {}, known is {}", format, kRunFormat), "update tomograph");
+        }
+        for (const Json& entry : run.json_.at("sites")) {
+            const auto site = parse_site(entry.at("name").get<std::string>());
+            if (!site) throw Error("unknown site " + entry.at("name").dump() + " in " + path.string(), "", "update tomograph");
+            run.sites_.push_back({*site, entry.at("shape").get<std::vector<std::int64_t>>()});
+        }
+        const Safetensors tokens(path / "tokens.safetensors");
+        run.tokens_ = {tokens.integers("token_id"), tokens.integers("position"), tokens.integers("sequence"), tokens.integers("label")};
+        for (const Json& entry : run.json_.at("shards")) {
+            const fs::path file = path / entry.at("file").get<std::string>();
+            auto shard = std::make_shared<Safetensors>(file);
+            const auto rows = shard->integers("rows");
+            for (const SiteShape& site : run.sites_) {
+                const auto& tensor = shard->at(site.site.name());
+                if (tensor.n_rows() != static_cast<std::int64_t>(rows.size()) || tensor.width() != site.width()) {
+                    throw Error(fmt::format("{} does not fit its run", file.string()), site.site.name() + " has another shape than run.json says", "capture it again");
+                }
+            }
+            for (const std::int32_t row : rows) {
+                if (row < 0 || row >= run.tokens_.size()) throw Error(fmt::format("{} does not fit its run", file.string()), fmt::format("row {} is no token", row), "capture it again");
+            }
+            run.shards_.push_back({run.n_rows(), std::move(shard)});
+            run.rows_.insert(run.rows_.end(), rows.begin(), rows.end());
+        }
+    } catch (const nlohmann::json::exception& e) {
+        throw Error((path / "run.json").string() + " is not a run's description", e.what(), "capture it again");
+    }
+    return run;
+}
+
+bool Run::complete() const { return json_.value("status", "") == "complete"; }
+std::string Run::model_name() const { return json_.at("model").value("name", "?"); }
+std::string Run::prompts() const { return json_.at("prompts").value("kind", "?"); }
+std::int64_t Run::d_model() const { return json_.at("model").value("d_model", std::int64_t{0}); }
+int Run::n_layers() const { return json_.at("model").value("n_layers", 0); }
+std::int64_t Run::n_tokens() const { return tokens_.size(); }
+std::int64_t Run::n_sequences() const { return json_.at("prompts").value("sequences", std::int64_t{0}); }
+std::int64_t Run::length() const { return json_.at("prompts").value("length", std::int64_t{0}); }
+std::vector<std::string> Run::labels() const { return json_.value("labels", std::vector<std::string>{}); }
+
+bool Run::has_site(const Site& wanted) const {
+    return std::any_of(sites_.begin(), sites_.end(), [&](const SiteShape& s) { return s.site == wanted; });
+}
+
+const SiteShape& Run::site(const Site& wanted) const {
+    for (const SiteShape& candidate : sites_) {
+        if (candidate.site == wanted) return candidate;
+    }
+    throw Error(fmt::format("no site {} in {}", wanted.name(), path_.string()), fmt::format("it has {} sites, {} to {}", sites_.size(), sites_.front().site.name(), sites_.back().site.name()), "");
+}
+
+const std::vector<std::string>& Run::pieces() const {
+    if (!pieces_) {
+        auto pieces = std::make_shared<std::vector<std::string>>();
+        std::ifstream in(path_ / "tokens.jsonl", std::ios::binary);
+        if (!in) throw Error("cannot read " + (path_ / "tokens.jsonl").string(), "", "");
+        try {
+            for (std::string line; std::getline(in, line);) {
+                const Json json = Json::parse(line);
+                for (const Json& piece : json.at("pieces")) pieces->push_back(piece_from_json(piece));
+            }
+        } catch (const nlohmann::json::exception& e) {
+            throw Error((path_ / "tokens.jsonl").string() + " is damaged", e.what(), "capture it again");
+        }
+        pieces->resize(static_cast<std::size_t>(tokens_.size()));
+        pieces_ = std::move(pieces);
+    }
+    return *pieces_;
+}
+
+void Run::read_rows(const Site& wanted, std::int64_t begin, std::int64_t end, float* out) const {
+    const std::string name = wanted.name();
+    const std::int64_t width = site(wanted).width();
+    auto shard = std::upper_bound(shards_.begin(), shards_.end(), begin, [](std::int64_t row, const Shard& s) { return row < s.first_row; });
+    if (shard != shards_.begin()) --shard;
+    while (begin < end) {
+        const auto& tensor = shard->file->at(name);
+        const std::int64_t local = begin - shard->first_row;
+        const std::int64_t take = std::min(end - begin, tensor.n_rows() - local);
+        tensor.read_rows(local, local + take, out);
+        out += take * width;
+        begin += take;
+        ++shard;
+    }
+}
+
+const Safetensors& Run::stats_file(const char* name) const {
+    auto& file = stats_[name];
+    if (!file) {
+        const fs::path where = path_ / "stats" / name;
+        if (!fs::exists(where)) throw Error(where.string() + " is missing", complete() ? "" : "the run is incomplete", "capture it again");
+        file = std::make_shared<Safetensors>(where);
+    }
+    return *file;
+}
+
+bool Run::has_stats() const { return fs::exists(path_ / "stats" / "norms.safetensors"); }
+
+std::vector<float> Run::norms(const Site& wanted) const {
+    const auto& tensor = stats_file("norms.safetensors").at(site(wanted).site.name());
+    std::vector<float> values(static_cast<std::size_t>(tensor.n_rows()));
+    tensor.read_rows(0, tensor.n_rows(), values.data());
+    return values;
+}
+
+Matrix Run::means(const Site& wanted) const {
+    const auto& tensor = stats_file("means.safetensors").at(site(wanted).site.name());
+    Matrix values(tensor.n_rows(), tensor.width());
+    tensor.read_rows(0, tensor.n_rows(), values.data());
+    return values;
+}
+
+}  // namespace tomograph

@@ -1,0 +1,100 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tomograph/base/json.h"
+#include "tomograph/base/matrix.h"
+#include "tomograph/model/engine.h"
+#include "tomograph/model/site.h"
+#include "tomograph/store/safetensors.h"
+
+namespace tomograph {
+
+/// Version of the run folder. A reader refuses a newer one.
+inline constexpr int kRunFormat = 1;
+
+/// One entry a token, in the order in which the model read them.
+struct TokenTable {
+    std::vector<std::int32_t> token_id;  ///< -1: a raw vector, no token
+    std::vector<std::int32_t> position;
+    std::vector<std::int32_t> sequence;
+    std::vector<std::int32_t> label;     ///< index into the labels of run.json; -1: none
+
+    std::int64_t size() const { return static_cast<std::int64_t>(token_id.size()); }
+};
+
+/// A finished or interrupted run on disk, opened for reading. docs/run-format.md describes every file.
+class Run {
+  public:
+    /// Errors: Error when `path` is no run folder, is a study, or was written by a newer version.
+    static Run open(const std::filesystem::path& path);
+
+    const std::filesystem::path& path() const { return path_; }
+    /// run.json.
+    const Json& json() const { return json_; }
+    /// False after a capture that was stopped or killed: the shards that are listed are whole nevertheless.
+    bool complete() const;
+    std::string model_name() const;
+    /// "text", "repeat", "vocabulary", "positions", "jsonl" or "import".
+    std::string prompts() const;
+    std::int64_t d_model() const;
+    int n_layers() const;
+    std::int64_t n_tokens() const;
+    std::int64_t n_sequences() const;
+    /// Longest sequence.
+    std::int64_t length() const;
+    std::vector<std::string> labels() const;
+    /// Captured sites in network order.
+    const std::vector<SiteShape>& sites() const { return sites_; }
+    /// Errors: Error that names the sites there are.
+    const SiteShape& site(const Site& site) const;
+    bool has_site(const Site& site) const;
+
+    const TokenTable& tokens() const { return tokens_; }
+    /// Bytes of each token, read from tokens.jsonl on first use. "" for raw vectors.
+    const std::vector<std::string>& pieces() const;
+
+    /// Vectors on disk: 0 when the run keeps norms and means only.
+    std::int64_t n_rows() const { return static_cast<std::int64_t>(rows_.size()); }
+    /// Index into tokens() of each stored row.
+    const std::vector<std::int32_t>& rows() const { return rows_; }
+    /// Rows [begin, end) of one site, float32 [end - begin, width].
+    void read_rows(const Site& site, std::int64_t begin, std::int64_t end, float* out) const;
+
+    bool has_stats() const;
+    /// Norm of every token at a site, [n_tokens].
+    std::vector<float> norms(const Site& site) const;
+    /// Mean over sequences at each position, [length, width].
+    Matrix means(const Site& site) const;
+
+  private:
+    struct Shard {
+        std::int64_t first_row;
+        std::shared_ptr<Safetensors> file;
+    };
+    const Safetensors& stats_file(const char* name) const;
+
+    std::filesystem::path path_;
+    Json json_;
+    std::vector<SiteShape> sites_;
+    TokenTable tokens_;
+    std::vector<Shard> shards_;
+    std::vector<std::int32_t> rows_;
+    mutable std::map<std::string, std::shared_ptr<Safetensors>> stats_;
+    mutable std::shared_ptr<std::vector<std::string>> pieces_;
+};
+
+/// What `path` is.
+enum class FolderKind { none, run, study, other };
+FolderKind folder_kind(const std::filesystem::path& path);
+
+/// Refuse an output folder that exists, unless `force`; with force refuse what is not ours to delete.
+/// Nothing is deleted here. Errors: Error with the mend.
+void check_output_folder(const std::filesystem::path& path, bool force);
+
+}  // namespace tomograph

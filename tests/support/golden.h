@@ -1,0 +1,62 @@
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tomograph/base/matrix.h"
+#include "tomograph/model/site.h"
+#include "tomograph/store/safetensors.h"
+
+namespace tomograph::test {
+
+/// Models of tests/golden/models whose activation is SiLU, exact in ggml, and those with GELU, which it looks up
+/// in a half-precision table.
+inline const std::vector<std::string>& silu_models() {
+    static const std::vector<std::string> names{"cohere",   "granite", "llama", "mixtral",
+                                                "olmo2",    "qwen2moe", "qwen3"};
+    return names;
+}
+inline const std::vector<std::string>& gelu_models() {
+    static const std::vector<std::string> names{"bloom", "gemma2", "gemma3", "gpt2", "gptneox", "phi2"};
+    return names;
+}
+inline std::vector<std::string> golden_models() {
+    std::vector<std::string> names = silu_models();
+    names.insert(names.end(), gelu_models().begin(), gelu_models().end());
+    return names;
+}
+
+/// True before the model's first GELU, and everywhere where it has none.
+inline bool before_gelu(const std::string& name, const Site& site) {
+    if (std::ranges::find(gelu_models(), name) == gelu_models().end()) return true;
+    if (site.layer < 0) return site.component != Component::ln_final;
+    return site.layer == 0 && site.component != Component::mlp_out && site.component != Component::resid_post;
+}
+
+inline std::string golden_path(const std::string& file) { return TOMOGRAPH_TEST_DATA "/models/" + file; }
+inline std::string golden_model(const std::string& name) { return golden_path(name + ".gguf"); }
+
+/// What transformers computed for one sequence.
+struct Golden {
+    std::vector<std::int32_t> tokens;
+    std::map<std::string, Matrix> sites;  ///< [n_tokens, width]
+};
+
+inline Golden read_golden(const std::string& name) {
+    const Safetensors file(golden_path(name + ".safetensors"));
+    Golden golden;
+    golden.tokens = file.integers("token_id");
+    for (const auto& [site, tensor] : file.tensors()) {
+        if (site == "token_id") continue;
+        Matrix& values = golden.sites[site];
+        values.resize(tensor.n_rows(), tensor.width());
+        tensor.read_rows(0, tensor.n_rows(), values.data());
+    }
+    if (golden.tokens.empty() || golden.sites.empty()) throw std::runtime_error(name + " has no golden values");
+    return golden;
+}
+
+}  // namespace tomograph::test
