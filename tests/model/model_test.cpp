@@ -69,7 +69,7 @@ TEST_P(EmbeddedModel, AddsNoStartToken) { EXPECT_FALSE(model_.info().adds_start_
 TEST_P(EmbeddedModel, HasNoStartToken) { EXPECT_EQ(model_.info().start_token, -1); }
 
 TEST_P(EmbeddedModel, CutsTextIntoItsBytes) {
-    const std::string text("All\t\r\n of\0 it: caf\u00e9, \u20ac, \U0001f40b", 28);
+    const std::string text("All\t\r\n of\0 it: caf\u00e9, \u20ac, \U0001f40b", 31);
     std::vector<std::int32_t> bytes;
     for (const char byte : text) bytes.push_back(static_cast<unsigned char>(byte));
     EXPECT_EQ(model_.tokenize(text), bytes);
@@ -353,17 +353,21 @@ TEST(QuantizeFile, LeavesNothingWhereItsOutputIsAFolder) {
     EXPECT_EQ(folder.n_files(), 1u);
 }
 
-TEST(QuantizeFile, SaysThatTheDiskIsFull) {
+class QuantizeOnAFullDisk : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Room, QuantizeOnAFullDisk, testing::Values(1'000, 50'000, 201'000),
+                         testing::PrintToStringParamName());
+
+TEST_P(QuantizeOnAFullDisk, SaysSo) {
     const TempFolder folder;
-    const FileSizeLimit limit(50'000);
+    const FileSizeLimit limit(static_cast<rlim_t>(GetParam()));
     const fs::path out = folder / "out.gguf";
     EXPECT_EQ(error_of([&] { quantize(golden_model("llama"), out, "f32", 1); }),
               "cannot write " + out.string() + ": it was cut; free some disk space or write elsewhere");
 }
 
-TEST(QuantizeFile, LeavesNothingOnAFullDisk) {
+TEST_P(QuantizeOnAFullDisk, LeavesNothing) {
     const TempFolder folder;
-    const FileSizeLimit limit(50'000);
+    const FileSizeLimit limit(static_cast<rlim_t>(GetParam()));
     error_of([&] { quantize(golden_model("llama"), folder / "out.gguf", "f32", 1); });
     EXPECT_EQ(folder.n_files(), 0u);
 }

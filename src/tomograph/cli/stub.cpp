@@ -1,2 +1,2 @@
 #include "tomograph/cli/commands.h"
-namespace tomograph { void add_run(CLI::App&, Progress&){} void add_plot(CLI::App&){} void add_export(CLI::App&){} }
+namespace tomograph { void add_run(CLI::App&, Progress&){} void add_plot(CLI::App&){} }

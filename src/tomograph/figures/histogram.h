@@ -18,7 +18,6 @@ struct Sample {
 };
 
 struct HistogramOptions {
-    FigureOptions figure = FigureOptions{};
     std::string x_label = {};
     std::string y_label = "count";
     /// Bins of equal width from the smallest value to the largest (equal ratio if `log_x`). Default 150.
@@ -29,6 +28,7 @@ struct HistogramOptions {
     /// Shares of each sample in place of counts, so that samples of different sizes compare. Ignored if
     /// `log_y`.
     bool share = false;
+    FigureOptions figure = {};
 };
 
 /// How many finite values (positive ones on a logarithmic scale) lie in each of `bins` bins of the scale; the

@@ -12,7 +12,7 @@ namespace tomograph {
 struct FigureOptions {
     /// Wrapped to the figure's width; '\n' starts a new line. The first line is bold, the others are small.
     /// Empty: none.
-    std::string title;
+    std::string title = {};
     /// Inches. Default 3.4, a paper column: font sizes are true in print at this width.
     double width = 3.4;
     /// Inches. 0 (default): what suits the kind of figure.

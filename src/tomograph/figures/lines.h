@@ -23,7 +23,6 @@ struct Series {
 };
 
 struct LinesOptions {
-    FigureOptions figure = FigureOptions{};
     std::string x_label = {};
     std::string y_label = {};
     bool log_x = false;
@@ -33,6 +32,7 @@ struct LinesOptions {
     /// Names in place of numbers on the x axis, such as the stations of a network in order; empty: numbers.
     std::vector<Tick> x_ticks = {};
     double line_width = 1.2;  ///< points of 1/72 inch
+    FigureOptions figure = {};
 };
 
 /// Line chart. Errors: Error when a series' arrays differ in length or there is nothing to draw;

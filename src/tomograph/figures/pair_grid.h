@@ -8,8 +8,6 @@
 namespace tomograph {
 
 struct PairGridOptions {
-    /// 4.4 inches wide, about as high.
-    FigureOptions figure = {.width = 4.4};
     /// Columns of the points that are shown, from the first. Default 6, which makes 15 pairs; at most 12.
     int components = 6;
     /// One a component; empty: "PC 1" and so on.
@@ -19,6 +17,8 @@ struct PairGridOptions {
     /// A small chart of each component against the colour's value on the diagonal, besides its name. Default
     /// true.
     bool profiles = true;
+    /// 4.4 inches wide, about as high.
+    FigureOptions figure = {.width = 4.4};
 };
 
 /// Every pair of components of `points` [n, >= components] as a small scatter plot, in a lower triangle,

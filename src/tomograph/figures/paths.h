@@ -10,13 +10,13 @@
 namespace tomograph {
 
 struct PathsOptions {
-    FigureOptions figure = FigureOptions{};
     int dims = 2;  ///< 2 or 3
     std::array<std::string, 3> labels{"PC 1", "PC 2", "PC 3"};
     bool equal = false;
     ViewOptions view = {};
     /// About how many layers have their number written at the path; the first and last always. Default 8.
     int numbers = 8;
+    FigureOptions figure = {};
 };
 
 /// How a stream moves through the layers: `points` [n, >= dims] coloured by `layer` [n], and a line through

@@ -8,7 +8,6 @@
 namespace tomograph {
 
 struct ScatterOptions {
-    FigureOptions figure = FigureOptions{};
     /// 2 or 3: the first columns of the points are drawn. Default 2.
     int dims = 2;
     /// One an axis; see component_label().
@@ -27,6 +26,7 @@ struct ScatterOptions {
     Matrix overlay = {};
     /// [m] colours of the overlay.
     std::vector<Color> overlay_colors = {};
+    FigureOptions figure = {};
 };
 
 /// Scatter plot of `points` [n, >= dims]. Errors: see find_visible(), Page::save().

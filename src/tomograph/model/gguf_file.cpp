@@ -51,7 +51,7 @@ std::string last_llama_error() {
     const std::lock_guard lock(log_mutex);
     // Drop the function's name in front: "llama_model_load: error loading model: ...".
     std::string error = last_error;
-    for (const std::string_view prefix : {"llama_model_load: ", "error loading model: "}) {
+    for (const std::string_view prefix : {"llama_model_load: ", "error loading model: ", "llama_model_quantize: ", "failed to quantize: "}) {
         if (error.starts_with(prefix)) error.erase(0, prefix.size());
     }
     return error;

@@ -215,16 +215,21 @@ void quantize(const std::string& in, const std::filesystem::path& out, const std
     if (std::filesystem::equivalent(source.path(), out, error)) throw Error("cannot quantize " + in + " onto itself", "", "name another output");
     parameters.nthread = threads;
     parameters.allow_requantize = true;
+    const auto cut = [&] {
+        return Error("cannot write " + out.string(), "it was cut", "free some disk space or write elsewhere");
+    };
     AtomicFile file(out);
     clear_llama_errors();
     if (llama_model_quantize(source.path().c_str(), file.temporary().c_str(), &parameters) != 0) {
-        throw Error("cannot quantize " + in, last_llama_error(), "");
+        const std::string why = last_llama_error();
+        if (why.find("iostream") != std::string::npos) throw cut();
+        throw Error("cannot quantize " + in, why, "");
     }
-    // llama.cpp does not notice a full disk: the file's own header says how long it should be.
+    // llama.cpp may not notice a full disk: the file's own header says how long it should be.
     try {
         open_gguf(file.temporary().string(), out.string());
     } catch (const Error&) {
-        throw Error("cannot write " + out.string(), "it was cut", "free some disk space or write elsewhere");
+        throw cut();
     }
     file.commit();
 }
