@@ -136,19 +136,19 @@ TEST_F(Scatter, DrawingOrderIsShuffledBySeedAndRepeatable) {
 TEST(Cloud, NearPointsAreDrawnLastInThreeDimensions) {
     Page page(200, 200);
     const std::array<Scale, 3> scales{Scale{0, 1}, Scale{0, 1}, Scale{0, 1}};
-    const Projection projection = draw_space(page, {0, 0, 200, 200}, scales, {.dims = 3});
+    const Camera camera = draw_space(page, {0, 0, 200, 200}, scales, {.dims = 3});
     Matrix points(50, 3);
     Rng rng(3);
     for (int i = 0; i < 50; ++i)
         points.row(i) << static_cast<float>(rng.uniform()), static_cast<float>(rng.uniform()),
             static_cast<float>(rng.uniform());
     const VisibleRows visible = find_visible(points, 3, positions(50));
-    const Discs discs = make_discs(points, visible, projection, {}, 0);
+    const Discs discs = make_discs(points, visible, camera, {}, 0);
     double before = -1e9;
     for (std::size_t i = 0; i < discs.x.size(); ++i) {
         double depth = 1e9;
         for (int row = 0; row < 50; ++row) {
-            const auto at = projection.place(points.row(row).data());
+            const auto at = camera.place(points.row(row).data());
             if (static_cast<float>(at.x) == discs.x[i] && static_cast<float>(at.y) == discs.y[i])
                 depth = at.depth;
         }
@@ -162,9 +162,9 @@ TEST(Cloud, NearPointsAreDrawnLastInThreeDimensions) {
 TEST(Cloud, EqualAxesGiveAUnitOneLength) {
     Page page(400, 200);
     const std::array<Scale, 2> scales{Scale{0, 1}, Scale{0, 10}};
-    const Projection equal = draw_space(page, {0, 0, 400, 200}, scales, {.equal = true});
+    const Camera equal = draw_space(page, {0, 0, 400, 200}, scales, {.equal = true});
     EXPECT_NEAR(equal.map(0, 0), equal.map(1, 1), 1e-2 * equal.map(1, 1));
-    const Projection free = draw_space(page, {0, 0, 400, 200}, scales, {});
+    const Camera free = draw_space(page, {0, 0, 400, 200}, scales, {});
     EXPECT_GT(free.map(0, 0), 5 * free.map(1, 1));
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <optional>
@@ -68,8 +69,10 @@ Json describe_run(const Model& model, const Engine& engine, const PromptSet& pro
     for (const Component component : options.components) json["capture"]["components"].push_back(component_name(component));
     json["n_tokens"] = plan.n_tokens;
     json["n_rows"] = 0;
-    for (const std::size_t site : plan.sites) {
-        json["sites"].push_back({{"name", engine.sites()[site].site.name()}, {"shape", engine.sites()[site].shape}});
+    for (std::size_t i = 0; i < plan.sites.size(); ++i) {
+        const SiteShape& site = engine.sites()[plan.sites[i]];
+        const bool stored = std::find(plan.stored.begin(), plan.stored.end(), i) != plan.stored.end();
+        json["sites"].push_back({{"name", site.site.name()}, {"shape", site.shape}, {"vectors", stored}});
     }
     json["shards"] = Json::array();
     return json;

@@ -53,7 +53,13 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
     }
 
     std::int64_t row_bytes = 0;
-    for (const std::size_t site : plan.sites) row_bytes += engine.sites()[site].width() * static_cast<std::int64_t>(dtype_size(options.dtype));
+    for (std::size_t i = 0; i < plan.sites.size() && options.vectors; ++i) {
+        const SiteShape& site = engine.sites()[plan.sites[i]];
+        const auto& named = options.vector_components;
+        if (!named.empty() && std::find(named.begin(), named.end(), site.site.component) == named.end()) continue;
+        plan.stored.push_back(i);
+        row_bytes += site.width() * static_cast<std::int64_t>(dtype_size(options.dtype));
+    }
     const auto end_shard = [&](std::size_t first_batch, std::int64_t n_rows) {
         if (n_rows > 0) plan.shards.push_back({first_batch, plan.batches.size() - first_batch, n_rows});
     };

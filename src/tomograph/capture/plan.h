@@ -18,6 +18,7 @@ struct CapturePlan {
         std::int64_t n_rows;
     };
     std::vector<std::size_t> sites;      ///< indices into the engine's sites
+    std::vector<std::size_t> stored;     ///< positions in `sites` of those whose vectors are kept
     std::vector<std::uint8_t> kept;      ///< per token: is its vector kept?
     std::vector<std::int32_t> position;  ///< per token
     /// Per token: how many sequences have contributed to the mean at its position, itself included; 0: it stays

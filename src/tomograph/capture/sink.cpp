@@ -23,13 +23,15 @@ std::vector<TensorSpec> norm_specs(const CapturePlan& plan, std::span<const Site
     return specs;
 }
 
-std::vector<TensorSpec> row_specs(const CapturePlan& plan, std::span<const SiteShape> sites, std::int64_t n_rows, Dtype dtype) {
+TensorSpec row_spec(const SiteShape& site, std::int64_t n_rows, Dtype dtype) {
+    TensorSpec spec{site.site.name(), dtype, {n_rows}};
+    spec.shape.insert(spec.shape.end(), site.shape.begin(), site.shape.end());
+    return spec;
+}
+
+std::vector<TensorSpec> mean_specs(const CapturePlan& plan, std::span<const SiteShape> sites) {
     std::vector<TensorSpec> specs;
-    for (const std::size_t site : plan.sites) {
-        TensorSpec spec{sites[site].site.name(), dtype, {n_rows}};
-        spec.shape.insert(spec.shape.end(), sites[site].shape.begin(), sites[site].shape.end());
-        specs.push_back(std::move(spec));
-    }
+    for (const std::size_t site : plan.sites) specs.push_back(row_spec(sites[site], plan.length, Dtype::f32));
     return specs;
 }
 
@@ -47,7 +49,7 @@ bool convert(Dtype dtype, const float* in, std::byte* out, std::size_t n) {
 StatsSink::StatsSink(const std::filesystem::path& folder, const CapturePlan& plan, std::span<const SiteShape> sites)
     : plan_(plan),
       norms_(folder / "norms.safetensors", norm_specs(plan, sites)),
-      means_(folder / "means.safetensors", row_specs(plan, sites, plan.length, Dtype::f32)) {
+      means_(folder / "means.safetensors", mean_specs(plan, sites)) {
     const int descriptor = ::open(means_.temporary().c_str(), O_RDWR | O_CLOEXEC);
     void* address = descriptor < 0 ? MAP_FAILED
                                    : ::mmap(nullptr, means_.file_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
@@ -87,7 +89,12 @@ ShardSink::ShardSink(const std::filesystem::path& path, const CapturePlan& plan,
                      std::span<const SiteShape> sites, Dtype dtype, WriteQueue& queue)
     : path_(path), plan_(plan), sites_(sites), dtype_(dtype), queue_(queue),
       first_token_(plan.batches[shard.first_batch].first_token), n_rows_(shard.n_rows) {
-    auto specs = row_specs(plan, sites, shard.n_rows, dtype);
+    std::vector<TensorSpec> specs;
+    tensor_of_site_.assign(plan.sites.size(), -1);
+    for (const std::size_t position : plan.stored) {
+        tensor_of_site_[position] = static_cast<int>(specs.size());
+        specs.push_back(row_spec(sites[plan.sites[position]], shard.n_rows, dtype));
+    }
     specs.push_back({"rows", Dtype::i32, {shard.n_rows}});
     file_ = std::make_shared<SafetensorsWriter>(path, specs);
     std::vector<std::int32_t> rows;
@@ -100,6 +107,8 @@ ShardSink::ShardSink(const std::filesystem::path& path, const CapturePlan& plan,
 }
 
 void ShardSink::take(std::size_t site, std::int64_t first, std::int64_t n, std::int64_t width, const float* values) {
+    if (tensor_of_site_[site] < 0) return;
+    const auto tensor = static_cast<std::size_t>(tensor_of_site_[site]);
     const std::size_t row_bytes = static_cast<std::size_t>(width) * dtype_size(dtype_);
     WriteQueue::Buffer buffer = queue_.acquire(static_cast<std::size_t>(n) * row_bytes);
     std::size_t used = 0;
@@ -127,8 +136,8 @@ void ShardSink::take(std::size_t site, std::int64_t first, std::int64_t n, std::
     buffer.resize(used);
     const std::int64_t row = row_of_token_[static_cast<std::size_t>(first - first_token_)];
     const std::uint64_t offset = static_cast<std::uint64_t>(row) * row_bytes;
-    queue_.submit(std::move(buffer), [file = file_, site, offset](const WriteQueue::Buffer& bytes) {
-        file->write(site, offset, bytes.data(), bytes.size());
+    queue_.submit(std::move(buffer), [file = file_, tensor, offset](const WriteQueue::Buffer& bytes) {
+        file->write(tensor, offset, bytes.data(), bytes.size());
     });
 }
 

@@ -48,6 +48,7 @@ class ShardSink {
     std::int64_t first_token_;
     std::vector<std::int32_t> row_of_token_;  // within the shard, by token since first_token_: rows before it
     std::int64_t n_rows_;
+    std::vector<int> tensor_of_site_;  // -1: norms and means only
     std::shared_ptr<SafetensorsWriter> file_;
 };
 

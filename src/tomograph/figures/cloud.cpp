@@ -80,14 +80,14 @@ ColorBar color_bar_of(const Values& values) {
     return {finder.scale(), values.map, values.label, values.whole};
 }
 
-Discs make_discs(const Eigen::Ref<const Matrix>& points, const VisibleRows& visible,
-                 const Projection& projection, PointLook look, std::uint64_t seed) {
+Discs make_discs(const Eigen::Ref<const Matrix>& points, const VisibleRows& visible, const Camera& camera,
+                 PointLook look, std::uint64_t seed) {
     const auto n = static_cast<std::int64_t>(visible.rows.size());
-    std::vector<Projection::Placed> placed;
+    std::vector<Camera::Placed> placed;
     placed.reserve(visible.rows.size());
-    for (const std::int64_t row : visible.rows) placed.push_back(projection.place(points.row(row).data()));
+    for (const std::int64_t row : visible.rows) placed.push_back(camera.place(points.row(row).data()));
     std::vector<std::int64_t> order = permutation(n, seed);
-    if (projection.dims > 2) {
+    if (camera.dims > 2) {
         std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
             return placed[static_cast<std::size_t>(a)].depth < placed[static_cast<std::size_t>(b)].depth;
         });

@@ -60,8 +60,8 @@ std::vector<LegendEntry> legend_of(const Categories& categories);
 ColorBar color_bar_of(const Values& values);
 
 /// The visible rows as discs in drawing order: from far to near, and at equal depth shuffled by seed.
-Discs make_discs(const Eigen::Ref<const Matrix>& points, const VisibleRows& visible,
-                 const Projection& projection, PointLook look, std::uint64_t seed);
+Discs make_discs(const Eigen::Ref<const Matrix>& points, const VisibleRows& visible, const Camera& camera,
+                 PointLook look, std::uint64_t seed);
 
 /// "PC 1 (32.1 %)"; without the share when it is not finite or negative. `component` counts from 0.
 std::string component_label(int component, double variance_explained = -1.0);

@@ -252,13 +252,18 @@ Axes draw_axes(Page& page, const Box& area, AxisOptions x, AxisOptions y, bool e
     const auto name = [](const std::string& label, const Ticks& ticks, double length) {
         return shortened(readable(label) + power_note(ticks), sizes::label, length);
     };
+    // Around the middle of its axis, a name may reach to the area's nearer end.
+    const auto room = [](double low, double high, double middle) {
+        return 2.0 * std::min(middle - low, high - middle);
+    };
     if (!x.label.empty()) {
         page.text((box.left + box.right) / 2.0, area.bottom + sizes::label * 0.5,
-                  name(x.label, x_ticks, area.width()), {.size = sizes::label, .align = Align::center});
+                  name(x.label, x_ticks, room(area.left, area.right, (box.left + box.right) / 2.0)),
+                  {.size = sizes::label, .align = Align::center});
     }
     if (!y.label.empty()) {
         page.text(area.left + sizes::label * 0.6, (box.bottom + box.top) / 2.0,
-                  name(y.label, y_ticks, area.height()),
+                  name(y.label, y_ticks, room(area.bottom, area.top, (box.bottom + box.top) / 2.0)),
                   {.size = sizes::label, .align = Align::center, .rotate = 90.0});
     }
     return axes;

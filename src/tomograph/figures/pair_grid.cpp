@@ -104,20 +104,18 @@ Drawn draw_pair_grid(const std::filesystem::path& path, const Eigen::Ref<const M
             const Box box = cell(row, column);
             const Scale& x = scales[static_cast<std::size_t>(column)];
             const Scale& y = scales[static_cast<std::size_t>(row)];
-            Projection projection;
-            projection.map(0, 0) = box.width() / (x.high - x.low);
-            projection.map(1, 1) = box.height() / (y.high - y.low);
-            projection.map(0, 3) = box.left - x.low * projection.map(0, 0);
-            projection.map(1, 3) = box.bottom - y.low * projection.map(1, 1);
+            Camera camera;
+            camera.map(0, 0) = box.width() / (x.high - x.low);
+            camera.map(1, 1) = box.height() / (y.high - y.low);
+            camera.map(0, 3) = box.left - x.low * camera.map(0, 0);
+            camera.map(1, 3) = box.bottom - y.low * camera.map(1, 1);
             if (x.low < 0.0 && x.high > 0.0)
-                page.line({projection.map(0, 3), box.bottom}, {projection.map(0, 3), box.top},
-                          {0.4, ink::grid});
+                page.line({camera.map(0, 3), box.bottom}, {camera.map(0, 3), box.top}, {0.4, ink::grid});
             if (y.low < 0.0 && y.high > 0.0)
-                page.line({box.left, projection.map(1, 3)}, {box.right, projection.map(1, 3)},
-                          {0.4, ink::grid});
+                page.line({box.left, camera.map(1, 3)}, {box.right, camera.map(1, 3)}, {0.4, ink::grid});
             Matrix pair(points.rows(), 2);
             pair << points.col(column), points.col(row);
-            page.discs(make_discs(pair, visible, projection, {std::max(look.radius, 0.42), look.alpha},
+            page.discs(make_discs(pair, visible, camera, {std::max(look.radius, 0.42), look.alpha},
                                   options.figure.seed));
             draw_border(page, box);
         }

@@ -20,7 +20,7 @@ struct Station {
 /// The mean of each layer's visible rows, in ascending order of layers, on the page.
 std::vector<Station> find_stations(const Eigen::Ref<const Matrix>& points,
                                    const std::vector<std::int32_t>& layer, const VisibleRows& visible,
-                                   const Projection& projection) {
+                                   const Camera& camera) {
     struct Sum {
         Eigen::RowVectorXd total;
         double count = 0.0;
@@ -28,14 +28,14 @@ std::vector<Station> find_stations(const Eigen::Ref<const Matrix>& points,
     std::map<std::int32_t, Sum> sums;
     for (const std::int64_t row : visible.rows) {
         Sum& sum = sums[layer[static_cast<std::size_t>(row)]];
-        if (sum.count == 0.0) sum.total = Eigen::RowVectorXd::Zero(projection.dims);
-        sum.total += points.row(row).head(projection.dims).cast<double>();
+        if (sum.count == 0.0) sum.total = Eigen::RowVectorXd::Zero(camera.dims);
+        sum.total += points.row(row).head(camera.dims).cast<double>();
         sum.count += 1.0;
     }
     std::vector<Station> stations;
     for (const auto& [number, sum] : sums) {
         const Eigen::RowVectorXf mean = (sum.total / sum.count).cast<float>();
-        const auto placed = projection.place(mean.data());
+        const auto placed = camera.place(mean.data());
         stations.push_back({number, {placed.x, placed.y}});
     }
     return stations;
@@ -120,15 +120,15 @@ Drawn draw_paths(const std::filesystem::path& path, const Eigen::Ref<const Matri
     draw_title(page, area, options.figure.title);
     const ColorBar bar = color_bar_of(by_layer);
     area.right -= bar.width();
-    const Projection projection =
+    const Camera camera =
         draw_space(page, area, scales, {options.dims, options.labels, options.equal, options.view});
     PointLook look =
         look_of_cloud(static_cast<std::int64_t>(visible.rows.size()), std::min(area.width(), area.height()));
     // The cloud is the background of this figure.
     look.alpha *= 0.6;
-    page.discs(make_discs(points, visible, projection, look, options.figure.seed));
+    page.discs(make_discs(points, visible, camera, look, options.figure.seed));
 
-    const std::vector<Station> stations = find_stations(points, layer, visible, projection);
+    const std::vector<Station> stations = find_stations(points, layer, visible, camera);
     std::vector<Point> line;
     for (const Station& station : stations) line.push_back(station.at);
     page.polyline(line, {2.2, ink::paper});

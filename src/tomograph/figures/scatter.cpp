@@ -38,11 +38,11 @@ Overlay category_means(const Eigen::Ref<const Matrix>& points, const VisibleRows
 }
 
 /// Discs with a dark rim and a white one around it, to stand out from a cloud of their own colour.
-void draw_overlay(Page& page, const Overlay& overlay, const Projection& projection) {
+void draw_overlay(Page& page, const Overlay& overlay, const Camera& camera) {
     const double radius = overlay.points.rows() <= 20 ? 2.6 : overlay.points.rows() <= 200 ? 1.6 : 0.9;
     for (Eigen::Index row = 0; row < overlay.points.rows(); ++row) {
-        if (!overlay.points.row(row).head(projection.dims).allFinite()) continue;
-        const auto at = projection.place(overlay.points.row(row).data());
+        if (!overlay.points.row(row).head(camera.dims).allFinite()) continue;
+        const auto at = camera.place(overlay.points.row(row).data());
         const Color color = overlay.colors[static_cast<std::size_t>(row)];
         page.disc({at.x, at.y}, radius * 1.62, ink::paper);
         page.disc({at.x, at.y}, radius * 1.28, darkened(color, 0.6));
@@ -88,14 +88,14 @@ Drawn draw_scatter(const std::filesystem::path& path, const Eigen::Ref<const Mat
         bar = color_bar_of(*values);
         area.right -= bar.width();
     }
-    const Projection projection =
+    const Camera camera =
         draw_space(page, area, scales, {options.dims, options.labels, options.equal, options.view});
     PointLook look =
         look_of_cloud(static_cast<std::int64_t>(visible.rows.size()), std::min(area.width(), area.height()));
     if (options.point_radius > 0.0) look.radius = options.point_radius;
     if (options.point_alpha > 0.0) look.alpha = std::min(options.point_alpha, 1.0);
-    page.discs(make_discs(points, visible, projection, look, options.figure.seed));
-    draw_overlay(page, overlay, projection);
+    page.discs(make_discs(points, visible, camera, look, options.figure.seed));
+    draw_overlay(page, overlay, camera);
     if (categories == nullptr) {
         const double inset = options.dims == 3 ? 0.14 * area.height() : 0.0;
         bar.draw(page, area.right, area.bottom + std::max(inset, 20.0),

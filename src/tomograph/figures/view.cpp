@@ -159,7 +159,7 @@ void draw_edge(Page& page, const Cube& cube, int axis, Vector3d edge, const Scal
 
 }  // namespace
 
-Projection::Placed Projection::place(const float* row) const {
+Camera::Placed Camera::place(const float* row) const {
     Placed placed{map(0, 3), map(1, 3), map(2, 3)};
     for (int i = 0; i < dims; ++i) {
         const auto value = static_cast<double>(row[i]);
@@ -170,18 +170,17 @@ Projection::Placed Projection::place(const float* row) const {
     return placed;
 }
 
-Projection draw_space(Page& page, const Box& area, std::span<const Scale> scales,
-                      const SpaceOptions& options) {
-    Projection projection;
-    projection.dims = options.dims;
+Camera draw_space(Page& page, const Box& area, std::span<const Scale> scales, const SpaceOptions& options) {
+    Camera camera;
+    camera.dims = options.dims;
     if (options.dims == 2) {
         const Axes axes = draw_axes(page, area, {.label = options.labels[0], .scale = scales[0]},
                                     {.label = options.labels[1], .scale = scales[1]}, options.equal);
-        projection.map(0, 0) = axes.box.width() / (axes.x.high - axes.x.low);
-        projection.map(1, 1) = axes.box.height() / (axes.y.high - axes.y.low);
-        projection.map(0, 3) = axes.box.left - axes.x.low * projection.map(0, 0);
-        projection.map(1, 3) = axes.box.bottom - axes.y.low * projection.map(1, 1);
-        return projection;
+        camera.map(0, 0) = axes.box.width() / (axes.x.high - axes.x.low);
+        camera.map(1, 1) = axes.box.height() / (axes.y.high - axes.y.low);
+        camera.map(0, 3) = axes.box.left - axes.x.low * camera.map(0, 0);
+        camera.map(1, 3) = axes.box.bottom - axes.y.low * camera.map(1, 1);
+        return camera;
     }
 
     Vector3d half_sides(1.0, 1.0, 0.82);
@@ -210,17 +209,19 @@ Projection draw_space(Page& page, const Box& area, std::span<const Scale> scales
         ticks[i] = find_ticks(scales[i], std::clamp(static_cast<int>(lengths[i] / 20.0), 3, 6));
     }
     draw_walls(page, cube, scales, ticks);
+    // A name is as long as its edge, but "PC 3 (11.1 %)" must have room on a short one too.
+    const auto name_room = [&](std::size_t axis) { return std::max(lengths[axis], 62.0); };
     // The first two axes are named on the floor's edges nearest to the eye, the third on the leftmost upright
     // edge.
     draw_edge(page, cube, 0, {0.0, cube.front(1), -cube.front(2)}, scales[0], ticks[0], options.labels[0],
-              area.width() * 0.5);
+              name_room(0));
     draw_edge(page, cube, 1, {cube.front(0), 0.0, -cube.front(2)}, scales[1], ticks[1], options.labels[1],
-              area.width() * 0.5);
+              name_room(1));
     const Vector3d one(cube.front(0), -cube.front(1), 0.0), other(-cube.front(0), cube.front(1), 0.0);
     const Vector3d leftmost = cube.place(one).x < cube.place(other).x ? one : other;
-    draw_edge(page, cube, 2, leftmost, scales[2], ticks[2], options.labels[2], area.height() * 0.8);
-    projection.map = cube.map_of(scales);
-    return projection;
+    draw_edge(page, cube, 2, leftmost, scales[2], ticks[2], options.labels[2], name_room(2));
+    camera.map = cube.map_of(scales);
+    return camera;
 }
 
 }  // namespace tomograph

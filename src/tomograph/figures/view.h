@@ -16,7 +16,7 @@ struct ViewOptions {
 
 /// Puts rows of 2 or 3 coordinates onto the page, in parallel projection. Larger depth is nearer to the eye
 /// (0 in two dimensions).
-struct Projection {
+struct Camera {
     struct Placed {
         double x = 0.0, y = 0.0, depth = 0.0;
     };
@@ -37,7 +37,6 @@ struct SpaceOptions {
 /// Draws axes for `dims` coordinates with these scales (linear ones) in the area: plain axes in two
 /// dimensions, three walls with grids in three, and says where points go. All of it is vector lines on the
 /// page, so a cloud of points can be an image in three dimensions too, and is drawn from far to near.
-Projection draw_space(Page& page, const Box& area, std::span<const Scale> scales,
-                      const SpaceOptions& options);
+Camera draw_space(Page& page, const Box& area, std::span<const Scale> scales, const SpaceOptions& options);
 
 }  // namespace tomograph

@@ -49,10 +49,14 @@ void clear_llama_errors() {
 
 std::string last_llama_error() {
     const std::lock_guard lock(log_mutex);
-    // Drop the function's name in front: "llama_model_load: error loading model: ...".
     std::string error = last_error;
-    for (const std::string_view prefix : {"llama_model_load: ", "error loading model: ", "llama_model_quantize: ", "failed to quantize: "}) {
-        if (error.starts_with(prefix)) error.erase(0, prefix.size());
+    // Drop what stands before the cause: "llama_model_load: error loading model: check_tensor_dims: ...".
+    while (true) {
+        const std::string_view head = std::string_view(error).substr(0, error.find(": "));
+        const bool function = head.find('_') != std::string_view::npos && head.find(' ') == std::string_view::npos;
+        const bool echo = head == "error loading model" || head == "failed to quantize";
+        if (head.size() == error.size() || !(function || echo)) break;
+        error.erase(0, head.size() + 2);
     }
     return error;
 }
@@ -115,6 +119,11 @@ std::optional<std::string> gguf_string(const gguf_context* gguf, const std::stri
     const std::int64_t id = gguf_find_key(gguf, key.c_str());
     if (id < 0 || gguf_get_kv_type(gguf, id) != GGUF_TYPE_STRING) return std::nullopt;
     return gguf_get_val_str(gguf, id);
+}
+
+bool gguf_denies(const gguf_context* gguf, const std::string& key) {
+    const std::int64_t id = gguf_find_key(gguf, key.c_str());
+    return id >= 0 && gguf_get_kv_type(gguf, id) == GGUF_TYPE_BOOL && !gguf_get_val_bool(gguf, id);
 }
 
 bool gguf_has_tensor(const gguf_context* gguf, const std::string& name) {

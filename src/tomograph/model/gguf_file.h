@@ -34,6 +34,8 @@ using Gguf = std::unique_ptr<gguf_context, GgufDeleter>;
 Gguf open_gguf(const std::string& path, const std::string& shown);
 
 std::optional<std::string> gguf_string(const gguf_context* gguf, const std::string& key);
+/// True where the key is there and says false.
+bool gguf_denies(const gguf_context* gguf, const std::string& key);
 bool gguf_has_tensor(const gguf_context* gguf, const std::string& name);
 
 /// Collects what llama.cpp logs, so that its last error can become ours. Silent otherwise.

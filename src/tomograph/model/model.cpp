@@ -126,7 +126,8 @@ Model Model::open(const std::string& name_or_path) {
     info.start_token = start_token(state->gguf.get(), state->vocab);
     info.adds_start_token = llama_vocab_get_add_bos(state->vocab) && info.start_token >= 0;
 
-    if (llama_model_has_encoder(model) || !llama_model_has_decoder(model)) {
+    const bool both_ways = gguf_denies(state->gguf.get(), info.architecture + ".attention.causal");  // BERT
+    if (both_ways || llama_model_has_encoder(model) || !llama_model_has_decoder(model)) {
         throw Error(name_or_path + " has an encoder", "only decoder-only language models can be recorded", "");
     }
     if (llama_model_is_recurrent(model) || llama_model_is_hybrid(model)) {

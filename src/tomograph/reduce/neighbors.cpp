@@ -93,13 +93,15 @@ struct NeighborIndex::State {
             rows, space,
             Sketch::Options{
                 .share = exact ? 1 : options.sketch_share, .seed = options.seed, .threads = threads});
-        auto sketched = sketch_rows(rows, 0, n, space, *sketch, true, threads, nullptr);
-        duplicates = group_duplicates(sketched.hashes);
-        keep_distinct(sketched, sketch->width(), duplicates);
-        progress.update(n);
-        make_lists(sketched);
-        index.sketches = pack_lists(index.lists, sketched.sketches.get(), sketched.half_norms.data(),
-                                    sketch->width(), threads);
+        {
+            auto sketched = sketch_rows(rows, 0, n, space, *sketch, true, threads, nullptr);
+            duplicates = group_duplicates(sketched.hashes);
+            keep_distinct(sketched, sketch->width(), duplicates);
+            progress.update(n);
+            make_lists(sketched);
+            index.sketches = pack_lists(index.lists, sketched.sketches.get(), sketched.half_norms.data(),
+                                        sketch->width(), threads);
+        }
         store_vectors(rows);
         progress.end();
     }

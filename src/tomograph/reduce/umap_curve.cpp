@@ -10,7 +10,7 @@ namespace tomograph {
 namespace {
 
 struct Fit {
-    double squares = 0;                            // sum of squared residuals
+    double squares = 0;                             // sum of squared residuals
     double aa = 0, ab = 0, bb = 0, ar = 0, br = 0;  // normal equations
 };
 

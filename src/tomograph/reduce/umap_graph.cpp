@@ -13,7 +13,8 @@ namespace {
 constexpr std::int64_t block_rows = 1024;
 
 float find_sigma(const float* distances, std::int64_t k, float rho) {
-    // The row itself is no neighbour here, and none of umap-learn's sum either; but its n_neighbors counts it.
+    // The row itself is no neighbour here, and none of umap-learn's sum either; but its n_neighbors counts
+    // it.
     const double target = std::log2(static_cast<double>(k + 1));
     double low = 0, high = std::numeric_limits<double>::infinity(), sigma = 1;
     for (int iteration = 0; iteration < 64; ++iteration) {
@@ -68,7 +69,8 @@ Matrix memberships(const Neighbors& neighbors, const LocalScales& scales) {
     for (std::int64_t row = 0; row < n; ++row) {
         for (std::int64_t i = 0; i < k; ++i) {
             const float beyond = neighbors.distances(row, i) - scales.rho[row];
-            strengths(row, i) = beyond <= 0 || scales.sigma[row] == 0 ? 1.0f : std::exp(-beyond / scales.sigma[row]);
+            strengths(row, i) =
+                beyond <= 0 || scales.sigma[row] == 0 ? 1.0f : std::exp(-beyond / scales.sigma[row]);
         }
     }
     return strengths;

@@ -21,15 +21,16 @@ struct LocalScales {
     std::vector<float> sigma;  // [n] such that the weights sum to log2(k + 1)
 };
 
-/// umap-learn's smooth_knn_dist with local_connectivity 1. Neighbors do not hold the row itself, so k of ours is its
-/// n_neighbors - 1.
+/// umap-learn's smooth_knn_dist with local_connectivity 1. Neighbors do not hold the row itself, so k of ours
+/// is its n_neighbors - 1.
 LocalScales smooth_distances(const Neighbors& neighbors, int threads);
 
 /// Directed membership strengths [n, k] (umap-learn's compute_membership_strengths).
 Matrix memberships(const Neighbors& neighbors, const LocalScales& scales);
 
 /// The fuzzy simplicial set: union of directed memberships, w_ij + w_ji - w_ij w_ji. Symmetric.
-/// McInnes, Healy & Melville (2018), "UMAP: Uniform Manifold Approximation and Projection", sections 3.1 and 4.1.
+/// McInnes, Healy & Melville (2018), "UMAP: Uniform Manifold Approximation and Projection", sections 3.1
+/// and 4.1.
 WeightedGraph fuzzy_union(const Neighbors& neighbors, int threads);
 
 /// Rows of `memberships` as a directed graph: new rows against a fitted map.

@@ -11,9 +11,10 @@ namespace tomograph {
 namespace {
 
 // All arithmetic is on 16 lanes; the compiler splits them where registers are narrower.
-typedef float Floats __attribute__((vector_size(64)));
-typedef std::int32_t Ints __attribute__((vector_size(64)));
-typedef std::uint32_t Words __attribute__((vector_size(64)));
+typedef float Floats __attribute__((vector_size(64), may_alias));
+typedef std::int32_t Ints __attribute__((vector_size(64), may_alias));
+typedef std::uint32_t Words __attribute__((vector_size(64), may_alias));
+typedef std::int32_t UnalignedInts __attribute__((vector_size(64), aligned(4), may_alias));
 constexpr int lanes = umap_lanes;
 
 /// x^b for x >= 0, to about 2e-5; 0 gives nearly 0. Polynomials are least-maximum fits at Chebyshev nodes.
@@ -52,14 +53,17 @@ constexpr int lanes = umap_lanes;
 
 struct PlainGather {
     [[gnu::always_inline]] static void load(const float* from, const Ints& index, Floats& out) {
-        for (int lane = 0; lane < lanes; ++lane) out[lane] = from[index[lane]];
+        Floats loaded = {};
+        for (int lane = 0; lane < lanes; ++lane) loaded[lane] = from[index[lane]];
+        out = loaded;
     }
 };
 
 template <int Dims, class Gather>
 [[gnu::always_inline]] inline void advance(const UmapStep& step, const std::int32_t* targets,
                                            const std::int32_t* counts, std::int32_t n_steps,
-                                           const std::int32_t* vertex, std::uint32_t* random, float* position) {
+                                           const std::int32_t* vertex, std::uint32_t* random,
+                                           float* position) {
     Floats at[Dims];
     for (int d = 0; d < Dims; ++d) at[d] = *reinterpret_cast<const Floats*>(position + d * lanes);
     const Ints count = *reinterpret_cast<const Ints*>(counts);
@@ -88,8 +92,8 @@ template <int Dims, class Gather>
 
     for (std::int32_t s = 0; s < n_steps; ++s) {
         const Ints active = count > s;
-        const Ints index = *reinterpret_cast<const Ints*>(targets + s * lanes);
-        Floats other[Dims];
+        const Ints index = *reinterpret_cast<const UnalignedInts*>(targets + s * lanes);
+        Floats other[Dims] = {};
         for (int d = 0; d < Dims; ++d) Gather::load(step.others[d], index, other[d]);
         attract(other, active);
         // All pushes of one edge act from the same place: they do not wait for each other.
@@ -103,7 +107,7 @@ template <int Dims, class Gather>
             negative = negative > last ? last : negative;
             Floats difference[Dims], squared = {}, p;
             for (int d = 0; d < Dims; ++d) {
-                Floats from;
+                Floats from = {};
                 Gather::load(step.others[d], negative, from);
                 difference[d] = at[d] - from;
                 squared += difference[d] * difference[d];
@@ -123,22 +127,24 @@ template <int Dims, class Gather>
 #if defined(__x86_64__)
 struct Avx512Gather {
     TOMOGRAPH_AVX512 static void load(const float* from, const Ints& index, Floats& out) {
-        out = reinterpret_cast<Floats>(_mm512_i32gather_ps(reinterpret_cast<__m512i>(index), from, 4));
+        // The form with a source: the plain one leaves its own undefined, which GCC 12 warns about.
+        out = reinterpret_cast<Floats>(
+            _mm512_mask_i32gather_ps(_mm512_setzero_ps(), 0xffff, reinterpret_cast<__m512i>(index), from, 4));
     }
 };
 
-TOMOGRAPH_AVX512 void advance_avx512(const UmapStep& step, const std::int32_t* targets, const std::int32_t* counts,
-                                     std::int32_t n_steps, const std::int32_t* vertex, std::uint32_t* random,
-                                     float* position) {
+TOMOGRAPH_AVX512 void advance_avx512(const UmapStep& step, const std::int32_t* targets,
+                                     const std::int32_t* counts, std::int32_t n_steps,
+                                     const std::int32_t* vertex, std::uint32_t* random, float* position) {
     if (step.dims == 2) {
         advance<2, Avx512Gather>(step, targets, counts, n_steps, vertex, random, position);
     } else {
         advance<3, Avx512Gather>(step, targets, counts, n_steps, vertex, random, position);
     }
 }
-TOMOGRAPH_AVX2 void advance_avx2(const UmapStep& step, const std::int32_t* targets, const std::int32_t* counts,
-                                 std::int32_t n_steps, const std::int32_t* vertex, std::uint32_t* random,
-                                 float* position) {
+TOMOGRAPH_AVX2 void advance_avx2(const UmapStep& step, const std::int32_t* targets,
+                                 const std::int32_t* counts, std::int32_t n_steps, const std::int32_t* vertex,
+                                 std::uint32_t* random, float* position) {
     if (step.dims == 2) {
         advance<2, PlainGather>(step, targets, counts, n_steps, vertex, random, position);
     } else {
@@ -150,7 +156,8 @@ TOMOGRAPH_AVX2 void advance_avx2(const UmapStep& step, const std::int32_t* targe
 }  // namespace
 
 void advance_vertices(const UmapStep& step, const std::int32_t* targets, const std::int32_t* counts,
-                      std::int32_t n_steps, const std::int32_t* vertex, std::uint32_t* random, float* position) {
+                      std::int32_t n_steps, const std::int32_t* vertex, std::uint32_t* random,
+                      float* position) {
 #if defined(__x86_64__)
     if (simd_level() == SimdLevel::avx512) {
         return advance_avx512(step, targets, counts, n_steps, vertex, random, position);

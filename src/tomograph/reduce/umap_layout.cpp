@@ -21,17 +21,19 @@ constexpr std::int64_t block_bundles = 32;
 /// Edges of one bundle drawn in this epoch, transposed for advance_vertices.
 class DrawnEdges {
   public:
-    void reset() { std::fill_n(counts_, umap_lanes, 0); }
-    void add(int lane, std::int32_t target) {
-        const std::int32_t step = counts_[lane]++;
-        if (static_cast<std::size_t>(step) * umap_lanes >= targets_.size()) {
-            targets_.resize(std::max<std::size_t>(2 * targets_.size(), 16 * umap_lanes), 0);
+    void reset(std::int64_t most_edges) {
+        std::fill_n(counts_, umap_lanes, 0);
+        if (targets_.size() < static_cast<std::size_t>(most_edges * umap_lanes)) {
+            targets_.resize(most_edges * umap_lanes, 0);
         }
-        targets_[step * umap_lanes + lane] = target;
+    }
+    /// Written always and kept when drawn: whether it is cannot be foretold, so a branch would cost more.
+    void offer(int lane, std::int32_t target, bool drawn) {
+        targets_[counts_[lane] * umap_lanes + lane] = target;
+        counts_[lane] += drawn;
     }
     const std::int32_t* counts() const { return counts_; }
     std::int32_t n_steps() const { return *std::max_element(counts_, counts_ + umap_lanes); }
-    /// 64-byte aligned copy is not needed: steps are read with unaligned loads.
     const std::int32_t* targets() const { return targets_.data(); }
 
   private:
@@ -61,7 +63,8 @@ UmapLayout::UmapLayout(const WeightedGraph& graph, Matrix points, const Matrix* 
     others_.resize(dims * n_others_);
     Eigen::Map<Matrix>(others_.data(), dims, n_others_) = others.transpose();
 
-    const float largest = graph.weights.empty() ? 1.0f : *std::max_element(graph.weights.begin(), graph.weights.end());
+    const float largest =
+        graph.weights.empty() ? 1.0f : *std::max_element(graph.weights.begin(), graph.weights.end());
     const auto rate = [&](float weight) { return static_cast<double>(weight) / largest; };
     // umap-learn drops edges that would not be drawn once.
     const auto is_kept = [&](float weight) { return rate(weight) * options_.n_epochs >= 1; };
@@ -73,7 +76,8 @@ UmapLayout::UmapLayout(const WeightedGraph& graph, Matrix points, const Matrix* 
     }
     order_.resize(n);
     std::iota(order_.begin(), order_.end(), 0);
-    std::stable_sort(order_.begin(), order_.end(), [&](std::int32_t a, std::int32_t b) { return work[a] > work[b]; });
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](std::int32_t a, std::int32_t b) { return work[a] > work[b]; });
     offsets_.reserve(n + 1);
     offsets_.push_back(0);
     targets_.reserve(graph.targets.size());
@@ -82,7 +86,8 @@ UmapLayout::UmapLayout(const WeightedGraph& graph, Matrix points, const Matrix* 
         for (auto e = graph.offsets[vertex]; e < graph.offsets[vertex + 1]; ++e) {
             if (!is_kept(graph.weights[e])) continue;
             targets_.push_back(graph.targets[e]);
-            rates_.push_back(static_cast<std::uint32_t>(std::min(rate(graph.weights[e]) * 0x1.0p32, 0xffffffff.0p0)));
+            rates_.push_back(
+                static_cast<std::uint32_t>(std::min(rate(graph.weights[e]) * 0x1.0p32, 0xffffffff.0p0)));
         }
         offsets_.push_back(static_cast<std::int64_t>(targets_.size()));
     }
@@ -98,7 +103,8 @@ void UmapLayout::advance() {
     step.a = static_cast<float>(options_.curve.a);
     step.b = static_cast<float>(options_.curve.b);
     step.repulsion = static_cast<float>(options_.repulsion_strength);
-    step.alpha = static_cast<float>(options_.learning_rate * (1 - static_cast<double>(epoch_) / options_.n_epochs));
+    step.alpha =
+        static_cast<float>(options_.learning_rate * (1 - static_cast<double>(epoch_) / options_.n_epochs));
     step.n_negative = options_.negative_sample_rate;
     step.skip_self = !fixed_;
     const auto turn = static_cast<std::uint32_t>(epoch_) + 1;
@@ -111,7 +117,12 @@ void UmapLayout::advance() {
         alignas(64) std::uint32_t random[umap_lanes];
         const std::int64_t end = std::min((block + 1) * block_bundles, n_bundles);
         for (std::int64_t bundle = block * block_bundles; bundle < end; ++bundle) {
-            drawn.reset();
+            std::int64_t most_edges = 1;
+            for (std::int64_t slot = bundle * umap_lanes; slot < std::min((bundle + 1) * umap_lanes, n);
+                 ++slot) {
+                most_edges = std::max(most_edges, offsets_[slot + 1] - offsets_[slot]);
+            }
+            drawn.reset(most_edges);
             for (int lane = 0; lane < umap_lanes; ++lane) {
                 const std::int64_t slot = bundle * umap_lanes + lane;
                 const std::int32_t id = slot < n ? order_[slot] : order_[0];  // idle lanes draw no edge
@@ -120,15 +131,17 @@ void UmapLayout::advance() {
                 for (std::int64_t d = 0; d < dims; ++d) position[d * umap_lanes + lane] = points_(id, d);
                 if (slot >= n) continue;
                 for (auto e = offsets_[slot]; e < offsets_[slot + 1]; ++e) {
-                    // A counter that gains `rate` each epoch overflows in rate / 2^32 of them. Its start is the same
-                    // from both ends of the edge, so both ends draw it together.
+                    // A counter that gains `rate` each epoch overflows in rate / 2^32 of them. Its start is
+                    // the same from both ends of the edge, so both ends draw it together.
                     const std::uint32_t start = static_cast<std::uint32_t>(id + targets_[e]) * 2654435769u;
-                    if (start + rates_[e] * turn < rates_[e]) drawn.add(lane, targets_[e]);
+                    drawn.offer(lane, targets_[e], start + rates_[e] * turn < rates_[e]);
                 }
             }
-            advance_vertices(step, drawn.targets(), drawn.counts(), drawn.n_steps(), vertex, random, position);
+            advance_vertices(step, drawn.targets(), drawn.counts(), drawn.n_steps(), vertex, random,
+                             position);
             for (int lane = 0; lane < umap_lanes && bundle * umap_lanes + lane < n; ++lane) {
-                for (std::int64_t d = 0; d < dims; ++d) points_(vertex[lane], d) = position[d * umap_lanes + lane];
+                for (std::int64_t d = 0; d < dims; ++d)
+                    points_(vertex[lane], d) = position[d * umap_lanes + lane];
             }
         }
     });

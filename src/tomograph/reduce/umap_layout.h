@@ -21,20 +21,22 @@ struct LayoutOptions {
     int threads = 0;
 };
 
-/// UMAP's optimisation of the cross-entropy, gathered instead of scattered: in each epoch every vertex walks along
-/// its own sampled edges while all others stay where the last epoch left them. So vertices are independent within
-/// an epoch: any number of threads gives the same bytes, and 16 vertices advance in one vector register.
-/// An edge of weight w is drawn in w / w_max of the epochs, as in umap-learn; random numbers are hashes of
-/// (seed, epoch, vertex). Each drawn edge pulls twice, once for each end that umap-learn draws it from.
+/// UMAP's optimisation of the cross-entropy, gathered instead of scattered: in each epoch every vertex walks
+/// along its own sampled edges while all others stay where the last epoch left them. So vertices are
+/// independent within an epoch: any number of threads gives the same bytes, and 16 vertices advance in one
+/// vector register. An edge of weight w is drawn in w / w_max of the epochs, as in umap-learn; random numbers
+/// are hashes of (seed, epoch, vertex). Each drawn edge pulls twice, once for each end that umap-learn draws
+/// it from.
 ///
 /// An object that is advanced epoch by epoch, so that a caller may watch the map form.
 class UmapLayout {
   public:
     /// A map of graph.n() vertices among themselves; `points` [n, 2 or 3] is where they start.
     UmapLayout(const WeightedGraph& graph, Matrix points, const LayoutOptions& options);
-    /// New vertices against a fixed map [m, 2 or 3]: graph rows are the new ones, targets are rows of the map.
-    /// umap-learn's transform: the map does not move.
-    UmapLayout(const WeightedGraph& graph, Matrix points, const Matrix& fixed_map, const LayoutOptions& options);
+    /// New vertices against a fixed map [m, 2 or 3]: graph rows are the new ones, targets are rows of the
+    /// map. umap-learn's transform: the map does not move.
+    UmapLayout(const WeightedGraph& graph, Matrix points, const Matrix& fixed_map,
+               const LayoutOptions& options);
 
     int epoch() const { return epoch_; }
     bool done() const { return epoch_ >= options_.n_epochs; }
@@ -42,17 +44,18 @@ class UmapLayout {
     const Matrix& points() const { return points_; }
 
   private:
-    UmapLayout(const WeightedGraph& graph, Matrix points, const Matrix* fixed_map, const LayoutOptions& options);
+    UmapLayout(const WeightedGraph& graph, Matrix points, const Matrix* fixed_map,
+               const LayoutOptions& options);
 
     LayoutOptions options_;
-    Matrix points_;                       // [n, dims]
-    std::vector<float> others_;           // [dims][m] coordinates that vertices look at
+    Matrix points_;              // [n, dims]
+    std::vector<float> others_;  // [dims][m] coordinates that vertices look at
     std::int64_t n_others_;
     bool fixed_;
-    std::vector<std::int32_t> order_;     // vertices, those with alike work next to each other
-    std::vector<std::int64_t> offsets_;   // [n + 1] edges of order_[i]
+    std::vector<std::int32_t> order_;    // vertices, those with alike work next to each other
+    std::vector<std::int64_t> offsets_;  // [n + 1] edges of order_[i]
     std::vector<std::int32_t> targets_;
-    std::vector<std::uint32_t> rates_;    // drawn in rate / 2^32 of the epochs
+    std::vector<std::uint32_t> rates_;  // drawn in rate / 2^32 of the epochs
     int epoch_ = 0;
 };
 

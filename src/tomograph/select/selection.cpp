@@ -159,8 +159,9 @@ SelectedRows select(const Run& run, const Selection& selection) {
         if (passes[static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)])]) stored.push_back(row);
     }
 
+    const bool all_stored = std::all_of(sites.begin(), sites.end(), [&](const SiteShape& s) { return run.has_vectors(s.site); });
     if (!selection.averages()) {
-        if (run.n_rows() == 0) throw Error(run.path().string() + " keeps no vectors", "it was captured with --no-vectors or is incomplete", "average with --mean samples, or capture again");
+        if (!all_stored) throw Error(run.path().string() + " keeps no vectors of the selection", "it was captured without them or is incomplete", "average with --mean samples, or capture again");
         const auto per_site = static_cast<std::int64_t>(stored.size());
         result.n_candidates_ = per_site * static_cast<std::int64_t>(sites.size());
         const auto chosen = sample_indices(result.n_candidates_, selection.rows > 0 ? selection.rows : result.n_candidates_, selection.seed);
@@ -186,9 +187,9 @@ SelectedRows select(const Run& run, const Selection& selection) {
             group.count += weight;
         };
         // Where the run keeps no vectors, its means over sequences serve, weighted by how many each stands for.
-        const bool from_means = run.n_rows() == 0 && selection.mean_samples && selection.normalize == Normalize::none && selection.labels.empty() &&
+        const bool from_means = !all_stored && selection.mean_samples && selection.normalize == Normalize::none && selection.labels.empty() &&
                                 selection.sequences == Range{} && run.has_stats();
-        if (run.n_rows() == 0 && !from_means) throw Error(run.path().string() + " keeps no vectors", "only raw means over samples of all sequences can be had", "capture it again with vectors");
+        if (!all_stored && !from_means) throw Error(run.path().string() + " keeps no vectors of the selection", "only raw means over samples of all sequences can be had", "capture it again with vectors");
         if (from_means) {
             std::vector<std::int64_t> counts(static_cast<std::size_t>(run.length()));
             for (std::size_t t = 0; t < passes.size(); ++t) counts[static_cast<std::size_t>(tokens.position[t])] += passes[t];

@@ -51,6 +51,7 @@ Run Run::open(const fs::path& path) {
             const auto site = parse_site(entry.at("name").get<std::string>());
             if (!site) throw Error("unknown site " + entry.at("name").dump() + " in " + path.string(), "", "update tomograph");
             run.sites_.push_back({*site, entry.at("shape").get<std::vector<std::int64_t>>()});
+            run.stored_.push_back(entry.value("vectors", true));
         }
         const Safetensors tokens(path / "tokens.safetensors");
         run.tokens_ = {tokens.integers("token_id"), tokens.integers("position"), tokens.integers("sequence"), tokens.integers("label")};
@@ -58,7 +59,9 @@ Run Run::open(const fs::path& path) {
             const fs::path file = path / entry.at("file").get<std::string>();
             auto shard = std::make_shared<Safetensors>(file);
             const auto rows = shard->integers("rows");
-            for (const SiteShape& site : run.sites_) {
+            for (std::size_t i = 0; i < run.sites_.size(); ++i) {
+                if (!run.stored_[i]) continue;
+                const SiteShape& site = run.sites_[i];
                 const auto& tensor = shard->at(site.site.name());
                 if (tensor.n_rows() != static_cast<std::int64_t>(rows.size()) || tensor.width() != site.width()) {
                     throw Error(fmt::format("{} does not fit its run", file.string()), site.site.name() + " has another shape than run.json says", "capture it again");
@@ -88,6 +91,13 @@ std::vector<std::string> Run::labels() const { return json_.value("labels", std:
 
 bool Run::has_site(const Site& wanted) const {
     return std::any_of(sites_.begin(), sites_.end(), [&](const SiteShape& s) { return s.site == wanted; });
+}
+
+bool Run::has_vectors(const Site& wanted) const {
+    for (std::size_t i = 0; i < sites_.size(); ++i) {
+        if (sites_[i].site == wanted) return stored_[i] && !shards_.empty();
+    }
+    return false;
 }
 
 const SiteShape& Run::site(const Site& wanted) const {

@@ -54,6 +54,8 @@ class Run {
     /// Errors: Error that names the sites there are.
     const SiteShape& site(const Site& site) const;
     bool has_site(const Site& site) const;
+    /// False where the run keeps a site's norms and means only.
+    bool has_vectors(const Site& site) const;
 
     const TokenTable& tokens() const { return tokens_; }
     /// Bytes of each token, read from tokens.jsonl on first use. "" for raw vectors.
@@ -82,6 +84,7 @@ class Run {
     std::filesystem::path path_;
     Json json_;
     std::vector<SiteShape> sites_;
+    std::vector<bool> stored_;  // per site
     TokenTable tokens_;
     std::vector<Shard> shards_;
     std::vector<std::int32_t> rows_;
