@@ -10,13 +10,21 @@ TEST(Error, SaysWhatFailedWhyAndHowToMendIt) {
                  "no layer 7: it has layers 0 to 5; use --layers 0:6");
 }
 
-TEST(Error, LeavesOutAnEmptyReason) { EXPECT_STREQ(Error("no type", "", "use f16").what(), "no type; use f16"); }
+TEST(Error, LeavesOutAnEmptyReason) {
+    EXPECT_STREQ(Error("no type", "", "use f16").what(), "no type; use f16");
+}
 
-TEST(Error, LeavesOutAnEmptyMend) { EXPECT_STREQ(Error("no type", "it is x", "").what(), "no type: it is x"); }
+TEST(Error, LeavesOutAnEmptyMend) {
+    EXPECT_STREQ(Error("no type", "it is x", "").what(), "no type: it is x");
+}
 
-TEST(Stopped, SaysWhatIsKept) { EXPECT_STREQ(Stopped("3 shards are kept").what(), "stopped: 3 shards are kept"); }
+TEST(Stopped, SaysWhatIsKept) {
+    EXPECT_STREQ(Stopped("3 shards are kept").what(), "stopped: 3 shards are kept");
+}
 
-TEST(Stopped, IsNotCaughtAsAnError) { EXPECT_FALSE((std::is_base_of_v<Error, Stopped>)); }
+TEST(Stopped, IsNotCaughtAsAnError) {
+    EXPECT_FALSE((std::is_base_of_v<Error, Stopped>));
+}
 
 }  // namespace
 }  // namespace tomograph

@@ -18,7 +18,9 @@ using test::error_of;
 using test::FileSizeLimit;
 using test::TempFolder;
 
-std::string hash_of(std::string_view text) { return xxh3_128(std::as_bytes(std::span(text))); }
+std::string hash_of(std::string_view text) {
+    return xxh3_128(std::as_bytes(std::span(text)));
+}
 
 TEST(AtomicFile, IsAbsentBeforeCommit) {
     const TempFolder folder;
@@ -101,7 +103,8 @@ TEST(AtomicFile, RefusesAFolderAsItsName) {
     const TempFolder folder;
     fs::create_directory(folder / "out");
     AtomicFile file(folder / "out");
-    EXPECT_EQ(error_of([&] { file.commit(); }), "cannot rename to " + (folder / "out").string() + ": Is a directory");
+    EXPECT_EQ(error_of([&] { file.commit(); }),
+              "cannot rename to " + (folder / "out").string() + ": Is a directory");
 }
 
 TEST(AtomicFile, LeavesNoTemporaryWhenTheRenameFails) {
@@ -167,7 +170,8 @@ TEST(MappedFile, TakesTheOthersBytesWhenAssigned) {
 }
 
 TEST(MappedFile, NamesAFileThatIsMissing) {
-    EXPECT_EQ(error_of([] { MappedFile file("/nowhere/in"); }), "cannot open /nowhere/in: No such file or directory");
+    EXPECT_EQ(error_of([] { MappedFile file("/nowhere/in"); }),
+              "cannot open /nowhere/in: No such file or directory");
 }
 
 TEST(MappedFile, RefusesAFolder) {
@@ -182,11 +186,17 @@ TEST(ReadFile, GivesAnEmptyStringForAnEmptyFile) {
 }
 
 // What `xxhsum -H2` prints; the first is also in xxHash's own sanity vectors.
-TEST(Xxh3, OfNothingIsThePublishedHash) { EXPECT_EQ(hash_of(""), "99aa06d3014798d86001c324468d497f"); }
+TEST(Xxh3, OfNothingIsThePublishedHash) {
+    EXPECT_EQ(hash_of(""), "99aa06d3014798d86001c324468d497f");
+}
 
-TEST(Xxh3, OfAShortTextIsWhatXxhsumPrints) { EXPECT_EQ(hash_of("tomograph"), "b8bd8cddfafd459a1b430a9d33fc598d"); }
+TEST(Xxh3, OfAShortTextIsWhatXxhsumPrints) {
+    EXPECT_EQ(hash_of("tomograph"), "b8bd8cddfafd459a1b430a9d33fc598d");
+}
 
-TEST(Xxh3, OfALongTextIsWhatXxhsumPrints) { EXPECT_EQ(hash_of(std::string(1000, 'a')), "b01da365eddaa29cb3e7af627147db7c"); }
+TEST(Xxh3, OfALongTextIsWhatXxhsumPrints) {
+    EXPECT_EQ(hash_of(std::string(1000, 'a')), "b01da365eddaa29cb3e7af627147db7c");
+}
 
 }  // namespace
 }  // namespace tomograph

@@ -19,9 +19,13 @@ TEST(Mix, IsSplitmix64) {
     EXPECT_EQ(mix(1), 0x910a2dec89025cc1ULL);
 }
 
-TEST(Mix, DependsOnTheOrderOfItsCounters) { EXPECT_NE(mix(1, 2, 3), mix(3, 2, 1)); }
+TEST(Mix, DependsOnTheOrderOfItsCounters) {
+    EXPECT_NE(mix(1, 2, 3), mix(3, 2, 1));
+}
 
-TEST(ToUnit, StaysBelowOne) { EXPECT_LT(to_unit(~std::uint64_t{0}), 1.0); }
+TEST(ToUnit, StaysBelowOne) {
+    EXPECT_LT(to_unit(~std::uint64_t{0}), 1.0);
+}
 
 // Pinned: run folders and figures of an older release must come out the same for the same seed.
 TEST(Rng, GivesThePinnedNumbersForASeed) {
@@ -61,7 +65,9 @@ TEST(Rng, NormalHasMeanZeroAndVarianceOne) {
     EXPECT_NEAR(squares / kDraws, 1.0, 0.02);
 }
 
-TEST(SampleIndices, GivesThePinnedChoiceForASeed) { EXPECT_EQ(sample_indices(100, 5, 3), (Indices{3, 14, 59, 85, 96})); }
+TEST(SampleIndices, GivesThePinnedChoiceForASeed) {
+    EXPECT_EQ(sample_indices(100, 5, 3), (Indices{3, 14, 59, 85, 96}));
+}
 
 TEST(SampleIndices, GivesExactlyAsManyAsAskedFor) {
     for (std::uint64_t seed = 0; seed < 100; ++seed) ASSERT_EQ(sample_indices(50, 20, seed).size(), 20u);
@@ -78,11 +84,17 @@ TEST(SampleIndices, StaysInRange) {
     EXPECT_LT(chosen.back(), 1000);
 }
 
-TEST(SampleIndices, GivesAllWhenMoreAreAskedFor) { EXPECT_EQ(sample_indices(3, 10, 1), (Indices{0, 1, 2})); }
+TEST(SampleIndices, GivesAllWhenMoreAreAskedFor) {
+    EXPECT_EQ(sample_indices(3, 10, 1), (Indices{0, 1, 2}));
+}
 
-TEST(SampleIndices, GivesNoneOfNone) { EXPECT_TRUE(sample_indices(0, 10, 1).empty()); }
+TEST(SampleIndices, GivesNoneOfNone) {
+    EXPECT_TRUE(sample_indices(0, 10, 1).empty());
+}
 
-TEST(SampleIndices, GivesNoneWhenNoneAreAskedFor) { EXPECT_TRUE(sample_indices(10, 0, 1).empty()); }
+TEST(SampleIndices, GivesNoneWhenNoneAreAskedFor) {
+    EXPECT_TRUE(sample_indices(10, 0, 1).empty());
+}
 
 TEST(SampleIndices, ChoosesEveryIndexEquallyOften) {
     std::array<int, 10> counts{};
@@ -95,7 +107,8 @@ TEST(SampleIndices, ChoosesEveryIndexEquallyOften) {
 TEST(SampleIndices, OfNeighbouringSeedsAreUnrelated) {
     const Indices first = sample_indices(10'000, 1000, 0);
     Indices second = sample_indices(10'000, 1000, 1);
-    for (std::int64_t& index : second) ++index;  // seed 1 chose almost what seed 0 did, one further down, once
+    for (std::int64_t& index : second)
+        ++index;  // seed 1 chose almost what seed 0 did, one further down, once
     Indices both;
     std::set_intersection(first.begin(), first.end(), second.begin(), second.end(), std::back_inserter(both));
     EXPECT_LT(both.size(), 150u);  // 100 by chance
@@ -107,11 +120,17 @@ TEST(Permutation, HoldsEveryIndexOnce) {
     EXPECT_EQ(order, sample_indices(1000, 1000, 0));
 }
 
-TEST(Permutation, GivesThePinnedOrderForASeed) { EXPECT_EQ(permutation(8, 3), (Indices{2, 3, 1, 4, 6, 0, 7, 5})); }
+TEST(Permutation, GivesThePinnedOrderForASeed) {
+    EXPECT_EQ(permutation(8, 3), (Indices{2, 3, 1, 4, 6, 0, 7, 5}));
+}
 
-TEST(Permutation, DiffersBetweenSeeds) { EXPECT_NE(permutation(100, 1), permutation(100, 2)); }
+TEST(Permutation, DiffersBetweenSeeds) {
+    EXPECT_NE(permutation(100, 1), permutation(100, 2));
+}
 
-TEST(Permutation, OfNothingIsEmpty) { EXPECT_TRUE(permutation(0, 1).empty()); }
+TEST(Permutation, OfNothingIsEmpty) {
+    EXPECT_TRUE(permutation(0, 1).empty());
+}
 
 }  // namespace
 }  // namespace tomograph

@@ -10,37 +10,59 @@ namespace {
 
 using test::error_of;
 
-TEST(ParseRange, ReadsBothBounds) { EXPECT_EQ(parse_range("2:9", "layers"), (Range{2, 9})); }
-TEST(ParseRange, ReadsAnOpenEnd) { EXPECT_EQ(parse_range("1:", "layers"), (Range{1, std::nullopt})); }
-TEST(ParseRange, ReadsAnOpenBegin) { EXPECT_EQ(parse_range(":5", "layers"), (Range{0, 5})); }
-TEST(ParseRange, ReadsEverything) { EXPECT_EQ(parse_range(":", "layers"), (Range{0, std::nullopt})); }
-TEST(ParseRange, ReadsOneNumberAsThatOneAlone) { EXPECT_EQ(parse_range("3", "layers"), (Range{3, 4})); }
+TEST(ParseRange, ReadsBothBounds) {
+    EXPECT_EQ(parse_range("2:9", "layers"), (Range{2, 9}));
+}
+TEST(ParseRange, ReadsAnOpenEnd) {
+    EXPECT_EQ(parse_range("1:", "layers"), (Range{1, std::nullopt}));
+}
+TEST(ParseRange, ReadsAnOpenBegin) {
+    EXPECT_EQ(parse_range(":5", "layers"), (Range{0, 5}));
+}
+TEST(ParseRange, ReadsEverything) {
+    EXPECT_EQ(parse_range(":", "layers"), (Range{0, std::nullopt}));
+}
+TEST(ParseRange, ReadsOneNumberAsThatOneAlone) {
+    EXPECT_EQ(parse_range("3", "layers"), (Range{3, 4}));
+}
 
 class MalformedRange : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(ParseRange, MalformedRange,
-                         testing::Values("", "a", "1:b", "-1:3", "1:-3", "1:2:3", " 1:2", "1 :2", "1.5:2", "0x1:2",
-                                         "9223372036854775807", "99999999999999999999:"));
+                         testing::Values("", "a", "1:b", "-1:3", "1:-3", "1:2:3", " 1:2", "1 :2", "1.5:2",
+                                         "0x1:2", "9223372036854775807", "99999999999999999999:"));
 
 TEST_P(MalformedRange, IsRefused) {
-    EXPECT_EQ(error_of([&] { parse_range(GetParam(), "layers"); }),
-              fmt::format("'{}' is no range of layers; write for example 2:9 (half-open), 1: or :5", GetParam()));
+    EXPECT_EQ(
+        error_of([&] { parse_range(GetParam(), "layers"); }),
+        fmt::format("'{}' is no range of layers; write for example 2:9 (half-open), 1: or :5", GetParam()));
 }
 
-TEST(ResolveRange, FillsInAnOpenEnd) { EXPECT_EQ(resolve_range({1, std::nullopt}, 6, "layers"), (Range{1, 6})); }
-TEST(ResolveRange, AllowsTheWholeCount) { EXPECT_EQ(resolve_range({0, 6}, 6, "layers"), (Range{0, 6})); }
+TEST(ResolveRange, FillsInAnOpenEnd) {
+    EXPECT_EQ(resolve_range({1, std::nullopt}, 6, "layers"), (Range{1, 6}));
+}
+TEST(ResolveRange, AllowsTheWholeCount) {
+    EXPECT_EQ(resolve_range({0, 6}, 6, "layers"), (Range{0, 6}));
+}
 
 TEST(ResolveRange, RefusesAnEndPastTheCount) {
-    EXPECT_EQ(error_of([] { resolve_range({0, 7}, 6, "layers"); }),
+    EXPECT_EQ(error_of([] {
+                  resolve_range({0, 7}, 6, "layers");
+              }),
               "no layers 0:7: there are 6: 0 to 5; a range is half-open");
 }
 
 TEST(ResolveRange, RefusesABeginPastTheCount) {
-    EXPECT_EQ(error_of([] { resolve_range({6, std::nullopt}, 6, "layers"); }),
+    EXPECT_EQ(error_of([] {
+                  resolve_range({6, std::nullopt}, 6, "layers");
+              }),
               "no layers 6:: there are 6: 0 to 5; a range is half-open");
 }
 
 TEST(ResolveRange, RefusesAnEmptyRange) {
-    EXPECT_EQ(error_of([] { resolve_range({3, 3}, 6, "layers"); }), "layers 3:3 is empty; a range is half-open");
+    EXPECT_EQ(error_of([] {
+                  resolve_range({3, 3}, 6, "layers");
+              }),
+              "layers 3:3 is empty; a range is half-open");
 }
 
 TEST(Range, ContainsItsBeginAndNotItsEnd) {
@@ -50,7 +72,9 @@ TEST(Range, ContainsItsBeginAndNotItsEnd) {
     EXPECT_FALSE(range.contains(4));
 }
 
-TEST(Range, WithoutAnEndContainsAllThatFollow) { EXPECT_TRUE((Range{2, std::nullopt}.contains(1'000'000))); }
+TEST(Range, WithoutAnEndContainsAllThatFollow) {
+    EXPECT_TRUE((Range{2, std::nullopt}.contains(1'000'000)));
+}
 
 }  // namespace
 }  // namespace tomograph

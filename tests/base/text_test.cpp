@@ -17,11 +17,17 @@ INSTANTIATE_TEST_SUITE_P(Utf8, InvalidUtf8,
                          testing::Values("", "\x80", "\xc3", "\xc3(", "\xe2\x82", "\xc0\xaf", "\xe0\x80\xaf",
                                          "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff"));
 
-TEST_P(InvalidUtf8, HasNoLength) { EXPECT_EQ(utf8_length(GetParam()), 0u); }
+TEST_P(InvalidUtf8, HasNoLength) {
+    EXPECT_EQ(utf8_length(GetParam()), 0u);
+}
 
-TEST(PieceToJson, KeepsValidTextAsText) { EXPECT_EQ(piece_to_json("caf\u00e9"), Json("caf\u00e9")); }
+TEST(PieceToJson, KeepsValidTextAsText) {
+    EXPECT_EQ(piece_to_json("caf\u00e9"), Json("caf\u00e9"));
+}
 
-TEST(PieceToJson, WritesOtherBytesAsNumbers) { EXPECT_EQ(piece_to_json("a\xff"), Json({97, 255})); }
+TEST(PieceToJson, WritesOtherBytesAsNumbers) {
+    EXPECT_EQ(piece_to_json("a\xff"), Json({97, 255}));
+}
 
 TEST(PieceToJson, IsReadBackForEverySingleByte) {
     for (int byte = 0; byte < 256; ++byte) {
@@ -30,11 +36,17 @@ TEST(PieceToJson, IsReadBackForEverySingleByte) {
     }
 }
 
-TEST(Printable, ShowsInvalidAndControlBytesEscaped) { EXPECT_EQ(printable("a\xff\x01"), "a\\xff\\x01"); }
+TEST(Printable, ShowsInvalidAndControlBytesEscaped) {
+    EXPECT_EQ(printable("a\xff\x01"), "a\\xff\\x01");
+}
 
-TEST(Printable, ShowsLineBreaksAndTabsByName) { EXPECT_EQ(printable("a\n\tb"), "a\\n\\tb"); }
+TEST(Printable, ShowsLineBreaksAndTabsByName) {
+    EXPECT_EQ(printable("a\n\tb"), "a\\n\\tb");
+}
 
-TEST(Printable, KeepsValidTextAsItIs) { EXPECT_EQ(printable("caf\u00e9 \U0001f40b"), "caf\u00e9 \U0001f40b"); }
+TEST(Printable, KeepsValidTextAsItIs) {
+    EXPECT_EQ(printable("caf\u00e9 \U0001f40b"), "caf\u00e9 \U0001f40b");
+}
 
 }  // namespace
 }  // namespace tomograph

@@ -48,9 +48,13 @@ TEST(ParallelForThreads, RunOneBlockOnTheCaller) {
     EXPECT_EQ(ran_on, std::this_thread::get_id());
 }
 
-TEST(ThreadCount, IsWhatWasAskedFor) { EXPECT_EQ(thread_count(3), 3); }
+TEST(ThreadCount, IsWhatWasAskedFor) {
+    EXPECT_EQ(thread_count(3), 3);
+}
 
-TEST(ThreadCount, IsAtLeastOneWhenLeftToChoose) { EXPECT_GE(thread_count(0), 1); }
+TEST(ThreadCount, IsAtLeastOneWhenLeftToChoose) {
+    EXPECT_GE(thread_count(0), 1);
+}
 
 }  // namespace
 }  // namespace tomograph

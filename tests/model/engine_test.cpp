@@ -14,6 +14,7 @@
 #include "support/errors.h"
 #include "support/golden.h"
 #include "support/record.h"
+#include "support/temp_folder.h"
 #include "tomograph/base/error.h"
 #include "tomograph/model/model.h"
 
@@ -28,9 +29,13 @@ using Sequences = std::vector<Sequence>;
 EngineOptions exact(std::int64_t max_length = 64) {
     return {.max_length = max_length, .exact = true, .threads = 1};
 }
-EngineOptions fast(std::int64_t max_length = 64) { return {.max_length = max_length, .threads = 1}; }
+EngineOptions fast(std::int64_t max_length = 64) {
+    return {.max_length = max_length, .threads = 1};
+}
 
-Recording record_one(Engine& engine, const Sequence& sequence) { return record(engine, std::span(&sequence, 1)); }
+Recording record_one(Engine& engine, const Sequence& sequence) {
+    return record(engine, std::span(&sequence, 1));
+}
 
 /// What the sequences give when each is a batch of its own.
 Recording record_one_by_one(Engine& engine, const Sequences& sequences) {
@@ -72,7 +77,8 @@ void run(Engine& engine, const Sequences& sequences, bool check_sums = false) {
     engine.run(sequences, all_sites(engine), tap, check_sums);
 }
 
-// Every golden model -------------------------------------------------------------------------------------------
+// Every golden model
+// -------------------------------------------------------------------------------------------
 
 class EveryModel : public testing::TestWithParam<std::string> {
   protected:
@@ -89,8 +95,8 @@ INSTANTIATE_TEST_SUITE_P(Engine, EveryModel, testing::ValuesIn([] {
                              return name;
                          });
 
-// A rounding of the last bit decides which of two half-precision neighbours a value becomes: at a GELU, and at every
-// product with half-precision weights, which the embedded models have.
+// A rounding of the last bit decides which of two half-precision neighbours a value becomes: at a GELU, and
+// at every product with half-precision weights, which the embedded models have.
 TEST_P(EveryModel, GivesManySequencesInABatchWhatTheyGetOneByOne) {
     Engine engine(model_, exact());
     const Sequences sequences = random_sequences({17, 1, 40, 8, 1, 23}, 256);
@@ -110,11 +116,13 @@ TEST_P(EveryModel, AddsUpWithTokens) {
 TEST_P(EveryModel, AddsUpWithVectors) {
     Engine engine(model_, fast());
     Sequences sequences;
-    for (const Sequence& sequence : random_sequences({40, 3}, 256)) sequences.push_back(as_vectors(model_, sequence));
+    for (const Sequence& sequence : random_sequences({40, 3}, 256))
+        sequences.push_back(as_vectors(model_, sequence));
     EXPECT_EQ(error_of([&] { run(engine, sequences, true); }), "");
 }
 
-// gemma3, unlike gemma2, multiplies only the embeddings that it looks up itself by the square root of its width.
+// gemma3, unlike gemma2, multiplies only the embeddings that it looks up itself by the square root of its
+// width.
 TEST_P(EveryModel, GivesVectorsWhatItGivesTheTokensTheyStandFor) {
     Engine engine(model_, exact());
     const Sequence tokens = random_sequence(40, 256, 1);
@@ -127,14 +135,16 @@ TEST_P(EveryModel, GivesVectorsWhatItGivesTheTokensTheyStandFor) {
     EXPECT_LE(worst.error, 1e-6) << worst.site;
 }
 
-// The order of tokens --------------------------------------------------------------------------------------------
+// The order of tokens
+// --------------------------------------------------------------------------------------------
 
 TEST(EngineBatch, KeepsTheOrderOfTokens) {
     const Model model = Model::open("bytes-llama");
     Engine engine(model, fast());
     const Sequences sequences = random_sequences({5, 1, 40, 2, 9}, 256);
     std::vector<std::int32_t> ids;
-    for (const Sequence& sequence : sequences) ids.insert(ids.end(), sequence.tokens.begin(), sequence.tokens.end());
+    for (const Sequence& sequence : sequences)
+        ids.insert(ids.end(), sequence.tokens.begin(), sequence.tokens.end());
     EXPECT_EQ(record(engine, sequences).at("embed"), model.token_embeddings(ids));
 }
 
@@ -145,6 +155,16 @@ TEST(EngineBatch, RunsTwoHundredAndFiftySixSequences) {
     for (std::int32_t token = 0; token < 256; ++token) sequences.push_back({.tokens = {token, 7}});
     const Recording last = rows_of(record(engine, sequences), 2 * 255, 2);
     EXPECT_LE(worst_site(last, record_one(engine, sequences.back())).error, 1e-5);
+}
+
+TEST(EngineBatch, AgreesOneByOneOnceHalfPrecisionWeightsAreFloat32) {
+    const TempFolder folder;
+    quantize("bytes-llama", folder / "f32.gguf", "f32", 1);
+    const Model model = Model::open((folder / "f32.gguf").string());
+    Engine engine(model, exact());
+    const Sequences sequences = random_sequences({17, 1, 40, 8, 1, 23}, 256);
+    const WorstSite worst = worst_site(record(engine, sequences), record_one_by_one(engine, sequences));
+    EXPECT_LE(worst.error, 1e-5) << worst.site;
 }
 
 TEST(EngineBatch, AgreesLooselyOneByOneWithoutExactness) {
@@ -199,7 +219,8 @@ TEST(EngineBatch, ShowsThePositionTableToZeroVectors) {
     EXPECT_EQ(recording.at("blocks.0.resid_pre"), recording.at("pos_embed"));
 }
 
-// Longer than a batch ----------------------------------------------------------------------------------------------
+// Longer than a batch
+// ----------------------------------------------------------------------------------------------
 
 class EngineChunks : public testing::Test {
   protected:
@@ -232,16 +253,6 @@ TEST_F(EngineChunks, AgreeWhereverASlidingWindowIsCut) {
     EXPECT_LE(worst.error, 2e-3) << worst.site;  // it has a half-precision GELU
 }
 
-TEST_F(EngineChunks, BeginLikeTheSequenceThatFits) {
-    const Model model = Model::open(golden_model("llama"));
-    Engine engine = make_engine(model);
-    Sequence sequence = random_sequence(kBatch + kMore, 256, 2);
-    const Recording cut = record_one(engine, sequence);
-    sequence.tokens.resize(kBatch);
-    const WorstSite worst = worst_site(rows_of(cut, 0, sequence.length()), record_one(engine, sequence));
-    EXPECT_LE(worst.error, 1e-5) << worst.site;
-}
-
 TEST_F(EngineChunks, AddUpAndTakeVectors) {
     const Model model = Model::open(golden_model("llama"));
     Engine engine = make_engine(model);
@@ -249,7 +260,8 @@ TEST_F(EngineChunks, AddUpAndTakeVectors) {
     EXPECT_EQ(error_of([&] { run(engine, {sequence}, true); }), "");
 }
 
-// Which sites ------------------------------------------------------------------------------------------------------
+// Which sites
+// ------------------------------------------------------------------------------------------------------
 
 TEST(EngineSites, ComeInNetworkOrder) {
     const Model model = Model::open("bytes-gpt2");
@@ -267,7 +279,8 @@ TEST(EngineSites, OfASubsetAreTheBytesOfAll) {
     const Sequences sequences = random_sequences({20, 5}, 256);
     const Recording all = record(engine, sequences);
     const std::vector<std::size_t> subset{30, 2, 17};  // in no order
-    for (const auto& [site, values] : record(engine, sequences, subset)) EXPECT_EQ(values, all.at(site)) << site;
+    for (const auto& [site, values] : record(engine, sequences, subset))
+        EXPECT_EQ(values, all.at(site)) << site;
 }
 
 TEST(EngineSites, MayBeAskedForTwice) {
@@ -313,7 +326,8 @@ TEST(EngineSites, AreTheSameBytesWithOneThreadAndTwo) {
     EXPECT_EQ(worst_site(record(with_two, sequences), record(with_one, sequences)).error, 0);
 }
 
-// The next batch ---------------------------------------------------------------------------------------------------
+// The next batch
+// ---------------------------------------------------------------------------------------------------
 
 class NextBatch : public testing::Test {
   protected:
@@ -329,7 +343,9 @@ class NextBatch : public testing::Test {
     }
 };
 
-TEST_F(NextBatch, OfNothingIsEmpty) { EXPECT_EQ(engine_.next_batch({}), 0u); }
+TEST_F(NextBatch, OfNothingIsEmpty) {
+    EXPECT_EQ(engine_.next_batch({}), 0u);
+}
 
 TEST_F(NextBatch, HoldsAtMostTwoHundredAndFiftySixSequences) {
     EXPECT_EQ(engine_.next_batch(Sequences(300, of_length(1))), 256u);
@@ -355,7 +371,8 @@ TEST_F(NextBatch, DoesNotMixVectorsWithTokens) {
     EXPECT_EQ(engine_.next_batch(Sequences{vectors_of_length(2), of_length(2)}), 1u);
 }
 
-// Stopping ---------------------------------------------------------------------------------------------------------
+// Stopping
+// ---------------------------------------------------------------------------------------------------------
 
 /// Acts when it is handed the value of number kActs.
 class ActingTap final : public Tap {
@@ -375,7 +392,8 @@ class EngineStop : public testing::Test {
   protected:
     bool stop_ = false;
     Model model_ = Model::open(golden_model("llama"));
-    Engine engine_{model_, {.max_length = 64, .exact = true, .threads = 1, .stop_requested = [this] { return stop_; }}};
+    Engine engine_{
+        model_, {.max_length = 64, .exact = true, .threads = 1, .stop_requested = [this] { return stop_; }}};
     Sequences sequences_ = random_sequences({30, 20}, 256);
 };
 
@@ -421,7 +439,8 @@ TEST_F(EngineStop, ByWhatATapThrowsLeavesTheEngineUsable) {
     EXPECT_EQ(worst_site(record(engine_, sequences_), want).error, 0);
 }
 
-// Bad input --------------------------------------------------------------------------------------------------------
+// Bad input
+// --------------------------------------------------------------------------------------------------------
 
 class EngineRefuses : public testing::Test {
   protected:
@@ -442,22 +461,28 @@ TEST_F(EngineRefuses, ANegativeToken) {
 }
 
 TEST_F(EngineRefuses, ASequenceLongerThanItWasMadeFor) {
-    EXPECT_EQ(refusal({random_sequence(65, 256, 1)}), "a sequence is longer than the engine was made for: 65 tokens");
+    EXPECT_EQ(refusal({random_sequence(65, 256, 1)}),
+              "a sequence is longer than the engine was made for: 65 tokens");
 }
 
 TEST_F(EngineRefuses, VectorsOfAnotherWidth) {
     Sequence sequence{.tokens = {-1, -1}};
     sequence.vectors.resize(2 * 100);
-    EXPECT_EQ(refusal({sequence}), "200 numbers are no vectors of bytes-gpt2: 2 positions of 128 each are needed");
+    EXPECT_EQ(refusal({sequence}),
+              "200 numbers are no vectors of bytes-gpt2: 2 positions of 128 each are needed");
 }
 
 TEST_F(EngineRefuses, ABatchOfTokensAndVectors) {
     const Sequence tokens{.tokens = {1, 2}};
-    EXPECT_EQ(refusal({as_vectors(model_, tokens), tokens}), "a batch mixes tokens and vectors; run them apart");
-    EXPECT_EQ(refusal({tokens, as_vectors(model_, tokens)}), "a batch mixes tokens and vectors; run them apart");
+    EXPECT_EQ(refusal({as_vectors(model_, tokens), tokens}),
+              "a batch mixes tokens and vectors; run them apart");
+    EXPECT_EQ(refusal({tokens, as_vectors(model_, tokens)}),
+              "a batch mixes tokens and vectors; run them apart");
 }
 
-TEST_F(EngineRefuses, MoreSequencesThanABatchHolds) { EXPECT_NE(refusal(Sequences(257, {.tokens = {1}})), ""); }
+TEST_F(EngineRefuses, MoreSequencesThanABatchHolds) {
+    EXPECT_NE(refusal(Sequences(257, {.tokens = {1}})), "");
+}
 
 TEST_F(EngineRefuses, NothingThatFollowsARefusal) {
     refusal(Sequences(257, {.tokens = {1}}));
@@ -466,7 +491,8 @@ TEST_F(EngineRefuses, NothingThatFollowsARefusal) {
 
 TEST_F(EngineRefuses, ALengthAboveALearnedTable) {
     EXPECT_EQ(error_of([&] { Engine(model_, fast(129)); }),
-              "length 129 is above the context of bytes-gpt2: its position table has 128 rows; use --length 128 or less");
+              "length 129 is above the context of bytes-gpt2: its position table has 128 rows; use --length "
+              "128 or less");
 }
 
 TEST_F(EngineRefuses, ALengthOfNothing) {

@@ -33,8 +33,12 @@ class Graph {
         nodes.push_back({op, name, std::move(sources), shape, true});
         return static_cast<int>(nodes.size()) - 1;
     }
-    int tokens() { return add_node(Op::get_rows, "inp_embd", {weight("token_embd.weight"), input("inp_tokens")}); }
-    int positions() { return add_node(Op::get_rows, "node_1", {weight("position_embd.weight"), input("inp_pos")}); }
+    int tokens() {
+        return add_node(Op::get_rows, "inp_embd", {weight("token_embd.weight"), input("inp_tokens")});
+    }
+    int positions() {
+        return add_node(Op::get_rows, "node_1", {weight("position_embd.weight"), input("inp_pos")});
+    }
     int add(int a, int b, const std::string& name) { return add_node(Op::add, name, {at(a), at(b)}); }
     /// A norm and the product with its weight.
     int norm(int of, const std::string& name) {
@@ -46,20 +50,27 @@ class Graph {
     }
     /// Fused attention over `of`, up to and without its output projection.
     int heads(int of, const std::string& suffix) {
-        const int q = product(of, "Qcur" + suffix), k = product(of, "Kcur" + suffix), v = product(of, "Vcur" + suffix);
-        const int core =
-            add_node(Op::attention, "fa" + suffix, {at(q), at(k), at(v)}, {kWidth / kHeads, kHeads, kTokens, 1});
+        const int q = product(of, "Qcur" + suffix), k = product(of, "Kcur" + suffix),
+                  v = product(of, "Vcur" + suffix);
+        const int core = add_node(Op::attention, "fa" + suffix, {at(q), at(k), at(v)},
+                                  {kWidth / kHeads, kHeads, kTokens, 1});
         return add_node(Op::view, "kqv_out" + suffix, {at(core)});
     }
     /// The same from a softmax, as without flash attention.
     int unfused_heads(int of, const std::string& suffix) {
-        const int q = product(of, "Qcur" + suffix), k = product(of, "Kcur" + suffix), v = product(of, "Vcur" + suffix);
-        const int scores = add_node(Op::mul_mat, "kq" + suffix, {at(k), at(q)}, {kTokens, kTokens, kHeads, 1});
-        const int soft = add_node(Op::soft_max, "kq_soft_max" + suffix, {at(scores)}, {kTokens, kTokens, kHeads, 1});
-        const int mixed = add_node(Op::mul_mat, "kqv" + suffix, {at(v), at(soft)}, {kWidth / kHeads, kTokens, kHeads, 1});
+        const int q = product(of, "Qcur" + suffix), k = product(of, "Kcur" + suffix),
+                  v = product(of, "Vcur" + suffix);
+        const int scores =
+            add_node(Op::mul_mat, "kq" + suffix, {at(k), at(q)}, {kTokens, kTokens, kHeads, 1});
+        const int soft =
+            add_node(Op::soft_max, "kq_soft_max" + suffix, {at(scores)}, {kTokens, kTokens, kHeads, 1});
+        const int mixed =
+            add_node(Op::mul_mat, "kqv" + suffix, {at(v), at(soft)}, {kWidth / kHeads, kTokens, kHeads, 1});
         return add_node(Op::copy, "kqv_out" + suffix, {at(mixed)});
     }
-    int attention(int of, const std::string& suffix) { return product(heads(of, suffix), "attn_out" + suffix); }
+    int attention(int of, const std::string& suffix) {
+        return product(heads(of, suffix), "attn_out" + suffix);
+    }
     int mlp(int of, const std::string& suffix) {
         const int up = product(of, "ffn_up" + suffix, kHidden);
         const int act = add_node(Op::other, "ffn_gelu" + suffix, {at(up)}, {kHidden, kTokens, 1, 1});
@@ -67,7 +78,8 @@ class Graph {
     }
     int pre_norm_block(int stream, int layer) {
         const std::string suffix = "-" + std::to_string(layer);
-        const int mid = add(attention(norm(stream, "attn_norm" + suffix), suffix), stream, "ffn_inp" + suffix);
+        const int mid =
+            add(attention(norm(stream, "attn_norm" + suffix), suffix), stream, "ffn_inp" + suffix);
         return add(mlp(norm(mid, "ffn_norm" + suffix), suffix), mid, "l_out" + suffix);
     }
     void end(int stream) { product(norm(stream, "result_norm"), "result_output", 100); }
@@ -88,7 +100,9 @@ Nodes nodes_of(const std::vector<SiteNode>& sites) {
     for (const SiteNode& site : sites) found[site.site.name()] = site.node;
     return found;
 }
-Nodes find(const Graph& graph, int n_layers) { return nodes_of(find_sites(graph.nodes, kWidth, n_layers)); }
+Nodes find(const Graph& graph, int n_layers) {
+    return nodes_of(find_sites(graph.nodes, kWidth, n_layers));
+}
 
 /// Where each expected site's node is named as given; sites outside the list must not exist.
 void expect_names(const Graph& graph, int n_layers, const std::map<std::string, std::string>& names) {
@@ -131,8 +145,9 @@ TEST(FindSites, ReadsEachBlocksStreamFromTheOneBefore) {
 
 TEST(FindSites, GivesNetworkOrder) {
     const auto sites = find_sites(sequential(12).nodes, kWidth, 12);
-    EXPECT_TRUE(std::is_sorted(sites.begin(), sites.end(),
-                               [](const SiteNode& a, const SiteNode& b) { return network_order(a.site, b.site); }));
+    EXPECT_TRUE(std::is_sorted(sites.begin(), sites.end(), [](const SiteNode& a, const SiteNode& b) {
+        return network_order(a.site, b.site);
+    }));
 }
 
 TEST(FindSites, TellsLayerOneFromLayerEleven) {
@@ -144,7 +159,8 @@ TEST(FindSites, TellsLayerOneFromLayerEleven) {
 
 TEST(FindSites, GivesRowsAndHeadsTheirShapes) {
     std::map<std::string, std::vector<std::int64_t>> shapes;
-    for (const SiteNode& site : find_sites(sequential(1).nodes, kWidth, 1)) shapes[site.site.name()] = site.shape;
+    for (const SiteNode& site : find_sites(sequential(1).nodes, kWidth, 1))
+        shapes[site.site.name()] = site.shape;
     EXPECT_EQ(shapes.at("blocks.0.mlp_out"), (std::vector<std::int64_t>{kWidth}));
     EXPECT_EQ(shapes.at("blocks.0.z"), (std::vector<std::int64_t>{kHeads, kWidth / kHeads}));
 }
@@ -206,14 +222,15 @@ TEST(FindSites, TakesParallelWritesThatAreAddedOneByOne) {
     const int normed = graph.norm(stream, "attn_norm-0");
     const int attention = graph.attention(normed, "-0"), mlp = graph.mlp(normed, "-0");
     graph.end(graph.add(graph.add(attention, stream, "node"), mlp, "l_out-0"));
-    expect_names(graph, 1, {{"embed", "inp_embd"},
-                            {"blocks.0.resid_pre", "inp_embd"},
-                            {"blocks.0.ln1", "attn_norm-0"},
-                            {"blocks.0.z", "kqv_out-0"},
-                            {"blocks.0.attn_out", "attn_out-0"},
-                            {"blocks.0.mlp_out", "ffn_out-0"},
-                            {"blocks.0.resid_post", "l_out-0"},
-                            {"ln_final", "result_norm"}});
+    expect_names(graph, 1,
+                 {{"embed", "inp_embd"},
+                  {"blocks.0.resid_pre", "inp_embd"},
+                  {"blocks.0.ln1", "attn_norm-0"},
+                  {"blocks.0.z", "kqv_out-0"},
+                  {"blocks.0.attn_out", "attn_out-0"},
+                  {"blocks.0.mlp_out", "ffn_out-0"},
+                  {"blocks.0.resid_post", "l_out-0"},
+                  {"ln_final", "result_norm"}});
 }
 
 TEST(FindSites, TakesAJointParallelSumApart) {
@@ -242,16 +259,18 @@ TEST(FindSites, GivesAParallelBlockWithTwoNormsBoth) {
 TEST(FindSites, TakesAPostNormsOutputForWhatTheBlockWrote) {
     Graph graph;
     const int stream = graph.tokens();
-    const int mid = graph.add(graph.norm(graph.attention(stream, "-0"), "attn_post_norm-0"), stream, "ffn_inp-0");
+    const int mid =
+        graph.add(graph.norm(graph.attention(stream, "-0"), "attn_post_norm-0"), stream, "ffn_inp-0");
     graph.end(graph.add(graph.norm(graph.mlp(mid, "-0"), "ffn_post_norm-0"), mid, "l_out-0"));
-    expect_names(graph, 1, {{"embed", "inp_embd"},
-                            {"blocks.0.resid_pre", "inp_embd"},
-                            {"blocks.0.z", "kqv_out-0"},
-                            {"blocks.0.attn_out", "attn_post_norm-0"},
-                            {"blocks.0.resid_mid", "ffn_inp-0"},
-                            {"blocks.0.mlp_out", "ffn_post_norm-0"},
-                            {"blocks.0.resid_post", "l_out-0"},
-                            {"ln_final", "result_norm"}});
+    expect_names(graph, 1,
+                 {{"embed", "inp_embd"},
+                  {"blocks.0.resid_pre", "inp_embd"},
+                  {"blocks.0.z", "kqv_out-0"},
+                  {"blocks.0.attn_out", "attn_post_norm-0"},
+                  {"blocks.0.resid_mid", "ffn_inp-0"},
+                  {"blocks.0.mlp_out", "ffn_post_norm-0"},
+                  {"blocks.0.resid_post", "l_out-0"},
+                  {"ln_final", "result_norm"}});
 }
 
 TEST(FindSites, KnowsTheStreamOnEitherSideOfAnAddition) {
@@ -267,7 +286,8 @@ TEST(FindSites, CountsABiasAsPartOfWhatIsWritten) {
     Graph graph;
     const int stream = graph.tokens();
     const int bare = graph.attention(graph.norm(stream, "n-0"), "-0");
-    const int biased = graph.add_node(Op::add, "node_24", {Graph::at(bare), Graph::weight("attn_output.bias")});
+    const int biased =
+        graph.add_node(Op::add, "node_24", {Graph::at(bare), Graph::weight("attn_output.bias")});
     const int mid = graph.add(biased, stream, "ffn_inp-0");
     graph.end(graph.add(graph.mlp(graph.norm(mid, "n-0"), "-0"), mid, "l_out-0"));
     EXPECT_EQ(find(graph, 1).at("blocks.0.attn_out"), biased);
@@ -277,7 +297,8 @@ TEST(FindSites, PutsTheNormsBiasIntoItsOutput) {
     Graph graph;
     const int stream = graph.pre_norm_block(graph.tokens(), 0);
     const int scaled = graph.norm(stream, "final");
-    const int biased = graph.add_node(Op::add, "result_norm", {Graph::at(scaled), Graph::weight("output_norm.bias")});
+    const int biased =
+        graph.add_node(Op::add, "result_norm", {Graph::at(scaled), Graph::weight("output_norm.bias")});
     graph.product(biased, "result_output");
     EXPECT_EQ(find(graph, 1).at("ln_final"), biased);
 }
@@ -297,11 +318,15 @@ TEST(FindSites, FindsTheRouterOfAMixture) {
     const int mid = graph.add(graph.attention(graph.norm(stream, "n-0"), "-0"), stream, "ffn_inp-0");
     const int normed = graph.norm(mid, "ffn_norm-0");
     const int gate = graph.product(normed, "ffn_moe_logits-0", 6);
-    const int probabilities = graph.add_node(Op::soft_max, "ffn_moe_probs-0", {Graph::at(gate)}, {6, kTokens, 1, 1});
-    const int chosen = graph.add_node(Op::other, "ffn_moe_topk-0", {Graph::at(probabilities)}, {2, kTokens, 1, 1});
-    const int experts = graph.add_node(Op::mul_mat_id, "ffn_moe_down-0",
-                                       {Graph::weight("ffn_down_exps.weight"), Graph::at(normed), Graph::at(chosen)});
-    const int weighted = graph.add_node(Op::mul, "ffn_moe_weighted-0", {Graph::at(experts), Graph::at(probabilities)});
+    const int probabilities =
+        graph.add_node(Op::soft_max, "ffn_moe_probs-0", {Graph::at(gate)}, {6, kTokens, 1, 1});
+    const int chosen =
+        graph.add_node(Op::other, "ffn_moe_topk-0", {Graph::at(probabilities)}, {2, kTokens, 1, 1});
+    const int experts =
+        graph.add_node(Op::mul_mat_id, "ffn_moe_down-0",
+                       {Graph::weight("ffn_down_exps.weight"), Graph::at(normed), Graph::at(chosen)});
+    const int weighted =
+        graph.add_node(Op::mul, "ffn_moe_weighted-0", {Graph::at(experts), Graph::at(probabilities)});
     graph.end(graph.add(weighted, mid, "l_out-0"));
     const auto sites = find_sites(graph.nodes, kWidth, 1);
     const auto router = std::ranges::find(sites, Site{Component::router, 0}, &SiteNode::site);
@@ -357,9 +382,10 @@ TEST(FindSitesDespiteNames, ReadsTheNumberOfAReshapedNode) {
 // Graphs that have no sites to name.
 
 TEST(FindSitesRefuses, AnEmptyGraph) {
-    EXPECT_EQ(refusal(Graph{}, 1),
-              "cannot find the residual stream of this model: no norm reads a stream that began at the embedding; "
-              "only decoder-only transformers whose blocks add to one stream can be recorded");
+    EXPECT_EQ(
+        refusal(Graph{}, 1),
+        "cannot find the residual stream of this model: no norm reads a stream that began at the embedding; "
+        "only decoder-only transformers whose blocks add to one stream can be recorded");
 }
 
 TEST(FindSitesRefuses, AStreamWithoutALastNorm) {
@@ -373,7 +399,8 @@ TEST(FindSitesRefuses, TwoMlpWritesInALayer) {
     int stream = graph.pre_norm_block(graph.tokens(), 0);
     stream = graph.add(graph.mlp(graph.norm(stream, "ffn_norm2-0"), "-0"), stream, "second-0");
     graph.end(stream);
-    EXPECT_NE(refusal(graph, 1).find("layer 0 writes to the stream more than once from its MLP"), std::string::npos);
+    EXPECT_NE(refusal(graph, 1).find("layer 0 writes to the stream more than once from its MLP"),
+              std::string::npos);
 }
 
 TEST(FindSitesRefuses, TwoAttentionWritesInALayer) {
@@ -391,7 +418,8 @@ TEST(FindSitesRefuses, AWriteFromARecurrentState) {
     const int state = graph.add_node(Op::recurrent, "ssm-1", {Graph::at(graph.norm(stream, "n-1"))});
     stream = graph.add(graph.product(state, "out-1"), stream, "mid-1");
     graph.end(graph.add(graph.mlp(graph.norm(stream, "n-1"), "-1"), stream, "l_out-1"));
-    EXPECT_NE(refusal(graph, 2).find("layer 1 writes from a recurrent state, not from attention"), std::string::npos);
+    EXPECT_NE(refusal(graph, 2).find("layer 1 writes from a recurrent state, not from attention"),
+              std::string::npos);
 }
 
 TEST(FindSitesRefuses, ALayerThatWritesNothing) {
@@ -416,7 +444,8 @@ TEST(FindSitesRefuses, AWriteWithoutALayerNumber) {
 TEST(FindSitesRefuses, AStreamThatIsMultipliedOnItsWay) {
     Graph graph;
     const int stream = graph.pre_norm_block(graph.tokens(), 0);
-    const int gated = graph.add_node(Op::mul, "gated-0", {Graph::at(stream), Graph::weight("layer_scale.weight")});
+    const int gated =
+        graph.add_node(Op::mul, "gated-0", {Graph::at(stream), Graph::weight("layer_scale.weight")});
     graph.end(graph.pre_norm_block(gated, 1));
     EXPECT_NE(refusal(graph, 2), "");
 }

@@ -45,7 +45,8 @@ std::string patched(const std::string& place, std::size_t offset, const std::str
     return file.replace(at + offset, bytes.size(), bytes);
 }
 
-// What is built in ---------------------------------------------------------------------------------------------------
+// What is built in
+// ---------------------------------------------------------------------------------------------------
 
 class EmbeddedModel : public testing::TestWithParam<std::string> {
   protected:
@@ -54,10 +55,18 @@ class EmbeddedModel : public testing::TestWithParam<std::string> {
 INSTANTIATE_TEST_SUITE_P(Model, EmbeddedModel, testing::ValuesIn(embedded_models()),
                          [](const auto& test) { return test.param.substr(6); });
 
-TEST_P(EmbeddedModel, HasItsName) { EXPECT_EQ(model_.info().name, GetParam()); }
-TEST_P(EmbeddedModel, HasItsNameForAPath) { EXPECT_EQ(model_.info().path, GetParam()); }
-TEST_P(EmbeddedModel, HasItsArchitecture) { EXPECT_EQ("bytes-" + model_.info().architecture, GetParam()); }
-TEST_P(EmbeddedModel, IsHalfPrecision) { EXPECT_EQ(model_.info().type, "F16"); }
+TEST_P(EmbeddedModel, HasItsName) {
+    EXPECT_EQ(model_.info().name, GetParam());
+}
+TEST_P(EmbeddedModel, HasItsNameForAPath) {
+    EXPECT_EQ(model_.info().path, GetParam());
+}
+TEST_P(EmbeddedModel, HasItsArchitecture) {
+    EXPECT_EQ("bytes-" + model_.info().architecture, GetParam());
+}
+TEST_P(EmbeddedModel, IsHalfPrecision) {
+    EXPECT_EQ(model_.info().type, "F16");
+}
 
 TEST_P(EmbeddedModel, HasTheShapeThatTrainPyGaveIt) {
     const ModelInfo& info = model_.info();
@@ -69,10 +78,14 @@ TEST_P(EmbeddedModel, HasTheShapeThatTrainPyGaveIt) {
     EXPECT_EQ(info.n_vocab, 256);
 }
 
-TEST_P(EmbeddedModel, AddsNoStartToken) { EXPECT_FALSE(model_.info().adds_start_token); }
+TEST_P(EmbeddedModel, AddsNoStartToken) {
+    EXPECT_FALSE(model_.info().adds_start_token);
+}
 
 // llama.cpp would name token 11, GPT-2's comma, which is a tabulator here.
-TEST_P(EmbeddedModel, HasNoStartToken) { EXPECT_EQ(model_.info().start_token, -1); }
+TEST_P(EmbeddedModel, HasNoStartToken) {
+    EXPECT_EQ(model_.info().start_token, -1);
+}
 
 TEST_P(EmbeddedModel, CutsTextIntoItsBytes) {
     const std::string text("All\t\r\n of\0 it: caf\u00e9, \u20ac, \U0001f40b", 31);
@@ -85,7 +98,8 @@ class NotUtf8 : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Tokenize, NotUtf8, testing::Values("a\x80", "a\xff", "a\xc3", "a\xc0"));
 
 TEST_P(NotUtf8, IsReadAsTheReplacementCharacter) {
-    EXPECT_EQ(Model::open("bytes-gpt2").tokenize(GetParam()), (std::vector<std::int32_t>{'a', 0xef, 0xbf, 0xbd}));
+    EXPECT_EQ(Model::open("bytes-gpt2").tokenize(GetParam()),
+              (std::vector<std::int32_t>{'a', 0xef, 0xbf, 0xbd}));
 }
 
 // llama.cpp itself throws at these, past its own interface.
@@ -99,7 +113,9 @@ TEST_P(EmbeddedModel, GivesEveryByteBack) {
     EXPECT_EQ(bytes, all_bytes());
 }
 
-TEST_P(EmbeddedModel, CutsNothingIntoNoTokens) { EXPECT_TRUE(model_.tokenize("").empty()); }
+TEST_P(EmbeddedModel, CutsNothingIntoNoTokens) {
+    EXPECT_TRUE(model_.tokenize("").empty());
+}
 
 TEST_P(EmbeddedModel, CutsALongText) {
     EXPECT_EQ(model_.tokenize(std::string(100'000, 'a')), std::vector<std::int32_t>(100'000, 'a'));
@@ -111,14 +127,17 @@ TEST_P(EmbeddedModel, RefusesThePieceOfATokenOutOfRange) {
 }
 
 TEST_P(EmbeddedModel, RefusesTheEmbeddingOfATokenOutOfRange) {
-    EXPECT_EQ(error_of([&] { model_.token_embeddings({3, 256}); }),
+    EXPECT_EQ(error_of([&] {
+                  model_.token_embeddings({3, 256});
+              }),
               "no token 256: " + GetParam() + " has tokens 0 to 255");
 }
 
 TEST_P(EmbeddedModel, AveragesItsEmbeddings) {
     std::vector<std::int32_t> ids(256);
     std::iota(ids.begin(), ids.end(), 0);
-    const Vector mean = model_.token_embeddings(ids).cast<double>().colwise().mean().transpose().cast<float>();
+    const Vector mean =
+        model_.token_embeddings(ids).cast<double>().colwise().mean().transpose().cast<float>();
     EXPECT_TRUE(model_.mean_token_embedding().isApprox(mean, 1e-6f));
 }
 
@@ -154,7 +173,8 @@ TEST(Model, ReadsTheRowsThatTransformersLooksUp) {
 TEST(Model, NamesATypeOfSeveralWords) {
     const TempFolder folder;
     // After the key: type u32, value u32. 15 is LLAMA_FTYPE_MOSTLY_Q4_K_M.
-    const auto path = folder.write("x.gguf", patched("general.file_type", 17 + 4, std::string("\x0f\0\0\0", 4)));
+    const auto path =
+        folder.write("x.gguf", patched("general.file_type", 17 + 4, std::string("\x0f\0\0\0", 4)));
     EXPECT_EQ(Model::open(path.string()).info().type, "Q4_K - Medium");
 }
 
@@ -170,13 +190,17 @@ TEST(Model, WithoutANameGetsItsFilesStem) {
     EXPECT_EQ(Model::open(path.string()).info().name, "some-model");
 }
 
-// What is no model ---------------------------------------------------------------------------------------------------
+// What is no model
+// ---------------------------------------------------------------------------------------------------
 
-std::string bad(const std::string& file) { return golden_path("bad/" + file); }
+std::string bad(const std::string& file) {
+    return golden_path("bad/" + file);
+}
 
 TEST(ModelRefuses, AMissingFile) {
     EXPECT_EQ(opening_error("/nowhere/x.gguf"),
-              "no model at /nowhere/x.gguf: no such file; give a .gguf file, or bytes-gpt2 or bytes-llama, which are "
+              "no model at /nowhere/x.gguf: no such file; give a .gguf file, or bytes-gpt2 or bytes-llama, "
+              "which are "
               "built in");
 }
 
@@ -188,14 +212,16 @@ TEST(ModelRefuses, AFolder) {
 
 TEST(ModelRefuses, Noise) {
     EXPECT_EQ(opening_error(bad("garbage.gguf")),
-              bad("garbage.gguf") + " is not a GGUF file: it does not begin with the letters GGUF; convert the model "
-                                    "with llama.cpp's convert_hf_to_gguf.py");
+              bad("garbage.gguf") +
+                  " is not a GGUF file: it does not begin with the letters GGUF; convert the model "
+                  "with llama.cpp's convert_hf_to_gguf.py");
 }
 
 TEST(ModelRefuses, AnEmptyFile) {
     const TempFolder folder;
     const auto path = folder.write("x.gguf", "");
-    EXPECT_TRUE(opening_error(path).starts_with(path.string() + " is not a GGUF file: ")) << opening_error(path);
+    EXPECT_TRUE(opening_error(path).starts_with(path.string() + " is not a GGUF file: "))
+        << opening_error(path);
 }
 
 TEST(ModelRefuses, AFileThatIsCutInItsTensors) {
@@ -214,7 +240,8 @@ TEST(ModelRefuses, AFileThatIsCutByOneByte) {
 
 TEST(ModelRefuses, AFileThatIsCutAnywhereInItsHeader) {
     const TempFolder folder;
-    const std::string bytes = read_file(golden_model("llama")).substr(0, 6144);  // in the vocabulary and before it
+    const std::string bytes =
+        read_file(golden_model("llama")).substr(0, 6144);  // in the vocabulary and before it
     for (std::size_t size = 4; size < bytes.size(); size += size < 64 ? 1 : 97) {
         const std::string error = opening_error(folder.write("x.gguf", bytes.substr(0, size)));
         ASSERT_NE(error.find("x.gguf"), std::string::npos) << size << ": " << error;
@@ -228,7 +255,8 @@ TEST(ModelRefuses, AGgufThatHoldsNoModel) {
 }
 
 TEST(ModelRefuses, AnImageEncoder) {
-    EXPECT_TRUE(opening_error(bad("clip.gguf")).starts_with("llama.cpp cannot load " + bad("clip.gguf") + ": CLIP "))
+    EXPECT_TRUE(
+        opening_error(bad("clip.gguf")).starts_with("llama.cpp cannot load " + bad("clip.gguf") + ": CLIP "))
         << opening_error(bad("clip.gguf"));
 }
 
@@ -240,15 +268,17 @@ TEST(ModelRefuses, ATextEncoder) {
 TEST(ModelRefuses, AFileWithoutATensorThatItsKindNeeds) {
     const TempFolder folder;
     const auto path = folder.write("x.gguf", patched("blk.1.ffn_norm", 0, "blk.1.ffn_nerm"));
-    EXPECT_EQ(opening_error(path), "llama.cpp cannot load " + path.string() +
-                                       ": tensor 'blk.1.ffn_norm.weight' not found; it may be no language model, or "
-                                       "need a newer llama.cpp");
+    EXPECT_EQ(opening_error(path),
+              "llama.cpp cannot load " + path.string() +
+                  ": tensor 'blk.1.ffn_norm.weight' not found; it may be no language model, or "
+                  "need a newer llama.cpp");
 }
 
 TEST(ModelRefuses, AnUnknownArchitecture) {
     const TempFolder folder;
     // After the key: type u32, length u64.
-    const std::string error = opening_error(folder.write("x.gguf", patched("general.architecture", 20 + 4 + 8, "lloma")));
+    const std::string error =
+        opening_error(folder.write("x.gguf", patched("general.architecture", 20 + 4 + 8, "lloma")));
     EXPECT_NE(error.find("unknown model architecture: 'lloma'"), std::string::npos) << error;
 }
 
@@ -261,7 +291,8 @@ TEST(ModelRefuses, OneAndOpensTheNext) {
 TEST(FatalHandlerDeathTest, HearsLlamaCppsLastWords) {
     const TempFolder folder;
     const std::string length("\x01\0\0\0\0\0\0\0", 8);
-    const auto path = folder.write("x.gguf", patched(length + "a" + length + "b", 0, length + "a" + length + "a"));
+    const auto path =
+        folder.write("x.gguf", patched(length + "a" + length + "b", 0, length + "a" + length + "a"));
     const auto handler = [](const char* words) {
         std::fprintf(stderr, "last words: %s\n", words);
         std::_Exit(3);
@@ -273,7 +304,8 @@ TEST(FatalHandlerDeathTest, HearsLlamaCppsLastWords) {
     EXPECT_EXIT(open(), testing::ExitedWithCode(3), "last words: .*GGML_ASSERT");
 }
 
-// Quantizing ---------------------------------------------------------------------------------------------------------
+// Quantizing
+// ---------------------------------------------------------------------------------------------------------
 
 class Quantize : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Model, Quantize, testing::Values("f32", "f16", "q8_0", "q5_0", "q4_0"),
@@ -310,11 +342,14 @@ TEST_P(Quantize, KeepsTheModelAlike) {
 TEST(QuantizeFile, ToFloat32LeavesAFloat32ModelAsItWas) {
     const TempFolder folder;
     quantize(golden_model("llama"), folder / "out.gguf", "f32", 1);
-    const Model model = Model::open(golden_model("llama")), copy = Model::open((folder / "out.gguf").string());
+    const Model model = Model::open(golden_model("llama")),
+                copy = Model::open((folder / "out.gguf").string());
     Engine engine(model, {.max_length = 40, .exact = true, .threads = 1});
     Engine of_copy(copy, {.max_length = 40, .exact = true, .threads = 1});
     const Sequence sequence = random_sequence(40, 256, 1);
-    EXPECT_EQ(worst_site(record(of_copy, std::span(&sequence, 1)), record(engine, std::span(&sequence, 1))).error, 0);
+    EXPECT_EQ(
+        worst_site(record(of_copy, std::span(&sequence, 1)), record(engine, std::span(&sequence, 1))).error,
+        0);
 }
 
 TEST(QuantizeFile, TakesAQuantizedInput) {
@@ -328,7 +363,8 @@ TEST(QuantizeFile, DequantizesTheEmbeddingRowsItReads) {
     const TempFolder folder;
     quantize("bytes-llama", folder / "out.gguf", "q8_0", 1);
     const Matrix want = Model::open("bytes-llama").token_embeddings({65, 66, 67});
-    EXPECT_LE(row_error(Model::open((folder / "out.gguf").string()).token_embeddings({65, 66, 67}), want), 0.02);
+    EXPECT_LE(row_error(Model::open((folder / "out.gguf").string()).token_embeddings({65, 66, 67}), want),
+              0.02);
 }
 
 TEST(QuantizeFile, LeavesOnlyTheOutput) {
@@ -360,8 +396,9 @@ TEST(QuantizeFile, RefusesToReplaceItsInputUnderAnotherName) {
 
 TEST(QuantizeFile, RefusesAMissingInput) {
     const TempFolder folder;
-    EXPECT_NE(error_of([&] { quantize("/nowhere/x.gguf", folder / "out.gguf", "f16", 1); }).find("no such file"),
-              std::string::npos);
+    EXPECT_NE(
+        error_of([&] { quantize("/nowhere/x.gguf", folder / "out.gguf", "f16", 1); }).find("no such file"),
+        std::string::npos);
 }
 
 TEST(QuantizeFile, NamesAnOutputFolderThatIsMissing) {

@@ -16,7 +16,8 @@ namespace {
 
 using namespace test;
 
-/// Relative error allowed per row where ggml computes in float32, and once its half-precision GELU was applied.
+/// Relative error allowed per row where ggml computes in float32, and once its half-precision GELU was
+/// applied.
 constexpr double kFloat = 1e-4;
 constexpr double kAfterGelu = 2e-3;
 
@@ -32,7 +33,8 @@ struct Parity {
     Recording recording;
 };
 
-/// Run the model on its golden tokens. The engine's names must be transformers', whatever llama.cpp calls them.
+/// Run the model on its golden tokens. The engine's names must be transformers', whatever llama.cpp calls
+/// them.
 Parity run_golden(const std::string& name) {
     Parity parity{read_golden(name), {}, {}};
     const Model model = Model::open(golden_model(name));
@@ -70,15 +72,16 @@ TEST_P(GoldenModel, AgreesWithTransformersAtEverySite) {
             << GetParam() << " " << name << ": remake with tests/golden/models/make.py " << GetParam();
     }
     RecordProperty("float32", fmt::format("{:.1e} at {}", exact.error, exact.site));
-    if (!approximate.site.empty()) RecordProperty("after_gelu", fmt::format("{:.1e} at {}", approximate.error, approximate.site));
+    if (!approximate.site.empty())
+        RecordProperty("after_gelu", fmt::format("{:.1e} at {}", approximate.error, approximate.site));
 }
 
 class GoldenDenseModel : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Parity, GoldenDenseModel, testing::ValuesIn(dense_models()),
                          [](const auto& test) { return test.param; });
 
-// Flash attention and a half-precision cache, the default, may err by half-precision roundings. In a mixture these
-// may choose another expert, which is why it is left out.
+// Flash attention and a half-precision cache, the default, may err by half-precision roundings. In a mixture
+// these may choose another expert, which is why it is left out.
 TEST_P(GoldenDenseModel, AgreesLooselyWithoutExactness) {
     const Golden golden = read_golden(GetParam());
     const Model model = Model::open(golden_model(GetParam()));

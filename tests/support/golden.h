@@ -12,11 +12,11 @@
 
 namespace tomograph::test {
 
-/// Models of tests/golden/models whose activation is SiLU, exact in ggml, and those with GELU, which it looks up
-/// in a half-precision table.
+/// Models of tests/golden/models whose activation is SiLU, exact in ggml, and those with GELU, which it looks
+/// up in a half-precision table.
 inline const std::vector<std::string>& silu_models() {
-    static const std::vector<std::string> names{"cohere",   "granite", "llama", "mixtral",
-                                                "olmo2",    "qwen2moe", "qwen3"};
+    static const std::vector<std::string> names{"cohere", "granite",  "llama", "mixtral",
+                                                "olmo2",  "qwen2moe", "qwen3"};
     return names;
 }
 inline const std::vector<std::string>& gelu_models() {
@@ -36,8 +36,12 @@ inline bool before_gelu(const std::string& name, const Site& site) {
     return site.layer == 0 && site.component != Component::mlp_out && site.component != Component::resid_post;
 }
 
-inline std::string golden_path(const std::string& file) { return TOMOGRAPH_TEST_DATA "/models/" + file; }
-inline std::string golden_model(const std::string& name) { return golden_path(name + ".gguf"); }
+inline std::string golden_path(const std::string& file) {
+    return TOMOGRAPH_TEST_DATA "/models/" + file;
+}
+inline std::string golden_model(const std::string& name) {
+    return golden_path(name + ".gguf");
+}
 
 /// What transformers computed for one sequence.
 struct Golden {
@@ -55,7 +59,8 @@ inline Golden read_golden(const std::string& name) {
         values.resize(tensor.n_rows(), tensor.width());
         tensor.read_rows(0, tensor.n_rows(), values.data());
     }
-    if (golden.tokens.empty() || golden.sites.empty()) throw std::runtime_error(name + " has no golden values");
+    if (golden.tokens.empty() || golden.sites.empty())
+        throw std::runtime_error(name + " has no golden values");
     return golden;
 }
 

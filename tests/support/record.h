@@ -30,7 +30,8 @@ class RecordingTap final : public Tap {
         const SiteShape& shape = shapes_.at(batch.site);
         const std::string name = shape.site.name();
         if (batch.width != shape.width()) throw std::runtime_error(name + " has not the promised width");
-        if (batch.first_token != taken_[batch.site]) throw std::runtime_error(name + " skipped or repeated tokens");
+        if (batch.first_token != taken_[batch.site])
+            throw std::runtime_error(name + " skipped or repeated tokens");
         taken_[batch.site] += batch.n_tokens;
         recording[name].middleRows(batch.first_token, batch.n_tokens) =
             MatrixView(batch.data, batch.n_tokens, batch.width);
@@ -81,7 +82,8 @@ inline Sequence random_sequence(std::int64_t length, std::int64_t n_vocab, std::
 
 /// Largest over rows of ||got - want|| / ||want||, in float64. A row of zeros counts by its absolute error.
 inline double row_error(const Matrix& got, const Matrix& want) {
-    if (got.rows() != want.rows() || got.cols() != want.cols()) return std::numeric_limits<double>::infinity();
+    if (got.rows() != want.rows() || got.cols() != want.cols())
+        return std::numeric_limits<double>::infinity();
     double worst = 0;
     for (Eigen::Index row = 0; row < want.rows(); ++row) {
         const double norm = want.row(row).cast<double>().norm();

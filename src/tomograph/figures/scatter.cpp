@@ -50,6 +50,15 @@ void draw_overlay(Page& page, const Overlay& overlay, const Camera& camera) {
     }
 }
 
+/// Each stretch takes the colour of the point that it starts from, mixed with white to stay behind the points.
+void draw_connection(Page& page, const Eigen::Ref<const Matrix>& points, const VisibleRows& visible, const Camera& camera) {
+    for (std::size_t i = 0; i + 1 < visible.rows.size(); ++i) {
+        const auto from = camera.place(points.row(visible.rows[i]).data());
+        const auto to = camera.place(points.row(visible.rows[i + 1]).data());
+        page.line({from.x, from.y}, {to.x, to.y}, {0.5, lightened(visible.colors[i], 0.35)});
+    }
+}
+
 }  // namespace
 
 Drawn draw_scatter(const std::filesystem::path& path, const Eigen::Ref<const Matrix>& points,
@@ -94,6 +103,7 @@ Drawn draw_scatter(const std::filesystem::path& path, const Eigen::Ref<const Mat
         look_of_cloud(static_cast<std::int64_t>(visible.rows.size()), std::min(area.width(), area.height()));
     if (options.point_radius > 0.0) look.radius = options.point_radius;
     if (options.point_alpha > 0.0) look.alpha = std::min(options.point_alpha, 1.0);
+    if (options.connect) draw_connection(page, points, visible, camera);
     page.discs(make_discs(points, visible, camera, look, options.figure.seed));
     draw_overlay(page, overlay, camera);
     if (categories == nullptr) {

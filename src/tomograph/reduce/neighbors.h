@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tomograph/base/matrix.h"
 #include "tomograph/base/progress.h"
@@ -64,6 +65,11 @@ class NeighborIndex {
     std::int64_t n_rows() const;
     /// Groups of equal rows count once.
     std::int64_t n_distinct() const;
+
+    /// The list of each row [n_rows], numbers below n_lists(): groups of about 200 distinct rows that lie
+    /// together.
+    std::vector<std::int32_t> list_of_rows() const;
+    std::int64_t n_lists() const;
 
     /// Neighbours of every row among the others. Errors: Error when k < 1 or k > n_rows - 1; Stopped.
     Neighbors neighbors(int k, Progress& progress = no_progress()) const;

@@ -1,3 +1,6 @@
+#if defined(__GNUC__) && __GNUC__ < 13 && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC's own AVX-512 header, bug 105593
+#endif
 #include "tomograph/reduce/umap_kernel.h"
 
 #include <algorithm>
@@ -14,46 +17,54 @@ namespace {
 typedef float Floats __attribute__((vector_size(64), may_alias));
 typedef std::int32_t Ints __attribute__((vector_size(64), may_alias));
 typedef std::uint32_t Words __attribute__((vector_size(64), may_alias));
-typedef std::int32_t UnalignedInts __attribute__((vector_size(64), aligned(4), may_alias));
-constexpr int lanes = umap_lanes;
+constexpr int lanes = 16;
+/// Vectors that advance side by side: one's arithmetic fills the other's waits.
+constexpr int n_vectors = umap_lanes / lanes;
+constexpr std::uint32_t golden = 2654435769u;
 
-/// x^b for x >= 0, to about 2e-5; 0 gives nearly 0. Polynomials are least-maximum fits at Chebyshev nodes.
+/// x^b for x from 1e-12 on, to about 5e-6. Polynomials are least-maximum fits at Chebyshev nodes.
 [[gnu::always_inline]] inline void power(const Floats& x, float b, Floats& result) {
+    // log2: the exponent of x / sqrt(1/2), and the mantissa in [sqrt(1/2), sqrt(2)) less 1.
     const Ints bits = reinterpret_cast<const Ints&>(x);
-    const Floats exponent = __builtin_convertvector((bits >> 23) - 127, Floats);
-    const Ints mantissa_bits = (bits & 0x7fffff) | 0x3f800000;
-    const Floats m = reinterpret_cast<const Floats&>(mantissa_bits) - 1.0f;
-    Floats log = 0.0204903461f * m - 0.0960662494f;
-    log = log * m + 0.215588533f;
-    log = log * m - 0.339247773f;
-    log = log * m + 0.477705931f;
-    log = log * m - 0.721162734f;
-    log = log * m + 1.44269326f;
-    Floats y = b * (exponent + m * log);
-    y = y < -126.0f ? Floats{} - 126.0f : y;
+    const Ints exponent = (bits - 0x3f3504f3) >> 23;
+    const Ints mantissa = bits - (exponent << 23);
+    const Floats m = reinterpret_cast<const Floats&>(mantissa) - 1.0f;
+    Floats log = -0.206858124f * m + 0.318407118f;
+    log = log * m - 0.366413259f;
+    log = log * m + 0.479793884f;
+    log = log * m - 0.721208468f;
+    log = log * m + 1.4427018f;
+    Floats y = b * (__builtin_convertvector(exponent, Floats) + m * log);
     y = y > 126.0f ? Floats{} + 126.0f : y;
-    // Towards zero, then down where that went up.
-    Ints whole = __builtin_convertvector(y, Ints);
-    Floats fraction = y - __builtin_convertvector(whole, Floats);
-    whole = fraction < 0.0f ? whole - 1 : whole;
-    fraction = fraction < 0.0f ? fraction + 1.0f : fraction;
-    Floats power_of_two = 0.00189510729f * fraction + 0.00894621467f;
-    power_of_two = power_of_two * fraction + 0.0558632827f;
-    power_of_two = power_of_two * fraction + 0.24014077f;
-    power_of_two = power_of_two * fraction + 0.69315462f;
-    power_of_two = power_of_two * fraction + 0.999999896f;
-    const Ints scale = (whole + 127) << 23;
-    result = power_of_two * reinterpret_cast<const Floats&>(scale);
+    y = y < -126.0f ? Floats{} - 126.0f : y;
+    // exp2: adding 1.5 * 2^23 rounds to a whole number, which then sits in the low bits.
+    const Floats shifted = y + 12582912.0f;
+    const Ints whole = reinterpret_cast<const Ints&>(shifted) - 0x4b400000;
+    const Floats fraction = y - (shifted - 12582912.0f);
+    Floats exp = 0.0096760371f * fraction + 0.0559220356f;
+    exp = exp * fraction + 0.240221074f;
+    exp = exp * fraction + 0.693121034f;
+    exp = exp * fraction + 1.00000008f;
+    const Ints scaled = reinterpret_cast<const Ints&>(exp) + (whole << 23);
+    result = reinterpret_cast<const Floats&>(scaled);
 }
 
-[[gnu::always_inline]] inline Floats clip(const Floats& x) {
-    const Floats low = x < -4.0f ? Floats{} - 4.0f : x;
-    return low > 4.0f ? Floats{} + 4.0f : low;
+[[gnu::always_inline]] inline Floats clip(const Floats& x, const Floats& limit) {
+    const Floats low = x < -limit ? -limit : x;
+    return low > limit ? limit : low;
 }
 
 struct PlainGather {
-    [[gnu::always_inline]] static void load(const float* from, const Ints& index, Floats& out) {
-        Floats loaded = {};
+    template <int Dims>
+    [[gnu::always_inline]] static void places(const float* from, const Ints& index, Floats* out) {
+        for (int d = 0; d < Dims; ++d) {
+            Floats loaded = {};
+            for (int lane = 0; lane < lanes; ++lane) loaded[lane] = from[index[lane] * Dims + d];
+            out[d] = loaded;
+        }
+    }
+    [[gnu::always_inline]] static void ints(const std::int32_t* from, const Ints& index, Ints& out) {
+        Ints loaded = {};
         for (int lane = 0; lane < lanes; ++lane) loaded[lane] = from[index[lane]];
         out = loaded;
     }
@@ -61,116 +72,176 @@ struct PlainGather {
 
 template <int Dims, class Gather>
 [[gnu::always_inline]] inline void advance(const UmapStep& step, const std::int32_t* targets,
-                                           const std::int32_t* counts, std::int32_t n_steps,
+                                           std::int32_t stride, const std::int32_t* counts,
                                            const std::int32_t* vertex, std::uint32_t* random,
                                            float* position) {
-    Floats at[Dims];
-    for (int d = 0; d < Dims; ++d) at[d] = *reinterpret_cast<const Floats*>(position + d * lanes);
-    const Ints count = *reinterpret_cast<const Ints*>(counts);
-    const Ints self = *reinterpret_cast<const Ints*>(vertex);
-    Words state = *reinterpret_cast<const Words*>(random);
-    const float pull = -2 * step.a * step.b * step.alpha, push = 2 * step.repulsion * step.b;
+    Floats at[n_vectors][Dims];
+    Ints count[n_vectors], self[n_vectors], slot[n_vectors];
+    Words state[n_vectors];
+    for (int v = 0; v < n_vectors; ++v) {
+        for (int d = 0; d < Dims; ++d)
+            at[v][d] = *reinterpret_cast<const Floats*>(position + d * umap_lanes + v * lanes);
+        count[v] = *reinterpret_cast<const Ints*>(counts + v * lanes);
+        self[v] = *reinterpret_cast<const Ints*>(vertex + v * lanes);
+        state[v] = *reinterpret_cast<const Words*>(random + v * lanes);
+        slot[v] = (Ints{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} + v * lanes) * stride;
+    }
+    const float pull = -2 * step.a * step.b, push = 2 * step.repulsion * step.b;
     const float unit = static_cast<float>(step.n_others) * 0x1.0p-24f;
     const Ints last = Ints{} + static_cast<std::int32_t>(step.n_others - 1);
+    const Floats limit = Floats{} + 4.0f;
 
-    const auto attract = [&](const Floats* other, const Ints& active) [[gnu::always_inline]] {
-        Floats difference[Dims], squared = {}, p;
-        for (int d = 0; d < Dims; ++d) {
-            difference[d] = at[d] - other[d];
-            squared += difference[d] * difference[d];
-        }
-        power(squared, step.b, p);
-        const Floats factor = pull * p / ((squared + 1e-12f) * (step.a * p + 1.0f));
-        const Floats limit = Floats{} + 4 * step.alpha;
-        for (int d = 0; d < Dims; ++d) {
-            Floats move = factor * difference[d];
-            move = move > limit ? limit : move;
-            move = move < -limit ? -limit : move;
-            at[d] += active ? move : Floats{};
-        }
-    };
-
+    const std::int32_t n_steps = *std::max_element(counts, counts + umap_lanes);
+    Floats moved[n_vectors][Dims] = {};
     for (std::int32_t s = 0; s < n_steps; ++s) {
-        const Ints active = count > s;
-        const Ints index = *reinterpret_cast<const UnalignedInts*>(targets + s * lanes);
-        Floats other[Dims] = {};
-        for (int d = 0; d < Dims; ++d) Gather::load(step.others[d], index, other[d]);
-        attract(other, active);
-        // All pushes of one edge act from the same place: they do not wait for each other.
-        Floats moved[Dims] = {};
-        for (int i = 0; i < step.n_negative; ++i) {
-            state = state * 747796405u + 2891336453u;
-            Words hash = ((state >> ((state >> 28) + 4)) ^ state) * 277803737u;  // PCG's output function
-            hash = (hash >> 22) ^ hash;
-            const Ints high = reinterpret_cast<const Ints&>(hash) >> 8 & 0xffffff;
-            Ints negative = __builtin_convertvector(__builtin_convertvector(high, Floats) * unit, Ints);
-            negative = negative > last ? last : negative;
-            Floats difference[Dims], squared = {}, p;
+#pragma GCC unroll 2
+        for (int v = 0; v < n_vectors; ++v) {
+            const Ints active = count[v] > s;
+            Ints index = {};
+            Gather::ints(targets, slot[v], index);
+            slot[v] += 1;
+            Floats pulled[Dims] = {}, pushed[Dims] = {}, squared = Floats{} + 1e-12f, p = {};
+            Gather::template places<Dims>(step.others, index, pulled);
             for (int d = 0; d < Dims; ++d) {
-                Floats from = {};
-                Gather::load(step.others[d], negative, from);
-                difference[d] = at[d] - from;
-                squared += difference[d] * difference[d];
+                pulled[d] = at[v][d] - pulled[d];
+                squared += pulled[d] * pulled[d];
             }
             power(squared, step.b, p);
-            Floats factor = push / ((0.001f + squared) * (step.a * p + 1.0f));
-            if (step.skip_self) factor = negative == self ? Floats{} : factor;
-            for (int d = 0; d < Dims; ++d) moved[d] += clip(factor * difference[d]);
+            const Floats pull_factor = pull * p / (squared * (step.a * p + 1.0f));
+            for (int d = 0; d < Dims; ++d) pulled[d] = 2.0f * clip(pull_factor * pulled[d], limit);
+            for (int i = 0; i < step.n_negative; ++i) {
+                state[v] = state[v] * 747796405u + 2891336453u;
+                Words hash = ((state[v] >> ((state[v] >> 28) + 4)) ^ state[v]) * 277803737u;  // PCG's output
+                hash = (hash >> 22) ^ hash;
+                const Words high = hash >> 8;
+                const Floats chosen =
+                    __builtin_convertvector(reinterpret_cast<const Ints&>(high), Floats) * unit;
+                Ints negative = __builtin_convertvector(chosen, Ints);
+                negative = negative > last ? last : negative;
+                Floats from[Dims] = {};
+                squared = Floats{} + 1e-12f;
+                Gather::template places<Dims>(step.others, negative, from);
+                for (int d = 0; d < Dims; ++d) {
+                    from[d] = at[v][d] - from[d];
+                    squared += from[d] * from[d];
+                }
+                power(squared, step.b, p);
+                Floats factor = push / ((0.001f + squared) * (step.a * p + 1.0f));
+                if (step.skip_self) factor = negative == self[v] ? Floats{} : factor;
+                for (int d = 0; d < Dims; ++d) pushed[d] += clip(factor * from[d], limit);
+            }
+            for (int d = 0; d < Dims; ++d) moved[v][d] += active ? pulled[d] + pushed[d] : Floats{};
         }
-        for (int d = 0; d < Dims; ++d) at[d] += active ? step.alpha * moved[d] : Floats{};
-        attract(other, active);
     }
-    for (int d = 0; d < Dims; ++d) *reinterpret_cast<Floats*>(position + d * lanes) = at[d];
-    *reinterpret_cast<Words*>(random) = state;
+    for (int v = 0; v < n_vectors; ++v) {
+        for (int d = 0; d < Dims; ++d) {
+            *reinterpret_cast<Floats*>(position + d * umap_lanes + v * lanes) =
+                at[v][d] + step.alpha * moved[v][d];
+        }
+        *reinterpret_cast<Words*>(random + v * lanes) = state[v];
+    }
+}
+
+template <class Gather>
+[[gnu::always_inline]] inline void advance_any(const UmapStep& step, const std::int32_t* targets,
+                                               std::int32_t stride, const std::int32_t* counts,
+                                               const std::int32_t* vertex, std::uint32_t* random,
+                                               float* position) {
+    if (step.dims == 2) {
+        advance<2, Gather>(step, targets, stride, counts, vertex, random, position);
+    } else {
+        advance<3, Gather>(step, targets, stride, counts, vertex, random, position);
+    }
 }
 
 #if defined(__x86_64__)
 struct Avx512Gather {
-    TOMOGRAPH_AVX512 static void load(const float* from, const Ints& index, Floats& out) {
-        // The form with a source: the plain one leaves its own undefined, which GCC 12 warns about.
-        out = reinterpret_cast<Floats>(
-            _mm512_mask_i32gather_ps(_mm512_setzero_ps(), 0xffff, reinterpret_cast<__m512i>(index), from, 4));
+    template <int Dims>
+    TOMOGRAPH_AVX512 static void places(const float* from, const Ints& index, Floats* out) {
+        const auto i = reinterpret_cast<__m512i>(index);
+        if constexpr (Dims == 2) {  // both coordinates are one 8-byte load
+            const auto low =
+                reinterpret_cast<__m512>(_mm512_i32gather_pd(_mm512_castsi512_si256(i), from, 8));
+            const auto high =
+                reinterpret_cast<__m512>(_mm512_i32gather_pd(_mm512_extracti64x4_epi64(i, 1), from, 8));
+            const Ints even = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
+            const Ints odd = even + 1;
+            out[0] =
+                reinterpret_cast<Floats>(_mm512_permutex2var_ps(low, reinterpret_cast<__m512i>(even), high));
+            out[1] =
+                reinterpret_cast<Floats>(_mm512_permutex2var_ps(low, reinterpret_cast<__m512i>(odd), high));
+        } else {
+            const auto scaled = reinterpret_cast<__m512i>(index * Dims);
+            for (int d = 0; d < Dims; ++d) {
+                out[d] = reinterpret_cast<Floats>(_mm512_i32gather_ps(scaled, from + d, 4));
+            }
+        }
+    }
+    TOMOGRAPH_AVX512 static void ints(const std::int32_t* from, const Ints& index, Ints& out) {
+        out = reinterpret_cast<Ints>(_mm512_i32gather_epi32(reinterpret_cast<__m512i>(index), from, 4));
     }
 };
 
-TOMOGRAPH_AVX512 void advance_avx512(const UmapStep& step, const std::int32_t* targets,
-                                     const std::int32_t* counts, std::int32_t n_steps,
-                                     const std::int32_t* vertex, std::uint32_t* random, float* position) {
-    if (step.dims == 2) {
-        advance<2, Avx512Gather>(step, targets, counts, n_steps, vertex, random, position);
-    } else {
-        advance<3, Avx512Gather>(step, targets, counts, n_steps, vertex, random, position);
-    }
+TOMOGRAPH_AVX512 void advance_avx512(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
+                                     const std::int32_t* counts, const std::int32_t* vertex,
+                                     std::uint32_t* random, float* position) {
+    advance_any<Avx512Gather>(step, targets, stride, counts, vertex, random, position);
 }
-TOMOGRAPH_AVX2 void advance_avx2(const UmapStep& step, const std::int32_t* targets,
-                                 const std::int32_t* counts, std::int32_t n_steps, const std::int32_t* vertex,
+TOMOGRAPH_AVX2 void advance_avx2(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
+                                 const std::int32_t* counts, const std::int32_t* vertex,
                                  std::uint32_t* random, float* position) {
-    if (step.dims == 2) {
-        advance<2, PlainGather>(step, targets, counts, n_steps, vertex, random, position);
-    } else {
-        advance<3, PlainGather>(step, targets, counts, n_steps, vertex, random, position);
+    advance_any<PlainGather>(step, targets, stride, counts, vertex, random, position);
+}
+
+TOMOGRAPH_AVX512 std::int32_t draw_edges_avx512(std::int32_t vertex, const std::int32_t* targets,
+                                                const std::uint32_t* rates, std::int64_t n,
+                                                std::uint32_t turn, std::int32_t* out) {
+    const __m512i id = _mm512_set1_epi32(vertex), times = _mm512_set1_epi32(static_cast<int>(turn)),
+                  factor = _mm512_set1_epi32(static_cast<int>(golden));
+    std::int32_t count = 0;
+    for (std::int64_t e = 0; e < n; e += 16) {
+        const auto there = static_cast<__mmask16>(n - e >= 16 ? 0xffff : (1u << (n - e)) - 1);
+        const __m512i target = _mm512_maskz_loadu_epi32(there, targets + e);
+        const __m512i rate = _mm512_maskz_loadu_epi32(there, rates + e);
+        const __m512i start = _mm512_mullo_epi32(_mm512_add_epi32(id, target), factor);
+        const __m512i counter = _mm512_add_epi32(start, _mm512_mullo_epi32(rate, times));
+        const __mmask16 drawn = _mm512_mask_cmplt_epu32_mask(there, counter, rate);
+        _mm512_storeu_si512(out + count, _mm512_maskz_compress_epi32(drawn, target));
+        count += __builtin_popcount(drawn);
     }
+    return count;
 }
 #endif
 
 }  // namespace
 
-void advance_vertices(const UmapStep& step, const std::int32_t* targets, const std::int32_t* counts,
-                      std::int32_t n_steps, const std::int32_t* vertex, std::uint32_t* random,
+std::int32_t draw_edges(std::int32_t vertex, const std::int32_t* targets, const std::uint32_t* rates,
+                        std::int64_t n, std::uint32_t turn, std::int32_t* out) {
+#if defined(__x86_64__)
+    if (simd_level() == SimdLevel::avx512) return draw_edges_avx512(vertex, targets, rates, n, turn, out);
+#endif
+    std::int32_t count = 0;
+    for (std::int64_t e = 0; e < n; ++e) {
+        // Written always and kept when drawn: whether it is cannot be foretold, so a branch would cost more.
+        const std::uint32_t start = static_cast<std::uint32_t>(vertex + targets[e]) * golden;
+        out[count] = targets[e];
+        count += start + rates[e] * turn < rates[e];
+    }
+    return count;
+}
+
+void advance_vertices(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
+                      const std::int32_t* counts, const std::int32_t* vertex, std::uint32_t* random,
                       float* position) {
 #if defined(__x86_64__)
     if (simd_level() == SimdLevel::avx512) {
-        return advance_avx512(step, targets, counts, n_steps, vertex, random, position);
+        return advance_avx512(step, targets, stride, counts, vertex, random, position);
     }
     if (simd_level() == SimdLevel::avx2) {
-        return advance_avx2(step, targets, counts, n_steps, vertex, random, position);
+        return advance_avx2(step, targets, stride, counts, vertex, random, position);
     }
 #endif
-    if (step.dims == 2) {
-        advance<2, PlainGather>(step, targets, counts, n_steps, vertex, random, position);
-    } else {
-        advance<3, PlainGather>(step, targets, counts, n_steps, vertex, random, position);
-    }
+    advance_any<PlainGather>(step, targets, stride, counts, vertex, random, position);
 }
 
 }  // namespace tomograph

@@ -3,10 +3,10 @@
 
 namespace tomograph {
 
-/// What one vector's worth of vertices needs for one epoch of UmapLayout.
+/// What a bundle of vertices needs for one epoch of UmapLayout.
 struct UmapStep {
-    int dims;                // 2 or 3
-    const float* others[3];  // coordinates of what is looked at, one array a dimension
+    int dims;             // 2 or 3
+    const float* others;  // [n_others, dims] places that are looked at
     std::int64_t n_others;
     float a, b;       // curve
     float repulsion;  // repulsion_strength
@@ -16,13 +16,20 @@ struct UmapStep {
 };
 
 /// Vertices that one call of advance_vertices moves.
-constexpr int umap_lanes = 16;
+constexpr int umap_lanes = 32;
 
-/// Move 16 vertices along their drawn edges. targets: [n_steps][16], lane l uses its first counts[l] steps.
-/// position: [dims][16], in and out. vertex: [16] ids. random: [16] states, in and out. counts, vertex, random and
-/// position lie on 64-byte boundaries.
-void advance_vertices(const UmapStep& step, const std::int32_t* targets, const std::int32_t* counts,
-                      std::int32_t n_steps, const std::int32_t* vertex, std::uint32_t* random,
+/// Which of a vertex's n edges are drawn in epoch `turn` (from 1): those whose counter, gaining `rate` each
+/// epoch, overflows in this one, which is rate / 2^32 of all epochs. The counter starts at a hash that is the
+/// same from both ends of an edge, so both draw it together. Drawn targets go to `out`, which has room for n
+/// + 16. Returns how many.
+std::int32_t draw_edges(std::int32_t vertex, const std::int32_t* targets, const std::uint32_t* rates,
+                        std::int64_t n, std::uint32_t turn, std::int32_t* out);
+
+/// Move 32 vertices along their drawn edges: lane l has counts[l] targets from targets[l * stride] on; slots
+/// up to the largest count hold any valid index. position: [dims][32], in and out. vertex: [32] ids. random:
+/// [32] states, in and out. counts, vertex, random and position lie on 64-byte boundaries.
+void advance_vertices(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
+                      const std::int32_t* counts, const std::int32_t* vertex, std::uint32_t* random,
                       float* position);
 
 }  // namespace tomograph

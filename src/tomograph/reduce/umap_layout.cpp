@@ -15,31 +15,8 @@
 namespace tomograph {
 namespace {
 
-/// Bundles of 16 vertices that a thread takes at once.
-constexpr std::int64_t block_bundles = 32;
-
-/// Edges of one bundle drawn in this epoch, transposed for advance_vertices.
-class DrawnEdges {
-  public:
-    void reset(std::int64_t most_edges) {
-        std::fill_n(counts_, umap_lanes, 0);
-        if (targets_.size() < static_cast<std::size_t>(most_edges * umap_lanes)) {
-            targets_.resize(most_edges * umap_lanes, 0);
-        }
-    }
-    /// Written always and kept when drawn: whether it is cannot be foretold, so a branch would cost more.
-    void offer(int lane, std::int32_t target, bool drawn) {
-        targets_[counts_[lane] * umap_lanes + lane] = target;
-        counts_[lane] += drawn;
-    }
-    const std::int32_t* counts() const { return counts_; }
-    std::int32_t n_steps() const { return *std::max_element(counts_, counts_ + umap_lanes); }
-    const std::int32_t* targets() const { return targets_.data(); }
-
-  private:
-    alignas(64) std::int32_t counts_[umap_lanes];
-    std::vector<std::int32_t> targets_;  // slots of lanes that ended early hold some older, valid target
-};
+/// Bundles of 32 vertices that a thread takes at once.
+constexpr std::int64_t block_bundles = 16;
 
 }  // namespace
 
@@ -58,10 +35,7 @@ UmapLayout::UmapLayout(const WeightedGraph& graph, Matrix points, const Matrix* 
     if (dims != 2 && dims != 3) {
         throw Error(fmt::format("no map of {} dimensions", dims), "", "ask for 2 or 3");
     }
-    const Matrix& others = fixed_map ? *fixed_map : points_;
-    n_others_ = others.rows();
-    others_.resize(dims * n_others_);
-    Eigen::Map<Matrix>(others_.data(), dims, n_others_) = others.transpose();
+    others_ = fixed_map ? *fixed_map : points_;
 
     const float largest =
         graph.weights.empty() ? 1.0f : *std::max_element(graph.weights.begin(), graph.weights.end());
@@ -98,8 +72,8 @@ void UmapLayout::advance() {
     const std::int64_t n_bundles = (n + umap_lanes - 1) / umap_lanes;
     UmapStep step{};
     step.dims = static_cast<int>(dims);
-    for (std::int64_t d = 0; d < dims; ++d) step.others[d] = others_.data() + d * n_others_;
-    step.n_others = n_others_;
+    step.others = others_.data();
+    step.n_others = others_.rows();
     step.a = static_cast<float>(options_.curve.a);
     step.b = static_cast<float>(options_.curve.b);
     step.repulsion = static_cast<float>(options_.repulsion_strength);
@@ -111,41 +85,44 @@ void UmapLayout::advance() {
     const auto epoch_key = mix(options_.seed, static_cast<std::uint64_t>(epoch_));
 
     parallel_for((n_bundles + block_bundles - 1) / block_bundles, options_.threads, [&](std::int64_t block) {
-        DrawnEdges drawn;
-        alignas(64) float position[3 * umap_lanes];
-        alignas(64) std::int32_t vertex[umap_lanes];
+        std::vector<std::int32_t>
+            drawn;  // [32][stride]; slots of lanes that end early hold older, valid targets
+        alignas(64) std::int32_t counts[umap_lanes], vertex[umap_lanes];
         alignas(64) std::uint32_t random[umap_lanes];
+        alignas(64) float position[3 * umap_lanes];
         const std::int64_t end = std::min((block + 1) * block_bundles, n_bundles);
         for (std::int64_t bundle = block * block_bundles; bundle < end; ++bundle) {
-            std::int64_t most_edges = 1;
-            for (std::int64_t slot = bundle * umap_lanes; slot < std::min((bundle + 1) * umap_lanes, n);
-                 ++slot) {
-                most_edges = std::max(most_edges, offsets_[slot + 1] - offsets_[slot]);
-            }
-            drawn.reset(most_edges);
+            const std::int64_t first = bundle * umap_lanes, last = std::min(first + umap_lanes, n);
+            std::int64_t stride = 0;
+            for (auto slot = first; slot < last; ++slot)
+                stride = std::max(stride, offsets_[slot + 1] - offsets_[slot]);
+            stride += 16;
+            if (drawn.size() < static_cast<std::size_t>(umap_lanes * stride))
+                drawn.resize(umap_lanes * stride, 0);
             for (int lane = 0; lane < umap_lanes; ++lane) {
-                const std::int64_t slot = bundle * umap_lanes + lane;
-                const std::int32_t id = slot < n ? order_[slot] : order_[0];  // idle lanes draw no edge
-                vertex[lane] = id;
-                random[lane] = static_cast<std::uint32_t>(mix(epoch_key, static_cast<std::uint64_t>(id)));
-                for (std::int64_t d = 0; d < dims; ++d) position[d * umap_lanes + lane] = points_(id, d);
-                if (slot >= n) continue;
-                for (auto e = offsets_[slot]; e < offsets_[slot + 1]; ++e) {
-                    // A counter that gains `rate` each epoch overflows in rate / 2^32 of them. Its start is
-                    // the same from both ends of the edge, so both ends draw it together.
-                    const std::uint32_t start = static_cast<std::uint32_t>(id + targets_[e]) * 2654435769u;
-                    drawn.offer(lane, targets_[e], start + rates_[e] * turn < rates_[e]);
-                }
-            }
-            advance_vertices(step, drawn.targets(), drawn.counts(), drawn.n_steps(), vertex, random,
-                             position);
-            for (int lane = 0; lane < umap_lanes && bundle * umap_lanes + lane < n; ++lane) {
+                const std::int64_t slot = std::min(first + lane, n - 1);  // idle lanes draw no edge
+                const auto begin = offsets_[slot];
+                vertex[lane] = order_[slot];
+                random[lane] =
+                    static_cast<std::uint32_t>(mix(epoch_key, static_cast<std::uint64_t>(vertex[lane])));
                 for (std::int64_t d = 0; d < dims; ++d)
-                    points_(vertex[lane], d) = position[d * umap_lanes + lane];
+                    position[d * umap_lanes + lane] = points_(vertex[lane], d);
+                counts[lane] =
+                    first + lane < n
+                        ? draw_edges(vertex[lane], targets_.data() + begin, rates_.data() + begin,
+                                     offsets_[slot + 1] - begin, turn, drawn.data() + lane * stride)
+                        : 0;
+            }
+            advance_vertices(step, drawn.data(), static_cast<std::int32_t>(stride), counts, vertex, random,
+                             position);
+            for (std::int64_t slot = first; slot < last; ++slot) {
+                for (std::int64_t d = 0; d < dims; ++d) {
+                    points_(order_[slot], d) = position[d * umap_lanes + (slot - first)];
+                }
             }
         }
     });
-    if (!fixed_) Eigen::Map<Matrix>(others_.data(), dims, n) = points_.transpose();
+    if (!fixed_) others_ = points_;
     ++epoch_;
 }
 

@@ -48,9 +48,8 @@ class UmapLayout {
                const LayoutOptions& options);
 
     LayoutOptions options_;
-    Matrix points_;              // [n, dims]
-    std::vector<float> others_;  // [dims][m] coordinates that vertices look at
-    std::int64_t n_others_;
+    Matrix points_;  // [n, dims]
+    Matrix others_;  // what vertices look at: the points after the last epoch, or the fixed map
     bool fixed_;
     std::vector<std::int32_t> order_;    // vertices, those with alike work next to each other
     std::vector<std::int64_t> offsets_;  // [n + 1] edges of order_[i]

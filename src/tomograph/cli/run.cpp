@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+
+#include "tomograph/cli/commands.h"
+#include "tomograph/cli/options.h"
+#include "tomograph/cli/terminal.h"
+#include "tomograph/store/run.h"
+#include "tomograph/study/study.h"
+
+namespace tomograph {
+namespace {
+
+struct Flags {
+    std::string model, out;
+    std::vector<std::string> text;
+    std::int64_t sequences = 32;
+    std::optional<std::int64_t> length;
+    std::uint64_t seed = 42;
+    int threads = 0;
+    bool force = false;
+};
+
+void run(const Flags& flags, Progress& progress) {
+    const auto began = std::chrono::steady_clock::now();
+    const Model model = [&] {
+        if (!flags.out.empty()) check_output_folder(flags.out, flags.force);
+        return Model::open(flags.model);
+    }();
+    const std::filesystem::path out = flags.out.empty() ? std::filesystem::path(flags.model).stem() : std::filesystem::path(flags.out);
+    const std::int64_t length = flags.length.value_or(default_length(model.info()));
+    warn_about_length(model.info(), length);
+    StudyOptions options{.text = {flags.text.begin(), flags.text.end()}, .sequences = flags.sequences, .length = length, .seed = flags.seed, .force = flags.force, .threads = flags.threads};
+    const StudySummary summary = make_study(model, out, options, progress);
+    progress.end();
+    print_notes(summary.notes);
+
+    std::size_t pictures = 0;
+    for (const Figure& figure : summary.figures) pictures += !figure.file.empty();
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    fmt::print("{} in {}\n\n", model.info().name, duration_text(seconds));
+    fmt::print("  runs     {}\n", (out / "{text,repeat,vocabulary,positions}").string());
+    fmt::print("  figures  {} ({})\n", (out / "figures").string(), pictures);
+    fmt::print("  report   {}\n\n", (out / "report.html").string());
+    if (summary.first_token) fmt::print("first token's norm over the median of the others:   {:.2f} (at {})\n", summary.first_token->ratio, summary.first_token->site.name());
+    if (summary.variance_explained) fmt::print("variance that two components explain:              {:.1f} % (attention and MLP outputs, middle layers)\n", 100 * *summary.variance_explained);
+    if (summary.attention_mlp) fmt::print("mean cosine between attention and MLP outputs:     {:+.3f} (deviation {:.3f}, {} pairs)\n", summary.attention_mlp->mean, summary.attention_mlp->deviation, summary.attention_mlp->pairs);
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Progress& progress) {
+    auto flags = std::make_shared<Flags>();
+    CLI::App* command = app.add_subcommand("run", "Do the whole experiment on a model: four captures, figures, a report");
+    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")->required();
+    command->add_option("--text", flags->text, "Text files (default: a chapter of Moby-Dick)");
+    command->add_option("--sequences", flags->sequences, "At most so many sequences of text")->capture_default_str()->check(CLI::PositiveNumber);
+    command->add_option("--length", flags->length, "Tokens a sequence (default: the context, at most 512)")->check(CLI::PositiveNumber);
+    command->add_option("--out", flags->out, "Study folder to write (default: the model's name)");
+    command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
+    command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
+    command->add_flag("--force", flags->force, "Replace an existing study");
+    command->callback([flags, &progress] { run(*flags, progress); });
+}
+
+}  // namespace tomograph

@@ -1,0 +1,146 @@
+#include "tomograph/figures/coloring.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "tomograph/base/error.h"
+#include "tomograph/base/text.h"
+
+namespace tomograph {
+namespace {
+
+constexpr std::size_t kTokenColors = 10;
+constexpr Color kRest = 0xC4C4C4;
+
+Values values(const std::vector<std::int32_t>& numbers, const char* label) {
+    Values result;
+    result.label = label;
+    result.whole = true;
+    for (const std::int32_t number : numbers) result.of_point.push_back(number < 0 ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(number));
+    if (std::all_of(numbers.begin(), numbers.end(), [](std::int32_t n) { return n < 0; })) {
+        throw Error(fmt::format("no row of the projection has a {}", label), "it was averaged away", "choose another --color, or project without that mean");
+    }
+    return result;
+}
+
+Categories components(const std::vector<Component>& of_row) {
+    Categories result;
+    std::map<Component, std::int32_t> index;
+    for (const Component component : of_row) index.emplace(component, 0);
+    for (auto& [component, number] : index) {
+        number = static_cast<std::int32_t>(result.names.size());
+        result.names.emplace_back(component_name(component));
+        result.colors.push_back(component_color(component_name(component)));
+    }
+    for (const Component component : of_row) result.of_point.push_back(index[component]);
+    return result;
+}
+
+Categories tokens(const Run& run, const RowLabels& labels) {
+    std::map<std::string, std::int64_t> counts;
+    const auto piece = [&](std::int32_t token) { return run.pieces()[static_cast<std::size_t>(token)]; };
+    for (const std::int32_t token : labels.token) {
+        if (token >= 0) ++counts[piece(token)];
+    }
+    if (counts.empty()) throw Error("no row of the projection is a single token", "they are averages", "choose another --color");
+    std::vector<std::pair<std::string, std::int64_t>> frequent(counts.begin(), counts.end());
+    std::stable_sort(frequent.begin(), frequent.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+    if (frequent.size() > kTokenColors) frequent.resize(kTokenColors);
+    Categories result;
+    std::map<std::string, std::int32_t> index;
+    for (const auto& [name, count] : frequent) {
+        index[name] = static_cast<std::int32_t>(result.names.size());
+        result.colors.push_back(category_color(static_cast<int>(result.names.size())));
+        result.names.push_back(fmt::format("'{}'", printable(name)));
+    }
+    const auto rest = static_cast<std::int32_t>(result.names.size());
+    result.names.emplace_back("other");
+    result.colors.push_back(kRest);
+    for (const std::int32_t token : labels.token) {
+        const auto known = token < 0 ? index.end() : index.find(piece(token));
+        result.of_point.push_back(known == index.end() ? rest : known->second);
+    }
+    return result;
+}
+
+Categories labels(const Run& run, const RowLabels& of_row) {
+    Categories result;
+    result.names = run.labels();
+    if (result.names.empty()) throw Error(run.path().string() + " has no labels", "", "labels come from --jsonl segments or from several --text files");
+    for (std::size_t i = 0; i < result.names.size(); ++i) result.colors.push_back(category_color(static_cast<int>(i)));
+    const auto none = static_cast<std::int32_t>(result.names.size());
+    bool unlabelled = false;
+    for (const std::int32_t label : of_row.label) {
+        result.of_point.push_back(label < 0 ? none : label);
+        unlabelled = unlabelled || label < 0;
+    }
+    if (unlabelled) {
+        result.names.emplace_back("none");
+        result.colors.push_back(kRest);
+    }
+    return result;
+}
+
+}  // namespace
+
+ColorBy parse_color_by(const std::string& text) {
+    static const std::map<std::string, ColorBy> words{{"component", ColorBy::component}, {"layer", ColorBy::layer}, {"position", ColorBy::position},
+                                                      {"token", ColorBy::token}, {"label", ColorBy::label}, {"norm", ColorBy::norm}};
+    const auto found = words.find(text);
+    if (found == words.end()) throw Error("cannot colour by '" + text + "'", "", "use component, layer, position, token, label or norm");
+    return found->second;
+}
+
+Coloring color_rows(const Run& run, const Projection& projection, ColorBy by) {
+    const RowLabels& rows = projection.labels;
+    switch (by) {
+        case ColorBy::component: return components(rows.component);
+        case ColorBy::layer: return values(rows.layer, "layer");
+        case ColorBy::position: return values(rows.position, "position");
+        case ColorBy::token: return tokens(run, rows);
+        case ColorBy::label: return labels(run, rows);
+        case ColorBy::norm: return Values{.of_point = rows.norm, .label = "norm", .log = true};
+    }
+    return components(rows.component);
+}
+
+std::string axis_label(const Projection& projection, int axis) {
+    if (projection.method() != "pca") return fmt::format("UMAP {}", axis + 1);
+    const Json ratio = projection.info.value("explained_variance_ratio", Json::array());
+    const auto i = static_cast<std::size_t>(axis);
+    return component_label(axis, i < ratio.size() ? ratio[i].get<double>() : -1.0);
+}
+
+std::string selection_text(const Run& run, const Json& selection) {
+    std::vector<std::string> parts;
+    const auto range = [&](const char* key, const char* what, std::int64_t count) {
+        const Range r = parse_range(selection.value(key, std::string(":")), what);
+        const std::int64_t end = r.end.value_or(count);
+        if (r.begin == 0 && end >= count) return;
+        parts.push_back(end >= count ? fmt::format("{} from {}", what, r.begin) : fmt::format("{} {} to {}", what, r.begin, end - 1));
+    };
+    const auto list = [&](const char* key) {
+        std::string text;
+        for (const Json& entry : selection.value(key, Json::array())) text += (text.empty() ? "" : ", ") + entry.get<std::string>();
+        return text;
+    };
+    if (const auto names = list("components"); !names.empty()) parts.push_back(names);
+    range("layers", "layers", run.n_layers());
+    range("positions", "positions", run.length());
+    if (const auto names = list("labels"); !names.empty()) parts.push_back(names);
+    const std::string normalize = selection.value("normalize", "none");
+    parts.push_back(normalize == "none" ? "raw vectors" : normalize == "unit" ? "unit vectors" : "layer-normed vectors");
+    if (const auto means = list("mean"); !means.empty()) parts.push_back("mean over " + means);
+    if (const auto order = selection.value("layer_order", "given"); order != "given") parts.push_back("layers " + order);
+    return fmt::format("{}", fmt::join(parts, " · "));
+}
+
+std::string selection_text(const Run& run, const Selection& selection) { return selection_text(run, selection.json()); }
+
+std::string run_text(const Run& run) {
+    return fmt::format("{} · {}, {} × {} tokens", run.model_name(), run.prompts(), run.n_sequences(), run.length());
+}
+
+}  // namespace tomograph

@@ -1,0 +1,44 @@
+#pragma once
+#include <filesystem>
+#include <vector>
+
+#include "tomograph/base/progress.h"
+#include "tomograph/study/study.h"
+#include "tomograph/store/run.h"
+
+namespace tomograph {
+
+/// Draws a study's figures one by one. A figure that a model cannot have (no learned positions, one layer only) is
+/// left out; one whose data are constant is replaced by a caption that says so.
+class StudyFigures {
+  public:
+    StudyFigures(std::filesystem::path study, int threads, std::uint64_t seed, Progress& progress)
+        : study_(std::move(study)), threads_(threads), seed_(seed), progress_(progress) {}
+
+    void text(const Run& run);        ///< attention against MLP, paths, position structure, norms
+    void repeat(const Run& run);      ///< norms and position structure of one repeated token
+    void vocabulary(const Run& run);  ///< token embeddings, histogram of norms
+    void positions(const Run& run);   ///< position table, or what rotary positions leave
+
+    const std::vector<Figure>& figures() const { return figures_; }
+    /// Variance explained by the first two components of the raw attention-against-MLP projection.
+    std::optional<double> variance_explained() const { return variance_explained_; }
+
+  private:
+    void attention_against_mlp(const Run& run);
+    void layer_paths(const Run& run);
+    void position_structure(const Run& run, const std::string& prefix, const std::string& group);
+    void norm_by_layer(const Run& run);
+    void norm_by_position(const Run& run, const std::string& file, const std::string& group, const std::string& what);
+    std::filesystem::path target(const std::string& file) const;
+    void add(const std::string& file, const std::string& group, const std::string& caption);
+
+    std::filesystem::path study_;
+    int threads_;
+    std::uint64_t seed_;
+    Progress& progress_;
+    std::vector<Figure> figures_;
+    std::optional<double> variance_explained_;
+};
+
+}  // namespace tomograph

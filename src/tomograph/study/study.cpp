@@ -1,0 +1,116 @@
+#include "tomograph/study/study.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "tomograph/base/version.h"
+#include "tomograph/capture/capture.h"
+#include "tomograph/figures/gnuplot.h"
+#include "tomograph/prompts/prompts.h"
+#include "tomograph/store/output_folder.h"
+#include "tomograph/store/run.h"
+#include "tomograph/study/figures.h"
+#include "tomograph/study/report.h"
+
+namespace tomograph {
+namespace {
+
+constexpr std::int64_t kVocabularyRows = 4096;
+constexpr std::int64_t kLongestTable = 2048;  // positions of a learned table that are drawn
+
+/// What the published study recorded, in network order; `z` and `resid_pre` are the sums' other sides.
+std::vector<Component> study_components(const std::vector<SiteShape>& sites) {
+    std::vector<Component> present;
+    for (const Component component : {Component::embed, Component::pos_embed, Component::ln1, Component::attn_out, Component::resid_mid, Component::ln2,
+                                      Component::mlp_out, Component::resid_post, Component::ln_final}) {
+        if (std::any_of(sites.begin(), sites.end(), [&](const SiteShape& s) { return s.site.component == component; })) present.push_back(component);
+    }
+    return present;
+}
+
+/// The token that stands most often in the text, and not first: the one whose repetition means least.
+std::int32_t most_frequent_token(const PromptSet& text) {
+    std::map<std::int32_t, std::int64_t> counts;
+    for (const Sequence& sequence : text.sequences) {
+        for (std::size_t p = 1; p < sequence.tokens.size(); ++p) ++counts[sequence.tokens[p]];
+    }
+    if (counts.empty()) return text.sequences.front().tokens.front();
+    return std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+}
+
+Json numbers_json(const StudySummary& summary) {
+    Json numbers = Json::object();
+    if (summary.first_token) {
+        numbers["first_token_norm_ratio"] = summary.first_token->ratio;
+        numbers["first_token_norm_site"] = summary.first_token->site.name();
+    }
+    if (summary.variance_explained) numbers["variance_explained_2"] = *summary.variance_explained;
+    if (summary.attention_mlp) numbers["attention_mlp_cosine"] = {{"mean", summary.attention_mlp->mean}, {"deviation", summary.attention_mlp->deviation}, {"pairs", summary.attention_mlp->pairs}};
+    return numbers;
+}
+
+}  // namespace
+
+StudySummary make_study(const Model& model, const std::filesystem::path& out, const StudyOptions& options, Progress& progress) {
+    const ModelInfo& info = model.info();
+    find_gnuplot();  // a missing program should not show after the captures
+    const PromptSet text = text_prompts(model, {.files = options.text, .sequences = options.sequences, .length = options.length});
+    OutputFolder folder(out, options.force);
+    StudySummary summary;
+    summary.notes = text.notes;
+
+    Json description = {{"format", kRunFormat}, {"program", {{"name", "tomograph"}, {"version", kVersion}}}, {"status", "incomplete"}};
+    description["model"] = {{"name", info.name}, {"path", info.path}, {"architecture", info.architecture}, {"type", info.type}, {"n_layers", info.n_layers}, {"d_model", info.d_model}};
+    description["seed"] = options.seed;
+    description["runs"] = Json::array();
+
+    std::vector<Component> components;
+    {
+        const Engine engine(model, {.max_length = std::min<std::int64_t>(16, info.context_length), .threads = options.threads});
+        components = study_components(engine.sites());
+    }
+    const auto record = [&](const std::string& name, const PromptSet& prompts, const std::vector<Component>& with_vectors) {
+        CaptureOptions capturing;
+        capturing.components = components;
+        capturing.vector_components = with_vectors;
+        capturing.threads = options.threads;
+        capturing.seed = options.seed;
+        capture(model, prompts, folder.path() / name, capturing, progress);
+        description["runs"].push_back(name);
+        write_json(folder.path() / "study.json", description);
+        folder.keep();
+        return Run::open(folder.path() / name);
+    };
+    std::filesystem::create_directories(folder.path() / "figures");
+    StudyFigures figures(folder.path(), options.threads, options.seed, progress);
+
+    const Run text_run = record("text", text, {});
+    const Run repeat_run = record("repeat", repeat_prompts(model, {.token = most_frequent_token(text), .length = options.length}), {});
+    const Run vocabulary_run = record("vocabulary", vocabulary_prompts(model, {.rows = std::min(kVocabularyRows, info.n_vocab), .seed = options.seed}), {Component::embed});
+    // A learned table is shown whole; rotary positions at the length of the text.
+    const std::int64_t length = info.learned_positions ? std::min(info.context_length, kLongestTable) : options.length;
+    std::vector<Component> position_vectors{Component::resid_post};
+    if (info.learned_positions) position_vectors.push_back(Component::pos_embed);
+    const Run positions_run = record("positions", positions_prompts(model, {.length = length, .seed = options.seed}), position_vectors);
+
+    figures.text(text_run);
+    figures.positions(positions_run);
+    figures.vocabulary(vocabulary_run);
+    figures.repeat(repeat_run);
+    summary.figures = figures.figures();
+    summary.variance_explained = figures.variance_explained();
+    summary.first_token = first_token_ratio(text_run);
+    summary.attention_mlp = attention_mlp_cosine(text_run, middle_layers(info.n_layers), Range{1, {}});
+
+    for (const Figure& figure : summary.figures) description["figures"].push_back({{"file", figure.file}, {"group", figure.group}, {"caption", figure.caption}});
+    description["numbers"] = numbers_json(summary);
+    description["notes"] = summary.notes;
+    description["status"] = "complete";
+    write_report(folder.path(), description, summary);
+    write_json(folder.path() / "study.json", description);
+    return summary;
+}
+
+}  // namespace tomograph

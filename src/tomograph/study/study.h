@@ -1,0 +1,45 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tomograph/base/progress.h"
+#include "tomograph/measure/norms.h"
+#include "tomograph/measure/separation.h"
+#include "tomograph/model/model.h"
+
+namespace tomograph {
+
+struct StudyOptions {
+    std::vector<std::filesystem::path> text;  ///< empty: the chapter of Moby-Dick inside the program
+    std::int64_t sequences = 32;              ///< at most
+    std::int64_t length = 512;
+    std::uint64_t seed = 42;
+    bool force = false;                       ///< replace an existing study
+    int threads = 0;
+};
+
+/// A picture and what it shows.
+struct Figure {
+    std::string file;     ///< relative to the study's folder
+    std::string group;    ///< heading under which the report puts it
+    std::string caption;  ///< what to look for, with its numbers
+};
+
+struct StudySummary {
+    std::vector<Figure> figures;
+    std::vector<std::string> notes;
+    std::optional<FirstTokenRatio> first_token;   ///< of the text run
+    std::optional<double> variance_explained;     ///< by two components, attention against MLP, raw vectors
+    std::optional<MeanCosine> attention_mlp;      ///< middle layers, first token left out
+};
+
+/// The whole experiment on one model: text, one repeated token, the vocabulary, positions only; each captured as a
+/// run in a folder of its own, projected and drawn, with a report. Writes DIR/{text,repeat,vocabulary,positions}/,
+/// DIR/figures/, DIR/report.html and DIR/study.json.
+/// Errors: Error as capture()'s; Stopped. What was complete stays, unless it is the first capture that failed.
+StudySummary make_study(const Model& model, const std::filesystem::path& out, const StudyOptions& options, Progress& progress);
+
+}  // namespace tomograph
