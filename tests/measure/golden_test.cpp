@@ -11,6 +11,7 @@
 #include "tomograph/measure/statistics.h"
 #include "tomograph/measure/subspaces.h"
 #include "tomograph/reduce/neighbors.h"
+#include "tomograph/reduce/pca.h"
 #include "tomograph/store/safetensors.h"
 
 namespace tomograph {

@@ -42,6 +42,8 @@ class MappedFile {
     MappedFile(MappedFile&& other) noexcept;
     MappedFile& operator=(MappedFile&& other) noexcept;
     std::span<const std::byte> bytes() const { return {data_, size_}; }
+    /// Let go of the pages that were read; the bytes stay readable. Keeps a walk through a large file small.
+    void release() const;
 
   private:
     const std::byte* data_ = nullptr;

@@ -65,7 +65,7 @@ Json describe_run(const Model& model, const Engine& engine, const PromptSet& pro
     json["labels"] = prompts.labels;
     if (prompts.label_outside_means >= 0) json["means_without_label"] = prompts.labels[static_cast<std::size_t>(prompts.label_outside_means)];
     json["capture"] = {{"vectors", options.vectors}, {"dtype", dtype_name(options.dtype)}, {"layers", options.layers.text()}, {"positions", options.positions.text()},
-                       {"sample", options.sample}, {"seed", options.seed}, {"exact", options.exact}};
+                       {"sample", options.sample}, {"seed", options.seed}, {"exact", options.exact}, {"rope_off", options.rope_off}};
     for (const Component component : options.components) json["capture"]["components"].push_back(component_name(component));
     json["n_tokens"] = plan.n_tokens;
     json["n_rows"] = 0;
@@ -105,7 +105,7 @@ CaptureSummary capture(const Model& model, const PromptSet& prompts, const std::
     check_output_folder(out, options.force);
     std::int64_t longest = 1;
     for (const Sequence& sequence : prompts.sequences) longest = std::max(longest, sequence.length());
-    Engine engine(model, {.max_length = longest, .exact = options.exact, .threads = options.threads,
+    Engine engine(model, {.max_length = longest, .exact = options.exact, .rope_off = options.rope_off, .threads = options.threads,
                           .stop_requested = [&progress] { return progress.stop_requested(); }});
     const CapturePlan plan = plan_capture(engine, model.info(), prompts, options);
 

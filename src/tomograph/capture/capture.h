@@ -21,9 +21,13 @@ struct CaptureOptions {
     bool vectors = true;                ///< false: norms and means only
     Dtype dtype = Dtype::f16;           ///< of the vectors
     bool exact = false;                 ///< see EngineOptions
+    bool rope_off = false;              ///< see EngineOptions
     int threads = 0;
     std::uint64_t seed = 42;            ///< for `sample`
     bool force = false;                 ///< replace an existing run
+    /// A shard is some whole batches, about so many bytes: what a killed capture can lose, and what is under way
+    /// on disk. Smaller gives more files. Default 256 MB.
+    std::int64_t shard_bytes = 256'000'000;
 };
 
 struct CaptureSummary {

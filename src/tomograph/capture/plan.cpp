@@ -69,7 +69,7 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
         CapturePlan::Batch batch{s, engine.next_batch(std::span(prompts.sequences).subspan(s)), plan.n_tokens, 0, 0};
         for (std::size_t i = 0; i < batch.n_sequences; ++i) batch.n_tokens += prompts.sequences[s + i].length();
         for (std::int64_t i = 0; i < batch.n_tokens; ++i) batch.n_rows += plan.kept[static_cast<std::size_t>(plan.n_tokens + i)];
-        if (shard_rows > 0 && (shard_rows + batch.n_rows) * row_bytes > kShardBytes) {
+        if (shard_rows > 0 && (shard_rows + batch.n_rows) * row_bytes > options.shard_bytes) {
             end_shard(shard_begin, shard_rows);
             shard_begin = plan.batches.size();
             shard_rows = 0;

@@ -31,9 +31,6 @@ struct CapturePlan {
     std::int64_t length = 0;             ///< longest sequence
 };
 
-/// A shard is some whole batches, about this many bytes: what a killed capture can lose.
-inline constexpr std::int64_t kShardBytes = 256'000'000;
-
 CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const PromptSet& prompts, const CaptureOptions& options);
 
 }  // namespace tomograph

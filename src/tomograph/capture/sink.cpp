@@ -123,7 +123,7 @@ void ShardSink::take(std::size_t site, std::int64_t first, std::int64_t n, std::
         const auto count = static_cast<std::size_t>((end - i) * width);
         if (!convert(dtype_, values + i * width, buffer.data() + used, count)) {
             std::int64_t bad = i * width;
-            while (!(std::abs(values[bad]) > kF16Max)) ++bad;
+            while (!(std::abs(values[bad]) >= kF16Overflow && std::isfinite(values[bad]))) ++bad;
             const std::int64_t token = first + bad / width;
             throw Error(fmt::format("{} holds {:.0f} at token {} (position {})", sites_[plan_.sites[site]].site.name(), values[bad], token,
                                     plan_.position[static_cast<std::size_t>(token)]),

@@ -19,7 +19,7 @@ struct Flags {
     std::optional<std::int32_t> token;
     std::optional<std::int64_t> sequences, length, rows;
     double sample = 1;
-    bool no_vectors = false, exact = false, force = false;
+    bool no_vectors = false, exact = false, rope_off = false, force = false;
     int threads = 0;
     std::uint64_t seed = 42;
 };
@@ -76,6 +76,7 @@ void run(const Flags& flags, Progress& progress) {
     options.vectors = !flags.no_vectors;
     options.dtype = *find_dtype(flags.dtype);
     options.exact = flags.exact;
+    options.rope_off = flags.rope_off;
     options.threads = flags.threads;
     options.seed = flags.seed;
     options.force = flags.force;
@@ -113,6 +114,7 @@ void add_capture(CLI::App& app, Progress& progress) {
     command->add_flag("--no-vectors", flags->no_vectors, "Keep norms and means by position only");
     command->add_option("--dtype", flags->dtype, "f32, f16 or bf16")->capture_default_str()->check(CLI::IsMember({"f32", "f16", "bf16"}));
     command->add_flag("--exact", flags->exact, "F32 key-value cache, no flash attention: slower, agrees with float32 references");
+    command->add_flag("--rope-off", flags->rope_off, "Rotary models: without rotation, as a control for measure --rope-off-run");
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
     command->add_flag("--force", flags->force, "Replace an existing run");

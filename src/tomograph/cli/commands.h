@@ -5,13 +5,19 @@
 
 namespace tomograph {
 
+/// What a command exits with that was asked to fail on a finding and found it; it throws CLI::RuntimeError{kFoundExit}.
+inline constexpr int kFoundExit = 3;
+
 /// One function a command: adds its options to the parser, with what to do as the callback.
 void add_capture(CLI::App& app, Progress& progress);
 void add_export(CLI::App& app);
 void add_info(CLI::App& app);
+void add_measure(CLI::App& app, Progress& progress);
 void add_plot(CLI::App& app);
 void add_project(CLI::App& app, Progress& progress);
 void add_quantize(CLI::App& app);
+void add_randomize(CLI::App& app);
 void add_run(CLI::App& app, Progress& progress);
+void add_view(CLI::App& app, Progress& progress);
 
 }  // namespace tomograph

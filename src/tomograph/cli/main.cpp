@@ -39,17 +39,25 @@ int main(int argc, char** argv) {
     add_capture(app, progress);
     add_project(app, progress);
     add_plot(app);
+    add_measure(app, progress);
+    add_view(app, progress);
     add_info(app);
     add_export(app);
     add_quantize(app);
+    add_randomize(app);
     try {
         app.parse(argc, argv);
         return 0;
     } catch (const CLI::Success& e) {
         return app.exit(e);
+    } catch (const CLI::RuntimeError& e) {
+        return e.get_exit_code();  // the command has said why
     } catch (const CLI::ParseError& e) {
         progress.clear();
-        return complain(fmt::format("{} (see tomograph {}--help)", e.what(), app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name() + " "), kUsage);
+        const bool no_command = app.get_subcommands().empty();
+        // CLI11 only misses a command, whatever was typed in its place.
+        const std::string what = no_command && !app.remaining().empty() ? "no command '" + app.remaining().front() + "'" : e.what();
+        return complain(fmt::format("{} (see tomograph {}--help)", what, no_command ? "" : app.get_subcommands().front()->get_name() + " "), kUsage);
     } catch (const Stopped& e) {
         progress.clear();
         return complain(e.what(), kStopped);

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/reduce/projection.h"
@@ -8,32 +9,78 @@ namespace tomograph {
 namespace {
 
 struct Flags {
-    std::string run, name, method = "pca", basis;
-    int dims = 6, threads = 0;
+    std::string run, name, method = "pca", basis, metric = "cosine", init = "multilevel";
+    std::optional<int> dims;
+    int threads = 0, n_neighbors = 15, n_epochs = 0, pre_dims = 0;
+    double min_dist = 0.1;
+    std::int64_t fit_rows = 100'000;
     bool no_center = false;
     SelectionFlags selection;
+    const CLI::App* command = nullptr;
 };
 
-void run_project(const Flags& flags, Progress& progress) {
-    check_projection_name(flags.name);
-    const Run run = Run::open(flags.run);
-    ProjectionOptions options{.selection = flags.selection.selection(), .dims = flags.dims, .basis_of = flags.basis, .center = !flags.no_center, .threads = flags.threads};
-    const Projection projection = project_pca(run, flags.name, options, progress);
-    save_projection(run, projection);
-    progress.end();
-    fmt::print("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(), projection.info.at("n_candidates").get<std::int64_t>(), projection.points.cols());
-    if (projection.constant()) {
-        fmt::print("constant: the variance is {:.1e} of the mean square, which is rounding; nothing to draw\n", projection.info.at("relative_variance").get<double>());
+/// A flag of the other method is a mistake to point out, not to pass over.
+void refuse_unused(const Flags& flags) {
+    const bool pca = flags.method == "pca";
+    const std::vector<const char*> others = pca ? std::vector<const char*>{"--metric", "--n-neighbors", "--min-dist", "--n-epochs", "--init", "--pre-dims", "--fit-rows"}
+                                                : std::vector<const char*>{"--basis", "--no-center"};
+    for (const char* flag : others) {
+        if (flags.command->count(flag) > 0) throw CLI::ValidationError(fmt::format("{} has no meaning with --method {}", flag, flags.method));
+    }
+    if (!pca && flags.dims && *flags.dims != 2 && *flags.dims != 3) throw CLI::ValidationError("--method umap takes --dims 2 or 3");
+}
+
+UmapOptions::Init parse_init(const std::string& text) {
+    return text == "pca" ? UmapOptions::Init::pca : text == "spectral" ? UmapOptions::Init::spectral : UmapOptions::Init::multilevel;
+}
+
+Projection project(const Run& run, const Flags& flags, Progress& progress) {
+    if (flags.method == "pca") {
+        const ProjectionOptions options{.selection = flags.selection.selection(), .dims = flags.dims.value_or(6), .basis_of = flags.basis, .center = !flags.no_center, .threads = flags.threads};
+        return project_pca(run, flags.name, options, progress);
+    }
+    UmapProjectionOptions options{.selection = flags.selection.selection(), .pre_dims = flags.pre_dims, .fit_rows = flags.fit_rows};
+    options.umap.n_neighbors = flags.n_neighbors;
+    options.umap.n_components = flags.dims.value_or(2);
+    options.umap.metric = parse_metric(flags.metric);
+    options.umap.min_dist = flags.min_dist;
+    options.umap.n_epochs = flags.n_epochs;
+    options.umap.init = parse_init(flags.init);
+    options.umap.seed = flags.selection.seed;
+    options.umap.threads = flags.threads;
+    return project_umap(run, flags.name, options, progress);
+}
+
+void print_honesty(const Projection& projection) {
+    const Json& info = projection.info;
+    if (projection.method() == "umap") {
+        fmt::print("fitted on {} rows; trustworthiness {:.3f}, neighbours kept {:.3f} (k = {}, {} rows sampled); neighbour search recall {:.3f}\n", info.at("n_fitted").get<std::int64_t>(),
+                   info.at("trustworthiness").get<double>(), info.at("knn_recall").get<double>(), info.at("quality_k").get<int>(), info.at("quality_sample").get<std::int64_t>(),
+                   info.at("umap").at("neighbor_search_recall").get<double>());
         return;
     }
-    const auto ratio = projection.info.at("explained_variance_ratio").get<std::vector<double>>();
+    if (projection.constant()) {
+        fmt::print("constant: the variance is {:.1e} of the mean square, which is rounding; nothing to draw\n", info.at("relative_variance").get<double>());
+        return;
+    }
     double sum = 0;
     std::string parts;
-    for (const double part : ratio) {
+    for (const double part : info.at("explained_variance_ratio").get<std::vector<double>>()) {
         sum += part;
         parts += fmt::format("{}{:.1f}", parts.empty() ? "" : " + ", 100 * part);
     }
     fmt::print("variance explained: {} = {:.1f} %\n", parts, 100 * sum);
+}
+
+void run_project(const Flags& flags, Progress& progress) {
+    refuse_unused(flags);
+    check_projection_name(flags.name);
+    const Run run = Run::open(flags.run);
+    const Projection projection = project(run, flags, progress);
+    save_projection(run, projection);
+    progress.end();
+    fmt::print("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(), projection.info.at("n_candidates").get<std::int64_t>(), projection.points.cols());
+    print_honesty(projection);
 }
 
 }  // namespace
@@ -41,12 +88,20 @@ void run_project(const Flags& flags, Progress& progress) {
 void add_project(CLI::App& app, Progress& progress) {
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand("project", "Reduce a run's vectors to a few dimensions");
+    flags->command = command;
     command->add_option("RUN", flags->run, "Run folder")->required();
     command->add_option("--name", flags->name, "Name of the projection")->required();
-    command->add_option("--method", flags->method, "pca")->capture_default_str()->check(CLI::IsMember({"pca"}));
-    command->add_option("--dims", flags->dims, "Dimensions to keep")->capture_default_str()->check(CLI::Range(1, 4096));
-    command->add_option("--basis", flags->basis, "Project into the basis of this earlier projection instead of fitting");
-    command->add_flag("--no-center", flags->no_center, "Do not subtract the mean before projecting");
+    command->add_option("--method", flags->method, "pca or umap")->capture_default_str()->check(CLI::IsMember({"pca", "umap"}));
+    command->add_option("--dims", flags->dims, "Dimensions to keep (default: pca 6, umap 2)")->check(CLI::Range(1, 4096));
+    command->add_option("--basis", flags->basis, "pca: project into the basis of this earlier projection instead of fitting");
+    command->add_flag("--no-center", flags->no_center, "pca: do not subtract the mean before projecting");
+    command->add_option("--metric", flags->metric, "umap: cosine, euclidean or correlation")->capture_default_str()->check(CLI::IsMember({"cosine", "euclidean", "correlation"}));
+    command->add_option("--n-neighbors", flags->n_neighbors, "umap: rows that shape the map around each row")->capture_default_str()->check(CLI::Range(2, 1000));
+    command->add_option("--min-dist", flags->min_dist, "umap: how tightly points may be packed")->capture_default_str()->check(CLI::Range(0.0, 1.0));
+    command->add_option("--n-epochs", flags->n_epochs, "umap: rounds of the layout (default: 500 up to 10,000 rows, 200 above)")->check(CLI::PositiveNumber);
+    command->add_option("--init", flags->init, "umap: where the layout starts: multilevel, spectral or pca")->capture_default_str()->check(CLI::IsMember({"multilevel", "spectral", "pca"}));
+    command->add_option("--pre-dims", flags->pre_dims, "umap: reduce to so many principal components first")->check(CLI::PositiveNumber);
+    command->add_option("--fit-rows", flags->fit_rows, "umap: fit on at most so many rows and place the others; 0: fit on all")->capture_default_str()->check(CLI::NonNegativeNumber);
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     flags->selection.add(*command);
     command->callback([flags, &progress] { run_project(*flags, progress); });

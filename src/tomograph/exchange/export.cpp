@@ -104,7 +104,9 @@ void write_projector(const Table& table, const Describer& describe, const std::f
     metadata.write(fmt::format("{}\n", fmt::join(Describer::kColumns, "\t")));
     for_each_row(*table.rows, [&](std::int64_t row, const float* values) {
         tensors.write(fmt::format("{:.9g}\n", fmt::join(values, values + table.rows->dim(), "\t")));
-        metadata.write(fmt::format("{}\n", fmt::join(describe(row), "\t")));
+        std::vector<std::string> fields = describe(row);
+        for (std::string& field : fields) field = printable(field);  // a label may hold a tab, which no quote can hide here
+        metadata.write(fmt::format("{}\n", fmt::join(fields, "\t")));
     });
     tensors.commit();
     metadata.commit();

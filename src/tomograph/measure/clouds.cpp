@@ -79,11 +79,11 @@ CosineSilhouette::Labelled CosineSilhouette::labelled(std::span<const std::int8_
 }
 
 double CosineSilhouette::Labelled::value(std::span<const double> weights) const {
-    VectorD w = VectorD::Ones(counts_.cols());
-    if (!weights.empty()) w = Eigen::Map<const VectorD>(weights.data(), counts_.cols());
+    const auto w = Eigen::Map<const VectorD>(weights.data(), counts_.cols());
     const Eigen::Vector2d count = counts_ * w;
     if (count[0] < 2 || count[1] < 2) return kNoNumber;
-    const VectorD sums[2] = {products_[0].cast<double>() * w, products_[1].cast<double>() * w};
+    const Vector float_weights = w.cast<float>();
+    const Vector sums[2] = {products_[0] * float_weights, products_[1] * float_weights};
     double sum = 0;
     for (std::size_t i = 0; i < labels_.size(); ++i) {
         const double weight = w[group_[i]];
@@ -95,8 +95,22 @@ double CosineSilhouette::Labelled::value(std::span<const double> weights) const 
     return sum / count.sum();
 }
 
-double CosineSilhouette::value(std::span<const std::int8_t> labels, std::span<const double> weights) const {
-    return labelled(labels).value(weights);
+double CosineSilhouette::value(std::span<const std::int8_t> labels) const {
+    Eigen::RowVectorXd sums[2] = {Eigen::RowVectorXd::Zero(unit_.cols()), Eigen::RowVectorXd::Zero(unit_.cols())};
+    double count[2] = {0, 0};
+    for (Eigen::Index i = 0; i < unit_.rows(); ++i) {
+        const int label = labels[static_cast<std::size_t>(i)];
+        sums[label] += unit_.row(i).cast<double>();
+        ++count[label];
+    }
+    if (count[0] < 2 || count[1] < 2) return kNoNumber;
+    double sum = 0;
+    for (Eigen::Index i = 0; i < unit_.rows(); ++i) {
+        const int own = labels[static_cast<std::size_t>(i)], other = 1 - own;
+        const Eigen::RowVectorXd row = unit_.row(i).cast<double>();
+        sum += row_silhouette((count[own] - row.dot(sums[own])) / (count[own] - 1), 1 - row.dot(sums[other]) / count[other]);
+    }
+    return sum / (count[0] + count[1]);
 }
 
 }  // namespace tomograph

@@ -26,13 +26,14 @@ class CosineSilhouette {
     /// Row i of `rows` [n, d] belongs to group[i]; groups count from 0.
     CosineSilhouette(const Matrix& rows, std::span<const std::int32_t> group, int n_groups);
 
-    /// `labels` [n] are 0 or 1. `weights` [n_groups]; empty: each once.
-    double value(std::span<const std::int8_t> labels, std::span<const double> weights = {}) const;
+    /// `labels` [n] are 0 or 1. O(n d).
+    double value(std::span<const std::int8_t> labels) const;
 
     /// Sums by group for one labelling, so that many weightings of it cost O(n n_groups) each.
     class Labelled {
       public:
-        double value(std::span<const double> weights = {}) const;
+        /// `weights` [n_groups].
+        double value(std::span<const double> weights) const;
 
       private:
         friend class CosineSilhouette;

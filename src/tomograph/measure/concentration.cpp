@@ -77,13 +77,19 @@ MassiveCoordinates massive_coordinates(const VectorD& mean_squares) {
 }
 
 double rotated_top_share(const MatrixD& moments, std::uint64_t seed) {
-    const Eigen::Index d = moments.rows();
+    const Eigen::Index d = moments.rows(), n = std::min<Eigen::Index>(d, 512);
     Rng rng(mix(seed, 0x207a));
-    Eigen::MatrixXd directions(d, d);
+    Eigen::MatrixXd directions(d, n);
     for (double& value : directions.reshaped()) value = rng.normal();
     directions.colwise().normalize();  // in many dimensions as good as orthogonal, and far cheaper
-    const VectorD shares = (moments * directions).cwiseProduct(directions).colwise().sum().transpose();
-    return top_share(shares);
+    std::vector<double> squares;
+    const Eigen::MatrixXd products = moments * directions;
+    for (Eigen::Index i = 0; i < n; ++i) squares.push_back(products.col(i).dot(directions.col(i)));
+    const auto top = std::max<std::ptrdiff_t>(1, n / 100);
+    std::partial_sort(squares.begin(), squares.begin() + top, squares.end(), std::greater<>());
+    const double mean = std::accumulate(squares.begin(), squares.begin() + top, 0.0) / static_cast<double>(top);
+    const double trace = moments.trace();
+    return trace > 0 ? mean * static_cast<double>(std::max<Eigen::Index>(1, d / 100)) / trace : kNoNumber;
 }
 
 }  // namespace tomograph

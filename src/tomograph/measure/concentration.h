@@ -40,8 +40,8 @@ MassiveCoordinates massive_coordinates(const VectorD& mean_squares);
 /// Share of the top hundredth of coordinates (at least one) in a sum of squares by coordinate.
 double top_share(const VectorD& squares);
 
-/// What top_share() would be in a randomly rotated basis: each direction's share of the second moments `moments`
-/// [d, d] for an orthonormal set of directions drawn by seed.
+/// What top_share() would be in a randomly rotated basis: the shares of second moments [d, d] that directions drawn
+/// by seed carry, d of them or 512.
 double rotated_top_share(const MatrixD& moments, std::uint64_t seed);
 
 }  // namespace tomograph

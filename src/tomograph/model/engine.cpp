@@ -176,6 +176,21 @@ class SumCheck {
 
 enum Kind { kTokens, kVectors };
 
+/// llama.cpp multiplies positions by the frequency scale; 0 means "the model's own", so a value near it must do. The
+/// scale is reset where the scaling type is none, hence linear.
+void switch_rope_off(const Model& model, llama_context_params& parameters) {
+    constexpr float kNearZero = 1e-9f;
+    const std::string& name = model.info().name;
+    if (llama_model_rope_type(model.raw()) == LLAMA_ROPE_TYPE_NONE) {
+        throw Error("cannot switch rotation off in " + name, "it has no rotary positions", "");
+    }
+    if (llama_model_n_swa(model.raw()) > 0) {
+        throw Error("cannot switch rotation off in " + name, "its sliding-window layers rotate by a scale of their own", "");
+    }
+    parameters.rope_scaling_type = LLAMA_ROPE_SCALING_TYPE_LINEAR;
+    parameters.rope_freq_scale = kNearZero;
+}
+
 }  // namespace
 
 struct Engine::State {
@@ -334,6 +349,8 @@ Engine::Engine(const Model& model, const EngineOptions& options) : state_(std::m
     state.model = &model;
     state.options = options;
     state.batch_tokens = std::clamp(kLogitBytes / (info.n_vocab * 4), kMinBatchTokens, kMaxBatchTokens);
+    // Whole sequences only: room that no sequence fills would still be paid for in logits.
+    if (options.max_length < state.batch_tokens) state.batch_tokens -= state.batch_tokens % options.max_length;
     state.n_context = std::max<std::int64_t>({state.batch_tokens, options.max_length, kProbeTokens});
 
     auto parameters = llama_context_default_params();
@@ -346,6 +363,7 @@ Engine::Engine(const Model& model, const EngineOptions& options) : state_(std::m
     parameters.cb_eval_user_data = &state;
     parameters.abort_callback = State::on_abort;
     parameters.abort_callback_data = &state;
+    if (options.rope_off) switch_rope_off(model, parameters);
     if (options.exact) {
         parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
         parameters.type_k = parameters.type_v = GGML_TYPE_F32;

@@ -16,6 +16,8 @@ struct EngineOptions {
     std::int64_t max_length = 512;
     /// F32 key-value cache and no flash attention: agrees with float32 references, at some cost in speed.
     bool exact = false;
+    /// Rotary positions without rotation: every frequency near zero, the causal mask as ever. A control.
+    bool rope_off = false;
     /// 0: all that this process may run on.
     int threads = 0;
     /// Tested while the model runs; true ends the batch with Stopped.
@@ -52,7 +54,8 @@ class Tap {
 /// Runs sequences through a model and hands every requested site to a tap while the graph is computed.
 class Engine {
   public:
-    /// Errors: Error when max_length exceeds a learned position table, or when the model's graph is not one whose
+    /// Errors: Error when max_length exceeds a learned position table, when rope_off is asked of a model that does
+    /// not rotate or that would rotate nevertheless (sliding windows), or when the model's graph is not one whose
     /// sites can be found.
     Engine(const Model& model, const EngineOptions& options);
     ~Engine();

@@ -5,19 +5,31 @@
 #include <algorithm>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/text.h"
 
 namespace tomograph {
 
-std::optional<std::int32_t> start_token(const Model& model, Start start) {
+std::optional<std::int32_t> start_token(const Model& model, Start start, const std::string& mend) {
     const ModelInfo& info = model.info();
     switch (start) {
         case Start::no: return std::nullopt;
         case Start::model: return info.adds_start_token ? std::optional(info.start_token) : std::nullopt;
         case Start::yes:
-            if (info.start_token < 0) throw Error(info.name + " has no start token", "", "use --start no");
+            if (info.start_token < 0) throw Error(info.name + " has no start token", "", mend);
             return info.start_token;
     }
     return std::nullopt;
+}
+
+void check_length(const Model& model, std::int64_t length) {
+    const ModelInfo& info = model.info();
+    // Rotary positions have no end, but a sequence this long will not be read in anyone's lifetime.
+    constexpr std::int64_t kLongest = 1 << 24;
+    const std::int64_t longest = info.learned_positions ? info.context_length : kLongest;
+    if (length <= longest) return;
+    throw Error(fmt::format("length {} is above the context of {}", length, info.name),
+                info.learned_positions ? fmt::format("its position table has {} rows", longest) : fmt::format("it was trained on {} tokens", info.context_length),
+                fmt::format("use --length {} or less", info.context_length));
 }
 
 void check_text(std::string_view bytes, const std::string& shown) {
@@ -45,8 +57,8 @@ std::int32_t single_token(const Model& model, const std::string& word) {
     const auto tokens = model.tokenize(word);
     if (tokens.size() == 1) return tokens.front();
     std::string pieces;
-    for (const std::int32_t token : tokens) pieces += fmt::format("{}'{}' ({})", pieces.empty() ? "" : ", ", model.piece(token), token);
-    throw Error(fmt::format("'{}' is {} tokens for {}", word, tokens.size(), model.info().name), pieces, "give one of them by --token ID");
+    for (const std::int32_t token : tokens) pieces += fmt::format("{}'{}' ({})", pieces.empty() ? "" : ", ", printable(model.piece(token)), token);
+    throw Error(fmt::format("'{}' is {} tokens for {}", printable(word), tokens.size(), model.info().name), pieces, "give one of them by --token ID");
 }
 
 }  // namespace tomograph

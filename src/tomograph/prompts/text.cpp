@@ -52,6 +52,7 @@ std::vector<Source> read_sources(const std::vector<std::filesystem::path>& files
 
 PromptSet text_prompts(const Model& model, const TextOptions& options) {
     if (options.sequences < 1) throw Error("no sequences were asked for", "", "use --sequences 1 or more");
+    check_length(model, options.length);
     const auto start = start_token(model, options.start);
     const std::int64_t body = options.length - (start ? 1 : 0);
     if (body < 1) throw Error(fmt::format("length {} leaves no room for text", options.length), "the start token takes one place", "use a longer --length");
@@ -69,7 +70,9 @@ PromptSet text_prompts(const Model& model, const TextOptions& options) {
     for (const Source& source : sources) {
         names.push_back(source.name);
         if (sources.size() > 1) set.labels.push_back(source.name);
-        tokens.push_back(tokenize_front(model, source.text, options.sequences * body));
+        // No text gives more sequences than this, however many are asked for: a byte is at most the three of U+FFFD.
+        const auto most = 3 * static_cast<std::int64_t>(source.text.size()) / body + 1;
+        tokens.push_back(tokenize_front(model, source.text, std::min(options.sequences, most) * body));
     }
     // The files take turns, so that each is there when fewer sequences are asked for than there are.
     for (std::int64_t turn = 0, added = 1; added > 0; ++turn) {

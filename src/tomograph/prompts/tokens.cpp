@@ -12,10 +12,11 @@ PromptSet repeat_prompts(const Model& model, const RepeatOptions& options) {
     if (!options.token && options.word.empty()) throw Error("no token to repeat", "", "give --token ID or --word TEXT");
     const std::int32_t token = options.token ? *options.token : single_token(model, options.word);
     check_token(model, token);
+    check_length(model, options.length);
     std::optional<std::int32_t> prefix;
     switch (options.prefix) {
         case Prefix::model: prefix = start_token(model, Start::model); break;
-        case Prefix::start: prefix = start_token(model, Start::yes); break;
+        case Prefix::start: prefix = start_token(model, Start::yes, "use --prefix none or --prefix ID"); break;
         case Prefix::none: break;
         case Prefix::token:
             check_token(model, options.prefix_token);
@@ -55,6 +56,7 @@ PromptSet vocabulary_prompts(const Model& model, const VocabularyOptions& option
 
 PromptSet positions_prompts(const Model& model, const PositionsOptions& options) {
     const ModelInfo& info = model.info();
+    check_length(model, options.length);
     PromptSet set;
     const auto length = static_cast<std::size_t>(options.length);
     const auto d_model = static_cast<std::size_t>(info.d_model);

@@ -136,12 +136,6 @@ Lists group(const Assignment& assignment, std::int64_t n_lists) {
     return lists;
 }
 
-Lists consecutive(std::int64_t n, std::int64_t per_list) {
-    Assignment runs{std::vector<std::int32_t>(n), std::vector<std::int32_t>(n)};
-    for (std::int64_t i = 0; i < n; ++i) runs.nearest[i] = static_cast<std::int32_t>(i / per_list);
-    return group(runs, (n + per_list - 1) / per_list);
-}
-
 std::vector<std::int32_t> nearest_lists(const Centroids& centroids, const Lists& lists,
                                         const PackedVectors& packed, std::int64_t count, int threads) {
     const std::int64_t n_panels = lists.panel_offsets.back(), width = centroids.width;

@@ -61,8 +61,6 @@ struct Lists {
 /// Lists by nearest centroid; within one, by second nearest, so that the 48 vectors of a panel lie close
 /// together.
 Lists group(const Assignment& assignment, std::int64_t n_lists);
-/// Consecutive runs of `per_list` vectors: for exact search, where every list is compared with every other.
-Lists consecutive(std::int64_t n, std::int64_t per_list);
 
 /// For each panel of grouped vectors, the `count` centroids nearest to the mean of its vectors, nearest
 /// first: the lists worth searching for all of them. [n_panels, count], count at most centroids.n.

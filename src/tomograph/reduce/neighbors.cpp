@@ -15,7 +15,7 @@
 namespace tomograph {
 namespace {
 
-constexpr std::int64_t rows_per_list = 200;
+constexpr std::int64_t rows_per_list = 100;
 constexpr std::int64_t block_rows = 768;
 /// Multiply-adds of an exact search that are not worth avoiding.
 constexpr double exact_work = 1.5e11;
@@ -79,7 +79,7 @@ struct NeighborIndex::State {
     bool exact;
     std::unique_ptr<Sketch> sketch;
     Duplicates duplicates;
-    Centroids centroids;  // of approximate search
+    Centroids centroids;
     IndexedVectors index;
 
     State(const RowSource& rows, const NeighborOptions& given, Progress& progress)
@@ -108,10 +108,6 @@ struct NeighborIndex::State {
 
     void make_lists(const Sketched& sketched) {
         const std::int64_t n = duplicates.n_distinct();
-        if (exact) {
-            index.lists = consecutive(n, rows_per_list);
-            return;
-        }
         const KMeansOptions k_means{
             .n_lists = (n + rows_per_list - 1) / rows_per_list, .seed = options.seed, .threads = threads};
         centroids = fit_centroids(sketched.sketches.get(), n, sketch->width(), k_means);
@@ -213,6 +209,27 @@ std::int64_t NeighborIndex::n_distinct() const {
     return state_->duplicates.n_distinct();
 }
 
+std::int64_t NeighborIndex::n_lists() const {
+    return state_->index.lists.n_lists();
+}
+
+Matrix NeighborIndex::list_centers() const {
+    const Centroids& centroids = state_->centroids;
+    return MatrixView(centroids.values.data(), centroids.n, centroids.width);
+}
+
+std::vector<std::int32_t> NeighborIndex::list_of_rows() const {
+    const Lists& lists = state_->index.lists;
+    std::vector<std::int32_t> of_distinct(lists.order.size()), result;
+    for (std::int64_t list = 0; list < n_lists(); ++list) {
+        for (auto p = lists.offsets[list]; p < lists.offsets[list + 1]; ++p) {
+            of_distinct[lists.order[p]] = static_cast<std::int32_t>(list);
+        }
+    }
+    for (const auto distinct : state_->duplicates.distinct_of) result.push_back(of_distinct[distinct]);
+    return result;
+}
+
 Neighbors NeighborIndex::neighbors(int k, Progress& progress) const {
     const State& s = *state_;
     require_k(k, n_rows() - 1);
@@ -280,9 +297,7 @@ Neighbors NeighborIndex::query(const RowSource& queries, int k, Progress& progre
         const auto sketched =
             sketch_rows(queries, begin, end, s.space, *s.sketch, false, s.threads, prepared.get());
         const Lists lists =
-            s.exact
-                ? consecutive(end - begin, rows_per_list)
-                : group(s.centroids.assign(sketched.sketches.get(), end - begin, s.threads), s.centroids.n);
+            group(s.centroids.assign(sketched.sketches.get(), end - begin, s.threads), s.centroids.n);
         const auto packed = pack_lists(lists, sketched.sketches.get(), sketched.half_norms.data(),
                                        s.sketch->width(), s.threads);
         const GroupedQueries grouped{

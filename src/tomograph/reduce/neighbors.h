@@ -21,7 +21,7 @@ struct Neighbors {
     /// Share of the true k nearest that were found, over a seeded sample of rows; 1 for exact search. A
     /// neighbour as near as the true k-th counts as found. Of query(): not measured, -1.
     double recall = -1;
-    /// How they were found, for example "exact" or "lists=500 probes=12 sketch=96 passes=1".
+    /// How they were found, for example "exact" or "lists=1000 probes=20 sketch=192 passes=1".
     std::string method;
 };
 
@@ -37,8 +37,8 @@ struct NeighborOptions {
     /// Rows whose true neighbours are searched exhaustively to measure recall. Cost: sample * n * d. Default
     /// 480.
     std::int64_t recall_sample = 480;
-    /// Approximate: lists searched around each list, of about 200 rows each. Default 12.
-    std::int64_t n_probes = 12;
+    /// Approximate: lists searched around each list, of about 100 rows each. Default 20.
+    std::int64_t n_probes = 20;
     /// Approximate: share of the variance that the sketch which finds candidates keeps. Default 0.95.
     double sketch_share = 0.95;
     std::uint64_t seed = 0;
@@ -49,7 +49,7 @@ struct NeighborOptions {
 /// Rows prepared for neighbour searches. Holds its own copy of them (4 n d bytes) beside a sketch (a fraction
 /// of that).
 ///
-/// Method, approximate: k-means puts rows into lists of about 200; each list is compared with the lists
+/// Method, approximate: k-means puts rows into lists of about 100; each list is compared with the lists
 /// around it through tiles of dot products between sketches (panels.h); the best candidates are compared in
 /// full; passes over neighbours of neighbours (Dong, Moses & Li 2011, "Efficient k-nearest neighbor graph
 /// construction for generic similarity measures") raise recall until the target. Rows equal to each other are
@@ -66,10 +66,12 @@ class NeighborIndex {
     /// Groups of equal rows count once.
     std::int64_t n_distinct() const;
 
-    /// The list of each row [n_rows], numbers below n_lists(): groups of about 200 distinct rows that lie
+    /// The list of each row [n_rows], numbers below n_lists(): groups of about 100 distinct rows that lie
     /// together.
     std::vector<std::int32_t> list_of_rows() const;
     std::int64_t n_lists() const;
+    /// Means of the lists [n_lists, some width], in a space where euclidean distance stands for the metric.
+    Matrix list_centers() const;
 
     /// Neighbours of every row among the others. Errors: Error when k < 1 or k > n_rows - 1; Stopped.
     Neighbors neighbors(int k, Progress& progress = no_progress()) const;

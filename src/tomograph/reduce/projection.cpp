@@ -13,8 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kConstantPositions = 1e-5;
-constexpr double kConstantElsewhere = 1e-10;
+/// Below this share of the mean square, variance is what rounding to float16 leaves of equal rows.
+constexpr double kConstant = 1e-5;
 
 std::vector<double> to_vector(const VectorD& v) {
     return {v.data(), v.data() + v.size()};
@@ -29,6 +29,21 @@ Json describe(const SelectedRows& rows, const ProjectionOptions& options) {
     json["center"] = options.center;
     if (!options.basis_of.empty()) json["basis_of"] = options.basis_of;
     return json;
+}
+
+/// Everything after this indexes by these numbers. Errors: Error when they do not fit the run.
+void check_labels(const fs::path& file, const RowLabels& labels, std::int64_t n_rows, const Run& run) {
+    const auto n = static_cast<std::size_t>(n_rows);
+    const auto below = [](const std::vector<std::int32_t>& values, std::int64_t end) {
+        return std::all_of(values.begin(), values.end(), [&](std::int32_t v) { return v >= -1 && v < end; });
+    };
+    const bool whole = labels.component.size() == n && labels.token.size() == n && labels.layer.size() == n &&
+                       labels.position.size() == n && labels.sequence.size() == n &&
+                       labels.label.size() == n && labels.norm.size() == n;
+    if (!whole || !below(labels.token, run.n_tokens()) || !below(labels.layer, run.n_layers()) ||
+        !below(labels.label, static_cast<std::int64_t>(run.labels().size())))
+        throw Error(file.string() + " does not fit its run", "its rows are not ones that the run has",
+                    "project again");
 }
 
 std::vector<std::int32_t> as_integers(const std::vector<Component>& components) {
@@ -72,8 +87,7 @@ Projection project_pca(const Run& run, const std::string& name, const Projection
         }
         const Pca& pca = *projection.pca;
         const double mean_square = pca.mean.cast<double>().squaredNorm() + pca.total_variance;
-        const double threshold = run.prompts() == "positions" ? kConstantPositions : kConstantElsewhere;
-        const bool constant = options.basis_of.empty() && pca.total_variance <= threshold * mean_square;
+        const bool constant = options.basis_of.empty() && pca.total_variance < kConstant * mean_square;
         projection.info["relative_variance"] = mean_square > 0 ? pca.total_variance / mean_square : 0.0;
         projection.info["constant"] = constant;
         projection.info["explained_variance"] = to_vector(pca.explained_variance);
@@ -138,8 +152,12 @@ Projection load_projection(const Run& run, const std::string& name) {
         return m;
     };
     projection.points = matrix("points");
-    for (const std::int32_t c : file.integers("component"))
-        projection.labels.component.push_back(static_cast<Component>(c));
+    const auto known = all_components();
+    for (const std::int32_t c : file.integers("component")) {
+        if (c < 0 || c >= static_cast<std::int32_t>(known.size()))
+            throw Error(fmt::format("'{}' holds an unknown component", name), "", "update tomograph");
+        projection.labels.component.push_back(known[static_cast<std::size_t>(c)]);
+    }
     projection.labels.token = file.integers("row");
     projection.labels.layer = file.integers("layer");
     projection.labels.position = file.integers("position");
@@ -147,6 +165,7 @@ Projection load_projection(const Run& run, const std::string& name) {
     projection.labels.label = file.integers("label");
     const Matrix norms = matrix("norm");
     projection.labels.norm.assign(norms.data(), norms.data() + norms.size());
+    check_labels(folder / (name + ".safetensors"), projection.labels, projection.points.rows(), run);
     if (file.contains("basis")) {
         Pca pca;
         pca.components = matrix("basis");

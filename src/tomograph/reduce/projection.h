@@ -6,6 +6,7 @@
 #include "tomograph/base/json.h"
 #include "tomograph/base/progress.h"
 #include "tomograph/reduce/pca.h"
+#include "tomograph/reduce/umap.h"
 #include "tomograph/select/selection.h"
 
 namespace tomograph {
@@ -35,12 +36,28 @@ struct Projection {
     bool constant() const { return info.value("constant", false); }
 };
 
-/// Select, fit PCA (or reuse a fit), project. A selection whose variance is rounding noise is called constant
-/// instead of being scaled up: below 1e-5 of the mean square for positions-only runs, where float16 noise is
-/// all there may be, and below 1e-10 elsewhere. Errors: as select() and fit_pca(); NaN or Inf names the site
-/// and the token.
+/// Select, fit PCA (or reuse a fit), project. A selection whose variance is rounding noise, below 1e-5 of the
+/// mean square, is called constant instead of being scaled up and taken for structure: a rotary model gives
+/// one token repeated the same vector at every position.
+/// Errors: as select() and fit_pca(); NaN or Inf names the site and the token.
 Projection project_pca(const Run& run, const std::string& name, const ProjectionOptions& options,
                        Progress& progress = no_progress());
+
+struct UmapProjectionOptions {
+    Selection selection;
+    UmapOptions umap;
+    /// Reduce the vectors to so many principal components first: faster, and less noise. 0: do not. Default 0.
+    int pre_dims = 0;
+    /// Fit the map on at most so many of the selected rows, chosen by seed, and place the others on it. 0: fit
+    /// on all. Default 100,000.
+    std::int64_t fit_rows = 100'000;
+};
+
+/// Select, fit UMAP, place the rows that were not fitted, and measure how far the map can be believed
+/// (trustworthiness and neighbour recall, in the info).
+/// Errors: as select() and fit_umap(); NaN or Inf names the site and the token.
+Projection project_umap(const Run& run, const std::string& name, const UmapProjectionOptions& options,
+                        Progress& progress = no_progress());
 
 /// Errors: Error for a name that cannot be a file's.
 void save_projection(const Run& run, const Projection& projection);

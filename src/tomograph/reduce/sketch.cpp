@@ -1,6 +1,3 @@
-#if defined(__GNUC__) && __GNUC__ < 13 && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC's own AVX-512 header, bug 105593
-#endif
 #include "tomograph/reduce/sketch.h"
 
 #include <algorithm>

@@ -14,6 +14,9 @@
 namespace tomograph {
 namespace {
 
+/// A map of fewer lists says less than PCA.
+constexpr std::int64_t fewest_groups = 100;
+
 void require_valid(const UmapOptions& options, std::int64_t n_rows) {
     if (options.n_components != 2 && options.n_components != 3) {
         throw Error(fmt::format("no map of {} dimensions", options.n_components), "", "ask for 2 or 3");
@@ -38,7 +41,7 @@ LayoutOptions layout_options(const UmapOptions& options, const UmapCurve& curve,
             .negative_sample_rate = options.negative_sample_rate,
             .repulsion_strength = options.repulsion_strength,
             .seed = options.seed,
-            .threads = options.threads};
+            .threads = thread_count(options.threads)};
 }
 
 /// Each new row at the mean of its neighbours' places, weighted by membership.
@@ -53,6 +56,22 @@ Matrix weighted_means(const WeightedGraph& graph, const Matrix& map) {
         points.row(i) /= total;  // the nearest neighbour's weight is 1
     }
     return points;
+}
+
+/// A small map first: the means of the index's lists, [n_lists, dims]. It starts from the spectrum of a graph
+/// of wide neighbourhoods, which holds together what is far apart, and is laid out on one of narrow ones.
+Matrix map_of_lists(const NeighborIndex& index, const UmapOptions& options, LayoutOptions layout) {
+    constexpr int wide = 60, narrow = 14;
+    const Matrix centers = index.list_centers();
+    const MatrixRows rows(centers);
+    const NeighborIndex of_centers(rows, {.seed = options.seed, .threads = options.threads});
+    auto start = spectral_init(fuzzy_union(of_centers.neighbors(wide), layout.threads), options.n_components,
+                               options.seed, layout.threads);
+    if (!start) start = pca_init(rows, Metric::euclidean, options.n_components, options.seed, layout.threads);
+    layout.n_epochs = 500;
+    return lay_out(
+        UmapLayout(fuzzy_union(of_centers.neighbors(narrow), layout.threads), *std::move(start), layout),
+        no_progress());
 }
 
 }  // namespace
@@ -83,20 +102,24 @@ Umap fit_umap(const RowSource& rows, const NeighborIndex& index, const UmapOptio
         umap.knn_method = neighbors.method;
         graph = fuzzy_union(neighbors, threads);
     }
+    const auto layout = layout_options(options, umap.curve, umap.n_epochs);
     if (options.init == UmapOptions::Init::spectral) {
         if (auto start = spectral_init(graph, options.n_components, options.seed, threads)) {
             umap.points = *std::move(start);
             umap.init = "spectral";
         }
     }
+    if (umap.init.empty() && options.init != UmapOptions::Init::pca && index.n_lists() >= fewest_groups) {
+        umap.points =
+            init_from_groups(graph, index.list_of_rows(), map_of_lists(index, options, layout), options.seed);
+        umap.init = "multilevel";
+    }
     if (umap.init.empty()) {
         umap.points = pca_init(rows, options.metric, options.n_components, options.seed, threads);
         umap.init = "pca";
     }
     progress.begin("layout", umap.n_epochs, "epochs");
-    umap.points =
-        lay_out(UmapLayout(graph, std::move(umap.points), layout_options(options, umap.curve, umap.n_epochs)),
-                progress);
+    umap.points = lay_out(UmapLayout(graph, std::move(umap.points), layout), progress);
     progress.end();
     return umap;
 }

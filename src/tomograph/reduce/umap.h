@@ -13,7 +13,7 @@ namespace tomograph {
 
 /// umap-learn's names and defaults, except where said.
 struct UmapOptions {
-    enum class Init { pca, spectral };
+    enum class Init { multilevel, pca, spectral };
 
     /// Rows that shape the map around each row, itself included. Larger keeps more of the whole and less
     /// detail, and costs more.
@@ -30,10 +30,10 @@ struct UmapOptions {
     double learning_rate = 1.0;
     int negative_sample_rate = 5;
     double repulsion_strength = 1.0;
-    /// Where the layout starts. umap-learn's default is spectral; ours is pca, which takes a fraction of the
-    /// time and gives the same trustworthiness (docs/performance.md). spectral falls back to pca on a graph
-    /// in pieces.
-    Init init = Init::pca;
+    /// Where the layout starts (umap_init.h). umap-learn's default is spectral; ours is multilevel, which
+    /// costs little more than pca and untangles what pca folds. multilevel is pca below about 10,000 rows;
+    /// spectral falls back to multilevel on a graph in pieces.
+    Init init = Init::multilevel;
     std::uint64_t seed = 42;
     /// 0: all that the process may use. The bytes of the result do not depend on it.
     int threads = 0;
@@ -45,7 +45,7 @@ struct Umap {
     UmapOptions options;
     UmapCurve curve;
     int n_epochs = 0;        ///< as used
-    std::string init;        ///< as used: "pca" or "spectral"
+    std::string init;        ///< as used: "multilevel", "pca" or "spectral"
     double knn_recall = 0;   ///< of the neighbour search, on a sample
     std::string knn_method;  ///< Neighbors::method
 };

@@ -1,6 +1,3 @@
-#if defined(__GNUC__) && __GNUC__ < 13 && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC's own AVX-512 header, bug 105593
-#endif
 #include "tomograph/reduce/umap_init.h"
 
 #include <Spectra/SymEigsSolver.h>
@@ -113,6 +110,22 @@ std::optional<Matrix> spectral_init(const WeightedGraph& graph, int dims, std::u
         Eigen::Index largest = 0;
         points.col(d).cwiseAbs().maxCoeff(&largest);
         if (points(largest, d) < 0) points.col(d) = -points.col(d);
+    }
+    scale_and_jitter(points, 1.0, seed);
+    return points;
+}
+
+Matrix init_from_groups(const WeightedGraph& graph, const std::vector<std::int32_t>& group_of,
+                        const Matrix& groups, std::uint64_t seed) {
+    Matrix points(graph.n(), groups.cols());
+    for (std::int64_t i = 0; i < graph.n(); ++i) {
+        Eigen::RowVectorXf sum = groups.row(group_of[i]);
+        float total = 1;
+        for (auto e = graph.offsets[i]; e < graph.offsets[i + 1]; ++e) {
+            sum += graph.weights[e] * groups.row(group_of[graph.targets[e]]);
+            total += graph.weights[e];
+        }
+        points.row(i) = sum / total;
     }
     scale_and_jitter(points, 1.0, seed);
     return points;

@@ -1,6 +1,3 @@
-#if defined(__GNUC__) && __GNUC__ < 13 && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC's own AVX-512 header, bug 105593
-#endif
 #include "tomograph/reduce/umap_kernel.h"
 
 #include <algorithm>
@@ -21,6 +18,8 @@ constexpr int lanes = 16;
 /// Vectors that advance side by side: one's arithmetic fills the other's waits.
 constexpr int n_vectors = umap_lanes / lanes;
 constexpr std::uint32_t golden = 2654435769u;
+/// umap-learn's bound for one force in one dimension.
+constexpr float largest_move = 4.0f;
 
 /// x^b for x from 1e-12 on, to about 5e-6. Polynomials are least-maximum fits at Chebyshev nodes.
 [[gnu::always_inline]] inline void power(const Floats& x, float b, Floats& result) {
@@ -49,9 +48,10 @@ constexpr std::uint32_t golden = 2654435769u;
     result = reinterpret_cast<const Floats&>(scaled);
 }
 
-[[gnu::always_inline]] inline Floats clip(const Floats& x, const Floats& limit) {
-    const Floats low = x < -limit ? -limit : x;
-    return low > limit ? limit : low;
+/// Vectors travel by reference: passing them in registers would depend on the instruction set.
+[[gnu::always_inline]] inline void add_clipped(const Floats& x, float limit, Floats& sum) {
+    const Floats low = x < -limit ? Floats{} - limit : x;
+    sum += low > limit ? Floats{} + limit : low;
 }
 
 struct PlainGather {
@@ -89,7 +89,6 @@ template <int Dims, class Gather>
     const float pull = -2 * step.a * step.b, push = 2 * step.repulsion * step.b;
     const float unit = static_cast<float>(step.n_others) * 0x1.0p-24f;
     const Ints last = Ints{} + static_cast<std::int32_t>(step.n_others - 1);
-    const Floats limit = Floats{} + 4.0f;
 
     const std::int32_t n_steps = *std::max_element(counts, counts + umap_lanes);
     Floats moved[n_vectors][Dims] = {};
@@ -108,7 +107,8 @@ template <int Dims, class Gather>
             }
             power(squared, step.b, p);
             const Floats pull_factor = pull * p / (squared * (step.a * p + 1.0f));
-            for (int d = 0; d < Dims; ++d) pulled[d] = 2.0f * clip(pull_factor * pulled[d], limit);
+            Floats pull_sum[Dims] = {};
+            for (int d = 0; d < Dims; ++d) add_clipped(pull_factor * pulled[d], largest_move, pull_sum[d]);
             for (int i = 0; i < step.n_negative; ++i) {
                 state[v] = state[v] * 747796405u + 2891336453u;
                 Words hash = ((state[v] >> ((state[v] >> 28) + 4)) ^ state[v]) * 277803737u;  // PCG's output
@@ -128,9 +128,9 @@ template <int Dims, class Gather>
                 power(squared, step.b, p);
                 Floats factor = push / ((0.001f + squared) * (step.a * p + 1.0f));
                 if (step.skip_self) factor = negative == self[v] ? Floats{} : factor;
-                for (int d = 0; d < Dims; ++d) pushed[d] += clip(factor * from[d], limit);
+                for (int d = 0; d < Dims; ++d) add_clipped(factor * from[d], largest_move, pushed[d]);
             }
-            for (int d = 0; d < Dims; ++d) moved[v][d] += active ? pulled[d] + pushed[d] : Floats{};
+            for (int d = 0; d < Dims; ++d) moved[v][d] += active ? 2.0f * pull_sum[d] + pushed[d] : Floats{};
         }
     }
     for (int v = 0; v < n_vectors; ++v) {

@@ -138,8 +138,14 @@ void SelectedRows::read(std::int64_t begin, std::int64_t end, float* out) const 
 
 std::string SelectedRows::describe(std::int64_t row) const {
     const auto i = static_cast<std::size_t>(row);
-    const Site site{labels_.component[i], in_block(labels_.component[i]) ? labels_.layer[i] : -1};
-    if (labels_.token[i] < 0) return fmt::format("{}, an average at position {}", site.name(), labels_.position[i]);
+    const Site site{labels_.component[i], labels_.layer[i]};
+    if (labels_.token[i] < 0) {
+        const bool over_layers = in_block(site.component) && site.layer < 0;
+        std::string text = over_layers ? fmt::format("{}, an average over layers", component_name(site.component)) : site.name() + ", an average";
+        if (labels_.position[i] >= 0) text += fmt::format(" at position {}", labels_.position[i]);
+        if (labels_.sequence[i] >= 0) text += fmt::format(" of sequence {}", labels_.sequence[i]);
+        return text;
+    }
     return fmt::format("{}, token {} (sequence {}, position {})", site.name(), labels_.token[i], labels_.sequence[i], labels_.position[i]);
 }
 

@@ -1,5 +1,6 @@
 #include "tomograph/store/output_folder.h"
 
+#include <string>
 #include <utility>
 
 #include "tomograph/base/error.h"
@@ -13,8 +14,10 @@ OutputFolder::OutputFolder(fs::path path, bool force) : path_(std::move(path)) {
     check_output_folder(path_, force);
     std::error_code error;
     if (const FolderKind kind = folder_kind(path_); kind == FolderKind::run || kind == FolderKind::study) {
-        replaced_ = path_.string() + ".replaced";
-        fs::remove_all(replaced_, error);
+        const fs::path aside = path_.string() + ".replaced";
+        if (folder_kind(aside) == FolderKind::other) throw Error("cannot replace " + path_.string(), aside.string() + " is in the way, and it is not a run", "move it, or name another --out");
+        fs::remove_all(aside, error);
+        replaced_ = aside;
         fs::rename(path_, replaced_, error);
         if (error) throw Error("cannot replace " + path_.string(), error.message(), "");
     }

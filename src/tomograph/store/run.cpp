@@ -31,6 +31,41 @@ void check_output_folder(const fs::path& path, bool force) {
     }
 }
 
+namespace {
+
+[[noreturn]] void does_not_fit(const fs::path& file, const std::string& why) {
+    throw Error(file.string() + " does not fit its run", why, "capture it again");
+}
+
+/// Everything after this indexes by these numbers: they are checked once, here.
+void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t length, std::int64_t n_sequences, std::int64_t n_labels) {
+    const auto check = [&](const char* name, const std::vector<std::int32_t>& values, std::int64_t lowest, std::int64_t end) {
+        if (values.size() != tokens.token_id.size()) does_not_fit(file, fmt::format("'{}' has {} entries, 'token_id' has {}", name, values.size(), tokens.token_id.size()));
+        const auto bad = std::find_if(values.begin(), values.end(), [&](std::int32_t v) { return v < lowest || v >= end; });
+        if (bad != values.end()) does_not_fit(file, fmt::format("its {} {} is not one that run.json knows", name, *bad));
+    };
+    check("position", tokens.position, 0, length);
+    check("sequence", tokens.sequence, 0, n_sequences);
+    check("label", tokens.label, -1, n_labels);
+}
+
+/// Errors: Error when the site is unknown, or lies outside the model.
+SiteShape read_site(const fs::path& path, const Json& entry, int n_layers) {
+    const auto site = parse_site(entry.at("name").get<std::string>());
+    if (!site) throw Error("unknown site " + entry.at("name").dump() + " in " + path.string(), "", "update tomograph");
+    if (site->layer >= n_layers) does_not_fit(path / "run.json", fmt::format("it lists {}, the model has {} layers", site->name(), n_layers));
+    SiteShape shape{*site, entry.at("shape").get<std::vector<std::int64_t>>()};
+    constexpr std::int64_t kWidest = 1 << 24;  // far above any model's
+    std::int64_t width = 1;
+    for (const std::int64_t extent : shape.shape) {
+        if (extent < 1 || extent > kWidest / width) does_not_fit(path / "run.json", fmt::format("{} has the shape [{}]", site->name(), fmt::join(shape.shape, ", ")));
+        width *= extent;
+    }
+    return shape;
+}
+
+}  // namespace
+
 Run Run::open(const fs::path& path) {
     switch (folder_kind(path)) {
         case FolderKind::run: break;
@@ -47,14 +82,22 @@ Run Run::open(const fs::path& path) {
         if (format > kRunFormat) {
             throw Error(path.string() + " was written by a newer tomograph", fmt::format("format {}, known is {}", format, kRunFormat), "update tomograph");
         }
+        run.d_model_ = run.json_.at("model").at("d_model").get<std::int64_t>();
+        run.n_layers_ = run.json_.at("model").at("n_layers").get<int>();
+        run.n_sequences_ = run.json_.at("prompts").at("sequences").get<std::int64_t>();
+        run.length_ = run.json_.at("prompts").at("length").get<std::int64_t>();
+        run.labels_ = run.json_.value("labels", std::vector<std::string>{});
+        run.model_name_ = run.json_.at("model").value("name", "?");
+        run.prompts_ = run.json_.at("prompts").value("kind", "?");
+        run.complete_ = run.json_.value("status", "") == "complete";
         for (const Json& entry : run.json_.at("sites")) {
-            const auto site = parse_site(entry.at("name").get<std::string>());
-            if (!site) throw Error("unknown site " + entry.at("name").dump() + " in " + path.string(), "", "update tomograph");
-            run.sites_.push_back({*site, entry.at("shape").get<std::vector<std::int64_t>>()});
+            run.sites_.push_back(read_site(path, entry, run.n_layers_));
             run.stored_.push_back(entry.value("vectors", true));
         }
+        if (run.sites_.empty()) does_not_fit(path / "run.json", "it lists no sites");
         const Safetensors tokens(path / "tokens.safetensors");
         run.tokens_ = {tokens.integers("token_id"), tokens.integers("position"), tokens.integers("sequence"), tokens.integers("label")};
+        check_tokens(path / "tokens.safetensors", run.tokens_, run.length_, run.n_sequences_, static_cast<std::int64_t>(run.labels_.size()));
         for (const Json& entry : run.json_.at("shards")) {
             const fs::path file = path / entry.at("file").get<std::string>();
             auto shard = std::make_shared<Safetensors>(file);
@@ -64,11 +107,11 @@ Run Run::open(const fs::path& path) {
                 const SiteShape& site = run.sites_[i];
                 const auto& tensor = shard->at(site.site.name());
                 if (tensor.n_rows() != static_cast<std::int64_t>(rows.size()) || tensor.width() != site.width()) {
-                    throw Error(fmt::format("{} does not fit its run", file.string()), site.site.name() + " has another shape than run.json says", "capture it again");
+                    does_not_fit(file, site.site.name() + " has another shape than run.json says");
                 }
             }
             for (const std::int32_t row : rows) {
-                if (row < 0 || row >= run.tokens_.size()) throw Error(fmt::format("{} does not fit its run", file.string()), fmt::format("row {} is no token", row), "capture it again");
+                if (row < 0 || row >= run.tokens_.size()) does_not_fit(file, fmt::format("row {} is no token", row));
             }
             run.shards_.push_back({run.n_rows(), std::move(shard)});
             run.rows_.insert(run.rows_.end(), rows.begin(), rows.end());
@@ -78,16 +121,6 @@ Run Run::open(const fs::path& path) {
     }
     return run;
 }
-
-bool Run::complete() const { return json_.value("status", "") == "complete"; }
-std::string Run::model_name() const { return json_.at("model").value("name", "?"); }
-std::string Run::prompts() const { return json_.at("prompts").value("kind", "?"); }
-std::int64_t Run::d_model() const { return json_.at("model").value("d_model", std::int64_t{0}); }
-int Run::n_layers() const { return json_.at("model").value("n_layers", 0); }
-std::int64_t Run::n_tokens() const { return tokens_.size(); }
-std::int64_t Run::n_sequences() const { return json_.at("prompts").value("sequences", std::int64_t{0}); }
-std::int64_t Run::length() const { return json_.at("prompts").value("length", std::int64_t{0}); }
-std::vector<std::string> Run::labels() const { return json_.value("labels", std::vector<std::string>{}); }
 
 bool Run::has_site(const Site& wanted) const {
     return std::any_of(sites_.begin(), sites_.end(), [&](const SiteShape& s) { return s.site == wanted; });
@@ -142,6 +175,10 @@ void Run::read_rows(const Site& wanted, std::int64_t begin, std::int64_t end, fl
     }
 }
 
+void Run::release() const {
+    for (const Shard& shard : shards_) shard.file->release();
+}
+
 const Safetensors& Run::stats_file(const char* name) const {
     auto& file = stats_[name];
     if (!file) {
@@ -156,6 +193,7 @@ bool Run::has_stats() const { return fs::exists(path_ / "stats" / "norms.safeten
 
 std::vector<float> Run::norms(const Site& wanted) const {
     const auto& tensor = stats_file("norms.safetensors").at(site(wanted).site.name());
+    if (tensor.n_rows() != n_tokens() || tensor.width() != 1) does_not_fit(path_ / "stats/norms.safetensors", wanted.name() + " has not one norm a token");
     std::vector<float> values(static_cast<std::size_t>(tensor.n_rows()));
     tensor.read_rows(0, tensor.n_rows(), values.data());
     return values;
@@ -163,6 +201,7 @@ std::vector<float> Run::norms(const Site& wanted) const {
 
 Matrix Run::means(const Site& wanted) const {
     const auto& tensor = stats_file("means.safetensors").at(site(wanted).site.name());
+    if (tensor.n_rows() != length() || tensor.width() != site(wanted).width()) does_not_fit(path_ / "stats/means.safetensors", wanted.name() + " has not one mean a position");
     Matrix values(tensor.n_rows(), tensor.width());
     tensor.read_rows(0, tensor.n_rows(), values.data());
     return values;

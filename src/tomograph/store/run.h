@@ -31,24 +31,25 @@ struct TokenTable {
 /// A finished or interrupted run on disk, opened for reading. docs/run-format.md describes every file.
 class Run {
   public:
-    /// Errors: Error when `path` is no run folder, is a study, or was written by a newer version.
+    /// Errors: Error when `path` is no run folder, is a study, was written by a newer version, or when its files
+    /// do not fit each other.
     static Run open(const std::filesystem::path& path);
 
     const std::filesystem::path& path() const { return path_; }
     /// run.json.
     const Json& json() const { return json_; }
     /// False after a capture that was stopped or killed: the shards that are listed are whole nevertheless.
-    bool complete() const;
-    std::string model_name() const;
+    bool complete() const { return complete_; }
+    const std::string& model_name() const { return model_name_; }
     /// "text", "repeat", "vocabulary", "positions", "jsonl" or "import".
-    std::string prompts() const;
-    std::int64_t d_model() const;
-    int n_layers() const;
-    std::int64_t n_tokens() const;
-    std::int64_t n_sequences() const;
+    const std::string& prompts() const { return prompts_; }
+    std::int64_t d_model() const { return d_model_; }
+    int n_layers() const { return n_layers_; }
+    std::int64_t n_tokens() const { return tokens_.size(); }
+    std::int64_t n_sequences() const { return n_sequences_; }
     /// Longest sequence.
-    std::int64_t length() const;
-    std::vector<std::string> labels() const;
+    std::int64_t length() const { return length_; }
+    const std::vector<std::string>& labels() const { return labels_; }
     /// Captured sites in network order.
     const std::vector<SiteShape>& sites() const { return sites_; }
     /// Errors: Error that names the sites there are.
@@ -68,6 +69,9 @@ class Run {
     /// Rows [begin, end) of one site, float32 [end - begin, width].
     void read_rows(const Site& site, std::int64_t begin, std::int64_t end, float* out) const;
 
+    /// Let go of the memory of rows that were read, which the system would keep for as long as it has room.
+    void release() const;
+
     bool has_stats() const;
     /// Norm of every token at a site, [n_tokens].
     std::vector<float> norms(const Site& site) const;
@@ -83,6 +87,11 @@ class Run {
 
     std::filesystem::path path_;
     Json json_;
+    bool complete_ = false;
+    std::string model_name_, prompts_;
+    std::int64_t d_model_ = 0, n_sequences_ = 0, length_ = 0;
+    int n_layers_ = 0;
+    std::vector<std::string> labels_;
     std::vector<SiteShape> sites_;
     std::vector<bool> stored_;  // per site
     TokenTable tokens_;

@@ -15,9 +15,31 @@ static_assert(std::endian::native == std::endian::little, "safetensors is little
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the limit of the format's reference reader
 constexpr std::uint64_t kAlignment = 64;
+constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 60;  // their bytes still fit 64 bits
 
 [[noreturn]] void broken(const std::filesystem::path& path, const std::string& why) {
     throw Error(path.string() + " is not a readable safetensors file", why, "it was cut or damaged; capture it again");
+}
+
+/// A whole number that is not negative; anything else would be cut to one in silence.
+std::uint64_t whole_number(const std::filesystem::path& path, const std::string& name, const Json& json) {
+    if (!json.is_number_unsigned()) broken(path, fmt::format("'{}' has {} for an extent or an offset", name, json.dump()));
+    return json.get<std::uint64_t>();
+}
+
+/// Extents of tensor `name`. The product of those that are not 0 is bounded, so that a wild shape cannot wrap
+/// around to a size that fits.
+std::vector<std::int64_t> read_shape(const std::filesystem::path& path, const std::string& name, const Json& json) {
+    std::vector<std::int64_t> shape;
+    std::uint64_t elements = 1;
+    if (!json.is_array()) broken(path, fmt::format("'{}' has the shape {}", name, json.dump()));
+    for (const Json& entry : json) {
+        const std::uint64_t extent = whole_number(path, name, entry);
+        if (extent > 0 && elements > kMaxElements / extent) broken(path, fmt::format("'{}' is larger than any file", name));
+        if (extent > 0) elements *= extent;
+        shape.push_back(static_cast<std::int64_t>(extent));
+    }
+    return shape;
 }
 
 }  // namespace
@@ -80,6 +102,7 @@ Safetensors::Safetensors(const std::filesystem::path& path) : path_(path), file_
     try {
         const auto* text = reinterpret_cast<const char*>(bytes.data() + sizeof size);
         const Json header = Json::parse(text, text + size);
+        if (!header.is_object()) broken(path, "its header is no JSON object");
         for (const auto& [name, entry] : header.items()) {
             if (name == "__metadata__") {
                 metadata_ = entry.get<std::map<std::string, std::string>>();
@@ -87,16 +110,9 @@ Safetensors::Safetensors(const std::filesystem::path& path) : path_(path), file_
             }
             const auto dtype = find_dtype(entry.at("dtype").get<std::string>());
             if (!dtype) broken(path, fmt::format("'{}' has the type {}", name, entry.at("dtype").dump()));
-            TensorSpec spec{name, *dtype, entry.at("shape").get<std::vector<std::int64_t>>()};
-            // Bound the product, so that a wild shape cannot wrap around to a size that fits.
-            std::uint64_t elements = 1;
-            for (const std::int64_t extent : spec.shape) {
-                if (extent < 0) broken(path, fmt::format("'{}' has a negative extent", name));
-                if (extent > 0 && elements > (data.size() + 1) / static_cast<std::uint64_t>(extent)) broken(path, fmt::format("'{}' is larger than the file", name));
-                elements *= static_cast<std::uint64_t>(extent);
-            }
-            const auto begin = entry.at("data_offsets").at(0).get<std::uint64_t>();
-            const auto end = entry.at("data_offsets").at(1).get<std::uint64_t>();
+            const TensorSpec spec{name, *dtype, read_shape(path, name, entry.at("shape"))};
+            const std::uint64_t begin = whole_number(path, name, entry.at("data_offsets").at(0));
+            const std::uint64_t end = whole_number(path, name, entry.at("data_offsets").at(1));
             if (begin > end || end > data.size()) broken(path, fmt::format("'{}' ends after the file", name));
             if (end - begin != spec.n_bytes()) broken(path, fmt::format("'{}' has {} bytes, its shape needs {}", name, end - begin, spec.n_bytes()));
             tensors_[name] = {*dtype, spec.shape, data.subspan(begin, end - begin)};

@@ -66,6 +66,8 @@ class Safetensors {
     /// A whole tensor of integers. Errors: Error when it is not I32.
     std::vector<std::int32_t> integers(const std::string& name) const;
     const std::map<std::string, std::string>& metadata() const { return metadata_; }
+    /// See MappedFile::release().
+    void release() const { file_.release(); }
 
   private:
     std::filesystem::path path_;

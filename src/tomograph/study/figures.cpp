@@ -130,7 +130,7 @@ void StudyFigures::layer_paths(const Run& run) {
     }
 }
 
-void StudyFigures::position_structure(const Run& run, const std::string& prefix, const std::string& group) {
+void StudyFigures::position_structure(const Run& run, const std::string& prefix, const std::string& group, const std::string& label) {
     if (run.length() < 8) return;
     for (const bool unit : {false, true}) {
         ProjectionOptions options{.dims = 6, .threads = threads_};
@@ -139,17 +139,12 @@ void StudyFigures::position_structure(const Run& run, const std::string& prefix,
         options.selection.positions = Range{1, {}};
         options.selection.normalize = unit ? Normalize::unit : Normalize::none;
         options.selection.mean_samples = options.selection.mean_layers = true;
-        // Unit vectors cannot be had from the means that a run without vectors keeps.
-        if (unit && !run.has_vectors({Component::resid_post, 0})) continue;
-        if (run.prompts() == "positions" && !run.labels().empty()) {
-            if (!run.has_vectors({Component::resid_post, 0})) continue;
-            options.selection.labels = {"random tokens"};
-        }
+        if (!label.empty()) options.selection.labels = {label};
         const std::string name = fmt::format("{}-{}", prefix, unit ? "unit" : "raw");
         const Projection projection = project_pca(run, name, options, progress_);
         save_projection(run, projection);
         if (projection.constant()) {
-            add("", group, fmt::format("{}: {}.", selection_text(run, options.selection), constant_text(projection)));
+            add("", group, fmt::format("{}, {}: {}.", run.prompts(), selection_text(run, options.selection), constant_text(projection)));
             continue;
         }
         PairGridOptions grid{.components = static_cast<int>(std::min<Eigen::Index>(6, projection.points.cols())), .variance = variance_of(projection)};
@@ -286,7 +281,13 @@ void StudyFigures::positions(const Run& run) {
             add("position-table-3d", kPositions, fmt::format("The learned position table, consecutive positions joined; {}.", explained(projection, 3)));
         }
     }
-    position_structure(run, "positions-only", kPositions);
+    // A rotary model's run holds two experiments, told apart by their labels.
+    if (run.labels().empty()) position_structure(run, "positions-only", kPositions);
+    for (const std::string& label : run.labels()) {
+        std::string name = label;
+        std::replace(name.begin(), name.end(), ' ', '-');
+        position_structure(run, "positions-" + name, kPositions, label);
+    }
 }
 
 }  // namespace tomograph

@@ -27,7 +27,7 @@ class StudyFigures {
   private:
     void attention_against_mlp(const Run& run);
     void layer_paths(const Run& run);
-    void position_structure(const Run& run, const std::string& prefix, const std::string& group);
+    void position_structure(const Run& run, const std::string& prefix, const std::string& group, const std::string& label = "");
     void norm_by_layer(const Run& run);
     void norm_by_position(const Run& run, const std::string& file, const std::string& group, const std::string& what);
     std::filesystem::path target(const std::string& file) const;

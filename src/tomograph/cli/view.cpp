@@ -1,0 +1,74 @@
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
+#include "tomograph/base/error.h"
+#include "tomograph/cli/commands.h"
+#include "tomograph/serve/catalog.h"
+#include "tomograph/serve/page.h"
+#include "tomograph/serve/server.h"
+
+namespace tomograph {
+namespace {
+
+struct Flags {
+    std::vector<std::string> runs;
+    std::string host = "127.0.0.1", token;
+    int port = 0, threads = 0;
+    bool no_open = false;
+};
+
+/// Ask the desktop for a browser; where there is none, the printed address has to do.
+void open_browser(const std::string& url) {
+    if (std::getenv("DISPLAY") == nullptr && std::getenv("WAYLAND_DISPLAY") == nullptr) return;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (::fork() == 0) {
+            ::execlp("xdg-open", "xdg-open", url.c_str(), static_cast<char*>(nullptr));
+            ::_exit(1);
+        }
+        ::_exit(0);
+    }
+    if (child > 0) ::waitpid(child, nullptr, 0);
+}
+
+void view(const Flags& flags, Progress& progress) {
+    if (!has_page())
+        throw Error("this tomograph was built without its viewer", "", "build it with -DTOMOGRAPH_VIEWER=ON");
+    Catalog catalog({flags.runs.begin(), flags.runs.end()});
+    ViewServer server(catalog, {.host = flags.host, .port = flags.port, .token = flags.token, .limits = {.threads = flags.threads}});
+    server.bind();
+    fmt::print("{}\n", server.url());
+    std::fflush(stdout);
+    if (!flags.no_open) open_browser(server.url());
+
+    std::atomic<bool> over{false};
+    std::thread watch([&] {
+        while (!over && !progress.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        server.stop();
+    });
+    server.run();
+    over = true;
+    watch.join();
+}
+
+}  // namespace
+
+void add_view(CLI::App& app, Progress& progress) {
+    auto flags = std::make_shared<Flags>();
+    CLI::App* command = app.add_subcommand("view", "Look at a run in the browser: turn, colour, filter, lasso, play its layers");
+    command->add_option("RUN", flags->runs, "Run or study folder; two runs to compare them")->required()->expected(1, 2);
+    command->add_option("--port", flags->port, "Port to listen on; 0 takes a free one")->capture_default_str()->check(CLI::Range(0, 65535));
+    command->add_option("--host", flags->host, "Address to listen on; other than this machine's own, the printed address carries a token")->capture_default_str();
+    command->add_option("--token", flags->token, "Token to ask for (default: made up where one is needed)");
+    command->add_option("--threads", flags->threads, "Threads for projections asked for in the page (default: all)")->check(CLI::PositiveNumber);
+    command->add_flag("--no-open", flags->no_open, "Print the address only; open no browser");
+    command->callback([flags, &progress] { view(*flags, progress); });
+}
+
+}  // namespace tomograph

@@ -1,0 +1,219 @@
+#include "tomograph/serve/columns.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "tomograph/base/file.h"
+#include "tomograph/base/text.h"
+
+namespace tomograph {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "columns are written as they lie in memory");
+
+template <typename T>
+std::string as_bytes(const std::vector<T>& values) {
+    return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+struct Segment {
+    Component component;
+    std::int32_t layer;
+    std::int64_t count;
+    std::int32_t first_token;
+};
+
+/// Consecutive rows of one site.
+std::vector<Segment> segments_of(const RowLabels& labels) {
+    std::vector<Segment> segments;
+    for (std::size_t i = 0; i < labels.component.size(); ++i) {
+        if (segments.empty() || segments.back().component != labels.component[i] ||
+            segments.back().layer != labels.layer[i])
+            segments.push_back({labels.component[i], labels.layer[i], 0, labels.token[i]});
+        ++segments.back().count;
+    }
+    return segments;
+}
+
+/// Differences to the row before, 0 at a segment's head; empty when one does not fit 16 bits.
+std::vector<std::uint16_t> token_steps(const RowLabels& labels, const std::vector<Segment>& segments) {
+    std::vector<std::uint16_t> steps;
+    steps.reserve(labels.token.size());
+    std::size_t row = 0;
+    for (const Segment& segment : segments) {
+        for (std::int64_t i = 0; i < segment.count; ++i, ++row) {
+            const std::int64_t step = i == 0 ? 0 : std::int64_t{labels.token[row]} - labels.token[row - 1];
+            if (step < 0 || step > 65535) return {};
+            steps.push_back(static_cast<std::uint16_t>(step));
+        }
+    }
+    return steps;
+}
+
+/// Norms on a logarithmic scale of 65,535 steps: an error below 2e-4 of the norm over six decades.
+Column norm_column(const std::vector<float>& norms, Json& header) {
+    float low = std::numeric_limits<float>::infinity(), high = 0;
+    for (const float norm : norms) {
+        if (!(norm > 0) || !std::isfinite(norm)) continue;
+        low = std::min(low, norm);
+        high = std::max(high, norm);
+    }
+    if (!(high > 0)) low = high = 1;
+    const double scale = high > low ? 65534.0 / std::log(double{high} / low) : 0;
+    std::vector<std::uint16_t> codes;
+    codes.reserve(norms.size());
+    for (const float norm : norms) {
+        const bool none = !(norm > 0) || !std::isfinite(norm);
+        codes.push_back(none ? 65535
+                             : static_cast<std::uint16_t>(std::lround(scale * std::log(double{norm} / low))));
+    }
+    header["norm"] = {{"low", low}, {"high", high}};
+    return {"u16", as_bytes(codes), ""};
+}
+
+Json shape_of(const std::map<std::string, ColumnPtr>& columns) {
+    Json json = Json::object();
+    for (const auto& [name, column] : columns)
+        json[name] = {{"dtype", column->dtype}, {"bytes", column->bytes.size()}};
+    return json;
+}
+
+}  // namespace
+
+std::size_t ColumnSet::n_bytes() const {
+    std::size_t sum = 0;
+    for (const auto& [name, column] : columns) sum += column->bytes.size();
+    return sum;
+}
+
+ColumnPtr make_column(std::string dtype, std::string bytes) {
+    auto column = std::make_shared<Column>(Column{std::move(dtype), std::move(bytes), ""});
+    column->etag = '"' + xxh3_128(std::as_bytes(std::span(column->bytes))) + '"';
+    return column;
+}
+
+ColumnSet projection_columns(const Projection& projection) {
+    const RowLabels& labels = projection.labels;
+    const auto n = static_cast<std::size_t>(projection.points.rows());
+    ColumnSet set;
+    set.header = {{"name", projection.name}, {"n", n}, {"dims", projection.points.cols()}};
+
+    Json axes = Json::array();
+    for (Eigen::Index axis = 0; axis < projection.points.cols(); ++axis) {
+        std::vector<float> values(n);
+        for (std::size_t i = 0; i < n; ++i)
+            values[i] = projection.points(static_cast<Eigen::Index>(i), axis);
+        set.columns["axis" + std::to_string(axis)] = make_column("f32", as_bytes(values));
+    }
+
+    const auto segments = segments_of(labels);
+    Json list = Json::array();
+    for (const Segment& s : segments)
+        list.push_back({component_name(s.component), s.layer, s.count, s.first_token});
+    set.header["segments"] = std::move(list);
+
+    const bool averages =
+        std::any_of(labels.token.begin(), labels.token.end(), [](std::int32_t token) { return token < 0; });
+    set.header["averages"] = averages;
+    if (averages) {
+        set.columns["position"] = make_column("i32", as_bytes(labels.position));
+        set.columns["sequence"] = make_column("i32", as_bytes(labels.sequence));
+        set.columns["label"] = make_column("i32", as_bytes(labels.label));
+    } else if (const auto steps = token_steps(labels, segments); steps.size() == n) {
+        set.columns["token"] = make_column("u16", as_bytes(steps));
+    } else {
+        set.columns["token"] = make_column("u32", as_bytes(labels.token));
+    }
+    Column norm = norm_column(labels.norm, set.header);
+    set.columns["norm"] = make_column(norm.dtype, std::move(norm.bytes));
+    set.header["columns"] = shape_of(set.columns);
+    return set;
+}
+
+ColumnSet token_columns(const Run& run) {
+    const TokenTable& tokens = run.tokens();
+    const auto n = static_cast<std::size_t>(tokens.size());
+    ColumnSet set;
+    set.header = {{"n", n}};
+
+    std::vector<std::int64_t> starts;
+    bool regular = true;
+    for (std::size_t i = 0; i < n && regular; ++i) {
+        const bool begins = i == 0 || tokens.sequence[i] != tokens.sequence[i - 1];
+        if (begins) starts.push_back(static_cast<std::int64_t>(i));
+        regular = tokens.sequence[i] == static_cast<std::int32_t>(starts.size()) - 1 &&
+                  tokens.position[i] == static_cast<std::int64_t>(i) - starts.back();
+    }
+    if (regular) {
+        set.header["sequence_starts"] = starts;
+    } else {
+        set.columns["position"] = make_column("i32", as_bytes(tokens.position));
+        set.columns["sequence"] = make_column("i32", as_bytes(tokens.sequence));
+    }
+    const bool small = std::all_of(tokens.token_id.begin(), tokens.token_id.end(),
+                                   [](std::int32_t id) { return id >= 0 && id < 65536; });
+    if (small) {
+        const std::vector<std::uint16_t> ids(tokens.token_id.begin(), tokens.token_id.end());
+        set.columns["token_id"] = make_column("u16", as_bytes(ids));
+    } else {
+        set.columns["token_id"] = make_column("i32", as_bytes(tokens.token_id));
+    }
+    if (!run.labels().empty()) {
+        const std::vector<std::int16_t> labels(tokens.label.begin(), tokens.label.end());
+        set.columns["label"] = make_column("i16", as_bytes(labels));
+    }
+    set.header["columns"] = shape_of(set.columns);
+    return set;
+}
+
+Json vocabulary_of(const Run& run) {
+    const auto& ids = run.tokens().token_id;
+    const auto& pieces = run.pieces();
+    std::map<std::int32_t, std::string> texts;
+    for (std::size_t i = 0; i < ids.size() && i < pieces.size(); ++i) {
+        if (ids[i] >= 0) texts.try_emplace(ids[i], printable(pieces[i]));
+    }
+    Json json = Json::array();
+    for (const auto& [id, text] : texts) json.push_back({id, text});
+    return json;
+}
+
+std::vector<Component> norm_components(const Run& run) {
+    std::vector<Component> components;
+    if (!run.has_stats()) return components;
+    for (const SiteShape& shape : run.sites()) {
+        const Component component = shape.site.component;
+        if (shape.site.layer >= 0 && shape.site.name().starts_with("blocks.") &&
+            std::find(components.begin(), components.end(), component) == components.end())
+            components.push_back(component);
+    }
+    return components;
+}
+
+ColumnPtr norm_map(const Run& run, Component component) {
+    const auto length = static_cast<std::size_t>(run.length());
+    const auto layers = static_cast<std::size_t>(run.n_layers());
+    std::vector<float> means(layers * length, std::numeric_limits<float>::quiet_NaN());
+    for (const SiteShape& shape : run.sites()) {
+        if (shape.site.component != component || shape.site.layer < 0) continue;
+        const std::vector<float> norms = run.norms(shape.site);
+        std::vector<double> sum(length, 0), count(length, 0);
+        for (std::size_t i = 0; i < norms.size(); ++i) {
+            const auto position = static_cast<std::size_t>(run.tokens().position[i]);
+            if (position >= length || !std::isfinite(norms[i])) continue;
+            sum[position] += norms[i];
+            count[position] += 1;
+        }
+        for (std::size_t p = 0; p < length; ++p) {
+            if (count[p] > 0)
+                means[static_cast<std::size_t>(shape.site.layer) * length + p] =
+                    static_cast<float>(sum[p] / count[p]);
+        }
+    }
+    return make_column("f32", as_bytes(means));
+}
+
+}  // namespace tomograph

@@ -1,0 +1,185 @@
+#include "tomograph/serve/jobs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tomograph/reduce/quality.h"
+#include "tomograph/reduce/umap.h"
+
+namespace tomograph {
+namespace {
+
+constexpr std::size_t kRemembered = 16;
+
+Projection make_umap(const Run& run, const ProjectionRequest& request, int threads, Progress& progress) {
+    const SelectedRows rows = select(run, request.selection);
+    if (rows.n_rows() <= request.n_neighbors)
+        throw Error(fmt::format("UMAP needs more than {} rows", request.n_neighbors),
+                    fmt::format("the selection has {}", rows.n_rows()), "select more, or fewer neighbours");
+    const UmapOptions options{.n_neighbors = request.n_neighbors,
+                              .n_components = request.dims,
+                              .min_dist = request.min_dist,
+                              .seed = request.selection.seed,
+                              .threads = threads};
+    Umap umap = fit_umap(rows, options, progress);
+    progress.begin("checking the map", 1, "maps");
+    const MapQuality quality = measure_quality(rows, umap.points, {.k = request.n_neighbors, .sample = 3000, .threads = threads});
+    Json info = {{"method", "umap"},
+                 {"n_rows", rows.n_rows()},
+                 {"n_candidates", rows.n_candidates()},
+                 {"dim", rows.dim()},
+                 {"selection", request.selection.json()},
+                 {"n_neighbors", options.n_neighbors},
+                 {"min_dist", options.min_dist},
+                 {"metric", "euclidean"},
+                 {"n_epochs", umap.n_epochs},
+                 {"init", umap.init},
+                 {"knn_recall", umap.knn_recall},
+                 {"knn_method", umap.knn_method},
+                 {"trustworthiness", quality.trustworthiness},
+                 {"neighbor_recall", quality.neighbor_recall},
+                 {"quality_sample", quality.n_sampled},
+                 {"quality_k", quality.k},
+                 {"constant", false},
+                 {"dims", umap.points.cols()}};
+    return {request.name, std::move(umap.points), rows.labels(), {}, std::move(info)};
+}
+
+}  // namespace
+
+ProjectionRequest parse_request(const Json& json, const JobLimits& limits) {
+    if (!json.is_object()) throw Error("the request is no JSON object", "", "");
+    try {
+        ProjectionRequest request;
+        request.run = json.value("run", std::size_t{0});
+        request.name = json.value("name", "");
+        check_projection_name(request.name);
+        request.method = json.value("method", "pca");
+        const bool umap = request.method == "umap";
+        if (!umap && request.method != "pca") throw Error("no method '" + request.method + "'", "", "use pca or umap");
+        request.selection = selection_from_json(json.value("selection", Json::object()));
+        request.dims = json.value("dims", umap ? 2 : 6);
+        if (umap && request.dims != 2 && request.dims != 3) throw Error("a UMAP has 2 or 3 dimensions", "", "");
+        if (request.dims < 1 || request.dims > limits.dims)
+            throw Error(fmt::format("dims must lie between 1 and {}", limits.dims), "", "");
+        request.n_neighbors = json.value("n_neighbors", 15);
+        if (request.n_neighbors < 2 || request.n_neighbors > 200)
+            throw Error("n_neighbors must lie between 2 and 200", "", "");
+        request.min_dist = json.value("min_dist", 0.1);
+        if (!(request.min_dist >= 0 && request.min_dist <= 1)) throw Error("min_dist must lie between 0 and 1", "", "");
+        std::int64_t& rows = request.selection.rows;
+        const std::int64_t most = umap ? limits.umap_rows : limits.pca_rows;
+        if (rows < 0) throw Error("rows must not be negative", "", "");
+        rows = rows == 0 ? most : std::min(rows, most);
+        return request;
+    } catch (const nlohmann::json::exception& e) {
+        throw Error("the request cannot be read", e.what(), "");
+    }
+}
+
+Projection make_projection(const Run& run, const ProjectionRequest& request, int threads, Progress& progress) {
+    if (request.method == "umap") return make_umap(run, request, threads, progress);
+    return project_pca(run, request.name,
+                       {.selection = request.selection, .dims = request.dims, .basis_of = {}, .threads = threads}, progress);
+}
+
+struct Jobs::Job final : Progress {
+    int id = 0;
+    std::string name;
+    std::size_t run = 0;
+    std::atomic<bool> stop{false};
+    mutable std::mutex mutex;
+    std::string state = "running", task = "selecting", unit, error;
+    std::int64_t done = 0, total = 0;
+    bool saved = true;
+
+    void begin(const std::string& what, std::int64_t of, const std::string& units) override {
+        const std::lock_guard lock(mutex);
+        task = what, unit = units, total = of, done = 0;
+    }
+    void update(std::int64_t so_many) override {
+        const std::lock_guard lock(mutex);
+        done = so_many;
+    }
+    bool stop_requested() const override { return stop; }
+    void finish(const std::string& how, const std::string& why = "") {
+        const std::lock_guard lock(mutex);
+        state = how, error = why;
+    }
+    bool running() const {
+        const std::lock_guard lock(mutex);
+        return state == "running";
+    }
+};
+
+Jobs::~Jobs() {
+    for (const auto& job : jobs_) job->stop = true;
+    if (worker_.joinable()) worker_.join();
+}
+
+std::shared_ptr<Jobs::Job> Jobs::find(int id) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& job : jobs_) {
+        if (job->id == id) return job;
+    }
+    throw Error(fmt::format("there is no job {}", id), "", "");
+}
+
+bool Jobs::busy() const {
+    const std::lock_guard lock(mutex_);
+    return std::any_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return job->running(); });
+}
+
+int Jobs::start(const Json& json) {
+    const ProjectionRequest request = parse_request(json, limits_);
+    const Run& run = catalog_.run(request.run);
+    const auto names = projection_names(run);
+    if (std::find(names.begin(), names.end(), request.name) != names.end())
+        throw Error("there is a projection '" + request.name + "' already", "", "choose another name");
+    const std::lock_guard lock(mutex_);
+    if (std::any_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return job->running(); }))
+        throw Busy("a projection is being computed", "one is made at a time", "wait for it or cancel it");
+    if (worker_.joinable()) worker_.join();
+    auto job = std::make_shared<Job>();
+    job->id = next_++;
+    job->name = request.name;
+    job->run = request.run;
+    jobs_.push_back(job);
+    if (jobs_.size() > kRemembered) jobs_.erase(jobs_.begin());
+    worker_ = std::thread([this, job, request, &run] {
+        try {
+            auto projection =
+                std::make_shared<const Projection>(make_projection(run, request, limits_.threads, *job));
+            if (job->stop) return job->finish("cancelled");
+            try {
+                save_projection(run, *projection);
+            } catch (const std::exception&) {  // a run on a disk that is full or read-only: this view has it still
+                const std::lock_guard state(job->mutex);
+                job->saved = false;
+            }
+            if (!job->saved) catalog_.keep(request.run, projection);
+            job->finish("done");
+        } catch (const Stopped&) {
+            job->finish("cancelled");
+        } catch (const std::bad_alloc&) {
+            job->finish("failed", "not enough memory; ask for fewer rows");
+        } catch (const std::exception& e) {
+            job->finish("failed", e.what());
+        }
+    });
+    return job->id;
+}
+
+Json Jobs::status(int id) const {
+    const auto job = find(id);
+    const std::lock_guard lock(job->mutex);
+    Json json = {{"id", id}, {"state", job->state}, {"run", job->run}, {"name", job->name}, {"task", job->task},
+                 {"done", job->done}, {"total", job->total}, {"unit", job->unit}, {"saved", job->saved}};
+    if (!job->error.empty()) json["error"] = job->error;
+    return json;
+}
+
+void Jobs::cancel(int id) { find(id)->stop = true; }
+
+}  // namespace tomograph

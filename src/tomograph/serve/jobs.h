@@ -1,0 +1,70 @@
+#pragma once
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tomograph/base/json.h"
+#include "tomograph/base/error.h"
+#include "tomograph/base/progress.h"
+#include "tomograph/serve/catalog.h"
+
+namespace tomograph {
+
+/// How much work a page may ask for.
+struct JobLimits {
+    std::int64_t pca_rows = 1'000'000;
+    std::int64_t umap_rows = 200'000;
+    int dims = 16;
+    int threads = 0;
+};
+
+/// What a page asks for, read and checked. Rows left at 0 or above the limit become the limit.
+struct ProjectionRequest {
+    std::size_t run = 0;
+    std::string name, method = "pca";  ///< "pca" or "umap"
+    Selection selection;
+    int dims = 6;            ///< UMAP: 2 or 3
+    int n_neighbors = 15;    ///< UMAP
+    double min_dist = 0.1;   ///< UMAP
+};
+/// Errors: Error that says what is wrong with it.
+ProjectionRequest parse_request(const Json& json, const JobLimits& limits);
+
+/// Select, reduce, measure how far to believe the result.
+Projection make_projection(const Run& run, const ProjectionRequest& request, int threads, Progress& progress);
+
+/// Projections asked for by a page: one at a time, watched and stopped by their number.
+class Jobs {
+  public:
+    Jobs(Catalog& catalog, JobLimits limits) : catalog_(catalog), limits_(limits) {}
+    ~Jobs();
+
+    const JobLimits& limits() const { return limits_; }
+    /// Errors: Error when one is under way, or the request is broken.
+    int start(const Json& request);
+    /// {"id","state": running|done|failed|cancelled,"task","done","total","unit","name","saved","error"}.
+    /// Errors: Error when there is no such job.
+    Json status(int id) const;
+    void cancel(int id);
+    bool busy() const;
+
+  private:
+    struct Job;
+    std::shared_ptr<Job> find(int id) const;
+    Catalog& catalog_;
+    JobLimits limits_;
+    mutable std::mutex mutex_;
+    std::vector<std::shared_ptr<Job>> jobs_;  // the last few
+    int next_ = 1;
+    std::thread worker_;
+};
+
+/// Another one is under way.
+class Busy : public Error {
+    using Error::Error;
+};
+
+}  // namespace tomograph

@@ -1,0 +1,334 @@
+#include "tomograph/serve/server.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <algorithm>
+#include <charconv>
+#include <random>
+
+#include "tomograph/base/error.h"
+#include "tomograph/base/file.h"
+#include "tomograph/serve/nearest.h"
+#include "tomograph/serve/page.h"
+
+namespace tomograph {
+namespace {
+
+using Request = httplib::Request;
+using Response = httplib::Response;
+
+constexpr std::size_t kLargestBody = 64 * 1024;
+constexpr std::size_t kLargestQuery = 2048;
+constexpr std::size_t kThreads = 4;
+constexpr int kMostNeighbors = 100;
+
+constexpr const char* kPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Answers with this status and line.
+struct Refusal {
+    int status;
+    std::string line;
+};
+
+bool is_loopback(const std::string& host) {
+    return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+bool is_address(const std::string& host) {
+    unsigned char bytes[16];
+    return inet_pton(AF_INET, host.c_str(), bytes) == 1 || inet_pton(AF_INET6, host.c_str(), bytes) == 1;
+}
+
+/// "[::1]:80" and "host:80" without brackets and port.
+std::string host_name(const std::string& field) {
+    if (field.starts_with('[')) return field.substr(1, field.find(']') - 1);
+    return field.substr(0, field.find(':'));
+}
+
+/// Time does not tell how much of a guess was right.
+bool equal_secrets(const std::string& a, const std::string& b) {
+    unsigned char difference = a.size() == b.size() ? 0 : 1;
+    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+        difference |= static_cast<unsigned char>(a[i] ^ b[i]);
+    return difference == 0;
+}
+
+std::string make_token() {
+    std::random_device device;
+    std::string token;
+    for (int i = 0; i < 4; ++i) token += fmt::format("{:08x}", device());
+    return token;
+}
+
+std::string cookie(const Request& request, const std::string& name) {
+    const std::string header = request.get_header_value("Cookie");
+    for (std::size_t begin = 0; begin < header.size();) {
+        const std::size_t end = std::min(header.find(';', begin), header.size());
+        std::string_view part(header.data() + begin, end - begin);
+        while (part.starts_with(' ')) part.remove_prefix(1);
+        if (part.starts_with(name + "=")) return std::string(part.substr(name.size() + 1));
+        begin = end + 1;
+    }
+    return {};
+}
+
+template <typename Number>
+Number number(const std::string& text, const char* what) {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size())
+        throw Refusal{400, fmt::format("{} is no number", what)};
+    return value;
+}
+
+void send_json(Response& response, const Json& json, int status = 200) {
+    response.status = status;
+    response.set_header("Cache-Control", "no-store");
+    response.set_content(json_text(json), "application/json");
+}
+
+/// Whole or in the ranges asked for; 304 for those who have it.
+void send_column(const Request& request, Response& response, const ColumnPtr& column) {
+    response.set_header("ETag", column->etag);
+    response.set_header("Cache-Control", "no-cache");
+    response.set_header("X-Dtype", column->dtype);
+    const std::string known = request.get_header_value("If-None-Match");
+    if (known == "*" || known.find(column->etag) != std::string::npos) {
+        response.status = 304;
+        return;
+    }
+    if (column->bytes.empty()) {
+        response.set_content("", "application/octet-stream");
+        return;
+    }
+    response.set_content_provider(column->bytes.size(), "application/octet-stream",
+                                  [column](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
+                                      constexpr std::size_t kPiece = 1 << 20;
+                                      return sink.write(column->bytes.data() + offset, std::min(length, kPiece));
+                                  });
+}
+
+void send_column(const Request& request, Response& response, const ColumnSet& set) {
+    const auto found = set.columns.find(request.path_params.at("column"));
+    if (found == set.columns.end()) throw Refusal{404, "there is no such column"};
+    send_column(request, response, found->second);
+}
+
+void send_page(const Request& request, Response& response, const char* file, const char* type) {
+    (void)request;
+    if (!has_page()) throw Refusal{404, "this tomograph was built without the viewer's page"};
+    response.set_header("Cache-Control", "no-cache");
+    const std::string_view bytes = page_file(file);
+    response.set_content(bytes.data(), bytes.size(), type);
+}
+
+}  // namespace
+
+struct ViewServer::Impl {
+    Catalog& catalog;
+    ServeOptions options;
+    Jobs jobs;
+    httplib::Server server;
+    std::mutex searching;  // one search of the full space at a time
+    int port = 0;
+
+    Impl(Catalog& c, const ServeOptions& o) : catalog(c), options(o), jobs(c, o.limits) {}
+
+    bool host_allowed(const Request& request) const {
+        if (request.get_header_value_count("Host") != 1) return false;
+        const std::string field = request.get_header_value("Host");
+        const std::string host = host_name(field);
+        if (is_loopback(options.host)) {
+            return field == fmt::format("127.0.0.1:{}", port) || field == fmt::format("localhost:{}", port) ||
+                   field == fmt::format("[::1]:{}", port) || field == fmt::format("{}:{}", options.host, port);
+        }
+        return host == options.host || host == "localhost" || is_address(host);
+    }
+
+    /// Cross-site pages can send simple requests; none of them may change anything.
+    void check_origin(const Request& request) const {
+        const std::string origin = request.get_header_value("Origin");
+        if (!origin.empty() && origin != "http://" + request.get_header_value("Host"))
+            throw Refusal{403, "requests from other sites are refused"};
+        const std::string site = request.get_header_value("Sec-Fetch-Site");
+        if (!site.empty() && site != "same-origin" && site != "none")
+            throw Refusal{403, "requests from other sites are refused"};
+    }
+
+    void check(const Request& request, Response& response) const {
+        if (!host_allowed(request)) throw Refusal{403, "this server answers only under its own name"};
+        const std::size_t query = request.target.find('?');
+        if (query != std::string::npos && request.target.size() - query > kLargestQuery)
+            throw Refusal{414, "the query is too long"};
+        if (!options.token.empty()) {
+            const std::string name = fmt::format("tomograph-{}", port);
+            const bool by_url = request.has_param("token") && equal_secrets(request.get_param_value("token"), options.token);
+            if (!by_url && !equal_secrets(cookie(request, name), options.token))
+                throw Refusal{403, "the token is missing or wrong; open the address that tomograph view printed"};
+            if (by_url)
+                response.set_header("Set-Cookie", fmt::format("{}={}; HttpOnly; SameSite=Strict; Path=/", name, options.token));
+        }
+        if (request.method != "GET" && request.method != "HEAD") check_origin(request);
+    }
+
+    std::size_t run_of(const Request& request) const {
+        const auto index = number<std::size_t>(request.path_params.at("run"), "the run");
+        if (index >= catalog.n_runs()) throw Refusal{404, fmt::format("there is no run {}", index)};
+        return index;
+    }
+
+    Component component_of(const Request& request) const {
+        const auto component = find_component(request.path_params.at("component"));
+        if (!component) throw Refusal{404, "there is no such component"};
+        return *component;
+    }
+
+    void nearest(const Request& request, Response& response) {
+        const std::size_t run = run_of(request);
+        const auto row = number<std::int64_t>(request.get_param_value("row"), "row");
+        const int k = request.has_param("k") ? number<int>(request.get_param_value("k"), "k") : 10;
+        if (k < 1 || k > kMostNeighbors) throw Refusal{400, fmt::format("k must lie between 1 and {}", kMostNeighbors)};
+        const auto projection = catalog.load(run, request.path_params.at("name"));
+        const std::lock_guard one(searching);
+        const Nearest found = nearest_rows(catalog.run(run), *projection, row, k);
+        Json json = {{"row", row}, {"n_searched", found.n_searched}, {"rows", Json::array()}, {"distances", Json::array()}};
+        for (const NearestRow& neighbor : found.rows) {
+            json["rows"].push_back(neighbor.row);
+            json["distances"].push_back(neighbor.distance);
+        }
+        send_json(response, json);
+    }
+
+    void add_routes() {
+        const auto page = [this](const char* path, const char* file, const char* type) {
+            server.Get(path, [file, type](const Request& q, Response& a) { send_page(q, a, file, type); });
+        };
+        page("/", "index.html", "text/html; charset=utf-8");
+        page("/viewer.js", "viewer.js", "text/javascript; charset=utf-8");
+        page("/viewer.css", "viewer.css", "text/css; charset=utf-8");
+
+        server.Get("/api/manifest", [this](const Request&, Response& a) {
+            Json json = catalog.manifest();
+            const JobLimits& limits = jobs.limits();
+            json["jobs"] = {{"pca_rows", limits.pca_rows}, {"umap_rows", limits.umap_rows}, {"dims", limits.dims}};
+            send_json(a, json);
+        });
+        server.Get("/api/runs/:run/tokens", [this](const Request& q, Response& a) { send_json(a, catalog.tokens(run_of(q))->header); });
+        server.Get("/api/runs/:run/tokens/:column", [this](const Request& q, Response& a) { send_column(q, a, *catalog.tokens(run_of(q))); });
+        server.Get("/api/runs/:run/vocabulary", [this](const Request& q, Response& a) {
+            a.set_content(*catalog.vocabulary(run_of(q)), "application/json");
+        });
+        server.Get("/api/runs/:run/norms/:component", [this](const Request& q, Response& a) {
+            send_column(q, a, catalog.norms(run_of(q), component_of(q)));
+        });
+        server.Get("/api/runs/:run/projections/:name", [this](const Request& q, Response& a) {
+            send_json(a, catalog.projection(run_of(q), q.path_params.at("name"))->header);
+        });
+        server.Get("/api/runs/:run/projections/:name/nearest", [this](const Request& q, Response& a) { nearest(q, a); });
+        server.Get("/api/runs/:run/projections/:name/:column", [this](const Request& q, Response& a) {
+            send_column(q, a, *catalog.projection(run_of(q), q.path_params.at("name")));
+        });
+        server.Get("/api/counterpart/:name", [this](const Request& q, Response& a) {
+            send_json(a, catalog.counterpart(q.path_params.at("name"))->header);
+        });
+        server.Get("/api/counterpart/:name/:column", [this](const Request& q, Response& a) {
+            send_column(q, a, *catalog.counterpart(q.path_params.at("name")));
+        });
+        server.Get("/api/figures/:file", [this](const Request& q, Response& a) {
+            a.set_content(read_file(catalog.figure(q.path_params.at("file"))), "image/png");
+        });
+        server.Post("/api/jobs", [this](const Request& q, Response& a) {
+            if (!q.get_header_value("Content-Type").starts_with("application/json"))
+                throw Refusal{415, "the request must be application/json"};
+            const Json json = Json::parse(q.body, nullptr, false);
+            if (json.is_discarded()) throw Refusal{400, "the request is no JSON"};
+            send_json(a, {{"id", jobs.start(json)}}, 202);
+        });
+        server.Get("/api/jobs/:id", [this](const Request& q, Response& a) {
+            send_json(a, jobs.status(number<int>(q.path_params.at("id"), "the job")));
+        });
+        server.Delete("/api/jobs/:id", [this](const Request& q, Response& a) {
+            const int id = number<int>(q.path_params.at("id"), "the job");
+            jobs.cancel(id);
+            send_json(a, jobs.status(id));
+        });
+    }
+
+    void add_guards() {
+        server.set_payload_max_length(kLargestBody);
+        server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+        server.set_default_headers({{"Content-Security-Policy", kPolicy},
+                                    {"X-Content-Type-Options", "nosniff"},
+                                    {"Referrer-Policy", "no-referrer"},
+                                    {"Cross-Origin-Resource-Policy", "same-origin"},
+                                    {"Cross-Origin-Opener-Policy", "same-origin"}});
+        server.set_pre_routing_handler([this](const Request& request, Response& response) {
+            try {
+                check(request, response);
+                return httplib::Server::HandlerResponse::Unhandled;
+            } catch (const Refusal& refusal) {
+                send_json(response, {{"error", refusal.line}}, refusal.status);
+                return httplib::Server::HandlerResponse::Handled;
+            }
+        });
+        server.set_exception_handler([](const Request&, Response& response, std::exception_ptr error) {
+            try {
+                std::rethrow_exception(error);
+            } catch (const Refusal& refusal) {
+                send_json(response, {{"error", refusal.line}}, refusal.status);
+            } catch (const Busy& e) {
+                send_json(response, {{"error", e.what()}}, 409);
+            } catch (const Error& e) {
+                send_json(response, {{"error", e.what()}}, 422);
+            } catch (const std::bad_alloc&) {
+                send_json(response, {{"error", "not enough memory"}}, 503);
+            } catch (const std::exception& e) {
+                send_json(response, {{"error", e.what()}}, 500);
+            }
+        });
+        server.set_error_handler([](const Request&, Response& response) {
+            if (response.body.empty() && response.status >= 400)
+                send_json(response, {{"error", response.status == 404 ? "there is nothing here" : "the request was refused"}}, response.status);
+        });
+    }
+};
+
+ViewServer::ViewServer(Catalog& catalog, const ServeOptions& options) : impl_(std::make_unique<Impl>(catalog, options)) {
+    if (!is_loopback(options.host) && options.token.empty()) impl_->options.token = make_token();
+    impl_->add_guards();
+    impl_->add_routes();
+}
+
+ViewServer::~ViewServer() { stop(); }
+
+void ViewServer::bind() {
+    const ServeOptions& o = impl_->options;
+    // Without SO_REUSEPORT, which would let two viewers share a port unseen.
+    impl_->server.set_socket_options([](socket_t socket) {
+        const int yes = 1;
+        ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    });
+    const bool bound = o.port == 0 ? (impl_->port = impl_->server.bind_to_any_port(o.host)) > 0
+                                   : impl_->server.bind_to_port(o.host, impl_->port = o.port);
+    if (!bound)
+        throw Error(fmt::format("cannot listen on {}:{}", o.host, o.port), "the port is in use or the address is not this machine's",
+                    "choose another --port; 0 takes a free one");
+}
+
+int ViewServer::port() const { return impl_->port; }
+
+std::string ViewServer::url() const {
+    const ServeOptions& o = impl_->options;
+    const bool six = o.host.find(':') != std::string::npos;
+    return fmt::format("http://{}{}{}:{}/{}", six ? "[" : "", o.host, six ? "]" : "", impl_->port,
+                       o.token.empty() ? "" : "?token=" + o.token);
+}
+
+void ViewServer::run() { impl_->server.listen_after_bind(); }
+void ViewServer::stop() { impl_->server.stop(); }
+
+}  // namespace tomograph

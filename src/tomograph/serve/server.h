@@ -1,0 +1,54 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "tomograph/serve/catalog.h"
+#include "tomograph/serve/jobs.h"
+
+namespace tomograph {
+
+struct ServeOptions {
+    /// Address to bind to. Anything but this machine's own needs the token in the page's URL. Default 127.0.0.1.
+    std::string host = "127.0.0.1";
+    /// 0: a free one.
+    int port = 0;
+    /// Only those who know it are served. Empty: on loopback nobody is asked; elsewhere one is made up.
+    std::string token;
+    JobLimits limits;
+};
+
+/// The viewer's page and its data over HTTP.
+///
+///     GET    /  /viewer.js  /viewer.css          the page
+///     GET    /api/manifest                       what there is to see
+///     GET    /api/runs/R/tokens                  header of the token columns; /tokens/COLUMN: raw numbers
+///     GET    /api/runs/R/vocabulary              [[token id, text], ...]
+///     GET    /api/runs/R/norms/COMPONENT         f32 [n_layers, length]
+///     GET    /api/runs/R/projections/NAME        header; /COLUMN: raw numbers
+///     GET    /api/runs/R/projections/NAME/nearest?row=I&k=K
+///     GET    /api/counterpart/NAME               header; /COLUMN: the second run in the first one's basis
+///     GET    /api/figures/FILE                   a figure of the study
+///     POST   /api/jobs   GET, DELETE /api/jobs/ID   projections to be made
+///
+/// Columns answer range requests and carry strong ETags. Errors are JSON: {"error": "..."}.
+/// Requests whose Host is not this server's are refused, there are no CORS headers, and the Content-Security-Policy
+/// allows no inline script.
+class ViewServer {
+  public:
+    ViewServer(Catalog& catalog, const ServeOptions& options);
+    ~ViewServer();
+    /// Take the port. Errors: Error when it is in use or may not be had.
+    void bind();
+    int port() const;
+    /// What to open, token included.
+    std::string url() const;
+    /// Serve until stop(); call bind() first.
+    void run();
+    void stop();
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tomograph

@@ -1,0 +1,78 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "support/errors.h"
+#include "tomograph/select/selection.h"
+
+namespace tomograph {
+namespace {
+
+using namespace test;
+using Components = std::vector<Component>;
+
+TEST(ParseNormalize, KnowsItsWords) {
+    EXPECT_EQ(parse_normalize("none"), Normalize::none);
+    EXPECT_EQ(parse_normalize("unit"), Normalize::unit);
+    EXPECT_EQ(parse_normalize("layernorm"), Normalize::layernorm);
+}
+TEST(ParseNormalize, NamesThemToAnyOther) {
+    EXPECT_EQ(error_of([] { parse_normalize("Unit"); }), "cannot normalize by 'Unit'; use none, unit or layernorm");
+}
+
+TEST(ParseLayerOrder, KnowsItsWords) {
+    EXPECT_EQ(parse_layer_order("given"), LayerOrder::given);
+    EXPECT_EQ(parse_layer_order("reversed"), LayerOrder::reversed);
+    EXPECT_EQ(parse_layer_order("random"), LayerOrder::random);
+}
+TEST(ParseLayerOrder, NamesThemToAnyOther) {
+    EXPECT_EQ(error_of([] { parse_layer_order(""); }), "no layer order ''; use given, reversed or random");
+}
+
+TEST(ParseMeans, TakesSeveral) {
+    Selection selection;
+    parse_means("layers,samples", selection);
+    EXPECT_TRUE(selection.mean_layers && selection.mean_samples && !selection.mean_positions);
+}
+TEST(ParseMeans, TakesNone) {
+    Selection selection;
+    parse_means("", selection);
+    EXPECT_FALSE(selection.averages());
+}
+TEST(ParseMeans, NamesTheWordsThereAre) {
+    Selection selection;
+    EXPECT_EQ(error_of([&] { parse_means("samples,heads", selection); }),
+              "cannot average over 'heads'; use samples, positions or layers, separated by commas");
+}
+
+TEST(ParseComponents, TakesSeveral) {
+    EXPECT_EQ(parse_components("attn_out,embed"), (Components{Component::attn_out, Component::embed}));
+}
+TEST(ParseComponents, TakesNone) {
+    EXPECT_EQ(parse_components(""), Components{});
+}
+TEST(ParseComponents, NamesTheOnesThereAre) {
+    EXPECT_EQ(error_of([] { parse_components("attn_out,soul"); }),
+              "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, resid_mid, ln2, router, "
+              "mlp_out, resid_post, ln_final");
+}
+
+TEST(SelectionJson, SaysEverything) {
+    Selection selection;
+    selection.components = {Component::mlp_out};
+    selection.layers = {2, 9};
+    selection.positions = {1, {}};
+    selection.labels = {"context"};
+    selection.normalize = Normalize::layernorm;
+    selection.mean_samples = selection.mean_layers = true;
+    selection.rows = 10;
+    selection.seed = 7;
+    selection.layer_order = LayerOrder::random;
+    EXPECT_EQ(selection.json(), Json::parse(R"({"components": ["mlp_out"], "layers": "2:9", "positions": "1:",
+        "sequences": "0:", "labels": ["context"], "normalize": "layernorm", "mean": ["samples", "layers"],
+        "rows": 10, "seed": 7, "layer_order": "random"})"));
+}
+
+}  // namespace
+}  // namespace tomograph

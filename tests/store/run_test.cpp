@@ -1,0 +1,506 @@
+#include "tomograph/store/run.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "support/errors.h"
+#include "support/run_folder.h"
+#include "support/temp_folder.h"
+
+namespace tomograph {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace test;
+
+const Site kEmbed{Component::embed, -1};
+const Site kAttention1{Component::attn_out, 1};
+
+// A whole run
+// -------------------------------------------------------------------------------------------------------------
+
+class WholeRun : public testing::Test {
+  protected:
+    WholeRun() {
+        sketch_.labels = {"question", "context"};
+        sketch_.token_labels = {0, 0, 1, -1};
+        sketch_.write(folder_ / "run");
+    }
+    Run open() const { return Run::open(folder_ / "run"); }
+
+    TempFolder folder_;
+    RunSketch sketch_;
+};
+
+TEST_F(WholeRun, IsComplete) {
+    EXPECT_TRUE(open().complete());
+}
+
+TEST_F(WholeRun, SaysWhatItIs) {
+    const Run run = open();
+    EXPECT_EQ(run.model_name(), "sketch");
+    EXPECT_EQ(run.prompts(), "text");
+    EXPECT_EQ(run.d_model(), 6);
+    EXPECT_EQ(run.n_layers(), 3);
+    EXPECT_EQ(run.n_tokens(), 13);
+    EXPECT_EQ(run.n_sequences(), 3);
+    EXPECT_EQ(run.length(), 5);
+    EXPECT_EQ(run.n_rows(), 13);
+}
+
+TEST_F(WholeRun, HasItsLabels) {
+    EXPECT_EQ(open().labels(), (std::vector<std::string>{"question", "context"}));
+}
+
+TEST_F(WholeRun, PutsPositionsAndSequencesToTokens) {
+    const Run run = open();
+    EXPECT_EQ(run.tokens().position.at(6), 1);
+    EXPECT_EQ(run.tokens().sequence.at(6), 1);
+    EXPECT_EQ(run.tokens().token_id.at(6), 106);
+    EXPECT_EQ(run.tokens().label.at(2), 1);
+}
+
+TEST_F(WholeRun, ListsItsSites) {
+    EXPECT_EQ(open().sites().size(), sketch_.sites.size());
+}
+
+TEST_F(WholeRun, HasASite) {
+    EXPECT_TRUE(open().has_site(kAttention1));
+    EXPECT_EQ(open().site({Component::z, 1}).shape, (std::vector<std::int64_t>{2, 3}));
+}
+
+TEST_F(WholeRun, NamesTheSitesItHas) {
+    EXPECT_EQ(error_of([&] { open().site({Component::ln1, 0}); }),
+              "no site blocks.0.ln1 in " + (folder_ / "run").string() +
+                  ": it has 13 sites, embed to blocks.2.mlp_out");
+}
+
+TEST_F(WholeRun, ReadsARow) {
+    Vector row(6);
+    open().read_rows(kAttention1, 7, 8, row.data());
+    EXPECT_EQ(row, sketch_.vector("blocks.1.attn_out", 7));
+}
+
+TEST_F(WholeRun, ReadsAcrossItsShards) {
+    Matrix rows(11, 6);
+    open().read_rows(kAttention1, 1, 12, rows.data());
+    for (std::int64_t row = 0; row < 11; ++row)
+        EXPECT_EQ(Vector(rows.row(row)), sketch_.vector("blocks.1.attn_out", row + 1));
+}
+
+TEST_F(WholeRun, ReadsEveryRange) {
+    const Run run = open();
+    for (std::int64_t begin = 0; begin <= 13; ++begin) {
+        for (std::int64_t end = begin; end <= 13; ++end) {
+            Matrix rows(end - begin, 6);
+            run.read_rows(kEmbed, begin, end, rows.data());
+            for (std::int64_t row = begin; row < end; ++row)
+                ASSERT_EQ(Vector(rows.row(row - begin)), sketch_.vector("embed", row)) << begin << ":" << end;
+        }
+    }
+}
+
+TEST_F(WholeRun, ReadsNorms) {
+    const auto norms = open().norms(kAttention1);
+    ASSERT_EQ(norms.size(), 13u);
+    EXPECT_FLOAT_EQ(norms[9], sketch_.vector("blocks.1.attn_out", 9).norm());
+}
+
+TEST_F(WholeRun, ReadsMeans) {
+    const Vector want = (sketch_.vector("embed", 2) + sketch_.vector("embed", 7) + sketch_.vector("embed", 12)) / 3;
+    const Matrix means = open().means(kEmbed);
+    EXPECT_EQ(means.rows(), 5);
+    EXPECT_TRUE(Vector(means.row(2)).isApprox(want, 1e-6f));
+}
+
+TEST_F(WholeRun, ReadsPieces) {
+    EXPECT_EQ(open().pieces().at(3), "d");
+}
+
+TEST(Run, KeepsPiecesThatAreNotUtf8) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.lengths = {3};
+    sketch.pieces = {"\xff", std::string("\0", 1), "caf\xc3\xa9"};
+    sketch.write(folder / "run");
+    EXPECT_EQ(Run::open(folder / "run").pieces(), sketch.pieces);
+}
+
+TEST(Run, KeepsTheRowsThatWereSampled) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.rows = {1, 2, 5, 11, 12};
+    sketch.write(folder / "run");
+    const Run run = Run::open(folder / "run");
+    Matrix rows(2, 6);
+    run.read_rows(kEmbed, 3, 5, rows.data());
+    EXPECT_EQ(run.rows(), sketch.rows);
+    EXPECT_EQ(Vector(rows.row(0)), sketch.vector("embed", 11));
+}
+
+TEST(Run, MayKeepNormsAndMeansOnly) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.vectors = false;
+    sketch.write(folder / "run");
+    const Run run = Run::open(folder / "run");
+    EXPECT_EQ(run.n_rows(), 0);
+    EXPECT_FALSE(run.has_vectors(kEmbed));
+    EXPECT_EQ(run.norms(kEmbed).size(), 13u);
+}
+
+TEST(Run, MayKeepVectorsOfSomeSitesOnly) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.sites[0].stored = false;
+    sketch.write(folder / "run");
+    const Run run = Run::open(folder / "run");
+    EXPECT_FALSE(run.has_vectors(kEmbed));
+    EXPECT_TRUE(run.has_vectors(kAttention1));
+}
+
+// What a killed capture leaves
+// -------------------------------------------------------------------------------------------------------------
+
+class KilledRun : public testing::Test {
+  protected:
+    KilledRun() {
+        RunSketch sketch;
+        sketch.stats = false;
+        sketch.edit = [](Json& run) {
+            run["status"] = "incomplete";
+            run["shards"].erase(2), run["shards"].erase(2);
+        };
+        sketch.write(folder_ / "run");
+        folder_.write("run/vectors/8.safetensors.tmp", "half");
+    }
+    TempFolder folder_;
+};
+
+TEST_F(KilledRun, IsIncomplete) {
+    EXPECT_FALSE(Run::open(folder_ / "run").complete());
+}
+TEST_F(KilledRun, HasTheRowsOfItsWholeShards) {
+    EXPECT_EQ(Run::open(folder_ / "run").n_rows(), 8);
+}
+TEST_F(KilledRun, HasAllItsTokens) {
+    EXPECT_EQ(Run::open(folder_ / "run").n_tokens(), 13);
+}
+TEST_F(KilledRun, HasNoStats) {
+    EXPECT_FALSE(Run::open(folder_ / "run").has_stats());
+}
+TEST_F(KilledRun, SaysWhyItHasNoNorms) {
+    EXPECT_EQ(error_of([&] { Run::open(folder_ / "run").norms(kEmbed); }),
+              (folder_ / "run/stats/norms.safetensors").string() +
+                  " is missing: the run is incomplete; capture it again");
+}
+
+TEST(Run, MayHaveBeenKilledBeforeItsFirstShard) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.edit = [](Json& run) {
+        run["status"] = "incomplete";
+        run["shards"] = Json::array();
+    };
+    sketch.write(folder / "run");
+    const Run run = Run::open(folder / "run");
+    EXPECT_EQ(run.n_rows(), 0);
+    EXPECT_FALSE(run.has_vectors(kEmbed));
+}
+
+// What is no run
+// -------------------------------------------------------------------------------------------------------------
+
+TEST(NoRun, IsAFolderThatIsMissing) {
+    const TempFolder folder;
+    EXPECT_EQ(error_of([&] { Run::open(folder / "absent"); }),
+              "no run at " + (folder / "absent").string() +
+                  ": it has no run.json; make one with: tomograph capture");
+}
+
+TEST(NoRun, IsAFile) {
+    const TempFolder folder;
+    folder.write("file", "text");
+    EXPECT_EQ(error_of([&] { Run::open(folder / "file"); }),
+              "no run at " + (folder / "file").string() +
+                  ": it has no run.json; make one with: tomograph capture");
+}
+
+TEST(NoRun, IsAStudy) {
+    const TempFolder folder;
+    folder.write("study.json", "{}");
+    EXPECT_EQ(error_of([&] { Run::open(folder.path()); }),
+              folder.path().string() + " is a study, a folder of runs; name one of its runs, for example " +
+                  (folder / "text").string());
+}
+
+TEST(NoRun, IsFromANewerVersion) {
+    const TempFolder folder;
+    folder.write("run.json", R"({"format": 99, "whatever": []})");
+    EXPECT_EQ(error_of([&] { Run::open(folder.path()); }),
+              folder.path().string() + " was written by a newer tomograph: format 99, known is 1; update tomograph");
+}
+
+TEST(NoRun, HasAnEmptyDescription) {
+    const TempFolder folder;
+    folder.write("run.json", "");
+    EXPECT_TRUE(error_of([&] { Run::open(folder.path()); })
+                    .starts_with((folder / "run.json").string() + " is not valid JSON: "));
+}
+
+TEST(NoRun, HasACutDescription) {
+    const TempFolder folder;
+    RunSketch().write(folder / "run");
+    const std::string text = read_file(folder / "run/run.json");
+    folder.write("run/run.json", text.substr(0, text.size() / 2));
+    const std::string error = error_of([&] { Run::open(folder / "run"); });
+    EXPECT_TRUE(error.ends_with("; the file was cut or edited; make it again")) << error;
+}
+
+/// A change of run.json and what is then said of it, after its path.
+struct Change {
+    const char* name;
+    std::function<void(Json&)> edit;
+    std::string why;
+};
+void PrintTo(const Change& change, std::ostream* out) {
+    *out << change.name;
+}
+
+class BrokenDescription : public testing::TestWithParam<Change> {};
+INSTANTIATE_TEST_SUITE_P(
+    Run, BrokenDescription,
+    testing::Values(Change{"Array", [](Json& run) { run = Json::array(); }, ""},
+                    Change{"NoFormat", [](Json& run) { run.erase("format"); }, ""},
+                    Change{"WordForAFormat", [](Json& run) { run["format"] = "one"; }, ""},
+                    Change{"NoModel", [](Json& run) { run.erase("model"); }, ""},
+                    Change{"WordForAWidth", [](Json& run) { run["model"]["d_model"] = "wide"; }, ""},
+                    Change{"NoPrompts", [](Json& run) { run.erase("prompts"); }, ""},
+                    Change{"NoLength", [](Json& run) { run["prompts"].erase("length"); }, ""},
+                    Change{"NoSites", [](Json& run) { run.erase("sites"); }, ""},
+                    Change{"NumbersForSites", [](Json& run) { run["sites"] = {1, 2}; }, ""},
+                    Change{"WordForAShape", [](Json& run) { run["sites"][0]["shape"] = "flat"; }, ""},
+                    Change{"NumberForLabels", [](Json& run) { run["labels"] = 3; }, ""},
+                    Change{"NoShards", [](Json& run) { run.erase("shards"); }, ""},
+                    Change{"NumberForAShard", [](Json& run) { run["shards"][0] = 5; }, ""}),
+    [](const auto& test) { return test.param.name; });
+
+TEST_P(BrokenDescription, IsRefused) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.edit = GetParam().edit;
+    sketch.write(folder / "run");
+    const std::string error = error_of([&] { Run::open(folder / "run"); });
+    EXPECT_TRUE(error.starts_with((folder / "run/run.json").string() + " is not a run's description: ")) << error;
+    EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+}
+
+class HostileDescription : public testing::TestWithParam<Change> {};
+INSTANTIATE_TEST_SUITE_P(
+    Run, HostileDescription,
+    testing::Values(
+        Change{"NoSite", [](Json& run) { run["sites"] = Json::array(); }, "it lists no sites"},
+        Change{"LayerPastTheLast", [](Json& run) { run["model"]["n_layers"] = 2; },
+               "it lists blocks.2.z, the model has 2 layers"},
+        Change{"NegativeWidth", [](Json& run) { run["sites"][0]["shape"] = {-6}; }, "embed has the shape [-6]"},
+        Change{"WidthThatWraps",
+               [](Json& run) { run["sites"][0]["shape"] = {std::int64_t{1} << 62, std::int64_t{1} << 62}; },
+               "embed has the shape [4611686018427387904, 4611686018427387904]"},
+        Change{"NoWidth", [](Json& run) { run["sites"][0]["shape"] = {0}; }, "embed has the shape [0]"}),
+    [](const auto& test) { return test.param.name; });
+
+TEST_P(HostileDescription, IsRefused) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.edit = GetParam().edit;
+    sketch.write(folder / "run");
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }), (folder / "run/run.json").string() +
+                                                                " does not fit its run: " + GetParam().why +
+                                                                "; capture it again");
+}
+
+class HostileTokens : public testing::TestWithParam<Change> {};
+INSTANTIATE_TEST_SUITE_P(
+    Run, HostileTokens,
+    testing::Values(Change{"PositionPastTheLength", [](Json& run) { run["prompts"]["length"] = 4; },
+                           "its position 4 is not one that run.json knows"},
+                    Change{"SequencePastTheLast", [](Json& run) { run["prompts"]["sequences"] = 2; },
+                           "its sequence 2 is not one that run.json knows"},
+                    Change{"LabelPastTheLast", [](Json& run) { run["labels"] = {"question"}; },
+                           "its label 1 is not one that run.json knows"}),
+    [](const auto& test) { return test.param.name; });
+
+TEST_P(HostileTokens, AreRefused) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.labels = {"question", "context"};
+    sketch.token_labels = {0, 1};
+    sketch.edit = GetParam().edit;
+    sketch.write(folder / "run");
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }), (folder / "run/tokens.safetensors").string() +
+                                                                " does not fit its run: " + GetParam().why +
+                                                                "; capture it again");
+}
+
+TEST(BrokenRun, HasAnUnknownSite) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.edit = [](Json& run) { run["sites"][0]["name"] = "blocks.0.soul"; };
+    sketch.write(folder / "run");
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+              "unknown site \"blocks.0.soul\" in " + (folder / "run").string() + "; update tomograph");
+}
+
+TEST(BrokenRun, HasTokensOfDifferentNumbers) {
+    const TempFolder folder;
+    RunSketch().write(folder / "run");
+    const std::vector<std::int32_t> values(13, 0);
+    write_safetensors(folder / "run/tokens.safetensors", {{{"token_id", Dtype::i32, {13}}, values.data()},
+                                                          {{"position", Dtype::i32, {2}}, values.data()},
+                                                          {{"sequence", Dtype::i32, {13}}, values.data()},
+                                                          {{"label", Dtype::i32, {13}}, values.data()}});
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+              (folder / "run/tokens.safetensors").string() +
+                  " does not fit its run: 'position' has 2 entries, 'token_id' has 13; capture it again");
+}
+
+TEST(BrokenRun, LacksItsTokens) {
+    const TempFolder folder;
+    RunSketch().write(folder / "run");
+    fs::remove(folder / "run/tokens.safetensors");
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+              "cannot open " + (folder / "run/tokens.safetensors").string() + ": No such file or directory");
+}
+
+TEST(BrokenRun, LacksAShard) {
+    const TempFolder folder;
+    RunSketch().write(folder / "run");
+    fs::remove(folder / "run/vectors/4.safetensors");
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+              "cannot open " + (folder / "run/vectors/4.safetensors").string() + ": No such file or directory");
+}
+
+TEST(BrokenRun, HasACutShard) {
+    const TempFolder folder;
+    RunSketch().write(folder / "run");
+    const fs::path shard = folder / "run/vectors/4.safetensors";
+    fs::resize_file(shard, fs::file_size(shard) - 1);
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+              shard.string() + " is not a readable safetensors file: 'rows' ends after the file; it was cut or "
+                               "damaged; capture it again");
+}
+
+TEST(BrokenRun, HasAShardWithoutASite) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.sites[0].stored = false;
+    sketch.edit = [](Json& run) { run["sites"][0]["vectors"] = true; };
+    sketch.write(folder / "run");
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+              "no tensor 'embed' in " + (folder / "run/vectors/0.safetensors").string());
+}
+
+TEST(BrokenRun, HasAShardOfAnotherShape) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.edit = [](Json& run) { run["sites"][0]["shape"] = {7}; };
+    sketch.write(folder / "run");
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+              (folder / "run/vectors/0.safetensors").string() +
+                  " does not fit its run: embed has another shape than run.json says; capture it again");
+}
+
+class RowOfNoToken : public testing::TestWithParam<std::int32_t> {};
+INSTANTIATE_TEST_SUITE_P(Run, RowOfNoToken, testing::Values(-1, 13, 1 << 30));
+
+TEST_P(RowOfNoToken, IsRefused) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.sites = {{"embed", {6}}};
+    sketch.write(folder / "run");
+    const std::vector<float> values(6);
+    const std::int32_t row = GetParam();
+    write_safetensors(folder / "run/vectors/0.safetensors",
+                      {{{"embed", Dtype::f32, {1, 6}}, values.data()}, {{"rows", Dtype::i32, {1}}, &row}});
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+              (folder / "run/vectors/0.safetensors").string() + " does not fit its run: row " +
+                  std::to_string(row) + " is no token; capture it again");
+}
+
+TEST(BrokenRun, HasNormsOfAnotherNumber) {
+    const TempFolder folder;
+    RunSketch().write(folder / "run");
+    const std::vector<float> values(5);
+    write_safetensors(folder / "run/stats/norms.safetensors", {{{"embed", Dtype::f32, {5}}, values.data()}});
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run").norms(kEmbed); }),
+              (folder / "run/stats/norms.safetensors").string() +
+                  " does not fit its run: embed has not one norm a token; capture it again");
+}
+
+TEST(BrokenRun, HasMeansOfAnotherNumber) {
+    const TempFolder folder;
+    RunSketch().write(folder / "run");
+    const std::vector<float> values(36);
+    write_safetensors(folder / "run/stats/means.safetensors", {{{"embed", Dtype::f32, {6, 6}}, values.data()}});
+    EXPECT_EQ(error_of([&] { Run::open(folder / "run").means(kEmbed); }),
+              (folder / "run/stats/means.safetensors").string() +
+                  " does not fit its run: embed has not one mean a position; capture it again");
+}
+
+class BrokenPieces : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Run, BrokenPieces,
+                         testing::Values("{", "7", "{}", R"({"pieces": [["x"]]})", R"({"pieces": [[1.5, null]]})"));
+
+TEST_P(BrokenPieces, AreCalledDamaged) {
+    const TempFolder folder;
+    RunSketch().write(folder / "run");
+    folder.write("run/tokens.jsonl", GetParam());
+    const std::string error = error_of([&] { Run::open(folder / "run").pieces(); });
+    EXPECT_TRUE(error.starts_with((folder / "run/tokens.jsonl").string() + " is damaged: ")) << error;
+}
+
+TEST(BrokenRun, StillHasATokenTableWithTooFewPieces) {
+    const TempFolder folder;
+    RunSketch().write(folder / "run");
+    folder.write("run/tokens.jsonl", R"({"pieces": ["a"]})");
+    EXPECT_EQ(Run::open(folder / "run").pieces().size(), 13u);
+}
+
+// What a folder is
+// -------------------------------------------------------------------------------------------------------------
+
+TEST(KindOfFolder, IsNoneWhereNothingIs) {
+    const TempFolder folder;
+    EXPECT_EQ(folder_kind(folder / "absent"), FolderKind::none);
+}
+TEST(KindOfFolder, IsNoneWhenEmpty) {
+    const TempFolder folder;
+    EXPECT_EQ(folder_kind(folder.path()), FolderKind::none);
+}
+TEST(KindOfFolder, IsARun) {
+    const TempFolder folder;
+    folder.write("run.json", "");
+    EXPECT_EQ(folder_kind(folder.path()), FolderKind::run);
+}
+TEST(KindOfFolder, IsAStudy) {
+    const TempFolder folder;
+    folder.write("study.json", "");
+    EXPECT_EQ(folder_kind(folder.path()), FolderKind::study);
+}
+TEST(KindOfFolder, IsOtherWithOtherFiles) {
+    const TempFolder folder;
+    folder.write("thesis.tex", "");
+    EXPECT_EQ(folder_kind(folder.path()), FolderKind::other);
+}
+TEST(KindOfFolder, IsOtherForAFile) {
+    const TempFolder folder;
+    folder.write("thesis.tex", "");
+    EXPECT_EQ(folder_kind(folder / "thesis.tex"), FolderKind::other);
+}
+
+}  // namespace
+}  // namespace tomograph
