@@ -17,6 +17,24 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck disable=SC2034  # used by those who source this
 cache=${TOMOGRAPH_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set: set TOMOGRAPH_CACHE to a folder}/.cache}/tomograph}
 
+# What the viewer is built with, if the machine's own Node is missing or older than 20.19.
+node=$cache/node-22.20.0
+
+# use_node: puts a Node that is new enough and its npm first in PATH. Fails when there is none.
+use_node() {
+    local folder
+    for folder in "" "$node/bin"; do
+        if PATH=$folder${folder:+:}$PATH node -e '
+            const [major, minor] = process.versions.node.split(".").map(Number);
+            process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null &&
+            PATH=$folder${folder:+:}$PATH command -v npm >/dev/null; then
+            PATH=$folder${folder:+:}$PATH
+            return
+        fi
+    done
+    return 1
+}
+
 # processor [portable]: what cmake/Processor.cmake calls TOMOGRAPH_PROCESSOR.
 processor() {
     if [[ ${1:-} == portable ]]; then

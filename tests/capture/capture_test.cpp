@@ -14,6 +14,7 @@
 #include "support/errors.h"
 #include "support/file_size_limit.h"
 #include "support/golden.h"
+#include "support/open_run.h"
 #include "support/record.h"
 #include "support/temp_folder.h"
 #include "tomograph/base/error.h"
@@ -32,9 +33,8 @@ PromptSet random_prompts(const std::vector<std::int64_t>& lengths) {
     PromptSet set;
     for (const std::int64_t length : lengths)
         set.sequences.push_back(random_sequence(length, 256, 50 + set.sequences.size()));
-    set.description = {{"kind", "text"},
-                       {"sequences", lengths.size()},
-                       {"length", *std::ranges::max_element(lengths)}};
+    set.description = {
+        {"kind", "text"}, {"sequences", lengths.size()}, {"length", *std::ranges::max_element(lengths)}};
     return set;
 }
 
@@ -54,7 +54,8 @@ class StopAfter final : public Progress {
 std::map<std::string, std::string> files_of(const fs::path& folder) {
     std::map<std::string, std::string> files;
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-        if (entry.is_regular_file()) files[fs::relative(entry.path(), folder).string()] = read_file(entry.path());
+        if (entry.is_regular_file())
+            files[fs::relative(entry.path(), folder).string()] = read_file(entry.path());
     }
     return files;
 }
@@ -74,9 +75,9 @@ class Capture : public testing::Test {
         options.dtype = Dtype::f32;
         return options;
     }
-    Run take(const CaptureOptions& how) {
+    tomograph::Run take(const CaptureOptions& how) {
         summary_ = capture(model_, prompts_, out(), how, no_progress());
-        return Run::open(out());
+        return open_run(out());
     }
     std::string error(const CaptureOptions& how) {
         return error_of([&] { capture(model_, prompts_, out(), how, no_progress()); });
@@ -101,7 +102,7 @@ class Capture : public testing::Test {
         return all;
     }
 
-    static Matrix rows_of_site(const Run& run, const SiteShape& site) {
+    static Matrix rows_of_site(const tomograph::Run& run, const SiteShape& site) {
         Matrix rows(run.n_rows(), site.width());
         run.read_rows(site.site, 0, run.n_rows(), rows.data());
         return rows;
@@ -123,7 +124,7 @@ INSTANTIATE_TEST_SUITE_P(Capture, CaptureAsType, testing::Values(Dtype::f32, Dty
 TEST_P(CaptureAsType, KeepsWhatTheEngineShowsRoundedOnce) {
     CaptureOptions how = options();
     how.dtype = GetParam();
-    const Run run = take(how);
+    const auto run = take(how);
     const Recording want = tapped();
     ASSERT_EQ(run.sites().size(), want.size());
     for (const SiteShape& site : run.sites()) {
@@ -155,17 +156,19 @@ TEST_F(Capture, KeepsTheShapeOfHeads) {
 }
 
 TEST_F(Capture, KeepsNormsOfEveryToken) {
-    const Run run = take(options());
+    const auto run = take(options());
     for (const auto& [name, values] : tapped()) {
         const auto norms = run.norms(parse_site(name).value());
         for (Eigen::Index token = 0; token < values.rows(); ++token)
-            ASSERT_NEAR(norms.at(static_cast<std::size_t>(token)) / values.row(token).cast<double>().norm(), 1, 1e-6)
+            ASSERT_NEAR(norms.at(static_cast<std::size_t>(token)) / values.row(token).cast<double>().norm(),
+                        1, 1e-6)
                 << name << " at " << token;
     }
 }
 
 /// Means by position in float64.
-Matrix means_by_position(const Matrix& values, const TokenTable& tokens, std::int64_t length, std::int32_t outside) {
+Matrix means_by_position(const Matrix& values, const TokenTable& tokens, std::int64_t length,
+                         std::int32_t outside) {
     MatrixD sums = MatrixD::Zero(length, values.cols());
     VectorD counts = VectorD::Zero(length);
     for (Eigen::Index t = 0; t < values.rows(); ++t) {
@@ -178,7 +181,7 @@ Matrix means_by_position(const Matrix& values, const TokenTable& tokens, std::in
 }
 
 TEST_F(Capture, KeepsMeansByPosition) {
-    const Run run = take(options());
+    const auto run = take(options());
     for (const auto& [name, values] : tapped()) {
         const Matrix want = means_by_position(values, run.tokens(), run.length(), -1);
         EXPECT_LE(row_error(run.means(parse_site(name).value()), want), 1e-5) << name;
@@ -190,7 +193,7 @@ TEST_F(Capture, LeavesALabelOutOfTheMeans) {
     prompts_.labels = {"random", "constant"};
     for (std::size_t s = 0; s < 3; ++s) prompts_.sequences[s].labels.assign(6, s == 1 ? 1 : 0);
     prompts_.label_outside_means = 1;
-    const Run run = take(options());
+    const auto run = take(options());
     const Matrix values = tapped().at("blocks.2.resid_post");
     const Matrix want = means_by_position(values, run.tokens(), 6, 1);
     EXPECT_LE(row_error(run.means({Component::resid_post, 2}), want), 1e-5);
@@ -204,7 +207,7 @@ TEST_F(Capture, TakesVectorsForInput) {
     sequence.tokens.assign(7, -1);
     prompts_ = random_prompts({7});
     prompts_.sequences = {sequence};
-    const Run run = take(options());
+    const auto run = take(options());
     EXPECT_EQ(rows_of_site(run, run.site({Component::embed, -1})), rows);
     EXPECT_EQ(run.tokens().token_id.at(3), -1);
     EXPECT_EQ(run.pieces().at(3), "");
@@ -215,18 +218,17 @@ TEST_F(Capture, TakesVectorsForInput) {
 
 TEST_F(Capture, WritesTheFilesOfARun) {
     take(options());
-    EXPECT_EQ(names_of(out()),
-              (std::set<std::string>{"run.json", "tokens.jsonl", "tokens.safetensors", "stats/norms.safetensors",
-                                     "stats/means.safetensors", "vectors/000000.safetensors"}));
+    EXPECT_EQ(names_of(out()), (std::set<std::string>{"run.json", "tokens.jsonl", "tokens.safetensors",
+                                                      "stats/norms.safetensors", "stats/means.safetensors",
+                                                      "vectors/000000.safetensors"}));
 }
 
 TEST_F(Capture, WritesNoVectorsOnRequest) {
     CaptureOptions how = options();
     how.vectors = false;
-    const Run run = take(how);
-    EXPECT_EQ(names_of(out()),
-              (std::set<std::string>{"run.json", "tokens.jsonl", "tokens.safetensors", "stats/norms.safetensors",
-                                     "stats/means.safetensors"}));
+    const auto run = take(how);
+    EXPECT_EQ(names_of(out()), (std::set<std::string>{"run.json", "tokens.jsonl", "tokens.safetensors",
+                                                      "stats/norms.safetensors", "stats/means.safetensors"}));
     EXPECT_EQ(run.n_rows(), 0);
     EXPECT_TRUE(run.complete());
 }
@@ -236,7 +238,7 @@ TEST_F(Capture, IsComplete) {
 }
 
 TEST_F(Capture, KeepsTheTokens) {
-    const Run run = take(options());
+    const auto run = take(options());
     std::vector<std::int32_t> ids;
     for (const Sequence& sequence : prompts_.sequences)
         ids.insert(ids.end(), sequence.tokens.begin(), sequence.tokens.end());
@@ -255,7 +257,7 @@ TEST_F(Capture, KeepsLabels) {
     prompts_ = random_prompts({3});
     prompts_.labels = {"context", "question"};
     prompts_.sequences[0].labels = {-1, 1, 0};
-    const Run run = take(options());
+    const auto run = take(options());
     EXPECT_EQ(run.labels(), prompts_.labels);
     EXPECT_EQ(run.tokens().label, prompts_.sequences[0].labels);
     const Json line = Json::parse(read_file(out() / "tokens.jsonl"));
@@ -266,7 +268,7 @@ TEST_F(Capture, ListsChecksumsOfItsShards) {
     CaptureOptions how = options();
     how.shard_bytes = 1;
     prompts_ = random_prompts(std::vector<std::int64_t>(600, 1));
-    const Run run = take(how);
+    const auto run = take(how);
     ASSERT_EQ(run.json().at("shards").size(), 3u);
     for (const Json& shard : run.json().at("shards")) {
         const MappedFile file(out() / shard.at("file").get<std::string>());
@@ -276,7 +278,7 @@ TEST_F(Capture, ListsChecksumsOfItsShards) {
 }
 
 TEST_F(Capture, SumsItself) {
-    const Run run = take(options());
+    const auto run = take(options());
     EXPECT_EQ(summary_.n_sequences, 5);
     EXPECT_EQ(summary_.n_tokens, 36);
     EXPECT_EQ(summary_.n_rows, 36);
@@ -340,7 +342,7 @@ TEST_F(Capture, ReportsItsTokens) {
 TEST_F(Capture, KeepsSomePositionsOnly) {
     CaptureOptions how = options();
     how.positions = {1, 3};
-    const Run run = take(how);
+    const auto run = take(how);
     EXPECT_EQ(run.rows(), (std::vector<std::int32_t>{1, 2, 10, 11, 16, 17, 28, 29}));
     const Matrix all = tapped().at("blocks.1.z");
     const Matrix rows = rows_of_site(run, run.site({Component::z, 1}));
@@ -359,14 +361,14 @@ TEST_F(Capture, KeepsASampleOfAboutTheSizeAskedFor) {
     CaptureOptions how = options();
     how.sample = 0.2;
     how.components = {Component::embed};
-    const Run run = take(how);
+    const auto run = take(how);
     EXPECT_NEAR(static_cast<double>(run.n_rows()), 200, 45);  // three and a half standard deviations
 }
 
 TEST_F(Capture, KeepsTheVectorsOfItsSample) {
     CaptureOptions how = options();
     how.sample = 0.3;
-    const Run run = take(how);
+    const auto run = take(how);
     const Matrix all = tapped().at("blocks.2.mlp_out");
     const Matrix rows = rows_of_site(run, run.site({Component::mlp_out, 2}));
     ASSERT_GT(run.n_rows(), 0);
@@ -388,7 +390,7 @@ TEST_F(Capture, KeepsTheSameSampleByTheSameSeed) {
 TEST_F(Capture, KeepsSomeLayers) {
     CaptureOptions how = options();
     how.layers = {1, 2};
-    const Run run = take(how);
+    const auto run = take(how);
     EXPECT_TRUE(run.has_site({Component::attn_out, 1}));
     EXPECT_FALSE(run.has_site({Component::attn_out, 0}));
     EXPECT_TRUE(run.has_site({Component::embed, -1}));
@@ -403,7 +405,7 @@ TEST_F(Capture, KeepsSomeComponents) {
 TEST_F(Capture, KeepsVectorsOfSomeComponents) {
     CaptureOptions how = options();
     how.vector_components = {Component::embed};
-    const Run run = take(how);
+    const auto run = take(how);
     EXPECT_TRUE(run.has_vectors({Component::embed, -1}));
     EXPECT_FALSE(run.has_vectors({Component::attn_out, 0}));
     EXPECT_EQ(run.norms({Component::attn_out, 0}).size(), 36u);
@@ -414,7 +416,7 @@ TEST_F(Capture, GivesTheSameMeansToASelectionWithVectorsAndWithout) {
     Selection selection;
     selection.components = {Component::attn_out, Component::mlp_out};
     selection.mean_samples = true;
-    const auto averages = [&](const Run& run) {
+    const auto averages = [&](const tomograph::Run& run) {
         const SelectedRows rows = select(run, selection);
         return Matrix(MatrixView(rows.data(), rows.n_rows(), rows.dim()));
     };
@@ -440,7 +442,7 @@ class CaptureShards : public Capture {
 };
 
 TEST_F(CaptureShards, HoldWholeBatches) {
-    const Run run = take(one_batch_a_shard());
+    const auto run = take(one_batch_a_shard());
     std::vector<std::int64_t> rows;
     for (const Json& shard : run.json().at("shards")) rows.push_back(shard.at("rows").get<std::int64_t>());
     EXPECT_EQ(rows, (std::vector<std::int64_t>{512, 512, 176}));
@@ -458,9 +460,9 @@ TEST_F(CaptureShards, AreFilledToTheirSize) {
 }
 
 TEST_F(CaptureShards, ReadLikeOne) {
-    const Run one = take(options());
+    const auto one = take(options());
     capture(model_, prompts_, folder_ / "many", one_batch_a_shard(), no_progress());
-    const Run many = Run::open(folder_ / "many");
+    const auto many = open_run(folder_ / "many");
     EXPECT_EQ(many.rows(), one.rows());
     for (const SiteShape& site : one.sites())
         EXPECT_EQ(rows_of_site(many, site), rows_of_site(one, site)) << site.site.name();
@@ -469,10 +471,10 @@ TEST_F(CaptureShards, ReadLikeOne) {
 TEST_F(CaptureShards, ReadLikeOneWhereTheyAreSampled) {
     CaptureOptions how = options();
     how.sample = 0.4;
-    const Run one = take(how);
+    const auto one = take(how);
     how.shard_bytes = 1;
     capture(model_, prompts_, folder_ / "many", how, no_progress());
-    const Run many = Run::open(folder_ / "many");
+    const auto many = open_run(folder_ / "many");
     const SiteShape site = one.site({Component::resid_post, 1});
     EXPECT_EQ(many.rows(), one.rows());
     EXPECT_EQ(rows_of_site(many, site), rows_of_site(one, site));
@@ -485,7 +487,7 @@ TEST_F(CaptureShards, MayBeginWithABatchThatKeepsNothing) {
     prompts_ = random_prompts(lengths);
     CaptureOptions how = one_batch_a_shard();
     how.positions = {8, 9};
-    const Run run = take(how);
+    const auto run = take(how);
     EXPECT_EQ(run.rows(), std::vector<std::int32_t>{256 + 8});
     EXPECT_EQ(rows_of_site(run, run.site({Component::embed, -1})), Matrix(tapped().at("embed").row(256 + 8)));
 }
@@ -502,7 +504,7 @@ TEST_F(CaptureShards, MayEndWithABatchThatKeepsNothing) {
 TEST_F(Capture, MayKeepNoVectorAtAll) {
     CaptureOptions how = options();
     how.sample = 1e-9;
-    const Run run = take(how);
+    const auto run = take(how);
     EXPECT_TRUE(run.complete());
     EXPECT_EQ(run.n_rows(), 0);
     EXPECT_EQ(run.norms({Component::embed, -1}).size(), 36u);
@@ -530,7 +532,7 @@ TEST_F(CaptureStopped, SaysHowFarItCame) {
 
 TEST_F(CaptureStopped, KeepsItsWholeShards) {
     stop_after(600, one_batch_a_shard());
-    const Run run = Run::open(out());
+    const auto run = open_run(out());
     EXPECT_FALSE(run.complete());
     EXPECT_EQ(run.n_rows(), 1024);
     const SiteShape site = run.site({Component::attn_out, 1});
@@ -539,13 +541,14 @@ TEST_F(CaptureStopped, KeepsItsWholeShards) {
 
 TEST_F(CaptureStopped, LeavesNothingHalf) {
     stop_after(600, one_batch_a_shard());
-    EXPECT_EQ(names_of(out()), (std::set<std::string>{"run.json", "tokens.jsonl", "tokens.safetensors",
-                                                      "vectors/000000.safetensors", "vectors/000001.safetensors"}));
+    EXPECT_EQ(names_of(out()),
+              (std::set<std::string>{"run.json", "tokens.jsonl", "tokens.safetensors",
+                                     "vectors/000000.safetensors", "vectors/000001.safetensors"}));
 }
 
 TEST_F(CaptureStopped, IsReadableWithoutAnyShard) {
     stop_after(600, options());
-    const Run run = Run::open(out());
+    const auto run = open_run(out());
     EXPECT_FALSE(run.complete());
     EXPECT_EQ(run.n_rows(), 0);
     EXPECT_EQ(names_of(out()), (std::set<std::string>{"run.json", "tokens.jsonl", "tokens.safetensors"}));
@@ -596,7 +599,8 @@ TEST_F(Capture, NamesTheComponentsThereAre) {
     CaptureOptions how = options();
     how.components = {Component::attn_out, Component::router};
     EXPECT_EQ(error(how),
-              "golden-llama has no component router: it has embed, resid_pre, ln1, z, attn_out, resid_mid, ln2, mlp_out, "
+              "golden-llama has no component router: it has embed, resid_pre, ln1, z, attn_out, resid_mid, "
+              "ln2, mlp_out, "
               "resid_post, ln_final");
 }
 
@@ -631,8 +635,9 @@ TEST_F(Capture, LeavesNoFolderWhenItIsRefused) {
 TEST_F(Capture, RefusesALengthAboveALearnedTable) {
     model_ = Model::open(golden_model("gpt2"));
     prompts_ = random_prompts({65});
-    EXPECT_EQ(error(options()), "length 65 is above the context of golden-gpt2: its position table has 64 rows; use "
-                                "--length 64 or less");
+    EXPECT_EQ(error(options()),
+              "length 65 is above the context of golden-gpt2: its position table has 64 rows; use "
+              "--length 64 or less");
     EXPECT_EQ(folder_.n_files(), 0u);
 }
 
@@ -712,8 +717,9 @@ class CaptureOnAFullDisk : public CaptureShards {
 };
 
 TEST_F(CaptureOnAFullDisk, SaysWhichFileHasNoRoom) {
-    EXPECT_EQ(error_within(300'000, options()),
-              "cannot reserve room for " + (out() / "vectors/000000.safetensors").string() + ": File too large");
+    EXPECT_EQ(
+        error_within(300'000, options()),
+        "cannot reserve room for " + (out() / "vectors/000000.safetensors").string() + ": File too large");
 }
 
 TEST_F(CaptureOnAFullDisk, LeavesNoFolder) {

@@ -80,7 +80,8 @@ TEST(WriteQueue, RethrowsAFailureToTheProducer) {
     EXPECT_THROW(
         {
             for (int i = 0; i < 1000; ++i)
-                queue.submit(queue.acquire(1), [](const WriteQueue::Buffer&) { throw std::runtime_error("disk full"); });
+                queue.submit(queue.acquire(1),
+                             [](const WriteQueue::Buffer&) { throw std::runtime_error("disk full"); });
         },
         std::runtime_error);
 }

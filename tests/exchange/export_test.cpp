@@ -9,6 +9,7 @@
 
 #include "support/errors.h"
 #include "support/file_size_limit.h"
+#include "support/open_run.h"
 #include "support/run_folder.h"
 #include "support/temp_folder.h"
 #include "tomograph/base/file.h"
@@ -42,10 +43,10 @@ std::vector<std::string> split(const std::string& line, char separator) {
 
 class Export : public testing::Test {
   protected:
-    const Run& run() {
+    const tomograph::Run& run() {
         if (!run_) {
             sketch_.write(folder_ / "run");
-            run_ = Run::open(folder_ / "run");
+            run_ = open_run(folder_ / "run");
         }
         return *run_;
     }
@@ -58,7 +59,7 @@ class Export : public testing::Test {
     }
     TempFolder folder_;
     RunSketch sketch_;
-    std::optional<Run> run_;
+    std::optional<tomograph::Run> run_;
 };
 
 // CSV
@@ -111,8 +112,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Field{"QuotedWord", "a\"b\"", "\"a\"\"b\"\"\""}, Field{"LineBreak", "\n", "\\n"},
                     Field{"CarriageReturn", "\r", "\\x0d"}, Field{"Tab", "\t", "\\t"},
                     Field{"LeadingSpace", " the", "\" the\""}, Field{"Space", " ", "\" \""},
-                    Field{"ZeroByte", std::string("\0", 1), "\\x00"}, Field{"HalfACharacter", "\xc3", "\\xc3"},
-                    Field{"Utf8", "caf\xc3\xa9", "caf\xc3\xa9"}, Field{"Nothing", "", ""}),
+                    Field{"ZeroByte", std::string("\0", 1), "\\x00"},
+                    Field{"HalfACharacter", "\xc3", "\\xc3"}, Field{"Utf8", "caf\xc3\xa9", "caf\xc3\xa9"},
+                    Field{"Nothing", "", ""}),
     [](const auto& test) { return test.param.name; });
 
 TEST_P(CsvPiece, KeepsToItsField) {
@@ -163,7 +165,8 @@ TEST_F(Export, WritesVectorsToNumPyAsTheyAre) {
     Matrix values(13, 6);
     ASSERT_EQ(bytes.size() % 64, (13u * 6 * 4) % 64);
     std::memcpy(values.data(), bytes.data() + bytes.size() - 13 * 6 * 4, 13 * 6 * 4);
-    for (std::int64_t row = 0; row < 13; ++row) EXPECT_EQ(Vector(values.row(row)), sketch_.vector("embed", row));
+    for (std::int64_t row = 0; row < 13; ++row)
+        EXPECT_EQ(Vector(values.row(row)), sketch_.vector("embed", row));
 }
 
 class ExportProjector : public Export {
@@ -206,13 +209,15 @@ TEST(ParseExportFormat, KnowsItsWords) {
     EXPECT_EQ(parse_export_format("projector"), ExportFormat::projector);
 }
 TEST(ParseExportFormat, NamesThemToAnyOther) {
-    EXPECT_EQ(error_of([] { parse_export_format("xlsx"); }), "no export format 'xlsx'; use csv, npy or projector");
+    EXPECT_EQ(error_of([] { parse_export_format("xlsx"); }),
+              "no export format 'xlsx'; use csv, npy or projector");
 }
 
 TEST_F(Export, NamesWhatThereIs) {
     EXPECT_EQ(error_of([&] { csv("nothing"); }),
-              (folder_ / "run").string() + " holds neither a projection nor a site 'nothing': it has no projections; "
-                                           "see its sites with: tomograph info " +
+              (folder_ / "run").string() +
+                  " holds neither a projection nor a site 'nothing': it has no projections; "
+                  "see its sites with: tomograph info " +
                   (folder_ / "run").string());
 }
 
@@ -224,7 +229,8 @@ TEST_F(Export, NamesTheProjectionsThereAre) {
 
 TEST_F(Export, HasNoVectorsOfARunWithoutThem) {
     sketch_.vectors = false;
-    EXPECT_TRUE(error_of([&] { csv("embed"); }).starts_with((folder_ / "run").string() + " keeps no vectors"));
+    EXPECT_TRUE(
+        error_of([&] { csv("embed"); }).starts_with((folder_ / "run").string() + " keeps no vectors"));
 }
 
 TEST_F(Export, LeavesNothingOnAFullDisk) {

@@ -28,7 +28,8 @@ TEST(Npy, IsWhatNumPyReads) {
     const auto length = static_cast<std::size_t>(static_cast<unsigned char>(bytes[8]) + 256 * bytes[9]);
     EXPECT_EQ((10 + length) % 64, 0u);
     const std::string header = bytes.substr(10, length);
-    EXPECT_TRUE(header.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3, ), }")) << header;
+    EXPECT_TRUE(header.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3, ), }"))
+        << header;
     EXPECT_EQ(header.back(), '\n');
     ASSERT_EQ(bytes.size(), 10 + length + 24);
     EXPECT_EQ(std::memcmp(bytes.data() + 10 + length, values.data(), 24), 0);

@@ -17,7 +17,8 @@ using Tokens = std::vector<std::int32_t>;
 class JsonlPrompts : public testing::Test {
   protected:
     PromptSet read(const std::string& lines, std::int64_t length = 100, std::int64_t sequences = 0) const {
-        return jsonl_prompts(model_, {.file = folder_.write("a.jsonl", lines), .sequences = sequences, .length = length});
+        return jsonl_prompts(
+            model_, {.file = folder_.write("a.jsonl", lines), .sequences = sequences, .length = length});
     }
     std::string error(const std::string& lines) const {
         return error_of([&] { read(lines); });
@@ -48,17 +49,18 @@ TEST_F(JsonlPrompts, HaveNoLabelsWithoutSegments) {
 }
 
 TEST_F(JsonlPrompts, LabelTheirSegments) {
-    const PromptSet set = read(R"({"segments": [{"label": "context", "text": "ab"}, {"label": "question", "text": "c"}]})");
+    const PromptSet set =
+        read(R"({"segments": [{"label": "context", "text": "ab"}, {"label": "question", "text": "c"}]})");
     EXPECT_EQ(set.labels, (std::vector<std::string>{"context", "question"}));
     EXPECT_EQ(set.sequences[0].tokens, (Tokens{'a', 'b', 'c'}));
     EXPECT_EQ(set.sequences[0].labels, (Tokens{0, 0, 1}));
 }
 
 TEST_F(JsonlPrompts, ShareLabelsBetweenLines) {
-    const PromptSet set = read(
-        R"({"segments": [{"label": "context", "text": "a"}]})"
-        "\n"
-        R"({"segments": [{"label": "question", "text": "b"}, {"label": "context", "text": "c"}]})");
+    const PromptSet set =
+        read(R"({"segments": [{"label": "context", "text": "a"}]})"
+             "\n"
+             R"({"segments": [{"label": "question", "text": "b"}, {"label": "context", "text": "c"}]})");
     EXPECT_EQ(set.labels.size(), 2u);
     EXPECT_EQ(set.sequences[1].labels, (Tokens{1, 0}));
 }
@@ -135,9 +137,11 @@ INSTANTIATE_TEST_SUITE_P(JsonlPrompts, BrokenLine,
                                          "{\"text\": \"\xff\"}", "{\"text\": \"a\"} {\"text\": \"b\"}"));
 
 TEST_P(BrokenLine, IsNamedByItsNumber) {
-    const std::string message = error("{\"text\": \"a\"}\n{\"text\": \"b\"}\n" + std::string(GetParam()) + "\n");
+    const std::string message =
+        error("{\"text\": \"a\"}\n{\"text\": \"b\"}\n" + std::string(GetParam()) + "\n");
     EXPECT_TRUE(message.starts_with("line 3 of " + path() + " cannot be used: ")) << message;
-    EXPECT_TRUE(message.ends_with(R"(; a line is {"text": "..."} or {"segments": [{"label": "...", "text": "..."}]})"))
+    EXPECT_TRUE(message.ends_with(
+        R"(; a line is {"text": "..."} or {"segments": [{"label": "...", "text": "..."}]})"))
         << message;
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
 }

@@ -27,7 +27,8 @@ Tokens bytes_of(std::string_view text) {
 class TextPrompts : public testing::Test {
   protected:
     PromptSet cut(const std::string& text, std::int64_t sequences, std::int64_t length) const {
-        return text_prompts(model_, {.files = {folder_.write("a.txt", text)}, .sequences = sequences, .length = length});
+        return text_prompts(
+            model_, {.files = {folder_.write("a.txt", text)}, .sequences = sequences, .length = length});
     }
     std::string error(const TextOptions& options) const {
         return error_of([&] { text_prompts(model_, options); });
@@ -117,7 +118,8 @@ TEST_F(TextPrompts, CountBytesThatAreNoTextAsTheirReplacement) {
 class SeveralTexts : public TextPrompts {
   protected:
     PromptSet cut(std::int64_t sequences, std::int64_t length) const {
-        return text_prompts(model_, {.files = {folder_.write("one.txt", "aaaabbbbcccc"), folder_.write("two.txt", "ddddeeee")},
+        return text_prompts(model_, {.files = {folder_.write("one.txt", "aaaabbbbcccc"),
+                                               folder_.write("two.txt", "ddddeeee")},
                                      .sequences = sequences,
                                      .length = length});
     }
@@ -156,7 +158,10 @@ class TextAfterAStart : public testing::Test {
   protected:
     PromptSet cut(Start start, bool adds_it, std::int64_t length = 4) const {
         const Model model = Model::open(with_start_token(folder_, "llama", 7, adds_it).string());
-        return text_prompts(model, {.files = {folder_.write("a.txt", "abcdefgh")}, .sequences = 9, .length = length, .start = start});
+        return text_prompts(model, {.files = {folder_.write("a.txt", "abcdefgh")},
+                                    .sequences = 9,
+                                    .length = length,
+                                    .start = start});
     }
     TempFolder folder_;
 };
@@ -232,9 +237,10 @@ TEST_F(TextPrompts, RefuseTheBinaryOneOfSeveral) {
 }
 
 TEST_F(TextPrompts, RefuseALengthThatNoMemoryHolds) {
-    EXPECT_EQ(error({.length = std::numeric_limits<std::int64_t>::max()}),
-              "length 9223372036854775807 is above the context of bytes-llama: it was trained on 128 tokens; use "
-              "--length 128 or less");
+    EXPECT_EQ(
+        error({.length = std::numeric_limits<std::int64_t>::max()}),
+        "length 9223372036854775807 is above the context of bytes-llama: it was trained on 128 tokens; use "
+        "--length 128 or less");
 }
 
 TEST_F(TextPrompts, TakeAnyNumberOfSequences) {

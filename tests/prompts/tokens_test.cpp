@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,9 @@ class RepeatPrompts : public testing::Test {
     std::string error(const RepeatOptions& options) const {
         return error_of([&] { repeat_prompts(model_, options); });
     }
-    Tokens tokens(const RepeatOptions& options) const { return repeat_prompts(model_, options).sequences.at(0).tokens; }
+    Tokens tokens(const RepeatOptions& options) const {
+        return repeat_prompts(model_, options).sequences.at(0).tokens;
+    }
     Model model_ = Model::open("bytes-gpt2");
 };
 
@@ -61,7 +64,8 @@ TEST_F(RepeatPrompts, AreDescribed) {
 }
 
 TEST_F(RepeatPrompts, DescribeAPieceThatIsNotUtf8) {
-    EXPECT_EQ(repeat_prompts(model_, {.token = 255, .length = 3}).description.at("piece"), Json::array({255}));
+    EXPECT_EQ(repeat_prompts(model_, {.token = 255, .length = 3}).description.at("piece"),
+              Json::array({255}));
 }
 
 TEST_F(RepeatPrompts, RefuseAWordOfSeveralTokens) {
@@ -76,7 +80,8 @@ TEST_F(RepeatPrompts, ShowALineBreakWithoutBreakingTheLine) {
 
 TEST_F(RepeatPrompts, ShowHalfACharacterInUtf8) {
     EXPECT_EQ(error({.word = "\xc3\xa9"}),
-              "'\xc3\xa9' is 2 tokens for bytes-gpt2: '\\xc3' (195), '\\xa9' (169); give one of them by --token ID");
+              "'\xc3\xa9' is 2 tokens for bytes-gpt2: '\\xc3' (195), '\\xa9' (169); give one of them by "
+              "--token ID");
 }
 
 TEST_F(RepeatPrompts, RefuseNoToken) {
@@ -92,17 +97,20 @@ TEST_F(RepeatPrompts, RefuseANegativeToken) {
 }
 
 TEST_F(RepeatPrompts, RefuseALengthOfNothing) {
-    EXPECT_EQ(error({.token = 5, .length = 0}), "length 0 leaves no room for the token; use a longer --length");
+    EXPECT_EQ(error({.token = 5, .length = 0}),
+              "length 0 leaves no room for the token; use a longer --length");
 }
 
 TEST_F(RepeatPrompts, RefuseALengthAboveALearnedTable) {
-    EXPECT_EQ(error({.token = 5, .length = 129}),
-              "length 129 is above the context of bytes-gpt2: its position table has 128 rows; use --length 128 or "
-              "less");
+    EXPECT_EQ(
+        error({.token = 5, .length = 129}),
+        "length 129 is above the context of bytes-gpt2: its position table has 128 rows; use --length 128 or "
+        "less");
 }
 
 TEST_F(RepeatPrompts, PutATokenBefore) {
-    EXPECT_EQ(tokens({.token = 65, .length = 3, .prefix = Prefix::token, .prefix_token = 9}), (Tokens{9, 65, 65}));
+    EXPECT_EQ(tokens({.token = 65, .length = 3, .prefix = Prefix::token, .prefix_token = 9}),
+              (Tokens{9, 65, 65}));
 }
 
 TEST_F(RepeatPrompts, DescribeThePrefix) {
@@ -228,11 +236,13 @@ TEST(LearnedPositions, KeepEverythingInTheMeans) {
 }
 
 TEST(LearnedPositions, HaveNoLengthAboveTheirTable) {
-    EXPECT_EQ(error_of([&] {
-                  positions_prompts(Model::open("bytes-gpt2"), {.length = std::numeric_limits<std::int64_t>::max()});
-              }),
-              "length 9223372036854775807 is above the context of bytes-gpt2: its position table has 128 rows; use "
-              "--length 128 or less");
+    EXPECT_EQ(
+        error_of([&] {
+            positions_prompts(Model::open("bytes-gpt2"),
+                              {.length = std::numeric_limits<std::int64_t>::max()});
+        }),
+        "length 9223372036854775807 is above the context of bytes-gpt2: its position table has 128 rows; use "
+        "--length 128 or less");
 }
 
 class RotaryPositions : public testing::Test {
@@ -249,7 +259,8 @@ TEST_F(RotaryPositions, AreRandomTokensThenTheMeanEmbedding) {
 }
 
 TEST_F(RotaryPositions, AreTokensOfTheVocabulary) {
-    for (const Sequence& sequence : std::span(make().sequences).first(4)) {
+    const PromptSet set = make();
+    for (const Sequence& sequence : std::span(set.sequences).first(4)) {
         EXPECT_EQ(sequence.length(), 9);
         EXPECT_EQ(sequence.labels, Tokens(9, 0));
         for (const std::int32_t token : sequence.tokens) EXPECT_TRUE(token >= 0 && token < 256) << token;
@@ -302,7 +313,8 @@ TEST_F(RotaryPositions, BeginWithTheStartTokenWhereTheModelDoes) {
 
 TEST_F(RotaryPositions, HaveNoLengthThatNoMemoryHolds) {
     EXPECT_EQ(error_of([&] { positions_prompts(model_, {.length = std::int64_t{1} << 40}); }),
-              "length 1099511627776 is above the context of bytes-llama: it was trained on 128 tokens; use --length "
+              "length 1099511627776 is above the context of bytes-llama: it was trained on 128 tokens; use "
+              "--length "
               "128 or less");
 }
 

@@ -18,7 +18,8 @@ TEST(ParseNormalize, KnowsItsWords) {
     EXPECT_EQ(parse_normalize("layernorm"), Normalize::layernorm);
 }
 TEST(ParseNormalize, NamesThemToAnyOther) {
-    EXPECT_EQ(error_of([] { parse_normalize("Unit"); }), "cannot normalize by 'Unit'; use none, unit or layernorm");
+    EXPECT_EQ(error_of([] { parse_normalize("Unit"); }),
+              "cannot normalize by 'Unit'; use none, unit or layernorm");
 }
 
 TEST(ParseLayerOrder, KnowsItsWords) {
@@ -54,7 +55,8 @@ TEST(ParseComponents, TakesNone) {
 }
 TEST(ParseComponents, NamesTheOnesThereAre) {
     EXPECT_EQ(error_of([] { parse_components("attn_out,soul"); }),
-              "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, resid_mid, ln2, router, "
+              "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, resid_mid, ln2, "
+              "router, "
               "mlp_out, resid_post, ln_final");
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/errors.h"
+#include "support/open_run.h"
 #include "support/run_folder.h"
 #include "support/temp_folder.h"
 
@@ -28,10 +29,10 @@ Matrix read_all(const RowSource& rows) {
 /// A run by hand, and selections of it.
 class SelectRows : public testing::Test {
   protected:
-    const Run& run() {
+    const tomograph::Run& run() {
         if (!run_) {
             sketch_.write(folder_ / "run");
-            run_ = Run::open(folder_ / "run");
+            run_ = open_run(folder_ / "run");
         }
         return *run_;
     }
@@ -39,7 +40,9 @@ class SelectRows : public testing::Test {
     std::string error(const Selection& selection) {
         return error_of([&] { select(run(), selection); });
     }
-    std::vector<std::int32_t> tokens_of(const Selection& selection) { return select(run(), selection).labels().token; }
+    std::vector<std::int32_t> tokens_of(const Selection& selection) {
+        return select(run(), selection).labels().token;
+    }
 
     static Selection of(std::vector<Component> components) {
         Selection selection;
@@ -51,7 +54,7 @@ class SelectRows : public testing::Test {
 
     TempFolder folder_;
     RunSketch sketch_;
-    std::optional<Run> run_;
+    std::optional<tomograph::Run> run_;
 };
 
 // Filters
@@ -269,7 +272,8 @@ std::map<Group, VectorD> averages_by_hand(const RunSketch& sketch, const Selecti
             if (selection.normalize == Normalize::layernorm)
                 row /= std::sqrt(row.squaredNorm() / static_cast<double>(row.size()));
             const Group group{site.component, selection.mean_layers ? -1 : site.layer,
-                              selection.mean_positions ? -1 : position, selection.mean_samples ? -1 : sequence};
+                              selection.mean_positions ? -1 : position,
+                              selection.mean_samples ? -1 : sequence};
             if (!sums.contains(group)) sums[group] = VectorD::Zero(row.size());
             sums[group] += row;
             ++counts[group];
@@ -305,7 +309,8 @@ class SelectAverages : public SelectRows, public testing::WithParamInterface<Ave
             const auto found =
                 want.find({labels.component[i], labels.layer[i], labels.position[i], labels.sequence[i]});
             ASSERT_NE(found, want.end()) << rows.describe(row);
-            EXPECT_TRUE(Vector(values.row(row)).cast<double>().isApprox(found->second, 1e-6)) << rows.describe(row);
+            EXPECT_TRUE(Vector(values.row(row)).cast<double>().isApprox(found->second, 1e-6))
+                << rows.describe(row);
             EXPECT_NEAR(labels.norm[i], found->second.norm(), 1e-5) << rows.describe(row);
             EXPECT_EQ(labels.token[i], -1);
             EXPECT_EQ(labels.label[i], -1);
@@ -313,22 +318,24 @@ class SelectAverages : public SelectRows, public testing::WithParamInterface<Ave
     }
     Selection selection_;
 };
-INSTANTIATE_TEST_SUITE_P(Select, SelectAverages, testing::ValuesIn([] {
-                             std::vector<Averages> all;
-                             for (const Normalize normalize : {Normalize::none, Normalize::unit, Normalize::layernorm}) {
-                                 for (int which = 1; which < 8; ++which)
-                                     all.push_back({(which & 1) != 0, (which & 2) != 0, (which & 4) != 0, normalize});
-                             }
-                             return all;
-                         }()),
-                         [](const auto& test) {
-                             static constexpr const char* kNormalize[] = {"Raw", "Unit", "LayerNorm"};
-                             std::string name = kNormalize[static_cast<int>(test.param.normalize)];
-                             if (test.param.samples) name += "OverSamples";
-                             if (test.param.positions) name += "OverPositions";
-                             if (test.param.layers) name += "OverLayers";
-                             return name;
-                         });
+std::vector<Averages> all_averages() {
+    std::vector<Averages> all;
+    for (const Normalize normalize : {Normalize::none, Normalize::unit, Normalize::layernorm}) {
+        for (int which = 1; which < 8; ++which)
+            all.push_back({(which & 1) != 0, (which & 2) != 0, (which & 4) != 0, normalize});
+    }
+    return all;
+}
+
+std::string name_of(const testing::TestParamInfo<Averages>& test) {
+    static constexpr const char* kNormalize[] = {"Raw", "Unit", "LayerNorm"};
+    std::string name = kNormalize[static_cast<int>(test.param.normalize)];
+    if (test.param.samples) name += "OverSamples";
+    if (test.param.positions) name += "OverPositions";
+    if (test.param.layers) name += "OverLayers";
+    return name;
+}
+INSTANTIATE_TEST_SUITE_P(Select, SelectAverages, testing::ValuesIn(all_averages()), name_of);
 
 TEST_P(SelectAverages, AreThoseByHand) {
     expect_by_hand();
@@ -363,7 +370,7 @@ class SelectFromMeans : public SelectRows {
         RunSketch no_vectors = sketch_;
         no_vectors.vectors = false;
         no_vectors.write(folder_ / "means");
-        const Run means = Run::open(folder_ / "means");
+        const auto means = open_run(folder_ / "means");
         const SelectedRows from_means = select(means, selection);
         EXPECT_TRUE(read_all(from_means).isApprox(read_all(from_vectors), 1e-6f));
         EXPECT_EQ(from_means.labels().component, from_vectors.labels().component);
@@ -404,8 +411,9 @@ TEST_F(SelectFromMeans, GivesNoUnitVectors) {
     sketch_.vectors = false;
     Selection selection = averaged();
     selection.normalize = Normalize::unit;
-    EXPECT_EQ(error(selection), path() + " keeps no vectors of the selection: only raw means over samples of all "
-                                         "sequences can be had; capture it again with vectors");
+    EXPECT_EQ(error(selection), path() +
+                                    " keeps no vectors of the selection: only raw means over samples of all "
+                                    "sequences can be had; capture it again with vectors");
 }
 
 TEST_F(SelectFromMeans, GivesNoSomeSequences) {
@@ -417,8 +425,10 @@ TEST_F(SelectFromMeans, GivesNoSomeSequences) {
 
 TEST_F(SelectFromMeans, GivesNoSingleVectors) {
     sketch_.vectors = false;
-    EXPECT_EQ(error(attention()), path() + " keeps no vectors of the selection: it was captured without them or is "
-                                           "incomplete; average with --mean samples, or capture again");
+    EXPECT_EQ(error(attention()),
+              path() +
+                  " keeps no vectors of the selection: it was captured without them or is "
+                  "incomplete; average with --mean samples, or capture again");
 }
 
 // At most so many rows
@@ -562,7 +572,8 @@ TEST_F(SelectRows, DescribesAnAverage) {
 TEST_F(SelectRows, DescribesAnAverageOverLayers) {
     Selection selection = attention();
     selection.mean_layers = true;
-    EXPECT_EQ(select(run(), selection).describe(0), "attn_out, an average over layers at position 0 of sequence 0");
+    EXPECT_EQ(select(run(), selection).describe(0),
+              "attn_out, an average over layers at position 0 of sequence 0");
 }
 
 TEST_F(SelectRows, DescribesAnAverageOverAll) {
@@ -609,7 +620,8 @@ TEST_F(SelectRows, SaysThatThereAreNoLabels) {
 
 TEST_F(SelectRows, MixesNoWidths) {
     EXPECT_EQ(error(of({Component::attn_out, Component::router})),
-              "the selected components have different widths: blocks.0.attn_out has 6, blocks.0.router has 4; select "
+              "the selected components have different widths: blocks.0.attn_out has 6, blocks.0.router has "
+              "4; select "
               "them one by one");
 }
 
@@ -617,8 +629,9 @@ TEST_F(SelectRows, RefusesAnEmptySelection) {
     sketch_.rows = {0, 5};
     Selection selection = embeddings();
     selection.positions = {1, {}};
-    EXPECT_EQ(error(selection), "the selection holds no rows: no stored token passes its positions, sequences and "
-                                "labels; widen it");
+    EXPECT_EQ(error(selection),
+              "the selection holds no rows: no stored token passes its positions, sequences and "
+              "labels; widen it");
 }
 
 TEST_F(SelectRows, RefusesAnEmptyAverage) {
@@ -633,8 +646,9 @@ TEST_F(SelectRows, NamesTheComponentsWhoseLayersAreMissing) {
     sketch_.sites.resize(5);  // layer 0 only
     Selection selection = attention();
     selection.layers = {1, {}};
-    EXPECT_EQ(error(selection), "the selection names no captured site: the run holds embed, z, attn_out, router, "
-                                "mlp_out; choose other --components or --layers");
+    EXPECT_EQ(error(selection),
+              "the selection names no captured site: the run holds embed, z, attn_out, router, "
+              "mlp_out; choose other --components or --layers");
 }
 
 }  // namespace

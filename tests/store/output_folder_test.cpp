@@ -148,8 +148,9 @@ TEST_F(OutputFolderTest, DoesNotDeleteAForeignFolderThatIsInTheWay) {
     const fs::path run = earlier_run();
     fs::create_directory(folder_ / "run.replaced");
     folder_.write("run.replaced/thesis.tex", "years of work");
-    EXPECT_EQ(error(run, true), "cannot replace " + run.string() + ": " + run.string() +
-                                    ".replaced is in the way, and it is not a run; move it, or name another --out");
+    EXPECT_EQ(error(run, true),
+              "cannot replace " + run.string() + ": " + run.string() +
+                  ".replaced is in the way, and it is not a run; move it, or name another --out");
     EXPECT_EQ(read_file(folder_ / "run.replaced/thesis.tex"), "years of work");
     EXPECT_EQ(read_file(run / "run.json"), "earlier");
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/errors.h"
+#include "support/open_run.h"
 #include "support/run_folder.h"
 #include "support/temp_folder.h"
 
@@ -30,7 +31,7 @@ class WholeRun : public testing::Test {
         sketch_.token_labels = {0, 0, 1, -1};
         sketch_.write(folder_ / "run");
     }
-    Run open() const { return Run::open(folder_ / "run"); }
+    tomograph::Run open() const { return open_run(folder_ / "run"); }
 
     TempFolder folder_;
     RunSketch sketch_;
@@ -41,7 +42,7 @@ TEST_F(WholeRun, IsComplete) {
 }
 
 TEST_F(WholeRun, SaysWhatItIs) {
-    const Run run = open();
+    const auto run = open();
     EXPECT_EQ(run.model_name(), "sketch");
     EXPECT_EQ(run.prompts(), "text");
     EXPECT_EQ(run.d_model(), 6);
@@ -57,7 +58,7 @@ TEST_F(WholeRun, HasItsLabels) {
 }
 
 TEST_F(WholeRun, PutsPositionsAndSequencesToTokens) {
-    const Run run = open();
+    const auto run = open();
     EXPECT_EQ(run.tokens().position.at(6), 1);
     EXPECT_EQ(run.tokens().sequence.at(6), 1);
     EXPECT_EQ(run.tokens().token_id.at(6), 106);
@@ -74,7 +75,9 @@ TEST_F(WholeRun, HasASite) {
 }
 
 TEST_F(WholeRun, NamesTheSitesItHas) {
-    EXPECT_EQ(error_of([&] { open().site({Component::ln1, 0}); }),
+    EXPECT_EQ(error_of([&] {
+                  open().site({Component::ln1, 0});
+              }),
               "no site blocks.0.ln1 in " + (folder_ / "run").string() +
                   ": it has 13 sites, embed to blocks.2.mlp_out");
 }
@@ -93,7 +96,7 @@ TEST_F(WholeRun, ReadsAcrossItsShards) {
 }
 
 TEST_F(WholeRun, ReadsEveryRange) {
-    const Run run = open();
+    const auto run = open();
     for (std::int64_t begin = 0; begin <= 13; ++begin) {
         for (std::int64_t end = begin; end <= 13; ++end) {
             Matrix rows(end - begin, 6);
@@ -111,7 +114,8 @@ TEST_F(WholeRun, ReadsNorms) {
 }
 
 TEST_F(WholeRun, ReadsMeans) {
-    const Vector want = (sketch_.vector("embed", 2) + sketch_.vector("embed", 7) + sketch_.vector("embed", 12)) / 3;
+    const Vector want =
+        (sketch_.vector("embed", 2) + sketch_.vector("embed", 7) + sketch_.vector("embed", 12)) / 3;
     const Matrix means = open().means(kEmbed);
     EXPECT_EQ(means.rows(), 5);
     EXPECT_TRUE(Vector(means.row(2)).isApprox(want, 1e-6f));
@@ -127,7 +131,7 @@ TEST(Run, KeepsPiecesThatAreNotUtf8) {
     sketch.lengths = {3};
     sketch.pieces = {"\xff", std::string("\0", 1), "caf\xc3\xa9"};
     sketch.write(folder / "run");
-    EXPECT_EQ(Run::open(folder / "run").pieces(), sketch.pieces);
+    EXPECT_EQ(open_run(folder / "run").pieces(), sketch.pieces);
 }
 
 TEST(Run, KeepsTheRowsThatWereSampled) {
@@ -135,7 +139,7 @@ TEST(Run, KeepsTheRowsThatWereSampled) {
     RunSketch sketch;
     sketch.rows = {1, 2, 5, 11, 12};
     sketch.write(folder / "run");
-    const Run run = Run::open(folder / "run");
+    const auto run = open_run(folder / "run");
     Matrix rows(2, 6);
     run.read_rows(kEmbed, 3, 5, rows.data());
     EXPECT_EQ(run.rows(), sketch.rows);
@@ -147,7 +151,7 @@ TEST(Run, MayKeepNormsAndMeansOnly) {
     RunSketch sketch;
     sketch.vectors = false;
     sketch.write(folder / "run");
-    const Run run = Run::open(folder / "run");
+    const auto run = open_run(folder / "run");
     EXPECT_EQ(run.n_rows(), 0);
     EXPECT_FALSE(run.has_vectors(kEmbed));
     EXPECT_EQ(run.norms(kEmbed).size(), 13u);
@@ -158,7 +162,7 @@ TEST(Run, MayKeepVectorsOfSomeSitesOnly) {
     RunSketch sketch;
     sketch.sites[0].stored = false;
     sketch.write(folder / "run");
-    const Run run = Run::open(folder / "run");
+    const auto run = open_run(folder / "run");
     EXPECT_FALSE(run.has_vectors(kEmbed));
     EXPECT_TRUE(run.has_vectors(kAttention1));
 }
@@ -182,19 +186,19 @@ class KilledRun : public testing::Test {
 };
 
 TEST_F(KilledRun, IsIncomplete) {
-    EXPECT_FALSE(Run::open(folder_ / "run").complete());
+    EXPECT_FALSE(open_run(folder_ / "run").complete());
 }
 TEST_F(KilledRun, HasTheRowsOfItsWholeShards) {
-    EXPECT_EQ(Run::open(folder_ / "run").n_rows(), 8);
+    EXPECT_EQ(open_run(folder_ / "run").n_rows(), 8);
 }
 TEST_F(KilledRun, HasAllItsTokens) {
-    EXPECT_EQ(Run::open(folder_ / "run").n_tokens(), 13);
+    EXPECT_EQ(open_run(folder_ / "run").n_tokens(), 13);
 }
 TEST_F(KilledRun, HasNoStats) {
-    EXPECT_FALSE(Run::open(folder_ / "run").has_stats());
+    EXPECT_FALSE(open_run(folder_ / "run").has_stats());
 }
 TEST_F(KilledRun, SaysWhyItHasNoNorms) {
-    EXPECT_EQ(error_of([&] { Run::open(folder_ / "run").norms(kEmbed); }),
+    EXPECT_EQ(error_of([&] { open_run(folder_ / "run").norms(kEmbed); }),
               (folder_ / "run/stats/norms.safetensors").string() +
                   " is missing: the run is incomplete; capture it again");
 }
@@ -207,7 +211,7 @@ TEST(Run, MayHaveBeenKilledBeforeItsFirstShard) {
         run["shards"] = Json::array();
     };
     sketch.write(folder / "run");
-    const Run run = Run::open(folder / "run");
+    const auto run = open_run(folder / "run");
     EXPECT_EQ(run.n_rows(), 0);
     EXPECT_FALSE(run.has_vectors(kEmbed));
 }
@@ -217,7 +221,7 @@ TEST(Run, MayHaveBeenKilledBeforeItsFirstShard) {
 
 TEST(NoRun, IsAFolderThatIsMissing) {
     const TempFolder folder;
-    EXPECT_EQ(error_of([&] { Run::open(folder / "absent"); }),
+    EXPECT_EQ(error_of([&] { open_run(folder / "absent"); }),
               "no run at " + (folder / "absent").string() +
                   ": it has no run.json; make one with: tomograph capture");
 }
@@ -225,15 +229,15 @@ TEST(NoRun, IsAFolderThatIsMissing) {
 TEST(NoRun, IsAFile) {
     const TempFolder folder;
     folder.write("file", "text");
-    EXPECT_EQ(error_of([&] { Run::open(folder / "file"); }),
-              "no run at " + (folder / "file").string() +
-                  ": it has no run.json; make one with: tomograph capture");
+    EXPECT_EQ(
+        error_of([&] { open_run(folder / "file"); }),
+        "no run at " + (folder / "file").string() + ": it has no run.json; make one with: tomograph capture");
 }
 
 TEST(NoRun, IsAStudy) {
     const TempFolder folder;
     folder.write("study.json", "{}");
-    EXPECT_EQ(error_of([&] { Run::open(folder.path()); }),
+    EXPECT_EQ(error_of([&] { open_run(folder.path()); }),
               folder.path().string() + " is a study, a folder of runs; name one of its runs, for example " +
                   (folder / "text").string());
 }
@@ -241,15 +245,17 @@ TEST(NoRun, IsAStudy) {
 TEST(NoRun, IsFromANewerVersion) {
     const TempFolder folder;
     folder.write("run.json", R"({"format": 99, "whatever": []})");
-    EXPECT_EQ(error_of([&] { Run::open(folder.path()); }),
-              folder.path().string() + " was written by a newer tomograph: format 99, known is 1; update tomograph");
+    EXPECT_EQ(error_of([&] { open_run(folder.path()); }),
+              folder.path().string() +
+                  " was written by a newer tomograph: format 99, known is 1; update tomograph");
 }
 
 TEST(NoRun, HasAnEmptyDescription) {
     const TempFolder folder;
     folder.write("run.json", "");
-    EXPECT_TRUE(error_of([&] { Run::open(folder.path()); })
-                    .starts_with((folder / "run.json").string() + " is not valid JSON: "));
+    EXPECT_TRUE(error_of([&] {
+                    open_run(folder.path());
+                }).starts_with((folder / "run.json").string() + " is not valid JSON: "));
 }
 
 TEST(NoRun, HasACutDescription) {
@@ -257,7 +263,7 @@ TEST(NoRun, HasACutDescription) {
     RunSketch().write(folder / "run");
     const std::string text = read_file(folder / "run/run.json");
     folder.write("run/run.json", text.substr(0, text.size() / 2));
-    const std::string error = error_of([&] { Run::open(folder / "run"); });
+    const std::string error = error_of([&] { open_run(folder / "run"); });
     EXPECT_TRUE(error.ends_with("; the file was cut or edited; make it again")) << error;
 }
 
@@ -282,7 +288,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Change{"NoPrompts", [](Json& run) { run.erase("prompts"); }, ""},
                     Change{"NoLength", [](Json& run) { run["prompts"].erase("length"); }, ""},
                     Change{"NoSites", [](Json& run) { run.erase("sites"); }, ""},
-                    Change{"NumbersForSites", [](Json& run) { run["sites"] = {1, 2}; }, ""},
+                    Change{"NumbersForSites",
+                           [](Json& run) {
+                               run["sites"] = {1, 2};
+                           },
+                           ""},
                     Change{"WordForAShape", [](Json& run) { run["sites"][0]["shape"] = "flat"; }, ""},
                     Change{"NumberForLabels", [](Json& run) { run["labels"] = 3; }, ""},
                     Change{"NoShards", [](Json& run) { run.erase("shards"); }, ""},
@@ -294,23 +304,27 @@ TEST_P(BrokenDescription, IsRefused) {
     RunSketch sketch;
     sketch.edit = GetParam().edit;
     sketch.write(folder / "run");
-    const std::string error = error_of([&] { Run::open(folder / "run"); });
-    EXPECT_TRUE(error.starts_with((folder / "run/run.json").string() + " is not a run's description: ")) << error;
+    const std::string error = error_of([&] { open_run(folder / "run"); });
+    EXPECT_TRUE(error.starts_with((folder / "run/run.json").string() + " is not a run's description: "))
+        << error;
     EXPECT_EQ(error.find('\n'), std::string::npos) << error;
 }
 
 class HostileDescription : public testing::TestWithParam<Change> {};
 INSTANTIATE_TEST_SUITE_P(
     Run, HostileDescription,
-    testing::Values(
-        Change{"NoSite", [](Json& run) { run["sites"] = Json::array(); }, "it lists no sites"},
-        Change{"LayerPastTheLast", [](Json& run) { run["model"]["n_layers"] = 2; },
-               "it lists blocks.2.z, the model has 2 layers"},
-        Change{"NegativeWidth", [](Json& run) { run["sites"][0]["shape"] = {-6}; }, "embed has the shape [-6]"},
-        Change{"WidthThatWraps",
-               [](Json& run) { run["sites"][0]["shape"] = {std::int64_t{1} << 62, std::int64_t{1} << 62}; },
-               "embed has the shape [4611686018427387904, 4611686018427387904]"},
-        Change{"NoWidth", [](Json& run) { run["sites"][0]["shape"] = {0}; }, "embed has the shape [0]"}),
+    testing::Values(Change{"NoSite", [](Json& run) { run["sites"] = Json::array(); }, "it lists no sites"},
+                    Change{"LayerPastTheLast", [](Json& run) { run["model"]["n_layers"] = 2; },
+                           "it lists blocks.2.z, the model has 2 layers"},
+                    Change{"NegativeWidth", [](Json& run) { run["sites"][0]["shape"] = {-6}; },
+                           "embed has the shape [-6]"},
+                    Change{"WidthThatWraps",
+                           [](Json& run) {
+                               run["sites"][0]["shape"] = {std::int64_t{1} << 62, std::int64_t{1} << 62};
+                           },
+                           "embed has the shape [4611686018427387904, 4611686018427387904]"},
+                    Change{"NoWidth", [](Json& run) { run["sites"][0]["shape"] = {0}; },
+                           "embed has the shape [0]"}),
     [](const auto& test) { return test.param.name; });
 
 TEST_P(HostileDescription, IsRefused) {
@@ -318,9 +332,9 @@ TEST_P(HostileDescription, IsRefused) {
     RunSketch sketch;
     sketch.edit = GetParam().edit;
     sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }), (folder / "run/run.json").string() +
-                                                                " does not fit its run: " + GetParam().why +
-                                                                "; capture it again");
+    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }), (folder / "run/run.json").string() +
+                                                               " does not fit its run: " + GetParam().why +
+                                                               "; capture it again");
 }
 
 class HostileTokens : public testing::TestWithParam<Change> {};
@@ -341,9 +355,9 @@ TEST_P(HostileTokens, AreRefused) {
     sketch.token_labels = {0, 1};
     sketch.edit = GetParam().edit;
     sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }), (folder / "run/tokens.safetensors").string() +
-                                                                " does not fit its run: " + GetParam().why +
-                                                                "; capture it again");
+    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }), (folder / "run/tokens.safetensors").string() +
+                                                               " does not fit its run: " + GetParam().why +
+                                                               "; capture it again");
 }
 
 TEST(BrokenRun, HasAnUnknownSite) {
@@ -351,7 +365,7 @@ TEST(BrokenRun, HasAnUnknownSite) {
     RunSketch sketch;
     sketch.edit = [](Json& run) { run["sites"][0]["name"] = "blocks.0.soul"; };
     sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
               "unknown site \"blocks.0.soul\" in " + (folder / "run").string() + "; update tomograph");
 }
 
@@ -363,7 +377,7 @@ TEST(BrokenRun, HasTokensOfDifferentNumbers) {
                                                           {{"position", Dtype::i32, {2}}, values.data()},
                                                           {{"sequence", Dtype::i32, {13}}, values.data()},
                                                           {{"label", Dtype::i32, {13}}, values.data()}});
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
               (folder / "run/tokens.safetensors").string() +
                   " does not fit its run: 'position' has 2 entries, 'token_id' has 13; capture it again");
 }
@@ -372,7 +386,7 @@ TEST(BrokenRun, LacksItsTokens) {
     const TempFolder folder;
     RunSketch().write(folder / "run");
     fs::remove(folder / "run/tokens.safetensors");
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
               "cannot open " + (folder / "run/tokens.safetensors").string() + ": No such file or directory");
 }
 
@@ -380,8 +394,9 @@ TEST(BrokenRun, LacksAShard) {
     const TempFolder folder;
     RunSketch().write(folder / "run");
     fs::remove(folder / "run/vectors/4.safetensors");
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
-              "cannot open " + (folder / "run/vectors/4.safetensors").string() + ": No such file or directory");
+    EXPECT_EQ(
+        error_of([&] { open_run(folder / "run"); }),
+        "cannot open " + (folder / "run/vectors/4.safetensors").string() + ": No such file or directory");
 }
 
 TEST(BrokenRun, HasACutShard) {
@@ -389,9 +404,10 @@ TEST(BrokenRun, HasACutShard) {
     RunSketch().write(folder / "run");
     const fs::path shard = folder / "run/vectors/4.safetensors";
     fs::resize_file(shard, fs::file_size(shard) - 1);
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
-              shard.string() + " is not a readable safetensors file: 'rows' ends after the file; it was cut or "
-                               "damaged; capture it again");
+    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
+              shard.string() +
+                  " is not a readable safetensors file: 'rows' ends after the file; it was cut or "
+                  "damaged; capture it again");
 }
 
 TEST(BrokenRun, HasAShardWithoutASite) {
@@ -400,7 +416,7 @@ TEST(BrokenRun, HasAShardWithoutASite) {
     sketch.sites[0].stored = false;
     sketch.edit = [](Json& run) { run["sites"][0]["vectors"] = true; };
     sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
               "no tensor 'embed' in " + (folder / "run/vectors/0.safetensors").string());
 }
 
@@ -409,7 +425,7 @@ TEST(BrokenRun, HasAShardOfAnotherShape) {
     RunSketch sketch;
     sketch.edit = [](Json& run) { run["sites"][0]["shape"] = {7}; };
     sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
               (folder / "run/vectors/0.safetensors").string() +
                   " does not fit its run: embed has another shape than run.json says; capture it again");
 }
@@ -426,7 +442,7 @@ TEST_P(RowOfNoToken, IsRefused) {
     const std::int32_t row = GetParam();
     write_safetensors(folder / "run/vectors/0.safetensors",
                       {{{"embed", Dtype::f32, {1, 6}}, values.data()}, {{"rows", Dtype::i32, {1}}, &row}});
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run"); }),
+    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
               (folder / "run/vectors/0.safetensors").string() + " does not fit its run: row " +
                   std::to_string(row) + " is no token; capture it again");
 }
@@ -436,7 +452,7 @@ TEST(BrokenRun, HasNormsOfAnotherNumber) {
     RunSketch().write(folder / "run");
     const std::vector<float> values(5);
     write_safetensors(folder / "run/stats/norms.safetensors", {{{"embed", Dtype::f32, {5}}, values.data()}});
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run").norms(kEmbed); }),
+    EXPECT_EQ(error_of([&] { open_run(folder / "run").norms(kEmbed); }),
               (folder / "run/stats/norms.safetensors").string() +
                   " does not fit its run: embed has not one norm a token; capture it again");
 }
@@ -445,21 +461,23 @@ TEST(BrokenRun, HasMeansOfAnotherNumber) {
     const TempFolder folder;
     RunSketch().write(folder / "run");
     const std::vector<float> values(36);
-    write_safetensors(folder / "run/stats/means.safetensors", {{{"embed", Dtype::f32, {6, 6}}, values.data()}});
-    EXPECT_EQ(error_of([&] { Run::open(folder / "run").means(kEmbed); }),
+    write_safetensors(folder / "run/stats/means.safetensors",
+                      {{{"embed", Dtype::f32, {6, 6}}, values.data()}});
+    EXPECT_EQ(error_of([&] { open_run(folder / "run").means(kEmbed); }),
               (folder / "run/stats/means.safetensors").string() +
                   " does not fit its run: embed has not one mean a position; capture it again");
 }
 
 class BrokenPieces : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Run, BrokenPieces,
-                         testing::Values("{", "7", "{}", R"({"pieces": [["x"]]})", R"({"pieces": [[1.5, null]]})"));
+                         testing::Values("{", "7", "{}", R"({"pieces": [["x"]]})",
+                                         R"({"pieces": [[1.5, null]]})"));
 
 TEST_P(BrokenPieces, AreCalledDamaged) {
     const TempFolder folder;
     RunSketch().write(folder / "run");
     folder.write("run/tokens.jsonl", GetParam());
-    const std::string error = error_of([&] { Run::open(folder / "run").pieces(); });
+    const std::string error = error_of([&] { open_run(folder / "run").pieces(); });
     EXPECT_TRUE(error.starts_with((folder / "run/tokens.jsonl").string() + " is damaged: ")) << error;
 }
 
@@ -467,7 +485,7 @@ TEST(BrokenRun, StillHasATokenTableWithTooFewPieces) {
     const TempFolder folder;
     RunSketch().write(folder / "run");
     folder.write("run/tokens.jsonl", R"({"pieces": ["a"]})");
-    EXPECT_EQ(Run::open(folder / "run").pieces().size(), 13u);
+    EXPECT_EQ(open_run(folder / "run").pieces().size(), 13u);
 }
 
 // What a folder is

@@ -44,10 +44,11 @@ std::string refusal(const std::string& bytes) {
 class RoundTrip : public testing::Test {
   protected:
     RoundTrip() {
-        write_safetensors(folder_ / "x", {{{"a", Dtype::f32, {2, 3}}, floats_.data()},
-                                          {{"b", Dtype::i32, {3}}, integers_.data()},
-                                          {{"c", Dtype::f16, {2, 2, 1}}, halves_.data()},
-                                          {{"none", Dtype::f32, {0, 5}}, nullptr}},
+        write_safetensors(folder_ / "x",
+                          {{{"a", Dtype::f32, {2, 3}}, floats_.data()},
+                           {{"b", Dtype::i32, {3}}, integers_.data()},
+                           {{"c", Dtype::f16, {2, 2, 1}}, halves_.data()},
+                           {{"none", Dtype::f32, {0, 5}}, nullptr}},
                           {{"what", "a test"}});
     }
     TempFolder folder_;
@@ -113,10 +114,11 @@ TEST_F(RoundTrip, GivesNoFloatsForIntegers) {
 }
 
 TEST_F(RoundTrip, MakesTheSameBytesTwice) {
-    write_safetensors(folder_ / "y", {{{"a", Dtype::f32, {2, 3}}, floats_.data()},
-                                      {{"b", Dtype::i32, {3}}, integers_.data()},
-                                      {{"c", Dtype::f16, {2, 2, 1}}, halves_.data()},
-                                      {{"none", Dtype::f32, {0, 5}}, nullptr}},
+    write_safetensors(folder_ / "y",
+                      {{{"a", Dtype::f32, {2, 3}}, floats_.data()},
+                       {{"b", Dtype::i32, {3}}, integers_.data()},
+                       {{"c", Dtype::f16, {2, 2, 1}}, halves_.data()},
+                       {{"none", Dtype::f32, {0, 5}}, nullptr}},
                       {{"what", "a test"}});
     EXPECT_EQ(read_file(folder_ / "y"), read_file(folder_ / "x"));
 }
@@ -160,7 +162,8 @@ TEST(SafetensorsWriter, TakesSeveralThreads) {
     std::vector<std::thread> threads;
     for (std::int32_t t = 0; t < 4; ++t) {
         threads.emplace_back([&writer, t] {
-            for (std::int32_t i = t; i < 400; i += 4) writer.write(0, static_cast<std::uint64_t>(4 * i), &i, 4);
+            for (std::int32_t i = t; i < 400; i += 4)
+                writer.write(0, static_cast<std::uint64_t>(4 * i), &i, 4);
         });
     }
     for (std::thread& thread : threads) thread.join();
@@ -186,7 +189,9 @@ TEST(SafetensorsWriter, LeavesNothingUnfinished) {
 TEST(SafetensorsWriter, FindsAFullDiskBeforeTheWork) {
     const TempFolder folder;
     const FileSizeLimit limit(10'000);
-    EXPECT_EQ(error_of([&] { SafetensorsWriter writer(folder / "x", {{"a", Dtype::f32, {10'000}}}); }),
+    EXPECT_EQ(error_of([&] {
+                  SafetensorsWriter writer(folder / "x", {{"a", Dtype::f32, {10'000}}});
+              }),
               "cannot reserve room for " + (folder / "x").string() + ": File too large");
 }
 
@@ -246,7 +251,8 @@ void PrintTo(const Broken& broken, std::ostream* out) {
     *out << broken.name;
 }
 
-std::string tensor(const std::string& shape, const std::string& offsets, const std::string& dtype = "\"F32\"") {
+std::string tensor(const std::string& shape, const std::string& offsets,
+                   const std::string& dtype = "\"F32\"") {
     return R"({"x":{"dtype":)" + dtype + R"(,"shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}";
 }
 

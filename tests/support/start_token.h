@@ -20,7 +20,9 @@ inline std::filesystem::path with_start_token(const TempFolder& folder, const st
     if (at == std::string::npos) throw std::runtime_error(model + " has no entry to change");
     file.at(at + adds.size() + 4) = adds_it ? '\1' : '\0';
 
-    const auto bytes = [](auto number) { return std::string(reinterpret_cast<const char*>(&number), sizeof number); };
+    const auto bytes = [](auto number) {
+        return std::string(reinterpret_cast<const char*>(&number), sizeof number);
+    };
     constexpr std::uint32_t kUint32 = 4, kBool = 7;
     const auto key = [&](const std::string& name) { return bytes(std::uint64_t{name.size()}) + name; };
     // Together 64 bytes, so that the tensors stay aligned.

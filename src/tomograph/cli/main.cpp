@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
     add_view(app, progress);
     add_info(app);
     add_export(app);
+    add_import(app, progress);
     add_quantize(app);
     add_randomize(app);
     try {

@@ -12,7 +12,8 @@ struct Flags {
     std::string run, name, method = "pca", basis, metric = "cosine", init = "multilevel";
     std::optional<int> dims;
     int threads = 0, n_neighbors = 15, n_epochs = 0, pre_dims = 0;
-    double min_dist = 0.1;
+    double min_dist = 0.1, spread = 1.0, repulsion_strength = 1.0;
+    int negative_sample_rate = 5;
     std::int64_t fit_rows = 100'000;
     bool no_center = false;
     SelectionFlags selection;
@@ -22,7 +23,7 @@ struct Flags {
 /// A flag of the other method is a mistake to point out, not to pass over.
 void refuse_unused(const Flags& flags) {
     const bool pca = flags.method == "pca";
-    const std::vector<const char*> others = pca ? std::vector<const char*>{"--metric", "--n-neighbors", "--min-dist", "--n-epochs", "--init", "--pre-dims", "--fit-rows"}
+    const std::vector<const char*> others = pca ? std::vector<const char*>{"--metric", "--n-neighbors", "--min-dist", "--spread", "--negative-sample-rate", "--repulsion-strength", "--n-epochs", "--init", "--pre-dims", "--fit-rows"}
                                                 : std::vector<const char*>{"--basis", "--no-center"};
     for (const char* flag : others) {
         if (flags.command->count(flag) > 0) throw CLI::ValidationError(fmt::format("{} has no meaning with --method {}", flag, flags.method));
@@ -44,6 +45,9 @@ Projection project(const Run& run, const Flags& flags, Progress& progress) {
     options.umap.n_components = flags.dims.value_or(2);
     options.umap.metric = parse_metric(flags.metric);
     options.umap.min_dist = flags.min_dist;
+    options.umap.spread = flags.spread;
+    options.umap.negative_sample_rate = flags.negative_sample_rate;
+    options.umap.repulsion_strength = flags.repulsion_strength;
     options.umap.n_epochs = flags.n_epochs;
     options.umap.init = parse_init(flags.init);
     options.umap.seed = flags.selection.seed;
@@ -98,6 +102,9 @@ void add_project(CLI::App& app, Progress& progress) {
     command->add_option("--metric", flags->metric, "umap: cosine, euclidean or correlation")->capture_default_str()->check(CLI::IsMember({"cosine", "euclidean", "correlation"}));
     command->add_option("--n-neighbors", flags->n_neighbors, "umap: rows that shape the map around each row")->capture_default_str()->check(CLI::Range(2, 1000));
     command->add_option("--min-dist", flags->min_dist, "umap: how tightly points may be packed")->capture_default_str()->check(CLI::Range(0.0, 1.0));
+    command->add_option("--spread", flags->spread, "umap: scale of the map")->capture_default_str()->check(CLI::Range(0.01, 100.0));
+    command->add_option("--negative-sample-rate", flags->negative_sample_rate, "umap: points pushed away for each one pulled near")->capture_default_str()->check(CLI::Range(1, 100));
+    command->add_option("--repulsion-strength", flags->repulsion_strength, "umap: how hard they are pushed")->capture_default_str()->check(CLI::NonNegativeNumber);
     command->add_option("--n-epochs", flags->n_epochs, "umap: rounds of the layout (default: 500 up to 10,000 rows, 200 above)")->check(CLI::PositiveNumber);
     command->add_option("--init", flags->init, "umap: where the layout starts: multilevel, spectral or pca")->capture_default_str()->check(CLI::IsMember({"multilevel", "spectral", "pca"}));
     command->add_option("--pre-dims", flags->pre_dims, "umap: reduce to so many principal components first")->check(CLI::PositiveNumber);

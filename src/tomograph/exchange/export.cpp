@@ -6,6 +6,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
+#include "tomograph/exchange/csv.h"
 #include "tomograph/exchange/npy.h"
 #include "tomograph/reduce/projection.h"
 
@@ -21,15 +22,6 @@ struct Table {
     std::vector<std::int64_t> shape;  // of one row
     const char* column = "v";         // name of a column of numbers
 };
-
-/// A field of a CSV file (RFC 4180): quoted where it holds a comma, a quote or an edge space.
-std::string csv_field(const std::string& text) {
-    const bool plain = !text.empty() && text.find_first_of(",\"\r\n") == std::string::npos && text.front() != ' ' && text.back() != ' ';
-    if (plain) return text;
-    std::string quoted = "\"";
-    for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-    return quoted + '"';
-}
 
 class Describer {
   public:
@@ -74,7 +66,7 @@ void write_csv(const Table& table, const Describer& describe, const std::filesys
     for_each_row(*table.rows, [&](std::int64_t row, const float* values) {
         const char* separator = "";
         for (const std::string& field : describe(row)) {
-            text += separator + (field.empty() ? field : csv_field(field));
+            text += separator + csv_field(field);
             separator = ",";
         }
         for (std::int64_t i = 0; i < table.rows->dim(); ++i) text += fmt::format(",{:.9g}", values[i]);

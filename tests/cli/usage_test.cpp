@@ -1,0 +1,141 @@
+// Help, usage errors and exit codes.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "support/program.h"
+#include "tomograph/base/version.h"
+
+namespace tomograph {
+namespace {
+
+using namespace test;
+
+class Command : public testing::TestWithParam<const char*> {
+  protected:
+    Program program_;
+};
+INSTANTIATE_TEST_SUITE_P(Cli, Command,
+                         testing::Values("run", "capture", "project", "plot", "info", "export", "quantize"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(Command, HasHelp) {
+    const Outcome outcome = program_.run({GetParam(), "--help"});
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_NE(outcome.out.find("--help"), std::string::npos);
+    EXPECT_EQ(outcome.err, "");
+}
+
+TEST_P(Command, IsListedInTheHelp) {
+    EXPECT_NE(program_.run({"--help"}).out.find(std::string("\n  ") + GetParam() + " "), std::string::npos);
+}
+
+TEST_P(Command, PointsToItsHelpWithoutArguments) {
+    const Outcome outcome = program_.run({GetParam()});
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_TRUE(outcome.err.ends_with(std::string("is required (see tomograph ") + GetParam() + " --help)\n"))
+        << outcome.err;
+}
+
+TEST_P(Command, RefusesAFlagThatItHasNot) {
+    const Outcome outcome = program_.run({GetParam(), "a", "b", "--out", "x.png", "--format", "csv", "--type",
+                                          "f32", "--name", "n", "--bogus"});
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_TRUE(outcome.err.ends_with(std::string("(see tomograph ") + GetParam() + " --help)\n"))
+        << outcome.err;
+    EXPECT_TRUE(program_.files().empty());
+}
+
+TEST(Usage, PrintsTheVersion) {
+    const Outcome outcome = Program().run({"--version"});
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_EQ(outcome.out, std::string("tomograph ") + kVersion + "\n");
+}
+
+TEST(Usage, AsksForACommand) {
+    const Outcome outcome = Program().run({});
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_EQ(outcome.err, "tomograph: A subcommand is required (see tomograph --help)\n");
+}
+
+TEST(Usage, NamesACommandThatThereIsNot) {
+    const Outcome outcome = Program().run({"draw", "bytes-gpt2"});
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_EQ(outcome.err, "tomograph: no command 'draw' (see tomograph --help)\n");
+}
+
+/// Flags of `capture bytes-gpt2 --out x` that make no sense.
+struct Flags {
+    const char* name;
+    Arguments arguments;
+    std::string line;
+};
+void PrintTo(const Flags& flags, std::ostream* out) {
+    *out << flags.name;
+}
+
+class CaptureUsage : public testing::TestWithParam<Flags> {};
+INSTANTIATE_TEST_SUITE_P(
+    Cli, CaptureUsage,
+    testing::Values(Flags{"TextForRepeat",
+                          {"--prompts", "repeat", "--token", "1", "--text", "a"},
+                          "--text has no meaning with --prompts repeat"},
+                    Flags{"TokenForText", {"--token", "1"}, "--token has no meaning with --prompts text"},
+                    Flags{"WordForText", {"--word", "a"}, "--word has no meaning with --prompts text"},
+                    Flags{
+                        "PrefixForText", {"--prefix", "none"}, "--prefix has no meaning with --prompts text"},
+                    Flags{"RowsForText", {"--rows", "3"}, "--rows has no meaning with --prompts text"},
+                    Flags{"StartForRepeat",
+                          {"--prompts", "repeat", "--token", "1", "--start", "no"},
+                          "--start has no meaning with --prompts repeat"},
+                    Flags{"SequencesForVocabulary",
+                          {"--prompts", "vocabulary", "--sequences", "3"},
+                          "--sequences has no meaning with --prompts vocabulary"},
+                    Flags{"LengthForVocabulary",
+                          {"--prompts", "vocabulary", "--length", "3"},
+                          "--length has no meaning with --prompts vocabulary"},
+                    Flags{"JsonlForText", {"--jsonl", "a"}, "--jsonl has no meaning with --prompts text"},
+                    Flags{"JsonlWithoutAFile", {"--prompts", "jsonl"}, "--prompts jsonl needs --jsonl FILE"},
+                    Flags{"RepeatWithoutAToken",
+                          {"--prompts", "repeat"},
+                          "--prompts repeat needs --token ID or --word TEXT"},
+                    Flags{"WordForAPrefix",
+                          {"--prompts", "repeat", "--token", "1", "--prefix", "that"},
+                          "--prefix is start, none or a token's id"}),
+    [](const auto& test) { return test.param.name; });
+
+TEST_P(CaptureUsage, IsPointedOut) {
+    const Program program;
+    Arguments arguments{"capture", "bytes-gpt2", "--out", "x"};
+    arguments.insert(arguments.end(), GetParam().arguments.begin(), GetParam().arguments.end());
+    const Outcome outcome = program.run(arguments);
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_EQ(outcome.err, "tomograph: " + GetParam().line + " (see tomograph capture --help)\n");
+    EXPECT_TRUE(program.files().empty());
+}
+
+class BadValue : public testing::TestWithParam<Arguments> {};
+INSTANTIATE_TEST_SUITE_P(Cli, BadValue,
+                         testing::Values(Arguments{"--prompts", "poem"}, Arguments{"--dtype", "f64"},
+                                         Arguments{"--start", "maybe"}, Arguments{"--sequences", "0"},
+                                         Arguments{"--sequences", "-3"}, Arguments{"--sequences", "many"},
+                                         Arguments{"--length", "0"}, Arguments{"--threads", "0"},
+                                         Arguments{"--sample", "half"}, Arguments{"--seed", "-1"},
+                                         Arguments{"--prompts", "repeat", "--token", "x"},
+                                         Arguments{"--prompts", "repeat", "--token", "1", "--word", "a"},
+                                         Arguments{"--length", "99999999999999999999"}));
+
+TEST_P(BadValue, IsAUsageError) {
+    const Program program;
+    Arguments arguments{"capture", "bytes-gpt2", "--out", "x"};
+    arguments.insert(arguments.end(), GetParam().begin(), GetParam().end());
+    const Outcome outcome = program.run(arguments);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << outcome.err;
+    EXPECT_TRUE(program.files().empty());
+}
+
+}  // namespace
+}  // namespace tomograph

@@ -1,0 +1,264 @@
+// The commands at work: one after the other on a tiny model, interrupted, and the whole study.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/golden.h"
+#include "support/open_run.h"
+#include "support/program.h"
+#include "support/run_folder.h"
+#include "tomograph/base/json.h"
+#include "tomograph/store/run.h"
+
+namespace tomograph {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace test;
+
+std::vector<fs::path> temporaries_in(const fs::path& folder) {
+    std::vector<fs::path> found;
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+        const std::string name = entry.path().filename().string();
+        if (name.ends_with(".tmp") || name.ends_with(".replaced")) found.push_back(entry.path());
+    }
+    return found;
+}
+
+bool is_png(const fs::path& path) {
+    return read_file(path).starts_with("\x89PNG\r\n\x1a\n");
+}
+
+// One command after the other
+// -------------------------------------------------------------------------------------------------------------
+
+TEST(Cli, CapturesProjectsPlotsAndExports) {
+    const Program program;
+    const Outcome captured =
+        program.run({"capture", "bytes-gpt2", "--out", "run", "--sequences", "2", "--length", "24",
+                     "--components", "attn_out,mlp_out,pos_embed", "--threads", "1"});
+    ASSERT_EQ(captured.code, 0) << captured.err;
+    EXPECT_NE(captured.out.find("run: 2 sequences, 9 sites, 48 rows of vectors, "), std::string::npos)
+        << captured.out;
+    EXPECT_EQ(captured.err, "");
+
+    const Outcome projected =
+        program.run({"project", "run", "--name", "am", "--components", "attn_out,mlp_out", "--dims", "3",
+                     "--positions", "1:", "--threads", "1"});
+    ASSERT_EQ(projected.code, 0) << projected.err;
+    EXPECT_TRUE(projected.out.starts_with("am: 368 of 368 rows, 3 dimensions\nvariance explained: "))
+        << projected.out;
+
+    for (const std::string file : {"am.png", "am.svg", "am.pdf"}) {
+        const Outcome plotted = program.run({"plot", "run", "am", "--color", "layer", "--out", file});
+        EXPECT_EQ(plotted.out, file + ": 368 points\n") << plotted.err;
+        EXPECT_GT(fs::file_size(program / file), 1000u);
+    }
+    EXPECT_TRUE(is_png(program / "am.png"));
+
+    EXPECT_EQ(program.run({"export", "run", "am", "--format", "csv", "--out", "am.csv"}).out, "am.csv\n");
+    const std::string csv = read_file(program / "am.csv");
+    EXPECT_EQ(std::ranges::count(csv, '\n'), 1 + 368);
+    EXPECT_EQ(program.run({"export", "run", "blocks.1.attn_out", "--format", "npy", "--out", "a.npy"}).code,
+              0);
+    EXPECT_EQ(program.run({"export", "run", "am", "--format", "projector", "--out", "tb"}).code, 0);
+    EXPECT_TRUE(fs::exists(program / "tb/metadata.tsv"));
+    EXPECT_TRUE(temporaries_in(program.folder().path()).empty());
+}
+
+TEST(Cli, PutsLaterRowsIntoAnEarlierBasis) {
+    const Program program;
+    RunSketch().write(program / "run");
+    ASSERT_EQ(program.run({"project", "run", "--name", "a", "--components", "attn_out", "--dims", "2"}).code,
+              0);
+    const Outcome outcome = program.run(
+        {"project", "run", "--name", "b", "--components", "mlp_out", "--dims", "2", "--basis", "a"});
+    EXPECT_TRUE(outcome.out.starts_with("b: 39 of 39 rows, 2 dimensions\n")) << outcome.out << outcome.err;
+}
+
+TEST(Cli, CapturesEveryKindOfPrompts) {
+    const Program program;
+    program.folder().write("a.jsonl", R"({"segments": [{"label": "context", "text": "abc"}]})");
+    const std::vector<std::pair<std::string, Arguments>> kinds{
+        {"text", {"--length", "8", "--sequences", "2"}},
+        {"repeat", {"--token", "5", "--length", "8"}},
+        {"vocabulary", {"--rows", "9"}},
+        {"positions", {"--length", "8", "--sequences", "2"}},
+        {"jsonl", {"--jsonl", "a.jsonl"}}};
+    for (const auto& [kind, more] : kinds) {
+        Arguments arguments{"capture", golden_model("llama"), "--prompts", kind, "--out",
+                            kind,      "--threads",           "1"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const Outcome outcome = program.run(arguments);
+        EXPECT_EQ(outcome.code, 0) << kind << ": " << outcome.err;
+        EXPECT_EQ(open_run(program / kind).prompts(), kind);
+    }
+}
+
+TEST(Cli, NotesWhatItCouldNotDo) {
+    const Program program;
+    program.folder().write("a.txt", "0123456789abcdef0123456789");
+    const Outcome outcome = program.run({"capture", golden_model("llama"), "--out", "x", "--text", "a.txt",
+                                         "--length", "16", "--sequences", "5", "--threads", "1"});
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_EQ(outcome.err, "note: 1 sequences of 16 tokens instead of 5: the text has no more\n");
+}
+
+TEST(Cli, ReplacesARunByForce) {
+    const Program program;
+    RunSketch().write(program / "run");
+    const Outcome outcome = program.run({"capture", golden_model("llama"), "--out", "run/", "--length", "8",
+                                         "--sequences", "1", "--threads", "1", "--force"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(open_run(program / "run").model_name(), "golden-llama");
+    EXPECT_EQ(program.files(), std::vector<std::string>{"run"});
+}
+
+// A constant input gives a rotary model the same vector at every position.
+TEST(Cli, CallsAConstantSelectionConstant) {
+    const Program program;
+    ASSERT_EQ(program
+                  .run({"capture", "bytes-llama", "--prompts", "repeat", "--token", "97", "--length", "16",
+                        "--out", "run", "--components", "attn_out", "--threads", "1"})
+                  .code,
+              0);
+    const Outcome outcome = program.run({"project", "run", "--name", "p", "--layers", "0", "--threads", "1"});
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_NE(outcome.out.find("constant: the variance is "), std::string::npos) << outcome.out;
+    const Outcome plotted = program.run({"plot", "run", "p", "--out", "p.png"});
+    EXPECT_EQ(plotted.code, 1);
+    EXPECT_EQ(
+        plotted.err,
+        "tomograph: error: 'p' is constant: its rows are equal up to rounding; there is nothing to draw\n");
+}
+
+// info
+// -------------------------------------------------------------------------------------------------------------
+
+TEST(Cli, DescribesAModelInJsonAlone) {
+    const Outcome outcome = Program().run({"info", "bytes-gpt2", "--json"});
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_EQ(outcome.err, "");
+    const Json json = Json::parse(outcome.out);
+    EXPECT_EQ(json.at("kind"), "model");
+    EXPECT_EQ(json.at("d_model"), 128);
+    EXPECT_EQ(json.at("sites").size(), 35u);
+}
+
+TEST(Cli, DescribesARunInJsonAlone) {
+    const Program program;
+    RunSketch().write(program / "run");
+    const Outcome outcome = program.run({"info", "run", "--json"});
+    EXPECT_EQ(outcome.err, "");
+    const Json json = Json::parse(outcome.out);
+    EXPECT_EQ(json.at("kind"), "run");
+    EXPECT_EQ(json.at("complete"), true);
+    EXPECT_EQ(json.at("projections"), Json::array());
+}
+
+TEST(Cli, DescribesAStudyInJsonAlone) {
+    const Program program;
+    program.folder().write("study.json", R"({"model": {"name": "m"}, "runs": []})");
+    const Outcome outcome = program.run({"info", ".", "--json"});
+    EXPECT_EQ(Json::parse(outcome.out).at("kind"), "study");
+}
+
+TEST(Cli, DescribesARunInWords) {
+    const Program program;
+    RunSketch().write(program / "run");
+    const Outcome outcome = program.run({"info", "run"});
+    EXPECT_TRUE(outcome.out.starts_with("run of sketch on text prompts\n3 sequences, 13 tokens, longest 5; "))
+        << outcome.out;
+}
+
+TEST(Cli, SaysThatARunIsIncomplete) {
+    const Program program;
+    RunSketch sketch;
+    sketch.edit = [](Json& run) { run["status"] = "incomplete"; };
+    sketch.write(program / "run");
+    EXPECT_NE(program.run({"info", "run"}).out.find("INCOMPLETE"), std::string::npos);
+    EXPECT_EQ(Json::parse(program.run({"info", "run", "--json"}).out).at("complete"), false);
+}
+
+// Ctrl-C
+// -------------------------------------------------------------------------------------------------------------
+
+/// Waits for `condition`; false after a minute.
+template <class Condition>
+bool wait_for(Condition condition) {
+    for (int i = 0; i < 30'000; ++i) {
+        if (condition()) return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return false;
+}
+
+TEST(Cli, LeavesAReadableRunAfterCtrlC) {
+    const Program program;
+    program.folder().write("a.txt", std::string(128 * 1000, 'x'));
+    RunSketch().write(program / "run");
+    const pid_t child =
+        program.start({"capture", "bytes-llama", "--text", "a.txt", "--sequences", "1000", "--length", "128",
+                       "--out", "run", "--components", "embed", "--threads", "1", "--force"});
+    // The earlier run is put aside at the start, and deleted after the first batch.
+    const bool first_batch_done = wait_for([&] {
+        std::error_code error;
+        if (fs::exists(program / "run.replaced", error) || !fs::exists(program / "run/run.json", error))
+            return false;
+        return read_file(program / "run/run.json").find("\"incomplete\"") != std::string::npos;
+    });
+    ::kill(child, SIGINT);
+    const Outcome outcome = program.finish(child);
+    ASSERT_TRUE(first_batch_done);
+    EXPECT_EQ(outcome.code, 130);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_TRUE(outcome.err.starts_with("tomograph: stopped: ")) << outcome.err;
+    EXPECT_FALSE(open_run(program / "run").complete());
+    EXPECT_TRUE(temporaries_in(program.folder().path()).empty());
+    EXPECT_NE(program.run({"info", "run"}).out.find("INCOMPLETE"), std::string::npos);
+}
+
+// The whole study
+// -------------------------------------------------------------------------------------------------------------
+
+TEST(LongCli, MakesAStudyInOneCommand) {
+    const Program program;
+    const Outcome outcome = program.run({"run", "bytes-gpt2", "--sequences", "4", "--out", "study"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+
+    const Json study = read_json(program / "study/study.json");
+    EXPECT_EQ(study.at("status"), "complete");
+    EXPECT_EQ(study.at("runs"), Json::array({"text", "repeat", "vocabulary", "positions"}));
+    for (const std::string name : {"text", "repeat", "vocabulary", "positions"}) {
+        const auto run = open_run(program / "study" / name);
+        EXPECT_TRUE(run.complete()) << name;
+        EXPECT_EQ(run.prompts(), name);
+    }
+
+    std::size_t pictures = 0;
+    for (const Json& figure : study.at("figures")) {
+        const std::string file = figure.at("file").get<std::string>();
+        if (file.empty()) continue;
+        ++pictures;
+        EXPECT_TRUE(is_png(program / "study" / file)) << file;
+        EXPECT_GT(fs::file_size(program / "study" / file), 5000u) << file;
+    }
+    EXPECT_GE(pictures, 15u);
+    EXPECT_GT(fs::file_size(program / "study/report.html"), 100'000u);
+
+    for (const char* line :
+         {"report   study/report.html", "\nfirst token's norm over the median of the others: ",
+          "\nvariance that two components explain: ", "\nmean cosine between attention and MLP outputs: "})
+        EXPECT_NE(outcome.out.find(line), std::string::npos) << line;
+    EXPECT_EQ(study.at("numbers").size(), 4u);
+    EXPECT_TRUE(temporaries_in(program.folder().path()).empty());
+    EXPECT_NE(program.run({"info", "study"}).out.find("\nvocabulary:\nrun of bytes-gpt2"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tomograph

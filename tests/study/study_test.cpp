@@ -1,0 +1,93 @@
+#include "tomograph/study/study.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "support/errors.h"
+#include "support/golden.h"
+#include "support/open_run.h"
+#include "support/temp_folder.h"
+#include "tomograph/base/error.h"
+#include "tomograph/base/json.h"
+#include "tomograph/store/run.h"
+
+namespace tomograph {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace test;
+
+StudyOptions small() {
+    StudyOptions options;
+    options.sequences = 2;
+    options.length = 16;
+    options.threads = 1;
+    return options;
+}
+
+struct AlwaysStop final : Progress {
+    bool stop_requested() const override { return true; }
+};
+
+TEST(Study, LeavesNothingWithoutGnuplot) {
+    const TempFolder folder;
+    ::setenv("TOMOGRAPH_GNUPLOT", "/absent", 1);
+    const std::string error = error_of(
+        [&] { make_study(Model::open(golden_model("llama")), folder / "study", small(), no_progress()); });
+    ::unsetenv("TOMOGRAPH_GNUPLOT");
+    EXPECT_NE(error.find("gnuplot"), std::string::npos) << error;
+    EXPECT_EQ(folder.n_files(), 0u);
+}
+
+TEST(Study, LeavesNothingWhenItIsStoppedAtOnce) {
+    const TempFolder folder;
+    AlwaysStop progress;
+    EXPECT_THROW(make_study(Model::open(golden_model("llama")), folder / "study", small(), progress),
+                 Stopped);
+    EXPECT_EQ(folder.n_files(), 0u);
+}
+
+TEST(Study, LeavesNothingWhenItsTextIsMissing) {
+    const TempFolder folder;
+    StudyOptions options = small();
+    options.text = {folder / "absent"};
+    EXPECT_NE(error_of([&] {
+                  make_study(Model::open(golden_model("llama")), folder / "study", options, no_progress());
+              }),
+              "");
+    EXPECT_EQ(folder.n_files(), 0u);
+}
+
+TEST(Study, RefusesAFolderThatExists) {
+    const TempFolder folder;
+    fs::create_directory(folder / "study");
+    folder.write("study/study.json", "{}");
+    EXPECT_EQ(error_of([&] {
+                  make_study(Model::open(golden_model("llama")), folder / "study", small(), no_progress());
+              }),
+              (folder / "study").string() + " exists; use --force to replace it, or name another --out");
+}
+
+// A mixture of experts with rotary positions: no position table, some figures less.
+TEST(LongStudy, IsWholeForARotaryModel) {
+    const TempFolder folder;
+    const StudySummary summary =
+        make_study(Model::open(golden_model("mixtral")), folder / "study", small(), no_progress());
+    const Json study = read_json(folder / "study/study.json");
+    EXPECT_EQ(study.at("status"), "complete");
+    EXPECT_EQ(open_run(folder / "study/positions").labels(),
+              (std::vector<std::string>{"random tokens", "mean embedding"}));
+    ASSERT_GT(summary.figures.size(), 10u);
+    for (const Figure& figure : summary.figures) {
+        EXPECT_FALSE(figure.group.empty());
+        if (!figure.file.empty())
+            EXPECT_GT(fs::file_size(folder / "study" / figure.file), 1000u) << figure.file;
+    }
+    EXPECT_TRUE(summary.first_token && summary.variance_explained && summary.attention_mlp);
+}
+
+}  // namespace
+}  // namespace tomograph
