@@ -16,11 +16,13 @@ if(NOT llama_FOUND)
         "for the preset portable), or set CMAKE_PREFIX_PATH to where your llama.cpp is installed")
 endif()
 # cpp-httplib: Debian 12 has 0.11, years old; llama.cpp's tree carries a current one.
-find_path(TOMOGRAPH_HTTPLIB_INCLUDE httplib.h HINTS ${tomograph_llama}/include NO_DEFAULT_PATH)
-find_file(TOMOGRAPH_HTTPLIB_SOURCE httplib.cpp HINTS ${tomograph_llama}/src NO_DEFAULT_PATH)
-if(NOT TOMOGRAPH_HTTPLIB_INCLUDE OR NOT TOMOGRAPH_HTTPLIB_SOURCE)
-    message(FATAL_ERROR "cpp-httplib is not installed: run scripts/setup first, or set TOMOGRAPH_HTTPLIB_INCLUDE "
-        "and TOMOGRAPH_HTTPLIB_SOURCE to the folder of its httplib.h and to its httplib.cpp")
+if(TOMOGRAPH_VIEWER)
+    find_path(TOMOGRAPH_HTTPLIB_INCLUDE httplib.h HINTS ${tomograph_llama}/include NO_DEFAULT_PATH)
+    find_file(TOMOGRAPH_HTTPLIB_SOURCE httplib.cpp HINTS ${tomograph_llama}/src NO_DEFAULT_PATH)
+    if(NOT TOMOGRAPH_HTTPLIB_INCLUDE OR NOT TOMOGRAPH_HTTPLIB_SOURCE)
+        message(FATAL_ERROR "cpp-httplib is not installed: run scripts/setup first, or set TOMOGRAPH_HTTPLIB_INCLUDE "
+            "and TOMOGRAPH_HTTPLIB_SOURCE to the folder of its httplib.h and to its httplib.cpp")
+    endif()
 endif()
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_package(Spectra REQUIRED)

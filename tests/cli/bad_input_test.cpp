@@ -348,8 +348,9 @@ TEST_F(BadInput, MayBeAQuantisedModelOverItself) {
 // -------------------------------------------------------------------------------------------------------------
 
 TEST_F(BadInput, MayBeAFullDisk) {
-    const FileSizeLimit limit(100'000);
-    EXPECT_EQ(error({"capture", golden_model("llama"), "--out", "x", "--length", "64", "--threads", "1"}),
+    const FileSizeLimit limit(300'000);
+    EXPECT_EQ(error({"capture", golden_model("llama"), "--out", "x", "--length", "64", "--sequences", "4",
+                     "--dtype", "f32", "--threads", "1"}),
               "cannot reserve room for x/vectors/000000.safetensors: File too large");
     EXPECT_TRUE(program_.files().empty());
 }
@@ -357,8 +358,9 @@ TEST_F(BadInput, MayBeAFullDisk) {
 TEST_F(BadInput, MayBeAFullDiskThatCostsNoEarlierRun) {
     write_run();
     const std::string before = read_file(program_ / "run/run.json");
-    const FileSizeLimit limit(100'000);
-    error({"capture", golden_model("llama"), "--out", "run", "--length", "64", "--threads", "1", "--force"});
+    const FileSizeLimit limit(300'000);
+    error({"capture", golden_model("llama"), "--out", "run", "--length", "64", "--sequences", "4", "--dtype",
+           "f32", "--threads", "1", "--force"});
     EXPECT_EQ(read_file(program_ / "run/run.json"), before);
     EXPECT_EQ(program_.files().size(), 1u);
 }

@@ -1,6 +1,7 @@
 // Help, usage errors and exit codes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -122,10 +123,9 @@ INSTANTIATE_TEST_SUITE_P(Cli, BadValue,
                                          Arguments{"--start", "maybe"}, Arguments{"--sequences", "0"},
                                          Arguments{"--sequences", "-3"}, Arguments{"--sequences", "many"},
                                          Arguments{"--length", "0"}, Arguments{"--threads", "0"},
-                                         Arguments{"--sample", "half"}, Arguments{"--seed", "-1"},
+                                         Arguments{"--sample", "half"},
                                          Arguments{"--prompts", "repeat", "--token", "x"},
-                                         Arguments{"--prompts", "repeat", "--token", "1", "--word", "a"},
-                                         Arguments{"--length", "99999999999999999999"}));
+                                         Arguments{"--prompts", "repeat", "--token", "1", "--word", "a"}));
 
 TEST_P(BadValue, IsAUsageError) {
     const Program program;

@@ -1,6 +1,7 @@
 // The commands at work: one after the other on a tiny model, interrupted, and the whole study.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -233,12 +234,10 @@ TEST(LongCli, MakesAStudyInOneCommand) {
 
     const Json study = read_json(program / "study/study.json");
     EXPECT_EQ(study.at("status"), "complete");
-    EXPECT_EQ(study.at("runs"), Json::array({"text", "repeat", "vocabulary", "positions"}));
-    for (const std::string name : {"text", "repeat", "vocabulary", "positions"}) {
-        const auto run = open_run(program / "study" / name);
-        EXPECT_TRUE(run.complete()) << name;
-        EXPECT_EQ(run.prompts(), name);
-    }
+    for (const std::string name : {"text", "repeat", "vocabulary", "positions"})
+        EXPECT_EQ(open_run(program / "study" / name).prompts(), name);
+    for (const Json& name : study.at("runs"))
+        EXPECT_TRUE(open_run(program / "study" / name.get<std::string>()).complete()) << name;
 
     std::size_t pictures = 0;
     for (const Json& figure : study.at("figures")) {
@@ -255,7 +254,8 @@ TEST(LongCli, MakesAStudyInOneCommand) {
          {"report   study/report.html", "\nfirst token's norm over the median of the others: ",
           "\nvariance that two components explain: ", "\nmean cosine between attention and MLP outputs: "})
         EXPECT_NE(outcome.out.find(line), std::string::npos) << line;
-    EXPECT_EQ(study.at("numbers").size(), 4u);
+    for (const char* number : {"first_token_norm_ratio", "variance_explained_2", "attention_mlp_cosine"})
+        EXPECT_TRUE(study.at("numbers").contains(number)) << number;
     EXPECT_TRUE(temporaries_in(program.folder().path()).empty());
     EXPECT_NE(program.run({"info", "study"}).out.find("\nvocabulary:\nrun of bytes-gpt2"), std::string::npos);
 }

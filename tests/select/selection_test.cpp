@@ -60,9 +60,9 @@ class SelectRows : public testing::Test {
 // Filters
 // -------------------------------------------------------------------------------------------------------------
 
-TEST_F(SelectRows, TakesEveryComponentThatIsAsWideAsTheModel) {
+TEST_F(SelectRows, TakesEveryComponentThatIsAsWideAsTheModelButHeads) {
     const SelectedRows rows = select(run(), {});
-    EXPECT_EQ(rows.n_rows(), 13 * (1 + 3 * 3));  // embed; z, attn_out and mlp_out of three layers
+    EXPECT_EQ(rows.n_rows(), 13 * (1 + 3 * 2));  // embed; attn_out and mlp_out of three layers
     EXPECT_EQ(rows.dim(), 6);
 }
 

@@ -213,7 +213,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Rounding{0.0f, 0x0000}, Rounding{-0.0f, 0x8000}, Rounding{1.0f, 0x3f80},
                     Rounding{-2.5f, 0xc020}, Rounding{1 + 0x1p-8f, 0x3f80}, Rounding{1 + 3 * 0x1p-8f, 0x3f82},
                     Rounding{1 + 0x1p-8f + 0x1p-23f, 0x3f81}, Rounding{2 - 0x1p-9f, 0x4000},
-                    Rounding{1e38f, 0x7e97}, Rounding{std::numeric_limits<float>::max(), 0x7f80},
+                    Rounding{1e38f, 0x7e96}, Rounding{std::numeric_limits<float>::max(), 0x7f80},
                     Rounding{std::numeric_limits<float>::denorm_min(), 0x0000}, Rounding{kInfinity, 0x7f80}));
 
 TEST_P(Bf16Rounding, OfOneNumber) {

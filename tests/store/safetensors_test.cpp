@@ -136,7 +136,8 @@ TEST_F(RoundTrip, ListsOffsetsWithoutAGap) {
     std::uint64_t length = 0;
     std::memcpy(&length, bytes.data(), 8);
     std::uint64_t at = 0;
-    for (const auto& [name, entry] : Json::parse(bytes.substr(8, length)).items()) {
+    const Json header = Json::parse(bytes.substr(8, length));
+    for (const auto& [name, entry] : header.items()) {
         if (name == "__metadata__") continue;
         EXPECT_EQ(entry.at("data_offsets").at(0), at) << name;
         at = entry.at("data_offsets").at(1).get<std::uint64_t>();

@@ -13,7 +13,8 @@ Json read_json(const std::filesystem::path& path) {
     try {
         return Json::parse(in);
     } catch (const nlohmann::json::exception& e) {
-        throw Error(path.string() + " is not valid JSON", e.what(), "the file was cut or edited; make it again");
+        throw Error(path.string() + " is not valid JSON", e.what(),
+                    "the file was cut or edited; make it again");
     }
 }
 

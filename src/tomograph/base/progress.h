@@ -4,8 +4,8 @@
 
 namespace tomograph {
 
-/// How long work reports itself and learns that it should stop. The library never prints: cli/ and serve/ bring
-/// their own. The default one is silent and never stops.
+/// How long work reports itself and learns that it should stop. The library never prints: cli/ and serve/
+/// bring their own. The default one is silent and never stops.
 class Progress {
   public:
     virtual ~Progress() = default;

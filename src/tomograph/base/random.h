@@ -12,17 +12,23 @@ constexpr std::uint64_t mix(std::uint64_t x) {
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
     return x ^ (x >> 31);
 }
-constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) { return mix(mix(a) ^ b); }
-constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b, std::uint64_t c) { return mix(mix(a, b), c); }
+constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+    return mix(mix(a) ^ b);
+}
+constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+    return mix(mix(a, b), c);
+}
 
 /// Uniform in [0, 1) from a hash.
-constexpr double to_unit(std::uint64_t hash) { return static_cast<double>(hash >> 11) * 0x1.0p-53; }
+constexpr double to_unit(std::uint64_t hash) {
+    return static_cast<double>(hash >> 11) * 0x1.0p-53;
+}
 
 __extension__ using Wide = unsigned __int128;
 
-/// A small seeded generator (splitmix64's finaliser over a counter). The same seed gives the same numbers on every
-/// machine, unlike the distributions of <random>. The counter starts at the seed's hash: counted from the seed
-/// itself, seed 1 would repeat the numbers of seed 0 shifted by one.
+/// A small seeded generator (splitmix64's finaliser over a counter). The same seed gives the same numbers on
+/// every machine, unlike the distributions of <random>. The counter starts at the seed's hash: counted from
+/// the seed itself, seed 1 would repeat the numbers of seed 0 shifted by one.
 class Rng {
   public:
     using result_type = std::uint64_t;

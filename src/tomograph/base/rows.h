@@ -21,8 +21,10 @@ class RowSource {
 /// Rows already in memory. Does not own them.
 class MatrixRows final : public RowSource {
   public:
-    explicit MatrixRows(const Matrix& matrix) : data_(matrix.data()), n_rows_(matrix.rows()), dim_(matrix.cols()) {}
-    MatrixRows(const float* data, std::int64_t n_rows, std::int64_t dim) : data_(data), n_rows_(n_rows), dim_(dim) {}
+    explicit MatrixRows(const Matrix& matrix)
+        : data_(matrix.data()), n_rows_(matrix.rows()), dim_(matrix.cols()) {}
+    MatrixRows(const float* data, std::int64_t n_rows, std::int64_t dim)
+        : data_(data), n_rows_(n_rows), dim_(dim) {}
     std::int64_t n_rows() const override { return n_rows_; }
     std::int64_t dim() const override { return dim_; }
     void read(std::int64_t begin, std::int64_t end, float* out) const override {

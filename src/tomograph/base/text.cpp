@@ -8,13 +8,19 @@ std::size_t utf8_length(std::string_view bytes) {
     if (bytes.empty()) return 0;
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
     const unsigned char lead = at(0);
-    const std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+    const std::size_t length = lead < 0x80                   ? 1
+                               : lead >= 0xc2 && lead < 0xe0 ? 2
+                               : lead >= 0xe0 && lead < 0xf0 ? 3
+                               : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                             : 0;
     if (length == 0 || length > bytes.size()) return 0;
     for (std::size_t i = 1; i < length; ++i) {
         if ((at(i) & 0xc0) != 0x80) return 0;
     }
     // Overlong forms, surrogates and values above U+10FFFF.
-    if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) || (lead == 0xf4 && at(1) > 0x8f)) return 0;
+    if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) ||
+        (lead == 0xf4 && at(1) > 0x8f))
+        return 0;
     return length;
 }
 
@@ -44,9 +50,12 @@ std::string printable(const std::string& piece) {
         const std::size_t length = utf8_length(std::string_view(piece).substr(i));
         const auto byte = static_cast<unsigned char>(piece[i]);
         if (length == 0 || byte < 0x20 || byte == 0x7f) {
-            if (byte == '\n') shown += "\\n";
-            else if (byte == '\t') shown += "\\t";
-            else shown += fmt::format("\\x{:02x}", byte);
+            if (byte == '\n')
+                shown += "\\n";
+            else if (byte == '\t')
+                shown += "\\t";
+            else
+                shown += fmt::format("\\x{:02x}", byte);
             ++i;
         } else {
             shown += piece.substr(i, length);

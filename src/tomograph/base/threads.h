@@ -7,9 +7,9 @@ namespace tomograph {
 /// Threads to use when the user asked for `requested` (0: all that this process may run on).
 int thread_count(int requested);
 
-/// Call `body(block)` for every block in [0, n_blocks), on `threads` threads. Which thread runs a block is not
-/// fixed, so a deterministic caller writes each block's result to its own place and reduces them in order.
-/// The first exception thrown by a body is rethrown here after all threads have stopped.
+/// Call `body(block)` for every block in [0, n_blocks), on `threads` threads. Which thread runs a block is
+/// not fixed, so a deterministic caller writes each block's result to its own place and reduces them in
+/// order. The first exception thrown by a body is rethrown here after all threads have stopped.
 void parallel_for(std::int64_t n_blocks, int threads, const std::function<void(std::int64_t block)>& body);
 
 }  // namespace tomograph

@@ -22,7 +22,8 @@ namespace {
 
 constexpr std::size_t kWriteBuffers = 32'000'000;
 
-void write_tokens(const std::filesystem::path& folder, const Model& model, const PromptSet& prompts, const CapturePlan& plan) {
+void write_tokens(const std::filesystem::path& folder, const Model& model, const PromptSet& prompts,
+                  const CapturePlan& plan) {
     std::vector<std::int32_t> ids, sequences, labels;
     AtomicFile lines(folder / "tokens.jsonl");
     std::string text;
@@ -37,7 +38,9 @@ void write_tokens(const std::filesystem::path& folder, const Model& model, const
             line["pieces"].push_back(token < 0 ? Json("") : piece_to_json(model.piece(token)));
         }
         if (!sequence.labels.empty()) {
-            for (const std::int32_t label : sequence.labels) line["labels"].push_back(label < 0 ? Json(nullptr) : Json(prompts.labels[static_cast<std::size_t>(label)]));
+            for (const std::int32_t label : sequence.labels)
+                line["labels"].push_back(label < 0 ? Json(nullptr)
+                                                   : Json(prompts.labels[static_cast<std::size_t>(label)]));
         }
         text += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
         if (text.size() > (1u << 20)) {
@@ -54,19 +57,35 @@ void write_tokens(const std::filesystem::path& folder, const Model& model, const
                                                       {{"label", Dtype::i32, shape}, labels.data()}});
 }
 
-Json describe_run(const Model& model, const Engine& engine, const PromptSet& prompts, const CapturePlan& plan, const CaptureOptions& options) {
+Json describe_run(const Model& model, const Engine& engine, const PromptSet& prompts, const CapturePlan& plan,
+                  const CaptureOptions& options) {
     const ModelInfo& info = model.info();
-    Json json = {{"format", kRunFormat}, {"program", {{"name", "tomograph"}, {"version", kVersion}}}, {"status", "incomplete"}};
-    json["model"] = {{"name", info.name}, {"path", info.path}, {"architecture", info.architecture}, {"type", info.type},
-                     {"d_model", info.d_model}, {"n_layers", info.n_layers}, {"n_heads", info.n_heads}, {"n_kv_heads", info.n_kv_heads},
-                     {"context_length", info.context_length}, {"n_vocab", info.n_vocab}, {"n_parameters", info.n_parameters},
-                     {"file_bytes", info.file_bytes}, {"learned_positions", info.learned_positions}};
+    Json json = {{"format", kRunFormat},
+                 {"program", {{"name", "tomograph"}, {"version", kVersion}}},
+                 {"status", "incomplete"}};
+    json["model"] = {{"name", info.name},
+                     {"path", info.path},
+                     {"architecture", info.architecture},
+                     {"type", info.type},
+                     {"d_model", info.d_model},
+                     {"n_layers", info.n_layers},
+                     {"n_heads", info.n_heads},
+                     {"n_kv_heads", info.n_kv_heads},
+                     {"context_length", info.context_length},
+                     {"n_vocab", info.n_vocab},
+                     {"n_parameters", info.n_parameters},
+                     {"file_bytes", info.file_bytes},
+                     {"learned_positions", info.learned_positions}};
     json["prompts"] = prompts.description;
     json["labels"] = prompts.labels;
-    if (prompts.label_outside_means >= 0) json["means_without_label"] = prompts.labels[static_cast<std::size_t>(prompts.label_outside_means)];
-    json["capture"] = {{"vectors", options.vectors}, {"dtype", dtype_name(options.dtype)}, {"layers", options.layers.text()}, {"positions", options.positions.text()},
-                       {"sample", options.sample}, {"seed", options.seed}, {"exact", options.exact}, {"rope_off", options.rope_off}};
-    for (const Component component : options.components) json["capture"]["components"].push_back(component_name(component));
+    if (prompts.label_outside_means >= 0)
+        json["means_without_label"] = prompts.labels[static_cast<std::size_t>(prompts.label_outside_means)];
+    json["capture"] = {{"vectors", options.vectors},      {"dtype", dtype_name(options.dtype)},
+                       {"layers", options.layers.text()}, {"positions", options.positions.text()},
+                       {"sample", options.sample},        {"seed", options.seed},
+                       {"exact", options.exact},          {"rope_off", options.rope_off}};
+    for (const Component component : options.components)
+        json["capture"]["components"].push_back(component_name(component));
     json["n_tokens"] = plan.n_tokens;
     json["n_rows"] = 0;
     for (std::size_t i = 0; i < plan.sites.size(); ++i) {
@@ -105,7 +124,10 @@ CaptureSummary capture(const Model& model, const PromptSet& prompts, const std::
     check_output_folder(out, options.force);
     std::int64_t longest = 1;
     for (const Sequence& sequence : prompts.sequences) longest = std::max(longest, sequence.length());
-    Engine engine(model, {.max_length = longest, .exact = options.exact, .rope_off = options.rope_off, .threads = options.threads,
+    Engine engine(model, {.max_length = longest,
+                          .exact = options.exact,
+                          .rope_off = options.rope_off,
+                          .threads = options.threads,
                           .stop_requested = [&progress] { return progress.stop_requested(); }});
     const CapturePlan plan = plan_capture(engine, model.info(), prompts, options);
 
@@ -117,7 +139,8 @@ CaptureSummary capture(const Model& model, const PromptSet& prompts, const std::
     write_json(folder.path() / "run.json", run);
 
     const auto began = std::chrono::steady_clock::now();
-    CaptureSummary summary{static_cast<std::int64_t>(prompts.sequences.size()), plan.n_tokens, plan.n_rows, plan.sites.size()};
+    CaptureSummary summary{static_cast<std::int64_t>(prompts.sequences.size()), plan.n_tokens, plan.n_rows,
+                           plan.sites.size()};
     StatsSink stats(folder.path() / "stats", plan, engine.sites());
     WriteQueue queue(kWriteBuffers);
     SinkTap tap(stats);
@@ -126,13 +149,18 @@ CaptureSummary capture(const Model& model, const PromptSet& prompts, const std::
     std::int64_t rows_written = 0;
     progress.begin("capture " + model.info().name, plan.n_tokens, "tokens");
     for (std::size_t b = 0; b < plan.batches.size(); ++b) {
-        if (progress.stop_requested()) throw Stopped(fmt::format("{} of {} tokens were read", plan.batches[b].first_token, plan.n_tokens));
+        if (progress.stop_requested())
+            throw Stopped(
+                fmt::format("{} of {} tokens were read", plan.batches[b].first_token, plan.n_tokens));
         const auto& batch = plan.batches[b];
         if (next_shard != plan.shards.end() && next_shard->first_batch == b) {
-            shard.emplace(folder.path() / "vectors" / fmt::format("{:06}.safetensors", next_shard - plan.shards.begin()), plan, *next_shard, engine.sites(), options.dtype, queue);
+            shard.emplace(folder.path() / "vectors" /
+                              fmt::format("{:06}.safetensors", next_shard - plan.shards.begin()),
+                          plan, *next_shard, engine.sites(), options.dtype, queue);
         }
         tap.begin(batch.first_token, shard ? &*shard : nullptr);
-        engine.run(std::span(prompts.sequences).subspan(batch.first_sequence, batch.n_sequences), plan.sites, tap, b == 0);
+        engine.run(std::span(prompts.sequences).subspan(batch.first_sequence, batch.n_sequences), plan.sites,
+                   tap, b == 0);
         folder.keep();
         if (shard && b + 1 == next_shard->first_batch + next_shard->n_batches) {
             const Json entry = shard->finish();

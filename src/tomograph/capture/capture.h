@@ -13,41 +13,42 @@ namespace tomograph {
 
 /// What of a model's reading is kept.
 struct CaptureOptions {
-    std::vector<Component> components;  ///< empty: all that the model has
+    std::vector<Component> components;         ///< empty: all that the model has
     std::vector<Component> vector_components;  ///< of these, the ones whose vectors are kept; empty: all
-    Range layers;                       ///< of the sites inside blocks; default all
-    Range positions;                    ///< of the vectors; norms and means cover every position. Default all
-    double sample = 1.0;                ///< fraction of the tokens whose vectors are kept, chosen by seed
-    bool vectors = true;                ///< false: norms and means only
-    Dtype dtype = Dtype::f16;           ///< of the vectors
-    bool exact = false;                 ///< see EngineOptions
-    bool rope_off = false;              ///< see EngineOptions
+    Range layers;                              ///< of the sites inside blocks; default all
+    Range positions;           ///< of the vectors; norms and means cover every position. Default all
+    double sample = 1.0;       ///< fraction of the tokens whose vectors are kept, chosen by seed
+    bool vectors = true;       ///< false: norms and means only
+    Dtype dtype = Dtype::f16;  ///< of the vectors
+    bool exact = false;        ///< see EngineOptions
+    bool rope_off = false;     ///< see EngineOptions
     int threads = 0;
-    std::uint64_t seed = 42;            ///< for `sample`
-    bool force = false;                 ///< replace an existing run
-    /// A shard is some whole batches, about so many bytes: what a killed capture can lose, and what is under way
-    /// on disk. Smaller gives more files. Default 256 MB.
+    std::uint64_t seed = 42;  ///< for `sample`
+    bool force = false;       ///< replace an existing run
+    /// A shard is some whole batches, about so many bytes: what a killed capture can lose, and what is under
+    /// way on disk. Smaller gives more files. Default 256 MB.
     std::int64_t shard_bytes = 256'000'000;
 };
 
 struct CaptureSummary {
     std::int64_t n_sequences = 0;
     std::int64_t n_tokens = 0;
-    std::int64_t n_rows = 0;      ///< tokens whose vectors were kept
+    std::int64_t n_rows = 0;  ///< tokens whose vectors were kept
     std::size_t n_sites = 0;
-    std::uint64_t bytes = 0;      ///< of all shards
-    double seconds = 0;           ///< from the first batch to the last file
+    std::uint64_t bytes = 0;  ///< of all shards
+    double seconds = 0;       ///< from the first batch to the last file
 };
 
-/// Run prompts through a model and write a run folder. Memory is bounded by one batch. The first batch is checked:
-/// a model whose blocks do not add up is refused. When the capture fails before its first batch is complete, no
-/// folder is left (and a run that it was to replace is back); later, whole shards stay readable.
+/// Run prompts through a model and write a run folder. Memory is bounded by one batch. The first batch is
+/// checked: a model whose blocks do not add up is refused. When the capture fails before its first batch is
+/// complete, no folder is left (and a run that it was to replace is back); later, whole shards stay readable.
 /// Errors: Error for a component or layer that does not exist, a float16 overflow, a full disk; Stopped.
 CaptureSummary capture(const Model& model, const PromptSet& prompts, const std::filesystem::path& out,
                        const CaptureOptions& options, Progress& progress);
 
 /// The sites of `engine` that the options choose, as indices into engine.sites().
 /// Errors: Error that says which components or layers exist.
-std::vector<std::size_t> choose_sites(const Engine& engine, const ModelInfo& model, const std::vector<Component>& components, const Range& layers);
+std::vector<std::size_t> choose_sites(const Engine& engine, const ModelInfo& model,
+                                      const std::vector<Component>& components, const Range& layers);
 
 }  // namespace tomograph

@@ -10,30 +10,40 @@
 
 namespace tomograph {
 
-std::vector<std::size_t> choose_sites(const Engine& engine, const ModelInfo& model, const std::vector<Component>& components, const Range& layers) {
+std::vector<std::size_t> choose_sites(const Engine& engine, const ModelInfo& model,
+                                      const std::vector<Component>& components, const Range& layers) {
     const Range wanted = resolve_range(layers, model.n_layers, "layers");
     std::string existing;
     for (const Component component : all_components()) {
-        if (std::any_of(engine.sites().begin(), engine.sites().end(), [&](const SiteShape& s) { return s.site.component == component; })) {
+        if (std::any_of(engine.sites().begin(), engine.sites().end(),
+                        [&](const SiteShape& s) { return s.site.component == component; })) {
             existing += fmt::format("{}{}", existing.empty() ? "" : ", ", component_name(component));
         }
     }
     std::vector<std::size_t> chosen;
     for (const Component component : components) {
-        const bool exists = std::any_of(engine.sites().begin(), engine.sites().end(), [&](const SiteShape& s) { return s.site.component == component; });
-        if (!exists) throw Error(fmt::format("{} has no component {}", model.name, component_name(component)), "it has " + existing, "");
+        const bool exists = std::any_of(engine.sites().begin(), engine.sites().end(),
+                                        [&](const SiteShape& s) { return s.site.component == component; });
+        if (!exists)
+            throw Error(fmt::format("{} has no component {}", model.name, component_name(component)),
+                        "it has " + existing, "");
     }
     for (std::size_t i = 0; i < engine.sites().size(); ++i) {
         const Site& site = engine.sites()[i].site;
-        const bool named = components.empty() || std::find(components.begin(), components.end(), site.component) != components.end();
+        const bool named = components.empty() || std::find(components.begin(), components.end(),
+                                                           site.component) != components.end();
         if (named && (site.layer < 0 || wanted.contains(site.layer))) chosen.push_back(i);
     }
-    if (chosen.empty()) throw Error("no site is left to capture", "", "choose other --components or --layers");
+    if (chosen.empty())
+        throw Error("no site is left to capture", "", "choose other --components or --layers");
     return chosen;
 }
 
-CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const PromptSet& prompts, const CaptureOptions& options) {
-    if (!(options.sample > 0 && options.sample <= 1)) throw Error(fmt::format("--sample {} is no fraction", options.sample), "", "use a number above 0, up to 1");
+CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const PromptSet& prompts,
+                         const CaptureOptions& options) {
+    if (!(options.sample > 0 && options.sample <= 1))
+        throw Error(fmt::format("--sample {} is no fraction", options.sample), "",
+                    "use a number above 0, up to 1");
     CapturePlan plan;
     plan.sites = choose_sites(engine, model, options.components, options.layers);
     for (const Sequence& sequence : prompts.sequences) plan.length = std::max(plan.length, sequence.length());
@@ -47,7 +57,8 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
             const bool chosen = options.sample >= 1 || to_unit(mix(options.seed, s, at)) < options.sample;
             plan.kept.push_back(options.vectors && positions.contains(p) && chosen);
             plan.position.push_back(static_cast<std::int32_t>(p));
-            const bool outside = prompts.label_outside_means >= 0 && !sequence.labels.empty() && sequence.labels[at] == prompts.label_outside_means;
+            const bool outside = prompts.label_outside_means >= 0 && !sequence.labels.empty() &&
+                                 sequence.labels[at] == prompts.label_outside_means;
             plan.mean_count.push_back(outside ? 0 : ++seen[at]);
         }
     }
@@ -56,7 +67,8 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
     for (std::size_t i = 0; i < plan.sites.size() && options.vectors; ++i) {
         const SiteShape& site = engine.sites()[plan.sites[i]];
         const auto& named = options.vector_components;
-        if (!named.empty() && std::find(named.begin(), named.end(), site.site.component) == named.end()) continue;
+        if (!named.empty() && std::find(named.begin(), named.end(), site.site.component) == named.end())
+            continue;
         plan.stored.push_back(i);
         row_bytes += site.width() * static_cast<std::int64_t>(dtype_size(options.dtype));
     }
@@ -66,9 +78,12 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
     std::size_t shard_begin = 0;
     std::int64_t shard_rows = 0;
     for (std::size_t s = 0; s < prompts.sequences.size();) {
-        CapturePlan::Batch batch{s, engine.next_batch(std::span(prompts.sequences).subspan(s)), plan.n_tokens, 0, 0};
-        for (std::size_t i = 0; i < batch.n_sequences; ++i) batch.n_tokens += prompts.sequences[s + i].length();
-        for (std::int64_t i = 0; i < batch.n_tokens; ++i) batch.n_rows += plan.kept[static_cast<std::size_t>(plan.n_tokens + i)];
+        CapturePlan::Batch batch{s, engine.next_batch(std::span(prompts.sequences).subspan(s)), plan.n_tokens,
+                                 0, 0};
+        for (std::size_t i = 0; i < batch.n_sequences; ++i)
+            batch.n_tokens += prompts.sequences[s + i].length();
+        for (std::int64_t i = 0; i < batch.n_tokens; ++i)
+            batch.n_rows += plan.kept[static_cast<std::size_t>(plan.n_tokens + i)];
         if (shard_rows > 0 && (shard_rows + batch.n_rows) * row_bytes > options.shard_bytes) {
             end_shard(shard_begin, shard_rows);
             shard_begin = plan.batches.size();

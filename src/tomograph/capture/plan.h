@@ -21,16 +21,17 @@ struct CapturePlan {
     std::vector<std::size_t> stored;     ///< positions in `sites` of those whose vectors are kept
     std::vector<std::uint8_t> kept;      ///< per token: is its vector kept?
     std::vector<std::int32_t> position;  ///< per token
-    /// Per token: how many sequences have contributed to the mean at its position, itself included; 0: it stays
-    /// out of the means.
+    /// Per token: how many sequences have contributed to the mean at its position, itself included; 0: it
+    /// stays out of the means.
     std::vector<std::int32_t> mean_count;
     std::vector<Batch> batches;
-    std::vector<Shard> shards;           ///< none when no vectors are kept
+    std::vector<Shard> shards;  ///< none when no vectors are kept
     std::int64_t n_tokens = 0;
     std::int64_t n_rows = 0;
-    std::int64_t length = 0;             ///< longest sequence
+    std::int64_t length = 0;  ///< longest sequence
 };
 
-CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const PromptSet& prompts, const CaptureOptions& options);
+CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const PromptSet& prompts,
+                         const CaptureOptions& options);
 
 }  // namespace tomograph

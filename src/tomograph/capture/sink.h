@@ -11,8 +11,8 @@
 
 namespace tomograph {
 
-/// Norms of every token at every site, and running means by position, written as the model goes. The means are a
-/// file mapped into memory, so that they take no more of it than the system can spare.
+/// Norms of every token at every site, and running means by position, written as the model goes. The means
+/// are a file mapped into memory, so that they take no more of it than the system can spare.
 class StatsSink {
   public:
     StatsSink(const std::filesystem::path& folder, const CapturePlan& plan, std::span<const SiteShape> sites);

@@ -10,8 +10,8 @@
 
 namespace tomograph {
 
-/// Runs writes in order on a thread of its own, so that the model goes on meanwhile. Buffers are bounded: when
-/// they are all in use, the producer waits.
+/// Runs writes in order on a thread of its own, so that the model goes on meanwhile. Buffers are bounded:
+/// when they are all in use, the producer waits.
 class WriteQueue {
   public:
     using Buffer = std::vector<std::byte>;

@@ -48,7 +48,6 @@ void refuse_unused(const Flags& flags) {
 PromptSet make_prompts(const Model& model, const Flags& flags) {
     const std::int64_t length = flags.length.value_or(default_length(model.info()));
     const Start start = parse_start(flags.start);
-    warn_about_length(model.info(), length);
     if (flags.prompts == "repeat") {
         using Prefix = RepeatOptions::Prefix;
         RepeatOptions options{.token = flags.token, .word = flags.word, .length = length};
@@ -84,6 +83,7 @@ void run(const Flags& flags, Progress& progress) {
     check_output_folder(flags.out, flags.force);
     const Model model = Model::open(flags.model);
     const PromptSet prompts = make_prompts(model, flags);
+    warn_about_length(model.info(), prompts.description.at("length").get<std::int64_t>());
     print_notes(prompts.notes);
     const CaptureSummary summary = capture(model, prompts, flags.out, options, progress);
     fmt::print("captured {} tokens in {:.1f} s ({:.0f} tokens/s)\n", summary.n_tokens, summary.seconds, static_cast<double>(summary.n_tokens) / summary.seconds);

@@ -12,7 +12,9 @@
 namespace tomograph {
 namespace {
 
-std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+    return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 Json site_json(const std::vector<SiteShape>& sites) {
     Json json = Json::array();
@@ -26,7 +28,9 @@ void print_sites(const std::vector<SiteShape>& sites) {
     for (const SiteShape& site : sites) by_component[site.site.component].push_back(&site);
     for (const auto& [component, its_sites] : by_component) {
         const SiteShape& first = *its_sites.front();
-        const std::string where = first.site.layer < 0 ? "" : fmt::format("layers {} to {}", first.site.layer, its_sites.back()->site.layer);
+        const std::string where = first.site.layer < 0 ? ""
+                                                       : fmt::format("layers {} to {}", first.site.layer,
+                                                                     its_sites.back()->site.layer);
         fmt::print("  {:<11} {:<14} {}\n", component_name(component), shape_text(first.shape), where);
     }
 }
@@ -36,17 +40,33 @@ void model_info(const std::string& path, bool json) {
     const ModelInfo& info = model.info();
     const Engine engine(model, {.max_length = std::min<std::int64_t>(16, info.context_length)});
     if (json) {
-        const Json out = {{"kind", "model"}, {"name", info.name}, {"architecture", info.architecture}, {"type", info.type}, {"d_model", info.d_model},
-                          {"n_layers", info.n_layers}, {"n_heads", info.n_heads}, {"n_kv_heads", info.n_kv_heads}, {"context_length", info.context_length},
-                          {"n_vocab", info.n_vocab}, {"n_parameters", info.n_parameters}, {"file_bytes", info.file_bytes},
+        const Json out = {{"kind", "model"},
+                          {"name", info.name},
+                          {"architecture", info.architecture},
+                          {"type", info.type},
+                          {"d_model", info.d_model},
+                          {"n_layers", info.n_layers},
+                          {"n_heads", info.n_heads},
+                          {"n_kv_heads", info.n_kv_heads},
+                          {"context_length", info.context_length},
+                          {"n_vocab", info.n_vocab},
+                          {"n_parameters", info.n_parameters},
+                          {"file_bytes", info.file_bytes},
                           {"learned_positions", info.learned_positions},
-                          {"start_token", info.adds_start_token ? Json(info.start_token) : Json(nullptr)}, {"sites", site_json(engine.sites())}};
+                          {"start_token", info.adds_start_token ? Json(info.start_token) : Json(nullptr)},
+                          {"sites", site_json(engine.sites())}};
         fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
         return;
     }
-    fmt::print("{}: {}, {} weights, {:.1f} million parameters, {}\n", info.name, info.architecture, info.type, static_cast<double>(info.n_parameters) / 1e6, bytes_text(static_cast<double>(info.file_bytes)));
-    fmt::print("{} layers, d_model {}, {} heads ({} for keys and values), vocabulary {}, context {}\n", info.n_layers, info.d_model, info.n_heads, info.n_kv_heads, info.n_vocab, info.context_length);
-    fmt::print("positions: {}; start token: {}\n", info.learned_positions ? "learned table" : "rotary or other, no table", info.adds_start_token ? fmt::format("{} '{}'", info.start_token, model.piece(info.start_token)) : "none");
+    fmt::print("{}: {}, {} weights, {:.1f} million parameters, {}\n", info.name, info.architecture, info.type,
+               static_cast<double>(info.n_parameters) / 1e6,
+               bytes_text(static_cast<double>(info.file_bytes)));
+    fmt::print("{} layers, d_model {}, {} heads ({} for keys and values), vocabulary {}, context {}\n",
+               info.n_layers, info.d_model, info.n_heads, info.n_kv_heads, info.n_vocab, info.context_length);
+    fmt::print("positions: {}; start token: {}\n",
+               info.learned_positions ? "learned table" : "rotary or other, no table",
+               info.adds_start_token ? fmt::format("{} '{}'", info.start_token, model.piece(info.start_token))
+                                     : "none");
     fmt::print("{} sites:\n", engine.sites().size());
     print_sites(engine.sites());
 }
@@ -63,8 +83,12 @@ void run_info(const std::string& path, bool json) {
         fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
         return;
     }
-    fmt::print("run of {} on {} prompts{}\n", run.model_name(), run.prompts(), run.complete() ? "" : ": INCOMPLETE, the capture was stopped; what is listed here can be used");
-    fmt::print("{} sequences, {} tokens, longest {}; vectors of {} tokens in {} shards, {}\n", run.n_sequences(), run.n_tokens(), run.length(), run.n_rows(), run.json().at("shards").size(), bytes_text(static_cast<double>(bytes)));
+    fmt::print(
+        "run of {} on {} prompts{}\n", run.model_name(), run.prompts(),
+        run.complete() ? "" : ": INCOMPLETE, the capture was stopped; what is listed here can be used");
+    fmt::print("{} sequences, {} tokens, longest {}; vectors of {} tokens in {} shards, {}\n",
+               run.n_sequences(), run.n_tokens(), run.length(), run.n_rows(), run.json().at("shards").size(),
+               bytes_text(static_cast<double>(bytes)));
     if (!run.labels().empty()) fmt::print("labels: {}\n", fmt::join(run.labels(), ", "));
     fmt::print("{} sites:\n", run.sites().size());
     print_sites(run.sites());
@@ -95,13 +119,17 @@ void add_info(CLI::App& app) {
     };
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand("info", "Say what a model, a run or a study holds");
-    command->add_option("MODEL|RUN", flags->what, "GGUF file, built-in model, run or study folder")->required();
+    command->add_option("MODEL|RUN", flags->what, "GGUF file, built-in model, run or study folder")
+        ->required();
     command->add_flag("--json", flags->json, "Print JSON alone");
     command->callback([flags] {
         switch (folder_kind(flags->what)) {
-            case FolderKind::run: return run_info(flags->what, flags->json);
-            case FolderKind::study: return study_info(flags->what, flags->json);
-            default: return model_info(flags->what, flags->json);
+            case FolderKind::run:
+                return run_info(flags->what, flags->json);
+            case FolderKind::study:
+                return study_info(flags->what, flags->json);
+            default:
+                return model_info(flags->what, flags->json);
         }
     });
 }

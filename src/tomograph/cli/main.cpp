@@ -40,7 +40,10 @@ int main(int argc, char** argv) {
     add_project(app, progress);
     add_plot(app);
     add_measure(app, progress);
+    add_compare(app, progress);
+#ifdef TOMOGRAPH_VIEWER
     add_view(app, progress);
+#endif
     add_info(app);
     add_export(app);
     add_import(app, progress);

@@ -8,16 +8,20 @@
 namespace tomograph {
 
 void SelectionFlags::add(CLI::App& app) {
-    app.add_option("--components", components, "Components, comma-separated (default: all that are d_model wide)");
+    app.add_option("--components", components,
+                   "Components, comma-separated (default: all that are d_model wide)");
     app.add_option("--layers", layers, "Half-open range such as 2:9, 4: or 3 (default: all)");
     app.add_option("--positions", positions, "Half-open range; 1: leaves the first token out");
     app.add_option("--sequences", sequences, "Half-open range");
     app.add_option("--labels", labels, "Only tokens with one of these labels")->delimiter(',');
     app.add_option("--normalize", normalize, "none, unit or layernorm")->capture_default_str();
-    app.add_option("--mean", mean, "Average over samples, positions or layers (comma-separated), after normalising");
-    app.add_option("--rows", rows, "At most so many rows, chosen by seed (default: all)")->check(CLI::NonNegativeNumber);
+    app.add_option("--mean", mean,
+                   "Average over samples, positions or layers (comma-separated), after normalising");
+    app.add_option("--rows", rows, "At most so many rows, chosen by seed (default: all)")
+        ->check(CLI::NonNegativeNumber);
     app.add_option("--seed", seed, "Seed of every random choice")->capture_default_str();
-    app.add_option("--layer-order", layer_order, "given, reversed or random: a control")->capture_default_str();
+    app.add_option("--layer-order", layer_order, "given, reversed or random: a control")
+        ->capture_default_str();
 }
 
 Selection SelectionFlags::selection() const {
@@ -35,7 +39,9 @@ Selection SelectionFlags::selection() const {
     return selection;
 }
 
-std::int64_t default_length(const ModelInfo& model) { return std::min<std::int64_t>(512, model.context_length); }
+std::int64_t default_length(const ModelInfo& model) {
+    return std::min<std::int64_t>(512, model.context_length);
+}
 
 void print_notes(const std::vector<std::string>& notes) {
     for (const std::string& note : notes) fmt::print(stderr, "note: {}\n", note);
@@ -43,7 +49,8 @@ void print_notes(const std::vector<std::string>& notes) {
 
 void warn_about_length(const ModelInfo& model, std::int64_t length) {
     if (model.learned_positions || length <= model.context_length) return;
-    fmt::print(stderr, "warning: length {} is above the context of {} tokens that {} was trained on\n", length, model.context_length, model.name);
+    fmt::print(stderr, "warning: length {} is above the context of {} tokens that {} was trained on\n",
+               length, model.context_length, model.name);
 }
 
 }  // namespace tomograph

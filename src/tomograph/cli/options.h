@@ -11,7 +11,8 @@ namespace tomograph {
 
 /// Selection flags that several commands share, as typed; parsed when the command runs.
 struct SelectionFlags {
-    std::string components, layers = ":", positions = ":", sequences = ":", normalize = "none", mean, layer_order = "given";
+    std::string components, layers = ":", positions = ":", sequences = ":", normalize = "none", mean,
+                            layer_order = "given";
     std::vector<std::string> labels;
     std::int64_t rows = 0;
     std::uint64_t seed = 42;

@@ -23,24 +23,42 @@ struct Flags {
 /// A flag of the other method is a mistake to point out, not to pass over.
 void refuse_unused(const Flags& flags) {
     const bool pca = flags.method == "pca";
-    const std::vector<const char*> others = pca ? std::vector<const char*>{"--metric", "--n-neighbors", "--min-dist", "--spread", "--negative-sample-rate", "--repulsion-strength", "--n-epochs", "--init", "--pre-dims", "--fit-rows"}
+    const std::vector<const char*> others = pca ? std::vector<const char*>{"--metric",
+                                                                           "--n-neighbors",
+                                                                           "--min-dist",
+                                                                           "--spread",
+                                                                           "--negative-sample-rate",
+                                                                           "--repulsion-strength",
+                                                                           "--n-epochs",
+                                                                           "--init",
+                                                                           "--pre-dims",
+                                                                           "--fit-rows"}
                                                 : std::vector<const char*>{"--basis", "--no-center"};
     for (const char* flag : others) {
-        if (flags.command->count(flag) > 0) throw CLI::ValidationError(fmt::format("{} has no meaning with --method {}", flag, flags.method));
+        if (flags.command->count(flag) > 0)
+            throw CLI::ValidationError(fmt::format("{} has no meaning with --method {}", flag, flags.method));
     }
-    if (!pca && flags.dims && *flags.dims != 2 && *flags.dims != 3) throw CLI::ValidationError("--method umap takes --dims 2 or 3");
+    if (!pca && flags.dims && *flags.dims != 2 && *flags.dims != 3)
+        throw CLI::ValidationError("--method umap takes --dims 2 or 3");
 }
 
 UmapOptions::Init parse_init(const std::string& text) {
-    return text == "pca" ? UmapOptions::Init::pca : text == "spectral" ? UmapOptions::Init::spectral : UmapOptions::Init::multilevel;
+    return text == "pca"        ? UmapOptions::Init::pca
+           : text == "spectral" ? UmapOptions::Init::spectral
+                                : UmapOptions::Init::multilevel;
 }
 
 Projection project(const Run& run, const Flags& flags, Progress& progress) {
     if (flags.method == "pca") {
-        const ProjectionOptions options{.selection = flags.selection.selection(), .dims = flags.dims.value_or(6), .basis_of = flags.basis, .center = !flags.no_center, .threads = flags.threads};
+        const ProjectionOptions options{.selection = flags.selection.selection(),
+                                        .dims = flags.dims.value_or(6),
+                                        .basis_of = flags.basis,
+                                        .center = !flags.no_center,
+                                        .threads = flags.threads};
         return project_pca(run, flags.name, options, progress);
     }
-    UmapProjectionOptions options{.selection = flags.selection.selection(), .pre_dims = flags.pre_dims, .fit_rows = flags.fit_rows};
+    UmapProjectionOptions options{
+        .selection = flags.selection.selection(), .pre_dims = flags.pre_dims, .fit_rows = flags.fit_rows};
     options.umap.n_neighbors = flags.n_neighbors;
     options.umap.n_components = flags.dims.value_or(2);
     options.umap.metric = parse_metric(flags.metric);
@@ -58,13 +76,19 @@ Projection project(const Run& run, const Flags& flags, Progress& progress) {
 void print_honesty(const Projection& projection) {
     const Json& info = projection.info;
     if (projection.method() == "umap") {
-        fmt::print("fitted on {} rows; trustworthiness {:.3f}, neighbours kept {:.3f} (k = {}, {} rows sampled); neighbour search recall {:.3f}\n", info.at("n_fitted").get<std::int64_t>(),
-                   info.at("trustworthiness").get<double>(), info.at("knn_recall").get<double>(), info.at("quality_k").get<int>(), info.at("quality_sample").get<std::int64_t>(),
-                   info.at("umap").at("neighbor_search_recall").get<double>());
+        fmt::print(
+            "fitted on {} rows; trustworthiness {:.3f}, neighbours kept {:.3f} (k = {}, {} rows sampled); "
+            "neighbour search recall {:.3f}\n",
+            info.at("n_fitted").get<std::int64_t>(), info.at("trustworthiness").get<double>(),
+            info.at("knn_recall").get<double>(), info.at("quality_k").get<int>(),
+            info.at("quality_sample").get<std::int64_t>(),
+            info.at("umap").at("neighbor_search_recall").get<double>());
         return;
     }
     if (projection.constant()) {
-        fmt::print("constant: the variance is {:.1e} of the mean square, which is rounding; nothing to draw\n", info.at("relative_variance").get<double>());
+        fmt::print(
+            "constant: the variance is {:.1e} of the mean square, which is rounding; nothing to draw\n",
+            info.at("relative_variance").get<double>());
         return;
     }
     double sum = 0;
@@ -83,7 +107,8 @@ void run_project(const Flags& flags, Progress& progress) {
     const Projection projection = project(run, flags, progress);
     save_projection(run, projection);
     progress.end();
-    fmt::print("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(), projection.info.at("n_candidates").get<std::int64_t>(), projection.points.cols());
+    fmt::print("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(),
+               projection.info.at("n_candidates").get<std::int64_t>(), projection.points.cols());
     print_honesty(projection);
 }
 
@@ -95,20 +120,48 @@ void add_project(CLI::App& app, Progress& progress) {
     flags->command = command;
     command->add_option("RUN", flags->run, "Run folder")->required();
     command->add_option("--name", flags->name, "Name of the projection")->required();
-    command->add_option("--method", flags->method, "pca or umap")->capture_default_str()->check(CLI::IsMember({"pca", "umap"}));
-    command->add_option("--dims", flags->dims, "Dimensions to keep (default: pca 6, umap 2)")->check(CLI::Range(1, 4096));
-    command->add_option("--basis", flags->basis, "pca: project into the basis of this earlier projection instead of fitting");
+    command->add_option("--method", flags->method, "pca or umap")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"pca", "umap"}));
+    command->add_option("--dims", flags->dims, "Dimensions to keep (default: pca 6, umap 2)")
+        ->check(CLI::Range(1, 4096));
+    command->add_option("--basis", flags->basis,
+                        "pca: project into the basis of this earlier projection instead of fitting");
     command->add_flag("--no-center", flags->no_center, "pca: do not subtract the mean before projecting");
-    command->add_option("--metric", flags->metric, "umap: cosine, euclidean or correlation")->capture_default_str()->check(CLI::IsMember({"cosine", "euclidean", "correlation"}));
-    command->add_option("--n-neighbors", flags->n_neighbors, "umap: rows that shape the map around each row")->capture_default_str()->check(CLI::Range(2, 1000));
-    command->add_option("--min-dist", flags->min_dist, "umap: how tightly points may be packed")->capture_default_str()->check(CLI::Range(0.0, 1.0));
-    command->add_option("--spread", flags->spread, "umap: scale of the map")->capture_default_str()->check(CLI::Range(0.01, 100.0));
-    command->add_option("--negative-sample-rate", flags->negative_sample_rate, "umap: points pushed away for each one pulled near")->capture_default_str()->check(CLI::Range(1, 100));
-    command->add_option("--repulsion-strength", flags->repulsion_strength, "umap: how hard they are pushed")->capture_default_str()->check(CLI::NonNegativeNumber);
-    command->add_option("--n-epochs", flags->n_epochs, "umap: rounds of the layout (default: 500 up to 10,000 rows, 200 above)")->check(CLI::PositiveNumber);
-    command->add_option("--init", flags->init, "umap: where the layout starts: multilevel, spectral or pca")->capture_default_str()->check(CLI::IsMember({"multilevel", "spectral", "pca"}));
-    command->add_option("--pre-dims", flags->pre_dims, "umap: reduce to so many principal components first")->check(CLI::PositiveNumber);
-    command->add_option("--fit-rows", flags->fit_rows, "umap: fit on at most so many rows and place the others; 0: fit on all")->capture_default_str()->check(CLI::NonNegativeNumber);
+    command->add_option("--metric", flags->metric, "umap: cosine, euclidean or correlation")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"cosine", "euclidean", "correlation"}));
+    command->add_option("--n-neighbors", flags->n_neighbors, "umap: rows that shape the map around each row")
+        ->capture_default_str()
+        ->check(CLI::Range(2, 1000));
+    command->add_option("--min-dist", flags->min_dist, "umap: how tightly points may be packed")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 1.0));
+    command->add_option("--spread", flags->spread, "umap: scale of the map")
+        ->capture_default_str()
+        ->check(CLI::Range(0.01, 100.0));
+    command
+        ->add_option("--negative-sample-rate", flags->negative_sample_rate,
+                     "umap: points pushed away for each one pulled near")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 100));
+    command->add_option("--repulsion-strength", flags->repulsion_strength, "umap: how hard they are pushed")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    command
+        ->add_option("--n-epochs", flags->n_epochs,
+                     "umap: rounds of the layout (default: 500 up to 10,000 rows, 200 above)")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--init", flags->init, "umap: where the layout starts: multilevel, spectral or pca")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"multilevel", "spectral", "pca"}));
+    command->add_option("--pre-dims", flags->pre_dims, "umap: reduce to so many principal components first")
+        ->check(CLI::PositiveNumber);
+    command
+        ->add_option("--fit-rows", flags->fit_rows,
+                     "umap: fit on at most so many rows and place the others; 0: fit on all")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     flags->selection.add(*command);
     command->callback([flags, &progress] { run_project(*flags, progress); });

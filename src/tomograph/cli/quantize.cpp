@@ -14,13 +14,17 @@ void add_quantize(CLI::App& app) {
     };
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand("quantize", "Write a model with other weight types");
-    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")->required();
-    command->add_option("--type", flags->type, "f32, f16, q8_0, q5_0 or q4_0")->required()->check(CLI::IsMember({"f32", "f16", "q8_0", "q5_0", "q4_0"}));
+    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")
+        ->required();
+    command->add_option("--type", flags->type, "f32, f16, q8_0, q5_0 or q4_0")
+        ->required()
+        ->check(CLI::IsMember({"f32", "f16", "q8_0", "q5_0", "q4_0"}));
     command->add_option("--out", flags->out, "GGUF file to write")->required();
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->callback([flags] {
         quantize(flags->model, flags->out, flags->type, thread_count(flags->threads));
-        fmt::print("{}: {}\n", flags->out, bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
+        fmt::print("{}: {}\n", flags->out,
+                   bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
     });
 }
 

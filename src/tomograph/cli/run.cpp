@@ -25,10 +25,16 @@ void run(const Flags& flags, Progress& progress) {
         if (!flags.out.empty()) check_output_folder(flags.out, flags.force);
         return Model::open(flags.model);
     }();
-    const std::filesystem::path out = flags.out.empty() ? std::filesystem::path(flags.model).stem() : std::filesystem::path(flags.out);
+    const std::filesystem::path out =
+        flags.out.empty() ? std::filesystem::path(flags.model).stem() : std::filesystem::path(flags.out);
     const std::int64_t length = flags.length.value_or(default_length(model.info()));
     warn_about_length(model.info(), length);
-    StudyOptions options{.text = {flags.text.begin(), flags.text.end()}, .sequences = flags.sequences, .length = length, .seed = flags.seed, .force = flags.force, .threads = flags.threads};
+    StudyOptions options{.text = {flags.text.begin(), flags.text.end()},
+                         .sequences = flags.sequences,
+                         .length = length,
+                         .seed = flags.seed,
+                         .force = flags.force,
+                         .threads = flags.threads};
     const StudySummary summary = make_study(model, out, options, progress);
     progress.end();
     print_notes(summary.notes);
@@ -37,23 +43,38 @@ void run(const Flags& flags, Progress& progress) {
     for (const Figure& figure : summary.figures) pictures += !figure.file.empty();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     fmt::print("{} in {}\n\n", model.info().name, duration_text(seconds));
-    fmt::print("  runs     {}\n", (out / "{text,repeat,vocabulary,positions}").string());
+    fmt::print("  runs     {}\n", (out / "{text,repeat,vocabulary,positions,twin}").string());
     fmt::print("  figures  {} ({})\n", (out / "figures").string(), pictures);
     fmt::print("  report   {}\n\n", (out / "report.html").string());
-    if (summary.first_token) fmt::print("first token's norm over the median of the others:   {:.2f} (at {})\n", summary.first_token->ratio, summary.first_token->site.name());
-    if (summary.variance_explained) fmt::print("variance that two components explain:              {:.1f} % (attention and MLP outputs, middle layers)\n", 100 * *summary.variance_explained);
-    if (summary.attention_mlp) fmt::print("mean cosine between attention and MLP outputs:     {:+.3f} (deviation {:.3f}, {} pairs)\n", summary.attention_mlp->mean, summary.attention_mlp->deviation, summary.attention_mlp->pairs);
+    fmt::print("{}\n", findings_table(summary.measures, 5));
+    if (summary.first_token)
+        fmt::print("first token's norm over the median of the others:   {:.2f} (at {})\n",
+                   summary.first_token->ratio, summary.first_token->site.name());
+    if (summary.variance_explained)
+        fmt::print(
+            "variance that two components explain:              {:.1f} % (attention and MLP outputs, middle "
+            "layers)\n",
+            100 * *summary.variance_explained);
+    if (summary.attention_mlp)
+        fmt::print(
+            "mean cosine between attention and MLP outputs:     {:+.3f} (deviation {:.3f}, {} pairs)\n",
+            summary.attention_mlp->mean, summary.attention_mlp->deviation, summary.attention_mlp->pairs);
 }
 
 }  // namespace
 
 void add_run(CLI::App& app, Progress& progress) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand("run", "Do the whole experiment on a model: four captures, figures, a report");
-    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")->required();
+    CLI::App* command =
+        app.add_subcommand("run", "Do the whole experiment on a model: captures, figures, measures, a report");
+    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")
+        ->required();
     command->add_option("--text", flags->text, "Text files (default: a chapter of Moby-Dick)");
-    command->add_option("--sequences", flags->sequences, "At most so many sequences of text")->capture_default_str()->check(CLI::PositiveNumber);
-    command->add_option("--length", flags->length, "Tokens a sequence (default: the context, at most 512)")->check(CLI::PositiveNumber);
+    command->add_option("--sequences", flags->sequences, "At most so many sequences of text")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    command->add_option("--length", flags->length, "Tokens a sequence (default: the context, at most 512)")
+        ->check(CLI::PositiveNumber);
     command->add_option("--out", flags->out, "Study folder to write (default: the model's name)");
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);

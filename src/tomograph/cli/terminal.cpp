@@ -22,7 +22,7 @@ constexpr auto kLogEvery = std::chrono::seconds(10);
 }  // namespace
 
 TerminalProgress::TerminalProgress() : terminal_(::isatty(STDERR_FILENO) != 0) {
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = on_interrupt;
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
@@ -46,7 +46,9 @@ void TerminalProgress::print(std::int64_t done) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
     const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
     std::string line = fmt::format("{}: {} of {} {}", task_, done, total_, unit_);
-    if (rate > 0) line += fmt::format(", {:.{}f} a second, {} left", rate, rate < 10 ? 1 : 0, duration_text(static_cast<double>(total_ - done) / rate));
+    if (rate > 0)
+        line += fmt::format(", {:.{}f} a second, {} left", rate, rate < 10 ? 1 : 0,
+                            duration_text(static_cast<double>(total_ - done) / rate));
     if (terminal_) {
         fmt::print(stderr, "\r\033[K{}", line);
         std::fflush(stderr);
@@ -61,8 +63,12 @@ void TerminalProgress::clear() {
     drawn_ = false;
 }
 
-void TerminalProgress::end() { clear(); }
-bool TerminalProgress::stop_requested() const { return interrupted != 0; }
+void TerminalProgress::end() {
+    clear();
+}
+bool TerminalProgress::stop_requested() const {
+    return interrupted != 0;
+}
 
 std::string duration_text(double seconds) {
     if (seconds < 60) return fmt::format("{:.0f} s", seconds);

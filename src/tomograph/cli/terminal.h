@@ -6,8 +6,9 @@
 
 namespace tomograph {
 
-/// Progress on standard error: one line that is redrawn on a terminal, a plain line now and then in a log, both
-/// with rate and time left. stop_requested() turns true on the first Ctrl-C; the second one ends the process.
+/// Progress on standard error: one line that is redrawn on a terminal, a plain line now and then in a log,
+/// both with rate and time left. stop_requested() turns true on the first Ctrl-C; the second one ends the
+/// process.
 class TerminalProgress final : public Progress {
   public:
     TerminalProgress();

@@ -11,6 +11,7 @@
 #include "tomograph/cli/commands.h"
 #include "tomograph/serve/catalog.h"
 #include "tomograph/serve/page.h"
+#include "tomograph/serve/report.h"
 #include "tomograph/serve/server.h"
 
 namespace tomograph {
@@ -18,7 +19,7 @@ namespace {
 
 struct Flags {
     std::vector<std::string> runs;
-    std::string host = "127.0.0.1", token;
+    std::string host = "127.0.0.1", token, report;
     int port = 0, threads = 0;
     bool no_open = false;
 };
@@ -40,6 +41,12 @@ void open_browser(const std::string& url) {
 void view(const Flags& flags, Progress& progress) {
     if (!has_page())
         throw Error("this tomograph was built without its viewer", "", "build it with -DTOMOGRAPH_VIEWER=ON");
+    if (!flags.report.empty()) {
+        if (flags.runs.size() != 1) throw Error("a report shows one run or study", "", "name one folder");
+        write_viewer_report(flags.runs.front(), flags.report);
+        fmt::print("{}\n", flags.report);
+        return;
+    }
     Catalog catalog({flags.runs.begin(), flags.runs.end()});
     ViewServer server(catalog, {.host = flags.host, .port = flags.port, .token = flags.token, .limits = {.threads = flags.threads}});
     server.bind();
@@ -67,6 +74,7 @@ void add_view(CLI::App& app, Progress& progress) {
     command->add_option("--host", flags->host, "Address to listen on; other than this machine's own, the printed address carries a token")->capture_default_str();
     command->add_option("--token", flags->token, "Token to ask for (default: made up where one is needed)");
     command->add_option("--threads", flags->threads, "Threads for projections asked for in the page (default: all)")->check(CLI::PositiveNumber);
+    command->add_option("--report", flags->report, "Write the viewer as one file that opens from disk, and serve nothing");
     command->add_flag("--no-open", flags->no_open, "Print the address only; open no browser");
     command->callback([flags, &progress] { view(*flags, progress); });
 }

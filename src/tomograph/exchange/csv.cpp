@@ -19,9 +19,12 @@ std::map<std::string, std::vector<std::string>> read_csv(const std::filesystem::
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
         if (quoted) {
-            if (c == '"' && i + 1 < text.size() && text[i + 1] == '"') field += text[++i];
-            else if (c == '"') quoted = false;
-            else field += c;
+            if (c == '"' && i + 1 < text.size() && text[i + 1] == '"')
+                field += text[++i];
+            else if (c == '"')
+                quoted = false;
+            else
+                field += c;
         } else if (c == '"' && field.empty()) {
             quoted = true;
         } else if (c == ',') {
@@ -40,7 +43,8 @@ std::map<std::string, std::vector<std::string>> read_csv(const std::filesystem::
     std::map<std::string, std::vector<std::string>> columns;
     for (std::size_t line = 1; line < lines.size(); ++line) {
         if (lines[line].size() == lines[0].size()) continue;
-        throw Error(fmt::format("line {} of {} has {} fields", line + 1, path.string(), lines[line].size()), fmt::format("the header has {}", lines[0].size()), "");
+        throw Error(fmt::format("line {} of {} has {} fields", line + 1, path.string(), lines[line].size()),
+                    fmt::format("the header has {}", lines[0].size()), "");
     }
     for (std::size_t column = 0; column < lines[0].size(); ++column) {
         auto& values = columns[lines[0][column]];
@@ -50,7 +54,8 @@ std::map<std::string, std::vector<std::string>> read_csv(const std::filesystem::
 }
 
 std::string csv_field(const std::string& text) {
-    const bool plain = text.empty() || (text.find_first_of(",\"\r\n") == std::string::npos && text.front() != ' ' && text.back() != ' ');
+    const bool plain = text.empty() || (text.find_first_of(",\"\r\n") == std::string::npos &&
+                                        text.front() != ' ' && text.back() != ' ');
     if (plain) return text;
     std::string quoted = "\"";
     for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);

@@ -27,18 +27,28 @@ class Describer {
   public:
     Describer(const Run& run, const RowLabels& labels) : run_(run), labels_(labels), names_(run.labels()) {}
 
-    static constexpr const char* kColumns[] = {"component", "layer", "position", "sequence", "token", "piece", "label", "norm"};
+    static constexpr const char* kColumns[] = {"component", "layer", "position", "sequence",
+                                               "token",     "piece", "label",    "norm"};
 
     /// One row's entries under kColumns; empty where a row, being an average, has none.
     std::vector<std::string> operator()(std::int64_t row) const {
         const auto i = static_cast<std::size_t>(row);
-        const auto number = [](std::int32_t value) { return value < 0 ? std::string() : std::to_string(value); };
+        const auto number = [](std::int32_t value) {
+            return value < 0 ? std::string() : std::to_string(value);
+        };
         const std::int32_t token = labels_.token[i];
         const std::string piece = token < 0 ? "" : printable(run_.pieces()[static_cast<std::size_t>(token)]);
-        const std::string id = token < 0 ? "" : number(run_.tokens().token_id[static_cast<std::size_t>(token)]);
+        const std::string id =
+            token < 0 ? "" : number(run_.tokens().token_id[static_cast<std::size_t>(token)]);
         const std::int32_t label = labels_.label[i];
-        return {std::string(component_name(labels_.component[i])), number(labels_.layer[i]), number(labels_.position[i]), number(labels_.sequence[i]),
-                id, piece, label < 0 ? "" : names_[static_cast<std::size_t>(label)], fmt::format("{:.6g}", labels_.norm[i])};
+        return {std::string(component_name(labels_.component[i])),
+                number(labels_.layer[i]),
+                number(labels_.position[i]),
+                number(labels_.sequence[i]),
+                id,
+                piece,
+                label < 0 ? "" : names_[static_cast<std::size_t>(label)],
+                fmt::format("{:.6g}", labels_.norm[i])};
     }
 
   private:
@@ -84,7 +94,9 @@ void write_npy(const Table& table, const std::filesystem::path& out) {
     std::vector<std::int64_t> shape{table.rows->n_rows()};
     shape.insert(shape.end(), table.shape.begin(), table.shape.end());
     NpyWriter writer(out, shape);
-    for_each_row(*table.rows, [&](std::int64_t, const float* values) { writer.write(values, static_cast<std::size_t>(table.rows->dim())); });
+    for_each_row(*table.rows, [&](std::int64_t, const float* values) {
+        writer.write(values, static_cast<std::size_t>(table.rows->dim()));
+    });
     writer.finish();
 }
 
@@ -97,7 +109,8 @@ void write_projector(const Table& table, const Describer& describe, const std::f
     for_each_row(*table.rows, [&](std::int64_t row, const float* values) {
         tensors.write(fmt::format("{:.9g}\n", fmt::join(values, values + table.rows->dim(), "\t")));
         std::vector<std::string> fields = describe(row);
-        for (std::string& field : fields) field = printable(field);  // a label may hold a tab, which no quote can hide here
+        for (std::string& field : fields)
+            field = printable(field);  // a label may hold a tab, which no quote can hide here
         metadata.write(fmt::format("{}\n", fmt::join(fields, "\t")));
     });
     tensors.commit();
@@ -107,9 +120,12 @@ void write_projector(const Table& table, const Describer& describe, const std::f
 void write_table(const Run& run, const Table& table, ExportFormat format, const std::filesystem::path& out) {
     const Describer describe(run, *table.labels);
     switch (format) {
-        case ExportFormat::csv: return write_csv(table, describe, out);
-        case ExportFormat::npy: return write_npy(table, out);
-        case ExportFormat::projector: return write_projector(table, describe, out);
+        case ExportFormat::csv:
+            return write_csv(table, describe, out);
+        case ExportFormat::npy:
+            return write_npy(table, out);
+        case ExportFormat::projector:
+            return write_projector(table, describe, out);
     }
 }
 
@@ -122,7 +138,8 @@ ExportFormat parse_export_format(const std::string& text) {
     throw Error("no export format '" + text + "'", "", "use csv, npy or projector");
 }
 
-void export_rows(const Run& run, const std::string& name, ExportFormat format, const std::filesystem::path& out) {
+void export_rows(const Run& run, const std::string& name, ExportFormat format,
+                 const std::filesystem::path& out) {
     const auto projections = projection_names(run);
     if (std::find(projections.begin(), projections.end(), name) != projections.end()) {
         const Projection projection = load_projection(run, name);
@@ -133,7 +150,8 @@ void export_rows(const Run& run, const std::string& name, ExportFormat format, c
     const auto site = parse_site(name);
     if (!site || !run.has_site(*site)) {
         throw Error(fmt::format("{} holds neither a projection nor a site '{}'", run.path().string(), name),
-                    projections.empty() ? "it has no projections" : fmt::format("its projections are {}", fmt::join(projections, ", ")),
+                    projections.empty() ? "it has no projections"
+                                        : fmt::format("its projections are {}", fmt::join(projections, ", ")),
                     "see its sites with: tomograph info " + run.path().string());
     }
     Selection selection;

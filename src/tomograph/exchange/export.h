@@ -17,6 +17,7 @@ ExportFormat parse_export_format(const std::string& text);
 
 /// Write a projection of `run`, or the vectors of a site ("blocks.3.attn_out"), to `out`.
 /// Errors: Error that lists what the run holds when `name` is neither; a full disk.
-void export_rows(const Run& run, const std::string& name, ExportFormat format, const std::filesystem::path& out);
+void export_rows(const Run& run, const std::string& name, ExportFormat format,
+                 const std::filesystem::path& out);
 
 }  // namespace tomograph

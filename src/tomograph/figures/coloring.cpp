@@ -18,9 +18,12 @@ Values values(const std::vector<std::int32_t>& numbers, const char* label) {
     Values result;
     result.label = label;
     result.whole = true;
-    for (const std::int32_t number : numbers) result.of_point.push_back(number < 0 ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(number));
+    for (const std::int32_t number : numbers)
+        result.of_point.push_back(number < 0 ? std::numeric_limits<float>::quiet_NaN()
+                                             : static_cast<float>(number));
     if (std::all_of(numbers.begin(), numbers.end(), [](std::int32_t n) { return n < 0; })) {
-        throw Error(fmt::format("no row of the projection has a {}", label), "it was averaged away", "choose another --color, or project without that mean");
+        throw Error(fmt::format("no row of the projection has a {}", label), "it was averaged away",
+                    "choose another --color, or project without that mean");
     }
     return result;
 }
@@ -44,9 +47,12 @@ Categories tokens(const Run& run, const RowLabels& labels) {
     for (const std::int32_t token : labels.token) {
         if (token >= 0) ++counts[piece(token)];
     }
-    if (counts.empty()) throw Error("no row of the projection is a single token", "they are averages", "choose another --color");
+    if (counts.empty())
+        throw Error("no row of the projection is a single token", "they are averages",
+                    "choose another --color");
     std::vector<std::pair<std::string, std::int64_t>> frequent(counts.begin(), counts.end());
-    std::stable_sort(frequent.begin(), frequent.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+    std::stable_sort(frequent.begin(), frequent.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
     if (frequent.size() > kTokenColors) frequent.resize(kTokenColors);
     Categories result;
     std::map<std::string, std::int32_t> index;
@@ -68,8 +74,11 @@ Categories tokens(const Run& run, const RowLabels& labels) {
 Categories labels(const Run& run, const RowLabels& of_row) {
     Categories result;
     result.names = run.labels();
-    if (result.names.empty()) throw Error(run.path().string() + " has no labels", "", "labels come from --jsonl segments or from several --text files");
-    for (std::size_t i = 0; i < result.names.size(); ++i) result.colors.push_back(category_color(static_cast<int>(i)));
+    if (result.names.empty())
+        throw Error(run.path().string() + " has no labels", "",
+                    "labels come from --jsonl segments or from several --text files");
+    for (std::size_t i = 0; i < result.names.size(); ++i)
+        result.colors.push_back(category_color(static_cast<int>(i)));
     const auto none = static_cast<std::int32_t>(result.names.size());
     bool unlabelled = false;
     for (const std::int32_t label : of_row.label) {
@@ -86,22 +95,31 @@ Categories labels(const Run& run, const RowLabels& of_row) {
 }  // namespace
 
 ColorBy parse_color_by(const std::string& text) {
-    static const std::map<std::string, ColorBy> words{{"component", ColorBy::component}, {"layer", ColorBy::layer}, {"position", ColorBy::position},
-                                                      {"token", ColorBy::token}, {"label", ColorBy::label}, {"norm", ColorBy::norm}};
+    static const std::map<std::string, ColorBy> words{
+        {"component", ColorBy::component}, {"layer", ColorBy::layer}, {"position", ColorBy::position},
+        {"token", ColorBy::token},         {"label", ColorBy::label}, {"norm", ColorBy::norm}};
     const auto found = words.find(text);
-    if (found == words.end()) throw Error("cannot colour by '" + text + "'", "", "use component, layer, position, token, label or norm");
+    if (found == words.end())
+        throw Error("cannot colour by '" + text + "'", "",
+                    "use component, layer, position, token, label or norm");
     return found->second;
 }
 
 Coloring color_rows(const Run& run, const Projection& projection, ColorBy by) {
     const RowLabels& rows = projection.labels;
     switch (by) {
-        case ColorBy::component: return components(rows.component);
-        case ColorBy::layer: return values(rows.layer, "layer");
-        case ColorBy::position: return values(rows.position, "position");
-        case ColorBy::token: return tokens(run, rows);
-        case ColorBy::label: return labels(run, rows);
-        case ColorBy::norm: return Values{.of_point = rows.norm, .label = "norm", .log = true};
+        case ColorBy::component:
+            return components(rows.component);
+        case ColorBy::layer:
+            return values(rows.layer, "layer");
+        case ColorBy::position:
+            return values(rows.position, "position");
+        case ColorBy::token:
+            return tokens(run, rows);
+        case ColorBy::label:
+            return labels(run, rows);
+        case ColorBy::norm:
+            return Values{.of_point = rows.norm, .label = "norm", .log = true};
     }
     return components(rows.component);
 }
@@ -119,11 +137,13 @@ std::string selection_text(const Run& run, const Json& selection) {
         const Range r = parse_range(selection.value(key, std::string(":")), what);
         const std::int64_t end = r.end.value_or(count);
         if (r.begin == 0 && end >= count) return;
-        parts.push_back(end >= count ? fmt::format("{} from {}", what, r.begin) : fmt::format("{} {} to {}", what, r.begin, end - 1));
+        parts.push_back(end >= count ? fmt::format("{} from {}", what, r.begin)
+                                     : fmt::format("{} {} to {}", what, r.begin, end - 1));
     };
     const auto list = [&](const char* key) {
         std::string text;
-        for (const Json& entry : selection.value(key, Json::array())) text += (text.empty() ? "" : ", ") + entry.get<std::string>();
+        for (const Json& entry : selection.value(key, Json::array()))
+            text += (text.empty() ? "" : ", ") + entry.get<std::string>();
         return text;
     };
     if (const auto names = list("components"); !names.empty()) parts.push_back(names);
@@ -131,16 +151,22 @@ std::string selection_text(const Run& run, const Json& selection) {
     range("positions", "positions", run.length());
     if (const auto names = list("labels"); !names.empty()) parts.push_back(names);
     const std::string normalize = selection.value("normalize", "none");
-    parts.push_back(normalize == "none" ? "raw vectors" : normalize == "unit" ? "unit vectors" : "layer-normed vectors");
+    parts.push_back(normalize == "none"   ? "raw vectors"
+                    : normalize == "unit" ? "unit vectors"
+                                          : "layer-normed vectors");
     if (const auto means = list("mean"); !means.empty()) parts.push_back("mean over " + means);
-    if (const auto order = selection.value("layer_order", "given"); order != "given") parts.push_back("layers " + order);
+    if (const auto order = selection.value("layer_order", "given"); order != "given")
+        parts.push_back("layers " + order);
     return fmt::format("{}", fmt::join(parts, " · "));
 }
 
-std::string selection_text(const Run& run, const Selection& selection) { return selection_text(run, selection.json()); }
+std::string selection_text(const Run& run, const Selection& selection) {
+    return selection_text(run, selection.json());
+}
 
 std::string run_text(const Run& run) {
-    return fmt::format("{} · {}, {} × {} tokens", run.model_name(), run.prompts(), run.n_sequences(), run.length());
+    return fmt::format("{} · {}, {} × {} tokens", run.model_name(), run.prompts(), run.n_sequences(),
+                       run.length());
 }
 
 }  // namespace tomograph

@@ -155,8 +155,8 @@ std::filesystem::path find_gnuplot() {
     const std::string mend = "install it with: apt install gnuplot-nox";
     if (const char* chosen = std::getenv("TOMOGRAPH_GNUPLOT"); chosen != nullptr && *chosen != '\0') {
         if (is_program(chosen)) return chosen;
-        throw Error("gnuplot is not installed",
-                    fmt::format("TOMOGRAPH_GNUPLOT names {}, which is no program", chosen), mend);
+        throw Error("gnuplot cannot be run",
+                    fmt::format("TOMOGRAPH_GNUPLOT names {}, which is no program", chosen), "correct or unset it");
     }
     const char* variable = std::getenv("PATH");
     const std::string folders = variable != nullptr ? variable : "/usr/local/bin:/usr/bin:/bin";

@@ -64,11 +64,11 @@ CompareReport compare_runs(const Run& a, const Run& b, const CompareOptions& opt
 
 /// One line a site, the ranking below.
 std::string compare_table(const CompareReport& report);
+/// {"a","b","common_tokens","sites":[...],"ranking":[{"layer","movement"}],"notes"}.
 Json compare_json(const CompareReport& report);
-std::string compare_csv(const CompareReport& report);
 
-/// Rows of both runs at one component, averaged over sequences by layer and position, in the basis fitted to
-/// both: [2 * n, dims]; the first n rows are A's. For drawing drift.
+/// Means over sequences of both runs at one component, by layer and position, as unit vectors in the basis fitted
+/// to both; the first n rows are A's. For drawing drift.
 struct SharedBasis {
     Matrix points;                      ///< [2 n, dims]
     std::vector<std::int32_t> layer;    ///< [n]

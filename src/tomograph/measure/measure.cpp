@@ -35,6 +35,18 @@ constexpr Claim kClaims[] = {
     {"layer_cka", "CKA of neighbouring layers, less that of all pairs", false, true},
 };
 
+/// Which controls the interval clears and which it does not.
+std::string why_absent(const Finding& finding, bool smaller_counts) {
+    std::string cleared, failed;
+    for (const Control& control : finding.controls) {
+        if (std::isnan(control.value)) continue;
+        const bool clears = smaller_counts ? finding.interval->hi < control.value : finding.interval->lo > control.value;
+        std::string& list = clears ? cleared : failed;
+        list += fmt::format("{}{} ({:.4g})", list.empty() ? "" : ", ", control.name, control.value);
+    }
+    return fmt::format("does not clear {}{}", failed, cleared.empty() ? "" : ", though it clears " + cleared);
+}
+
 Finding judge(const Claim& claim, const Effect& effect, const Effect* twin, const MeasureOptions& options) {
     Finding finding;
     finding.name = claim.name;
@@ -71,7 +83,7 @@ Finding judge(const Claim& claim, const Effect& effect, const Effect* twin, cons
         finding.verdict = Verdict::holds;
     } else {
         finding.verdict = Verdict::absent;
-        finding.reason = "its interval does not clear: " + strictest->name;
+        finding.reason = why_absent(finding, claim.smaller_counts);
     }
     return finding;
 }
@@ -133,7 +145,7 @@ Finding judge_rope(const PositionsResult& on, const PositionsResult& off, const 
     }
     finding.interval = Interval{quantile(replicates, 0.025), quantile(replicates, 0.975)};
     finding.verdict = finding.interval->lo > 0 ? Verdict::holds : Verdict::absent;
-    if (finding.verdict == Verdict::absent) finding.reason = "positions share as much without rotation";
+    if (finding.verdict == Verdict::absent) finding.reason = "positions share as much, or more, without rotation";
     return finding;
 }
 

@@ -58,6 +58,7 @@ OutlierModel::Distances OutlierModel::distances(const Eigen::Ref<const Matrix>& 
             const double rounding = 1e-5 * own;
             const std::size_t self = nearest[0] + own <= rounding ? 1 : 0;
             const double found = nearest[std::min(static_cast<std::size_t>(neighbor_) - 1 + self, static_cast<std::size_t>(std::max<Eigen::Index>(partial.cols() - 1, 0)))];
+            result.copies += found + own <= rounding;
             result.neighbor.push_back(0.5 * log_of(std::max(found + own, rounding)));
             result.mahalanobis.push_back(log_of(scores.row(i).cwiseProduct(inverse_deviation_.transpose()).norm()));
         }
@@ -65,7 +66,7 @@ OutlierModel::Distances OutlierModel::distances(const Eigen::Ref<const Matrix>& 
     return result;
 }
 
-std::vector<ScoredRow> explain_outlier_scores(std::span<const double> norms, const OutlierModel::Distances& distances) {
+std::vector<ScoredRow> combine_outlier_scores(std::span<const double> norms, const OutlierModel::Distances& distances) {
     std::vector<double> logs;
     logs.reserve(norms.size());
     for (const double norm : norms) logs.push_back(log_of(norm));
@@ -78,15 +79,56 @@ std::vector<ScoredRow> explain_outlier_scores(std::span<const double> norms, con
             if (z[i] > rows[i].score) rows[i] = {z[i], name};
         }
     };
-    add(distances.neighbor, "neighbors");
+    // Where many rows are equal (token embeddings), being unlike others is no oddity: it is having a rare token.
+    if (20 * distances.copies <= static_cast<std::int64_t>(rows.size())) add(distances.neighbor, "neighbors");
     add(distances.mahalanobis, "mahalanobis");
     return rows;
 }
 
-std::vector<double> combine_outlier_scores(std::span<const double> norms, const OutlierModel::Distances& distances) {
-    std::vector<double> scores;
-    for (const ScoredRow& row : explain_outlier_scores(norms, distances)) scores.push_back(row.score);
-    return scores;
+SiteScores score_site(const Run& run, const Site& site, const Matrix& sample, const Pca& pca, const OutlierOptions& options) {
+    constexpr std::int64_t kBlock = 2048;
+    const OutlierModel model(sample, pca, options);
+    const bool first_apart = run.length() > 1;
+    SiteScores result;
+    std::vector<double> norms, first_norms;
+    OutlierModel::Distances distances;
+    Matrix block(kBlock, sample.cols());
+    for (std::int64_t begin = 0; begin < run.n_rows(); begin += kBlock) {
+        const std::int64_t n = std::min(kBlock, run.n_rows() - begin);
+        run.read_rows(site, begin, begin + n, block.data());
+        Eigen::Index kept = 0;
+        for (std::int64_t i = 0; i < n; ++i) {
+            const auto token = static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(begin + i)]);
+            const double norm = block.row(i).cast<double>().norm();
+            if (first_apart && run.tokens().position[token] == 0) {
+                first_norms.push_back(log_of(norm));
+                result.first_rows.push_back(begin + i);
+                continue;
+            }
+            norms.push_back(norm);
+            result.rows.push_back(begin + i);
+            if (kept != i) block.row(kept) = block.row(i);
+            ++kept;
+        }
+        const auto part = model.distances(block.topRows(kept));
+        distances.copies += part.copies;
+        distances.neighbor.insert(distances.neighbor.end(), part.neighbor.begin(), part.neighbor.end());
+        distances.mahalanobis.insert(distances.mahalanobis.end(), part.mahalanobis.begin(), part.mahalanobis.end());
+    }
+    result.scored = combine_outlier_scores(norms, distances);
+    for (const double z : robust_z(first_norms, kLogFloor)) result.first_scores.push_back(std::abs(z));
+    return result;
+}
+
+double label_auroc(const Run& run, const SiteScores& scores, std::size_t label) {
+    std::vector<double> values;
+    std::vector<std::uint8_t> planted;
+    for (std::size_t i = 0; i < scores.rows.size(); ++i) {
+        values.push_back(scores.scored[i].score);
+        const auto token = static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(scores.rows[i])]);
+        planted.push_back(run.tokens().label[token] == static_cast<std::int32_t>(label));
+    }
+    return auroc(values, planted);
 }
 
 }  // namespace tomograph

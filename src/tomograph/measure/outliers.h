@@ -7,6 +7,7 @@
 
 #include "tomograph/base/matrix.h"
 #include "tomograph/reduce/pca.h"
+#include "tomograph/store/run.h"
 
 namespace tomograph {
 
@@ -30,6 +31,7 @@ class OutlierModel {
     /// counting the row itself), and Mahalanobis distance, both in PCA space.
     struct Distances {
         std::vector<double> neighbor, mahalanobis;
+        std::int64_t copies = 0;  ///< rows whose k-th neighbour is their equal
     };
     Distances distances(const Eigen::Ref<const Matrix>& rows) const;
 
@@ -41,17 +43,30 @@ class OutlierModel {
     int neighbor_;
 };
 
+struct ScoredRow {
+    double score = 0;
+    const char* by = "norm";  ///< the part that gave the score: "norm", "neighbors" or "mahalanobis"
+};
+
 /// Robust z of log norms (either side), of log neighbour distances and of log Mahalanobis distances (far side),
 /// combined to the largest of the three: one score a row.
 /// Sources: Iglewicz & Hoaglin (1993) for median and MAD; Ramaswamy et al. (2000) for k-NN distances; Mahalanobis
 /// (1936).
-std::vector<double> combine_outlier_scores(std::span<const double> norms, const OutlierModel::Distances& distances);
+std::vector<ScoredRow> combine_outlier_scores(std::span<const double> norms, const OutlierModel::Distances& distances);
 
-/// The name of the part that gave the score: "norm", "neighbors" or "mahalanobis", for one row.
-struct ScoredRow {
-    double score = 0;
-    const char* by = "norm";
+/// Scores of all stored rows of a site. Where sequences are longer than one token, the first position is scored
+/// apart, by its norm among first positions.
+struct SiteScores {
+    std::vector<std::int64_t> rows;  ///< stored rows, ascending
+    std::vector<ScoredRow> scored;
+    std::vector<std::int64_t> first_rows;
+    std::vector<double> first_scores;
 };
-std::vector<ScoredRow> explain_outlier_scores(std::span<const double> norms, const OutlierModel::Distances& distances);
+
+/// Reads the site block by block; `sample` and its `pca` say what is ordinary.
+SiteScores score_site(const Run& run, const Site& site, const Matrix& sample, const Pca& pca, const OutlierOptions& options = {});
+
+/// AUROC of the scores for the tokens of one label against all others; kNoNumber where there are none.
+double label_auroc(const Run& run, const SiteScores& scores, std::size_t label);
 
 }  // namespace tomograph

@@ -159,6 +159,12 @@ std::string findings_table(const MeasureReport& report, std::size_t most_outlier
         text += "\nfirst tokens, against first tokens only:\n";
         list(report.first_tokens);
     }
+    if (const auto labels = report.tables.find("found_labels"); labels != report.tables.end()) {
+        text += "\nhow well these scores find labelled tokens (AUROC):\n";
+        for (const Json& entry : labels->second) {
+            text += fmt::format("  {}: {} by all sites, {} at {}\n", entry["label"].get<std::string>(), entry["auroc"].dump(), entry["best_auroc"].dump(), entry["best_site"].get<std::string>());
+        }
+    }
     for (const std::string& note : report.notes) text += "\nnote: " + note + "\n";
     return text;
 }

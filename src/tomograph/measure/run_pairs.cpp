@@ -178,17 +178,6 @@ std::optional<Interval> percentile(const Subject& subject, const std::vector<dou
     return Interval{quantile(replicates, 0.025), quantile(replicates, 0.975)};
 }
 
-/// Around the effect, from the spread of the replicates: resampled principal components are noisier than the
-/// originals, so their angles are shifted, and only their scatter counts.
-std::optional<Interval> around(const Subject& subject, double effect, const std::vector<double>& replicates) {
-    if (subject.sample.n_groups < kFewestGroups || replicates.size() < 10) return std::nullopt;
-    const double mean = mean_of(replicates);
-    double squares = 0;
-    for (const double value : replicates) squares += (value - mean) * (value - mean);
-    const double deviation = std::sqrt(squares / static_cast<double>(replicates.size() - 1));
-    return Interval{effect - 1.96 * deviation, effect + 1.96 * deviation};
-}
-
 /// The first layer from which all later ones split; `size` where the last does not.
 double onset_of(const std::vector<bool>& splits) {
     std::size_t onset = splits.size();
@@ -283,7 +272,7 @@ void judge_pairs(const Subject& subject, const std::vector<PairNumbers>& pairs, 
     angles.value = mean_over(headline, &PairNumbers::mean_angle);
     if (std::isnan(separation.value)) separation.unmeasurable = "too few rows, or all are equal";
     if (std::isnan(angles.value)) angles.unmeasurable = "a component does not vary, so it spans no subspace";
-    angles.interval = around(subject, angles.value, mean_replicates(headline, &PairNumbers::angle_replicates));
+    if (subject.sample.n_groups >= kFewestGroups) angles.interval = spread_interval(angles.value, mean_replicates(headline, &PairNumbers::angle_replicates), 0, 90);
     if (subject.effects_only) return;
     separation.controls.push_back({"labels shuffled", mean_over(headline, &PairNumbers::shuffled_silhouette)});
     separation.detail["probe_interval"] = nullptr;

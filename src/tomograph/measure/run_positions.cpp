@@ -1,7 +1,7 @@
 // Position: how much variance it explains, and what curve its means draw.
 #include <algorithm>
 #include <cmath>
-#include <mutex>
+#include <functional>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
@@ -276,13 +276,18 @@ PositionsResult measure_positions(const Subject& subject, Progress& progress) {
         const auto mapped = [&](double s) { return s + (1 - s) / n + shift; };
         share.interval = Interval{mapped(quantile(result.shared_replicates, 0.025)), mapped(quantile(result.shared_replicates, 0.975))};
     }
+    const auto spread = [&](int n_replicates, double effect, const std::function<double(std::span<const double>)>& statistic) -> std::optional<Interval> {
+        if (grid.n_groups < kFewestGroups) return std::nullopt;
+        std::vector<double> values(static_cast<std::size_t>(n_replicates));
+        parallel_for(n_replicates, subject.threads, [&](std::int64_t r) { values[static_cast<std::size_t>(r)] = statistic(bootstrap_weights(grid.n_groups, subject.options.seed, static_cast<int>(r))); });
+        return spread_interval(effect, values, 0, 1);
+    };
     share.controls.push_back({"positions shuffled within sequence", null});
     if (!learned) {
-        helix.interval = bootstrap(grid.n_groups, subject.bootstrap(), [&](std::span<const double> w) { return fitter.r2(principal_scores(curve_under(w))); });
+        helix.interval = spread(subject.options.bootstrap, helix.value, [&](std::span<const double> w) { return fitter.r2(principal_scores(curve_under(w))); });
         helix.controls = {{"positions shuffled", found.shuffled}, {"steps shuffled", found.walk}};
     }
-    const BootstrapOptions few{std::min(40, subject.options.bootstrap), subject.options.seed, subject.threads};
-    lattice.interval = bootstrap(grid.n_groups, few, [&](std::span<const double> w) { return lattice_score(principal_scores(curve_under(w)), {.seed = subject.options.seed}).score; });
+    lattice.interval = spread(std::min(40, subject.options.bootstrap), lattice.value, [&](std::span<const double> w) { return lattice_score(principal_scores(curve_under(w)), {.seed = subject.options.seed}).score; });
     lattice.controls = {{"Gaussian cloud", found.gaussian_lattice}, {"steps shuffled", found.walk_lattice}};
     measure_embeddings(subject, result, lattice.detail);
     Json& table = result.tables["positions"];

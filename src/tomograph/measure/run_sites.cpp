@@ -57,6 +57,7 @@ struct Pass {
     std::vector<StreamNumbers> stream;   // per site; filled at headline layers of the stream
     std::vector<PairNumbers> pairs;      // per layer with both
     std::vector<BestScore> best, best_first;  // per stored row
+    std::vector<std::vector<double>> label_auroc;  // per site, by label
     std::mutex mutex;
     std::int64_t n_first = 0, n_rest = 0;
 
@@ -146,43 +147,40 @@ void measure_stream(Pass& pass, std::size_t at, const Matrix& rows, const Matrix
     }
 }
 
-/// Scores of all stored rows at one site, read block by block.
+/// Scores of all stored rows at one site; first positions against each other only.
 void score_outliers(Pass& pass, std::size_t at, const Matrix& rows, const Pca& pca) {
     const Run& run = pass.subject.run;
-    const Site& site = pass.sites[at];
-    const OutlierModel model(rows, pca, {.seed = pass.subject.options.seed});
-    constexpr std::int64_t kBlock = 2048;
-    const bool leave_first_out = run.length() > 1;
-    std::vector<double> norms, first_norms;
-    std::vector<std::int64_t> which, first_which;
-    OutlierModel::Distances distances;
-    Matrix block(kBlock, rows.cols());
-    for (std::int64_t begin = 0; begin < run.n_rows(); begin += kBlock) {
-        const std::int64_t n = std::min(kBlock, run.n_rows() - begin);
-        run.read_rows(site, begin, begin + n, block.data());
-        Eigen::Index kept = 0;
-        for (std::int64_t i = 0; i < n; ++i) {
-            const auto token = static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(begin + i)]);
-            const double norm = block.row(i).cast<double>().norm();
-            if (leave_first_out && run.tokens().position[token] == 0) {
-                first_norms.push_back(std::log(std::max(norm, 1e-30)));
-                first_which.push_back(begin + i);
-                continue;
-            }
-            norms.push_back(norm);
-            which.push_back(begin + i);
-            if (kept != i) block.row(kept) = block.row(i);
-            ++kept;
-        }
-        const auto part = model.distances(block.topRows(kept));
-        distances.neighbor.insert(distances.neighbor.end(), part.neighbor.begin(), part.neighbor.end());
-        distances.mahalanobis.insert(distances.mahalanobis.end(), part.mahalanobis.begin(), part.mahalanobis.end());
-    }
-    const auto scores = explain_outlier_scores(norms, distances);
-    const auto first_scores = robust_z(first_norms, 1e-3);
+    const SiteScores scores = score_site(run, pass.sites[at], rows, pca, {.seed = pass.subject.options.seed});
+    std::vector<double> by_label;
+    for (std::size_t label = 0; label < run.labels().size(); ++label) by_label.push_back(label_auroc(run, scores, label));
     const std::lock_guard lock(pass.mutex);
-    for (std::size_t i = 0; i < scores.size(); ++i) keep_best(pass.best[static_cast<std::size_t>(which[i])], scores[i].score, static_cast<int>(at), scores[i].by);
-    for (std::size_t i = 0; i < first_scores.size(); ++i) keep_best(pass.best_first[static_cast<std::size_t>(first_which[i])], std::abs(first_scores[i]), static_cast<int>(at), "norm");
+    for (std::size_t i = 0; i < scores.rows.size(); ++i) keep_best(pass.best[static_cast<std::size_t>(scores.rows[i])], scores.scored[i].score, static_cast<int>(at), scores.scored[i].by);
+    for (std::size_t i = 0; i < scores.first_rows.size(); ++i) keep_best(pass.best_first[static_cast<std::size_t>(scores.first_rows[i])], scores.first_scores[i], static_cast<int>(at), "norm");
+    pass.label_auroc[at] = std::move(by_label);
+}
+
+/// How well the scores find each label's tokens: by all sites together, and by the site that sees them best.
+Json found_labels(const Pass& pass) {
+    const Run& run = pass.subject.run;
+    SiteScores together;
+    for (std::size_t row = 0; row < pass.best.size(); ++row) {
+        if (pass.best[row].site < 0) continue;
+        together.rows.push_back(static_cast<std::int64_t>(row));
+        together.scored.push_back({pass.best[row].score, pass.best[row].by});
+    }
+    Json list = Json::array();
+    for (std::size_t label = 0; label < run.labels().size(); ++label) {
+        std::size_t best = 0;
+        double value = -1;
+        for (std::size_t at = 0; at < pass.sites.size(); ++at) {
+            if (pass.label_auroc[at].empty() || !(pass.label_auroc[at][label] > value)) continue;
+            value = pass.label_auroc[at][label];
+            best = at;
+        }
+        if (value < 0) continue;
+        list.push_back({{"label", run.labels()[label]}, {"auroc", number(label_auroc(run, together, label))}, {"best_site", pass.sites[best].name()}, {"best_auroc", number(value)}});
+    }
+    return list;
 }
 
 struct SiteData {
@@ -357,13 +355,14 @@ Json births(const Pass& pass) {
 
 SitesResult measure_sites(const Subject& subject, Progress& progress) {
     SitesResult result;
-    Pass pass{subject, vector_sites(subject.run), {}, {}, {}, {}, {}, {}, 0, 0};
+    Pass pass{subject, vector_sites(subject.run), {}, {}, {}, {}, {}, {}, {}, 0, 0};
     const Run& run = subject.run;
     if (subject.effects_only) {
         std::erase_if(pass.sites, [&](const Site& site) { return site.component != Component::attn_out && site.component != Component::mlp_out && !pass.headline(site); });
     }
     pass.rows.resize(pass.sites.size());
     pass.stream.resize(pass.sites.size());
+    pass.label_auroc.resize(pass.sites.size());
     pass.best.resize(static_cast<std::size_t>(run.n_rows()));
     pass.best_first.resize(static_cast<std::size_t>(run.n_rows()));
     pass.n_first = static_cast<std::int64_t>(subject.sample.first_rows.size());
@@ -415,6 +414,7 @@ SitesResult measure_sites(const Subject& subject, Progress& progress) {
         result.outlier_threshold = quantile(scores, 1 - subject.options.false_alarm_rate);
         result.outliers = ranked(pass, pass.best, result.outlier_threshold, kMostOutliers);
     }
+    if (!run.labels().empty()) result.tables["found_labels"] = found_labels(pass);
     result.first_tokens = ranked(pass, pass.best_first, 0, 10);
     return result;
 }

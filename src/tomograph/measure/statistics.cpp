@@ -55,6 +55,21 @@ std::optional<Interval> bootstrap(int n_groups, const BootstrapOptions& options,
     return Interval{quantile(values, 0.025), quantile(values, 0.975)};
 }
 
+std::optional<Interval> spread_interval(double effect, std::span<const double> replicates, double least, double most) {
+    double sum = 0, squares = 0, n = 0;
+    for (const double value : replicates) {
+        if (std::isnan(value)) continue;
+        sum += value;
+        ++n;
+    }
+    if (n < 10) return std::nullopt;
+    for (const double value : replicates) {
+        if (!std::isnan(value)) squares += (value - sum / n) * (value - sum / n);
+    }
+    const double deviation = std::sqrt(squares / (n - 1));
+    return Interval{std::max(least, effect - 1.96 * deviation), std::min(most, effect + 1.96 * deviation)};
+}
+
 double auroc(std::span<const double> scores, std::span<const std::uint8_t> planted) {
     std::vector<std::size_t> order(scores.size());
     std::iota(order.begin(), order.end(), std::size_t{0});

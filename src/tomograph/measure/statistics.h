@@ -45,6 +45,11 @@ inline constexpr int kFewestGroups = 5;
 std::optional<Interval> bootstrap(int n_groups, const BootstrapOptions& options,
                                   const std::function<double(std::span<const double> weights)>& statistic);
 
+/// Around `effect`, from the spread of replicates: effect -+ 1.96 standard deviations. For statistics that noise
+/// shifts one way (angles between fitted subspaces, the fit to a curve of means), whose replicates are noisier than
+/// the original, so that only their scatter counts. Kept within [least, most]. Nothing below 10 replicates.
+std::optional<Interval> spread_interval(double effect, std::span<const double> replicates, double least, double most);
+
 /// Area under the ROC curve of scores for planted (true) against other rows; ties count half.
 double auroc(std::span<const double> scores, std::span<const std::uint8_t> planted);
 

@@ -21,8 +21,8 @@
 namespace tomograph {
 namespace {
 
-// llama.cpp keeps logits for every token of a batch even when they are never computed, n_batch x n_vocab floats
-// twice over. This bounds one copy.
+// llama.cpp keeps logits for every token of a batch even when they are never computed, n_batch x n_vocab
+// floats twice over. This bounds one copy.
 constexpr std::int64_t kLogitBytes = 110'000'000;
 constexpr std::int64_t kMaxBatchTokens = 2048;
 constexpr std::int64_t kMinBatchTokens = 128;
@@ -32,30 +32,44 @@ constexpr int kProbeTokens = 4;
 GraphNode::Op op_of(const ggml_tensor* t) {
     using Op = GraphNode::Op;
     switch (t->op) {
-        case GGML_OP_ADD: return Op::add;
-        case GGML_OP_MUL: return Op::mul;
-        case GGML_OP_SCALE: return Op::scale;
+        case GGML_OP_ADD:
+            return Op::add;
+        case GGML_OP_MUL:
+            return Op::mul;
+        case GGML_OP_SCALE:
+            return Op::scale;
         case GGML_OP_NORM:
-        case GGML_OP_RMS_NORM: return Op::norm;
-        case GGML_OP_MUL_MAT: return Op::mul_mat;
-        case GGML_OP_MUL_MAT_ID: return Op::mul_mat_id;
-        case GGML_OP_GET_ROWS: return Op::get_rows;
+        case GGML_OP_RMS_NORM:
+            return Op::norm;
+        case GGML_OP_MUL_MAT:
+            return Op::mul_mat;
+        case GGML_OP_MUL_MAT_ID:
+            return Op::mul_mat_id;
+        case GGML_OP_GET_ROWS:
+            return Op::get_rows;
         case GGML_OP_VIEW:
         case GGML_OP_RESHAPE:
         case GGML_OP_PERMUTE:
-        case GGML_OP_TRANSPOSE: return Op::view;
+        case GGML_OP_TRANSPOSE:
+            return Op::view;
         case GGML_OP_CONT:
         case GGML_OP_CPY:
-        case GGML_OP_DUP: return Op::copy;
-        case GGML_OP_SOFT_MAX: return Op::soft_max;
-        case GGML_OP_UNARY: return ggml_get_unary_op(t) == GGML_UNARY_OP_SIGMOID ? Op::sigmoid : Op::other;
-        case GGML_OP_FLASH_ATTN_EXT: return Op::attention;
+        case GGML_OP_DUP:
+            return Op::copy;
+        case GGML_OP_SOFT_MAX:
+            return Op::soft_max;
+        case GGML_OP_UNARY:
+            return ggml_get_unary_op(t) == GGML_UNARY_OP_SIGMOID ? Op::sigmoid : Op::other;
+        case GGML_OP_FLASH_ATTN_EXT:
+            return Op::attention;
         case GGML_OP_SSM_CONV:
         case GGML_OP_SSM_SCAN:
         case GGML_OP_RWKV_WKV6:
         case GGML_OP_RWKV_WKV7:
-        case GGML_OP_GATED_LINEAR_ATTN: return Op::recurrent;
-        default: return Op::other;
+        case GGML_OP_GATED_LINEAR_ATTN:
+            return Op::recurrent;
+        default:
+            return Op::other;
     }
 }
 
@@ -76,8 +90,10 @@ class GraphRecorder {
         for (const ggml_tensor* source : t->src) {
             if (source == nullptr) continue;
             const auto known = index_.find(source);
-            if (known != index_.end()) node.sources.push_back({known->second, "", false});
-            else node.sources.push_back({-1, source->name, is_weight(source)});
+            if (known != index_.end())
+                node.sources.push_back({known->second, "", false});
+            else
+                node.sources.push_back({-1, source->name, is_weight(source)});
         }
         index_[t] = static_cast<int>(nodes.size());
         nodes.push_back(std::move(node));
@@ -100,7 +116,7 @@ using Batch = std::unique_ptr<llama_batch, BatchDeleter>;
 /// How to find the sites while a graph runs, for one kind of input.
 struct GraphMap {
     std::vector<SiteNode> sites;
-    std::vector<GraphNode::Op> ops;    // of every node, in order
+    std::vector<GraphNode::Op> ops;  // of every node, in order
     std::vector<std::string> names;
 };
 
@@ -132,7 +148,8 @@ class SumCheck {
                     watched_sites_.push_back(site);
                     ++expected_[site.layer];
                     break;
-                default: break;
+                default:
+                    break;
             }
         }
     }
@@ -176,8 +193,8 @@ class SumCheck {
 
 enum Kind { kTokens, kVectors };
 
-/// llama.cpp multiplies positions by the frequency scale; 0 means "the model's own", so a value near it must do. The
-/// scale is reset where the scaling type is none, hence linear.
+/// llama.cpp multiplies positions by the frequency scale; 0 means "the model's own", so a value near it must
+/// do. The scale is reset where the scaling type is none, hence linear.
 void switch_rope_off(const Model& model, llama_context_params& parameters) {
     constexpr float kNearZero = 1e-9f;
     const std::string& name = model.info().name;
@@ -185,7 +202,8 @@ void switch_rope_off(const Model& model, llama_context_params& parameters) {
         throw Error("cannot switch rotation off in " + name, "it has no rotary positions", "");
     }
     if (llama_model_n_swa(model.raw()) > 0) {
-        throw Error("cannot switch rotation off in " + name, "its sliding-window layers rotate by a scale of their own", "");
+        throw Error("cannot switch rotation off in " + name,
+                    "its sliding-window layers rotate by a scale of their own", "");
     }
     parameters.rope_scaling_type = LLAMA_ROPE_SCALING_TYPE_LINEAR;
     parameters.rope_freq_scale = kNearZero;
@@ -243,7 +261,8 @@ struct Engine::State {
 
     bool want(const ggml_tensor* t) {
         const std::size_t node = next_node++;
-        // Where several devices share the graph, the next one's part still comes after take() has ended this one's.
+        // Where several devices share the graph, the next one's part still comes after take() has ended this
+        // one's.
         if (node > last_node) return false;
         if (op_of(t) != map->ops[node] || (!wanted[node].empty() && map->names[node] != t->name)) {
             throw Error("llama.cpp changed its graph between batches",
@@ -262,24 +281,31 @@ struct Engine::State {
     }
 
     void deliver(const SiteBatch& values) {
-        if (values.site < n_requested) tap->take(values);
-        else check->take(values.site - n_requested, values.data, static_cast<std::size_t>(values.n_tokens * values.width));
+        if (values.site < n_requested)
+            tap->take(values);
+        else
+            check->take(values.site - n_requested, values.data,
+                        static_cast<std::size_t>(values.n_tokens * values.width));
     }
 
     const float* values(const ggml_tensor* t) {
         if (t->type != GGML_TYPE_F32) {
-            throw Error(fmt::format("cannot record '{}'", t->name), fmt::format("it is {}", ggml_type_name(t->type)), "");
+            throw Error(fmt::format("cannot record '{}'", t->name),
+                        fmt::format("it is {}", ggml_type_name(t->type)), "");
         }
-        const bool host = ggml_backend_buffer_is_host(t->view_src != nullptr ? t->view_src->buffer : t->buffer);
+        const bool host =
+            ggml_backend_buffer_is_host(t->view_src != nullptr ? t->view_src->buffer : t->buffer);
         if (host && ggml_is_contiguous(t)) return static_cast<const float*>(t->data);
         gathered.resize(static_cast<std::size_t>(ggml_nelements(t)));
         float* out = gathered.data();
         for (std::int64_t i3 = 0; i3 < t->ne[3]; ++i3) {
             for (std::int64_t i2 = 0; i2 < t->ne[2]; ++i2) {
                 for (std::int64_t i1 = 0; i1 < t->ne[1]; ++i1) {
-                    const std::size_t offset = static_cast<std::size_t>(i1) * t->nb[1] + static_cast<std::size_t>(i2) * t->nb[2] +
+                    const std::size_t offset = static_cast<std::size_t>(i1) * t->nb[1] +
+                                               static_cast<std::size_t>(i2) * t->nb[2] +
                                                static_cast<std::size_t>(i3) * t->nb[3];
-                    ggml_backend_tensor_get(t, out, offset, static_cast<std::size_t>(t->ne[0]) * sizeof(float));
+                    ggml_backend_tensor_get(t, out, offset,
+                                            static_cast<std::size_t>(t->ne[0]) * sizeof(float));
                     out += t->ne[0];
                 }
             }
@@ -289,7 +315,8 @@ struct Engine::State {
 
     Batch make_batch(std::int64_t n, Kind kind) const {
         const auto d_model = static_cast<std::int32_t>(model->info().d_model);
-        return Batch(new llama_batch(llama_batch_init(static_cast<std::int32_t>(n), kind == kVectors ? d_model : 0, 1)));
+        return Batch(new llama_batch(
+            llama_batch_init(static_cast<std::int32_t>(n), kind == kVectors ? d_model : 0, 1)));
     }
 
     void decode(llama_batch& batch) {
@@ -299,7 +326,9 @@ struct Engine::State {
         const std::int32_t status = llama_decode(context, batch);
         if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
         if (status == 2) throw Stopped("the batch under way was dropped");
-        if (status != 0) throw Error("llama.cpp could not run a batch", fmt::format("{} (status {})", last_llama_error(), status), "");
+        if (status != 0)
+            throw Error("llama.cpp could not run a batch",
+                        fmt::format("{} (status {})", last_llama_error(), status), "");
     }
 
     const GraphMap& graph_map(Kind kind) {
@@ -307,7 +336,9 @@ struct Engine::State {
         const Batch batch = make_batch(kProbeTokens, kind);
         batch->n_tokens = kProbeTokens;
         for (int i = 0; i < kProbeTokens; ++i) {
-            if (kind == kTokens) batch->token[i] = static_cast<llama_token>(std::min<std::int64_t>(i, model->info().n_vocab - 1));
+            if (kind == kTokens)
+                batch->token[i] =
+                    static_cast<llama_token>(std::min<std::int64_t>(i, model->info().n_vocab - 1));
             batch->pos[i] = i;
             batch->n_seq_id[i] = 1;
             batch->seq_id[i][0] = 0;
@@ -326,9 +357,13 @@ struct Engine::State {
         recorder = nullptr;
         GraphMap found;
         found.sites = find_sites(seen.nodes, model->info().d_model, model->info().n_layers);
-        const bool same_sites = maps.empty() || std::equal(found.sites.begin(), found.sites.end(), sites.begin(), sites.end(),
-                                                           [](const SiteNode& a, const SiteShape& b) { return a.site == b.site; });
-        if (!same_sites) throw Error(model->info().name + " cannot be run on vectors", "its graph differs from that for tokens", "");
+        const bool same_sites =
+            maps.empty() ||
+            std::equal(found.sites.begin(), found.sites.end(), sites.begin(), sites.end(),
+                       [](const SiteNode& a, const SiteShape& b) { return a.site == b.site; });
+        if (!same_sites)
+            throw Error(model->info().name + " cannot be run on vectors",
+                        "its graph differs from that for tokens", "");
         for (const GraphNode& node : seen.nodes) {
             found.ops.push_back(node.op);
             found.names.push_back(node.name);
@@ -350,7 +385,8 @@ Engine::Engine(const Model& model, const EngineOptions& options) : state_(std::m
     state.options = options;
     state.batch_tokens = std::clamp(kLogitBytes / (info.n_vocab * 4), kMinBatchTokens, kMaxBatchTokens);
     // Whole sequences only: room that no sequence fills would still be paid for in logits.
-    if (options.max_length < state.batch_tokens) state.batch_tokens -= state.batch_tokens % options.max_length;
+    if (options.max_length < state.batch_tokens)
+        state.batch_tokens -= state.batch_tokens % options.max_length;
     state.n_context = std::max<std::int64_t>({state.batch_tokens, options.max_length, kProbeTokens});
 
     auto parameters = llama_context_default_params();
@@ -371,16 +407,22 @@ Engine::Engine(const Model& model, const EngineOptions& options) : state_(std::m
     clear_llama_errors();
     // The reservation of buffers evaluates no graph, but guards against it: no map exists yet.
     state.context = llama_init_from_model(model.raw(), parameters);
-    if (state.context == nullptr) throw Error("llama.cpp cannot prepare " + info.name, last_llama_error(), "");
+    if (state.context == nullptr)
+        throw Error("llama.cpp cannot prepare " + info.name, last_llama_error(), "");
     if (llama_get_memory(state.context) == nullptr) {
         throw Error(info.name + " is an encoder", "only decoder-only language models can be recorded", "");
     }
-    for (const SiteNode& node : state.graph_map(kTokens).sites) state.sites.push_back({node.site, node.shape});
+    for (const SiteNode& node : state.graph_map(kTokens).sites)
+        state.sites.push_back({node.site, node.shape});
 }
 
 Engine::~Engine() = default;
-const std::vector<SiteShape>& Engine::sites() const { return state_->sites; }
-std::int64_t Engine::batch_tokens() const { return state_->batch_tokens; }
+const std::vector<SiteShape>& Engine::sites() const {
+    return state_->sites;
+}
+std::int64_t Engine::batch_tokens() const {
+    return state_->batch_tokens;
+}
 
 std::size_t Engine::next_batch(std::span<const Sequence> sequences) const {
     std::int64_t tokens = 0;
@@ -394,7 +436,8 @@ std::size_t Engine::next_batch(std::span<const Sequence> sequences) const {
     return count;
 }
 
-void Engine::run(std::span<const Sequence> batch, std::span<const std::size_t> requested, Tap& tap, bool check_sums) {
+void Engine::run(std::span<const Sequence> batch, std::span<const std::size_t> requested, Tap& tap,
+                 bool check_sums) {
     State& state = *state_;
     if (batch.empty()) return;
     const ModelInfo& info = state.model->info();
@@ -403,19 +446,23 @@ void Engine::run(std::span<const Sequence> batch, std::span<const std::size_t> r
     for (const Sequence& sequence : batch) {
         total += sequence.length();
         if (sequence.length() > state.options.max_length) {
-            throw Error("a sequence is longer than the engine was made for", fmt::format("{} tokens", sequence.length()), "");
+            throw Error("a sequence is longer than the engine was made for",
+                        fmt::format("{} tokens", sequence.length()), "");
         }
         if (sequence.length() > 0 && sequence.vectors.empty() != (kind == kTokens)) {
             throw Error("a batch mixes tokens and vectors", "", "run them apart");
         }
         if (kind == kVectors) {
-            if (static_cast<std::int64_t>(sequence.vectors.size()) == sequence.length() * info.d_model) continue;
+            if (static_cast<std::int64_t>(sequence.vectors.size()) == sequence.length() * info.d_model)
+                continue;
             throw Error(fmt::format("{} numbers are no vectors of {}", sequence.vectors.size(), info.name),
-                        fmt::format("{} positions of {} each are needed", sequence.length(), info.d_model), "");
+                        fmt::format("{} positions of {} each are needed", sequence.length(), info.d_model),
+                        "");
         }
         for (const std::int32_t token : sequence.tokens) {
             if (token < 0 || token >= info.n_vocab) {
-                throw Error(fmt::format("no token {}", token), fmt::format("{} has tokens 0 to {}", info.name, info.n_vocab - 1), "");
+                throw Error(fmt::format("no token {}", token),
+                            fmt::format("{} has tokens 0 to {}", info.name, info.n_vocab - 1), "");
             }
         }
     }
@@ -443,7 +490,8 @@ void Engine::run(std::span<const Sequence> batch, std::span<const std::size_t> r
     }
 
     llama_memory_clear(llama_get_memory(state.context), false);
-    // One decode holds the whole batch; only a single sequence longer than that is cut, and its cache is kept.
+    // One decode holds the whole batch; only a single sequence longer than that is cut, and its cache is
+    // kept.
     const std::int64_t step = std::min(total, state.batch_tokens);
     const Batch input = state.make_batch(step, kind);
     std::int64_t done = 0;
@@ -457,8 +505,11 @@ void Engine::run(std::span<const Sequence> batch, std::span<const std::size_t> r
                 position = 0;
             }
             const Sequence& from = batch[sequence];
-            if (kind == kTokens) input->token[i] = from.tokens[static_cast<std::size_t>(position)];
-            else std::copy_n(from.vectors.data() + position * info.d_model, info.d_model, input->embd + i * info.d_model);
+            if (kind == kTokens)
+                input->token[i] = from.tokens[static_cast<std::size_t>(position)];
+            else
+                std::copy_n(from.vectors.data() + position * info.d_model, info.d_model,
+                            input->embd + i * info.d_model);
             input->pos[i] = static_cast<llama_pos>(position);
             input->n_seq_id[i] = 1;
             input->seq_id[i][0] = static_cast<llama_seq_id>(sequence);

@@ -41,8 +41,8 @@ struct SiteBatch {
     std::size_t site;          ///< index into the sites that were asked for
     std::int64_t first_token;  ///< counted over the batch's sequences, laid end to end
     std::int64_t n_tokens;
-    std::int64_t width;        ///< product of the site's shape
-    const float* data;         ///< [n_tokens, width], row-major, contiguous
+    std::int64_t width;  ///< product of the site's shape
+    const float* data;   ///< [n_tokens, width], row-major, contiguous
 };
 
 class Tap {
@@ -54,9 +54,9 @@ class Tap {
 /// Runs sequences through a model and hands every requested site to a tap while the graph is computed.
 class Engine {
   public:
-    /// Errors: Error when max_length exceeds a learned position table, when rope_off is asked of a model that does
-    /// not rotate or that would rotate nevertheless (sliding windows), or when the model's graph is not one whose
-    /// sites can be found.
+    /// Errors: Error when max_length exceeds a learned position table, when rope_off is asked of a model that
+    /// does not rotate or that would rotate nevertheless (sliding windows), or when the model's graph is not
+    /// one whose sites can be found.
     Engine(const Model& model, const EngineOptions& options);
     ~Engine();
     Engine(const Engine&) = delete;
@@ -69,12 +69,13 @@ class Engine {
     /// How many of the front of `sequences` form the next batch: whole sequences, at most 256 of them.
     std::size_t next_batch(std::span<const Sequence> sequences) const;
 
-    /// Run one batch. `sites` index into sites(); the tap gets positions in this list. All sequences of a batch
-    /// are of one kind, tokens or vectors. With `check_sums`, every block is checked while it runs: resid_pre +
-    /// attn_out = resid_mid, resid_mid + mlp_out = resid_post; for parallel blocks the three add to resid_post.
-    /// Errors: Stopped; Error when llama.cpp fails, a token is out of range, or a block does not add up (the
-    /// model's graph was misread).
-    void run(std::span<const Sequence> batch, std::span<const std::size_t> sites, Tap& tap, bool check_sums = false);
+    /// Run one batch. `sites` index into sites(); the tap gets positions in this list. All sequences of a
+    /// batch are of one kind, tokens or vectors. With `check_sums`, every block is checked while it runs:
+    /// resid_pre + attn_out = resid_mid, resid_mid + mlp_out = resid_post; for parallel blocks the three add
+    /// to resid_post. Errors: Stopped; Error when llama.cpp fails, a token is out of range, or a block does
+    /// not add up (the model's graph was misread).
+    void run(std::span<const Sequence> batch, std::span<const std::size_t> sites, Tap& tap,
+             bool check_sums = false);
 
   private:
     struct State;

@@ -40,7 +40,9 @@ void keep_errors(ggml_log_level level, const char* text, void*) {
 
 }  // namespace
 
-void capture_llama_log() { llama_log_set(keep_errors, nullptr); }
+void capture_llama_log() {
+    llama_log_set(keep_errors, nullptr);
+}
 
 void clear_llama_errors() {
     const std::lock_guard lock(log_mutex);
@@ -53,7 +55,8 @@ std::string last_llama_error() {
     // Drop what stands before the cause: "llama_model_load: error loading model: check_tensor_dims: ...".
     while (true) {
         const std::string_view head = std::string_view(error).substr(0, error.find(": "));
-        const bool function = head.find('_') != std::string_view::npos && head.find(' ') == std::string_view::npos;
+        const bool function =
+            head.find('_') != std::string_view::npos && head.find(' ') == std::string_view::npos;
         const bool echo = head == "error loading model" || head == "failed to quantize";
         if (head.size() == error.size() || !(function || echo)) break;
         error.erase(0, head.size() + 2);
@@ -88,9 +91,11 @@ Gguf open_gguf(const std::string& path, const std::string& shown) {
     namespace fs = std::filesystem;
     std::error_code error;
     if (!fs::exists(path, error)) {
-        throw Error("no model at " + shown, "no such file", "give a .gguf file, or bytes-gpt2 or bytes-llama, which are built in");
+        throw Error("no model at " + shown, "no such file",
+                    "give a .gguf file, or bytes-gpt2 or bytes-llama, which are built in");
     }
-    if (fs::is_directory(path, error)) throw Error(shown + " is not a model", "it is a folder", "give a .gguf file");
+    if (fs::is_directory(path, error))
+        throw Error(shown + " is not a model", "it is a folder", "give a .gguf file");
     std::array<char, 4> magic{};
     std::ifstream file(path, std::ios::binary);
     if (!file) throw Error("cannot read " + shown, std::strerror(errno), "");
@@ -101,17 +106,22 @@ Gguf open_gguf(const std::string& path, const std::string& shown) {
     }
     clear_llama_errors();
     Gguf gguf(gguf_init_from_file(path.c_str(), {.no_alloc = true, .ctx = nullptr}));
-    if (!gguf) throw Error("cannot read the header of " + shown, last_llama_error(), "the file is cut or damaged; download it again");
+    if (!gguf)
+        throw Error("cannot read the header of " + shown, last_llama_error(),
+                    "the file is cut or damaged; download it again");
     const std::uint64_t begin = gguf_get_data_offset(gguf.get());
     std::uint64_t end = begin;
     for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf.get()); ++i) {
-        end = std::max<std::uint64_t>(end, begin + gguf_get_tensor_offset(gguf.get(), i) + gguf_get_tensor_size(gguf.get(), i));
+        end = std::max<std::uint64_t>(
+            end, begin + gguf_get_tensor_offset(gguf.get(), i) + gguf_get_tensor_size(gguf.get(), i));
     }
     if (const std::uint64_t size = fs::file_size(path, error); size < end) {
-        throw Error(shown + " is truncated", fmt::format("it has {} bytes of {}", size, end), "download or copy it again");
+        throw Error(shown + " is truncated", fmt::format("it has {} bytes of {}", size, end),
+                    "download or copy it again");
     }
     const auto architecture = gguf_string(gguf.get(), "general.architecture");
-    if (!architecture) throw Error(shown + " is not a language model", "its header names no architecture", "");
+    if (!architecture)
+        throw Error(shown + " is not a language model", "its header names no architecture", "");
     return gguf;
 }
 

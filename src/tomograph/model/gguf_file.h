@@ -8,8 +8,8 @@
 
 namespace tomograph {
 
-/// A path that llama.cpp can open: the given file, or an embedded model held in an anonymous file for as long as
-/// this lives.
+/// A path that llama.cpp can open: the given file, or an embedded model held in an anonymous file for as long
+/// as this lives.
 class ModelFile {
   public:
     explicit ModelFile(const std::string& name_or_path);

@@ -64,19 +64,22 @@ class Finder {
         return source.node < 0 && source.leaf.find(part) != std::string::npos;
     }
 
-    /// The batch's own input vectors. llama.cpp names them twice, by where they come from and by what they become.
+    /// The batch's own input vectors. llama.cpp names them twice, by where they come from and by what they
+    /// become.
     static bool is_input_vectors(const GraphNode::Source& source) {
         return source.node < 0 && !source.weight && (is_leaf(source, "inp_embd") || source.leaf == "embd");
     }
 
     bool is_token_embedding(int index) const {
         const GraphNode& n = node(index);
-        return n.op == Op::get_rows && n.sources.size() > 1 && n.sources[0].weight && is_leaf(n.sources[1], "inp_tokens");
+        return n.op == Op::get_rows && n.sources.size() > 1 && n.sources[0].weight &&
+               is_leaf(n.sources[1], "inp_tokens");
     }
 
     bool is_position_embedding(int index) const {
         const GraphNode& n = node(index);
-        return n.op == Op::get_rows && n.sources.size() > 1 && n.sources[0].weight && is_leaf(n.sources[1], "inp_pos");
+        return n.op == Op::get_rows && n.sources.size() > 1 && n.sources[0].weight &&
+               is_leaf(n.sources[1], "inp_pos");
     }
 
     /// The node that `index` only reshapes, copies or picks rows from; kNone if it computes something.
@@ -92,15 +95,16 @@ class Finder {
     int stem_passes_on(int index, int norms) const {
         const GraphNode& n = node(index);
         const bool weighted = n.sources.size() > 1 && n.sources[1].weight;
-        if (n.op == Op::scale || (norms > 0 && (n.op == Op::norm || ((n.op == Op::mul || n.op == Op::add) && weighted)))) {
+        if (n.op == Op::scale ||
+            (norms > 0 && (n.op == Op::norm || ((n.op == Op::mul || n.op == Op::add) && weighted)))) {
             if (n.sources[0].node >= 0) return n.sources[0].node;
             if (is_input_vectors(n.sources[0])) return kInput;
         }
         return kNone;
     }
 
-    /// The embedding side of the stream: token rows, vectors, learned positions added, scaled, and in some models
-    /// normed once (BLOOM). A second norm is already the first block's.
+    /// The embedding side of the stream: token rows, vectors, learned positions added, scaled, and in some
+    /// models normed once (BLOOM). A second norm is already the first block's.
     bool is_stem(int index) const { return is_stem(index, stem_norms_); }
     bool is_stem(int index, int norms) const {
         if (index == kInput) return true;
@@ -205,7 +209,8 @@ class Finder {
 
     /// The station, or the stem, under views and picked rows.
     int station_below(int index) const {
-        for (int inner; index != kInput && !is_stem(index) && (inner = passes_on(index)) != kNone;) index = inner;
+        for (int inner; index != kInput && !is_stem(index) && (inner = passes_on(index)) != kNone;)
+            index = inner;
         return index;
     }
 
@@ -234,8 +239,10 @@ class Finder {
             found.attention = found.attention || is_attention_core(index);
             found.recurrent = found.recurrent || n.op == Op::recurrent;
             for (const auto& source : n.sources) {
-                if (source.node >= 0) open.push_back(source.node);
-                else if (is_input_vectors(source)) found.reads.insert(kInput);
+                if (source.node >= 0)
+                    open.push_back(source.node);
+                else if (is_input_vectors(source))
+                    found.reads.insert(kInput);
             }
         }
         std::sort(found.nodes.begin(), found.nodes.end());
@@ -287,10 +294,14 @@ class Finder {
             for (const int index : a.nodes) {
                 if (const auto layer = layer_of_name(node(index).name)) ++votes[*layer];
             }
-            if (votes.empty()) refuse("the block that ends at '" + node(write.station).name + "' has no layer number");
-            write.layer = std::max_element(votes.begin(), votes.end(), [](auto& x, auto& y) { return x.second < y.second; })->first;
+            if (votes.empty())
+                refuse("the block that ends at '" + node(write.station).name + "' has no layer number");
+            write.layer = std::max_element(votes.begin(), votes.end(), [](auto& x, auto& y) {
+                              return x.second < y.second;
+                          })->first;
             if (a.recurrent) {
-                refuse("layer " + std::to_string(write.layer) + " writes from a recurrent state, not from attention");
+                refuse("layer " + std::to_string(write.layer) +
+                       " writes from a recurrent state, not from attention");
             }
         }
     }
@@ -305,7 +316,8 @@ class Finder {
             const GraphNode& n = node(index);
             if (n.op != Op::norm || n.shape[0] != d_model_) continue;
             const auto& source = n.sources[0];
-            if (source.node >= 0 ? is_stream(source.node) : is_input_vectors(source)) return norm_output(index);
+            if (source.node >= 0 ? is_stream(source.node) : is_input_vectors(source))
+                return norm_output(index);
         }
         return kNone;
     }
@@ -326,7 +338,8 @@ class Finder {
                     heads = core.op == Op::attention ? core.shape[1] : core.shape[2];
                 }
                 const std::int64_t width = node(z).shape[0] * (node(z).shape[2] > 1 ? node(z).shape[1] : 1);
-                if (heads > 0 && width % heads == 0) add(Component::z, write.layer, z, {heads, width / heads});
+                if (heads > 0 && width % heads == 0)
+                    add(Component::z, write.layer, z, {heads, width / heads});
                 return;
             }
             int next = -1;
@@ -346,7 +359,8 @@ class Finder {
             const GraphNode& n = node(index);
             if (n.op != Op::soft_max && n.op != Op::sigmoid) continue;
             const int gate = n.sources[0].node;
-            const bool from_weight = gate >= 0 && node(gate).op == Op::mul_mat && node(gate).sources[0].weight;
+            const bool from_weight =
+                gate >= 0 && node(gate).op == Op::mul_mat && node(gate).sources[0].weight;
             const bool biased = gate >= 0 && node(gate).op == Op::add && node(gate).sources[1].weight;
             // A shared expert's own gate has one value a token: it chooses nothing.
             if ((from_weight || biased) && n.shape[0] > 1) {
@@ -363,13 +377,14 @@ class Finder {
         for (const Write& write : writes_) blocks[write.layer].push_back(&write);
         int previous = -1;
         for (const auto& [layer, writes] : blocks) {
-            if (layer != previous + 1) refuse("layer " + std::to_string(previous + 1) + " writes nothing to the stream");
+            if (layer != previous + 1)
+                refuse("layer " + std::to_string(previous + 1) + " writes nothing to the stream");
             previous = layer;
             add_block(layer, writes);
         }
         if (previous + 1 != n_layers_) {
-            refuse("its header promises " + std::to_string(n_layers_) + " layers, but " + std::to_string(previous + 1) +
-                   " write to the stream");
+            refuse("its header promises " + std::to_string(n_layers_) + " layers, but " +
+                   std::to_string(previous + 1) + " write to the stream");
         }
         add(Component::ln_final, -1, norm_output(final_norm_), row);
         std::stable_sort(sites_.begin(), sites_.end(),
@@ -412,7 +427,8 @@ class Finder {
         if (mlp != nullptr) {
             add(Component::mlp_out, layer, mlp->value, row);
             add_router(*mlp);
-            if (const int ln2 = input_norm(*mlp); ln2 != kNone && ln2 != ln1) add(Component::ln2, layer, ln2, row);
+            if (const int ln2 = input_norm(*mlp); ln2 != kNone && ln2 != ln1)
+                add(Component::ln2, layer, ln2, row);
         }
         if (attention != nullptr && mlp != nullptr && mlp->reads.contains(attention->station)) {
             add(Component::resid_mid, layer, attention->station, row);
@@ -422,7 +438,7 @@ class Finder {
     const std::vector<GraphNode>& nodes_;
     std::int64_t d_model_;
     int n_layers_;
-    int stem_norms_ = 0;  // norms that the embedding passes before the first block
+    int stem_norms_ = 0;               // norms that the embedding passes before the first block
     std::vector<signed char> stream_;  // -1 unknown, else is_stream
     int final_norm_ = -1;
     int stem_ = kInput;

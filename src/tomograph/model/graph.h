@@ -11,18 +11,32 @@ namespace tomograph {
 /// What the site finder needs to know of one node of a llama.cpp compute graph: enough to follow the residual
 /// stream without touching ggml. Sources are indices of earlier nodes, or leaves.
 struct GraphNode {
-    enum class Op { add, mul, scale, norm, mul_mat, mul_mat_id, get_rows, view, copy, soft_max, sigmoid,
-                    attention, recurrent, other };
+    enum class Op {
+        add,
+        mul,
+        scale,
+        norm,
+        mul_mat,
+        mul_mat_id,
+        get_rows,
+        view,
+        copy,
+        soft_max,
+        sigmoid,
+        attention,
+        recurrent,
+        other
+    };
     struct Source {
-        int node = -1;          ///< index of an earlier node; -1: a leaf
-        std::string leaf;       ///< the leaf's name: a weight or an input
-        bool weight = false;    ///< the leaf is a model weight
+        int node = -1;        ///< index of an earlier node; -1: a leaf
+        std::string leaf;     ///< the leaf's name: a weight or an input
+        bool weight = false;  ///< the leaf is a model weight
     };
     Op op = Op::other;
     std::string name;
     std::vector<Source> sources;
     std::array<std::int64_t, 4> shape{1, 1, 1, 1};  ///< ggml's order: shape[0] runs fastest
-    bool computed = true;   ///< false: in the graph, but not evaluated for this kind of batch
+    bool computed = true;  ///< false: in the graph, but not evaluated for this kind of batch
 };
 
 /// Where a site's value is found while the graph runs.

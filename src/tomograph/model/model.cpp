@@ -44,7 +44,8 @@ std::int32_t start_token(const gguf_context* gguf, const llama_vocab* vocab) {
     return token >= 0 && (named || llama_vocab_is_control(vocab, token)) ? token : -1;
 }
 
-/// Every byte that belongs to no character as U+FFFD: llama.cpp does so with most of them and throws at others.
+/// Every byte that belongs to no character as U+FFFD: llama.cpp does so with most of them and throws at
+/// others.
 std::string as_utf8(std::string_view text) {
     std::string valid;
     valid.reserve(text.size());
@@ -77,12 +78,15 @@ struct Model::State {
         const MappedFile mapped(file->path());
         const std::int64_t n_rows = gguf_get_tensor_ne(gguf.get(), id)[1];
         const std::size_t row_bytes = gguf_get_tensor_size(gguf.get(), id) / static_cast<std::size_t>(n_rows);
-        const std::byte* base = mapped.bytes().data() + gguf_get_data_offset(gguf.get()) + gguf_get_tensor_offset(gguf.get(), id);
+        const std::byte* base =
+            mapped.bytes().data() + gguf_get_data_offset(gguf.get()) + gguf_get_tensor_offset(gguf.get(), id);
         std::vector<float> values(static_cast<std::size_t>(info.d_model));
         for (std::size_t i = 0; i < ids.size(); ++i) {
             const std::byte* row = base + static_cast<std::size_t>(ids[i]) * row_bytes;
-            if (traits->to_float != nullptr) traits->to_float(row, values.data(), info.d_model);
-            else std::memcpy(values.data(), row, values.size() * sizeof(float));
+            if (traits->to_float != nullptr)
+                traits->to_float(row, values.data(), info.d_model);
+            else
+                std::memcpy(values.data(), row, values.size() * sizeof(float));
             take(static_cast<std::int64_t>(i), values);
         }
     }
@@ -92,8 +96,12 @@ Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
-const ModelInfo& Model::info() const { return state_->info; }
-llama_model* Model::raw() const { return state_->model; }
+const ModelInfo& Model::info() const {
+    return state_->info;
+}
+llama_model* Model::raw() const {
+    return state_->model;
+}
 
 Model Model::open(const std::string& name_or_path) {
     start_llama();
@@ -105,14 +113,16 @@ Model Model::open(const std::string& name_or_path) {
     clear_llama_errors();
     state->model = llama_model_load_from_file(state->file->path().c_str(), parameters);
     if (state->model == nullptr) {
-        throw Error("llama.cpp cannot load " + name_or_path, last_llama_error(), "it may be no language model, or need a newer llama.cpp");
+        throw Error("llama.cpp cannot load " + name_or_path, last_llama_error(),
+                    "it may be no language model, or need a newer llama.cpp");
     }
     const llama_model* model = state->model;
     state->vocab = llama_model_get_vocab(model);
     ModelInfo& info = state->info;
     info.path = name_or_path;
     info.architecture = gguf_string(state->gguf.get(), "general.architecture").value_or("");
-    info.name = gguf_string(state->gguf.get(), "general.name").value_or(std::filesystem::path(name_or_path).stem().string());
+    info.name = gguf_string(state->gguf.get(), "general.name")
+                    .value_or(std::filesystem::path(name_or_path).stem().string());
     info.type = weight_type(model);
     info.d_model = llama_model_n_embd(model);
     info.n_layers = llama_model_n_layer(model);
@@ -128,10 +138,12 @@ Model Model::open(const std::string& name_or_path) {
 
     const bool both_ways = gguf_denies(state->gguf.get(), info.architecture + ".attention.causal");  // BERT
     if (both_ways || llama_model_has_encoder(model) || !llama_model_has_decoder(model)) {
-        throw Error(name_or_path + " has an encoder", "only decoder-only language models can be recorded", "");
+        throw Error(name_or_path + " has an encoder", "only decoder-only language models can be recorded",
+                    "");
     }
     if (llama_model_is_recurrent(model) || llama_model_is_hybrid(model)) {
-        throw Error(name_or_path + " is a recurrent model", "only transformers, whose every layer attends, can be recorded", "");
+        throw Error(name_or_path + " is a recurrent model",
+                    "only transformers, whose every layer attends, can be recorded", "");
     }
     return Model(std::move(state));
 }
@@ -143,7 +155,8 @@ std::vector<std::int32_t> Model::tokenize(std::string_view bytes) const {
     const std::string text = as_utf8(bytes);
     std::vector<llama_token> tokens(text.size() + 8);
     const auto size = static_cast<std::int32_t>(text.size());
-    std::int32_t n = llama_tokenize(state_->vocab, text.data(), size, tokens.data(), static_cast<std::int32_t>(tokens.size()), false, false);
+    std::int32_t n = llama_tokenize(state_->vocab, text.data(), size, tokens.data(),
+                                    static_cast<std::int32_t>(tokens.size()), false, false);
     if (n < 0) {
         tokens.resize(static_cast<std::size_t>(-n));
         n = llama_tokenize(state_->vocab, text.data(), size, tokens.data(), -n, false, false);
@@ -154,11 +167,13 @@ std::vector<std::int32_t> Model::tokenize(std::string_view bytes) const {
 
 std::string Model::piece(std::int32_t token) const {
     if (token < 0 || token >= info().n_vocab) {
-        throw Error(fmt::format("no token {}", token), fmt::format("{} has tokens 0 to {}", info().name, info().n_vocab - 1), "");
+        throw Error(fmt::format("no token {}", token),
+                    fmt::format("{} has tokens 0 to {}", info().name, info().n_vocab - 1), "");
     }
     if (llama_vocab_type(state_->vocab) == LLAMA_VOCAB_TYPE_NONE) return fmt::format("<{}>", token);
     std::string bytes(32, '\0');
-    std::int32_t n = llama_token_to_piece(state_->vocab, token, bytes.data(), static_cast<std::int32_t>(bytes.size()), 0, true);
+    std::int32_t n = llama_token_to_piece(state_->vocab, token, bytes.data(),
+                                          static_cast<std::int32_t>(bytes.size()), 0, true);
     if (n < 0) {
         bytes.resize(static_cast<std::size_t>(-n));
         n = llama_token_to_piece(state_->vocab, token, bytes.data(), -n, 0, true);
@@ -170,7 +185,9 @@ std::string Model::piece(std::int32_t token) const {
 Matrix Model::token_embeddings(const std::vector<std::int32_t>& ids) const {
     std::vector<std::int64_t> rows;
     for (const std::int32_t id : ids) {
-        if (id < 0 || id >= info().n_vocab) throw Error(fmt::format("no token {}", id), fmt::format("{} has tokens 0 to {}", info().name, info().n_vocab - 1), "");
+        if (id < 0 || id >= info().n_vocab)
+            throw Error(fmt::format("no token {}", id),
+                        fmt::format("{} has tokens 0 to {}", info().name, info().n_vocab - 1), "");
         rows.push_back(id);
     }
     Matrix table(static_cast<Eigen::Index>(ids.size()), info().d_model);
@@ -195,12 +212,16 @@ const std::vector<std::string>& embedded_models() {
     return names;
 }
 
-void set_fatal_handler(void (*handler)(const char*)) { ggml_set_abort_callback(handler); }
+void set_fatal_handler(void (*handler)(const char*)) {
+    ggml_set_abort_callback(handler);
+}
 
 void quantize(const std::string& in, const std::filesystem::path& out, const std::string& type, int threads) {
-    static const std::vector<std::pair<std::string, llama_ftype>> types{
-        {"f32", LLAMA_FTYPE_ALL_F32},       {"f16", LLAMA_FTYPE_MOSTLY_F16},    {"q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
-        {"q5_0", LLAMA_FTYPE_MOSTLY_Q5_0}, {"q4_0", LLAMA_FTYPE_MOSTLY_Q4_0}};
+    static const std::vector<std::pair<std::string, llama_ftype>> types{{"f32", LLAMA_FTYPE_ALL_F32},
+                                                                        {"f16", LLAMA_FTYPE_MOSTLY_F16},
+                                                                        {"q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
+                                                                        {"q5_0", LLAMA_FTYPE_MOSTLY_Q5_0},
+                                                                        {"q4_0", LLAMA_FTYPE_MOSTLY_Q4_0}};
     auto parameters = llama_model_quantize_default_params();
     bool known = false;
     for (const auto& [name, ftype] : types) {
@@ -213,7 +234,8 @@ void quantize(const std::string& in, const std::filesystem::path& out, const std
     const ModelFile source(in);
     open_gguf(source.path(), in);
     std::error_code error;
-    if (std::filesystem::equivalent(source.path(), out, error)) throw Error("cannot quantize " + in + " onto itself", "", "name another output");
+    if (std::filesystem::equivalent(source.path(), out, error))
+        throw Error("cannot quantize " + in + " onto itself", "", "name another output");
     parameters.nthread = threads;
     parameters.allow_requantize = true;
     const auto cut = [&] {

@@ -43,8 +43,8 @@ class Model {
     ~Model();
 
     const ModelInfo& info() const;
-    /// Token ids of `text`, without a start token; special tokens in the text are plain text, and bytes that are not
-    /// UTF-8 are U+FFFD. Errors: Error when the model has no vocabulary.
+    /// Token ids of `text`, without a start token; special tokens in the text are plain text, and bytes that
+    /// are not UTF-8 are U+FFFD. Errors: Error when the model has no vocabulary.
     std::vector<std::int32_t> tokenize(std::string_view text) const;
     /// The bytes that a token stands for: may be a part of a UTF-8 character. Errors: id out of range.
     std::string piece(std::int32_t token) const;

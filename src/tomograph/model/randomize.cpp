@@ -35,12 +35,15 @@ struct Table {
     std::int64_t width;
     std::int64_t n_rows;
 
-    explicit Table(const ggml_tensor* tensor, const std::byte* bytes) : data(bytes), type(tensor->type), width(tensor->ne[0]), n_rows(ggml_nrows(tensor)) {}
+    explicit Table(const ggml_tensor* tensor, const std::byte* bytes)
+        : data(bytes), type(tensor->type), width(tensor->ne[0]), n_rows(ggml_nrows(tensor)) {}
     std::size_t row_bytes() const { return ggml_row_size(type, width); }
     void read(std::int64_t row, float* out) const {
         const std::byte* at = data + static_cast<std::size_t>(row) * row_bytes();
-        if (type == GGML_TYPE_F32) std::memcpy(out, at, static_cast<std::size_t>(width) * sizeof(float));
-        else ggml_get_type_traits(type)->to_float(at, out, width);
+        if (type == GGML_TYPE_F32)
+            std::memcpy(out, at, static_cast<std::size_t>(width) * sizeof(float));
+        else
+            ggml_get_type_traits(type)->to_float(at, out, width);
     }
 };
 
@@ -71,7 +74,8 @@ Scale measure(const Table& table, int threads) {
 
 bool stays(const ggml_tensor* tensor) {
     const std::string name = tensor->name;
-    const bool numbers = tensor->type == GGML_TYPE_F32 || ggml_get_type_traits(tensor->type)->to_float != nullptr;
+    const bool numbers =
+        tensor->type == GGML_TYPE_F32 || ggml_get_type_traits(tensor->type)->to_float != nullptr;
     return !numbers || name.find("rope_") != std::string::npos;
 }
 
@@ -82,7 +86,8 @@ std::uint64_t hash_of(const std::string& name) {
     return hash;
 }
 
-void write_random(AtomicFile& file, std::uint64_t offset, const Table& table, ggml_type type, const std::string& name, const RandomizeOptions& options) {
+void write_random(AtomicFile& file, std::uint64_t offset, const Table& table, ggml_type type,
+                  const std::string& name, const RandomizeOptions& options) {
     const int threads = thread_count(options.threads);
     const Scale scale = measure(table, threads);
     const bool vector = table.n_rows == 1;
@@ -97,40 +102,52 @@ void write_random(AtomicFile& file, std::uint64_t offset, const Table& table, gg
         std::vector<float> values(static_cast<std::size_t>(n * table.width));
         for (std::int64_t r = 0; r < n; ++r) {
             Rng rng(mix(seed, static_cast<std::uint64_t>(begin + r)));
-            for (std::int64_t c = 0; c < table.width; ++c) values[static_cast<std::size_t>(r * table.width + c)] = static_cast<float>(mean + deviation * rng.normal());
+            for (std::int64_t c = 0; c < table.width; ++c)
+                values[static_cast<std::size_t>(r * table.width + c)] =
+                    static_cast<float>(mean + deviation * rng.normal());
         }
         std::vector<std::byte> packed(static_cast<std::size_t>(n) * row_bytes);
-        if (type == GGML_TYPE_F32) std::memcpy(packed.data(), values.data(), packed.size());
-        else ggml_quantize_chunk(type, values.data(), packed.data(), 0, n, table.width, nullptr);
+        if (type == GGML_TYPE_F32)
+            std::memcpy(packed.data(), values.data(), packed.size());
+        else
+            ggml_quantize_chunk(type, values.data(), packed.data(), 0, n, table.width, nullptr);
         file.write_at(offset + static_cast<std::uint64_t>(begin) * row_bytes, packed.data(), packed.size());
     });
 }
 
 }  // namespace
 
-RandomizeSummary randomize(const std::string& in, const std::filesystem::path& out, const RandomizeOptions& options) {
+RandomizeSummary randomize(const std::string& in, const std::filesystem::path& out,
+                           const RandomizeOptions& options) {
     capture_llama_log();
     const ModelFile source(in);
     open_gguf(source.path(), in);  // checks it
     std::error_code error;
-    if (std::filesystem::equivalent(source.path(), out, error)) throw Error("cannot randomize " + in + " onto itself", "", "name another output");
+    if (std::filesystem::equivalent(source.path(), out, error))
+        throw Error("cannot randomize " + in + " onto itself", "", "name another output");
     ggml_context* raw = nullptr;
     const Gguf gguf(gguf_init_from_file(source.path().c_str(), {.no_alloc = true, .ctx = &raw}));
     const std::unique_ptr<ggml_context, ContextDeleter> tensors(raw);
     if (!gguf || !tensors) throw Error("cannot read " + in, last_llama_error(), "");
     const std::string split = "split.count";
-    if (const std::int64_t key = gguf_find_key(gguf.get(), split.c_str()); key >= 0 && gguf_get_val_u16(gguf.get(), key) > 1) {
-        throw Error("cannot randomize " + in, "it is one part of several", "merge them with llama.cpp's llama-gguf-split --merge");
+    if (const std::int64_t key = gguf_find_key(gguf.get(), split.c_str());
+        key >= 0 && gguf_get_val_u16(gguf.get(), key) > 1) {
+        throw Error("cannot randomize " + in, "it is one part of several",
+                    "merge them with llama.cpp's llama-gguf-split --merge");
     }
 
     RandomizeSummary summary;
     const Gguf twin(gguf_init_empty());
     gguf_set_kv(twin.get(), gguf.get());
-    gguf_set_val_str(twin.get(), "general.name", (gguf_string(gguf.get(), "general.name").value_or("model") + " (random twin)").c_str());
-    for (ggml_tensor* tensor = ggml_get_first_tensor(tensors.get()); tensor != nullptr; tensor = ggml_get_next_tensor(tensors.get(), tensor)) {
+    gguf_set_val_str(twin.get(), "general.name",
+                     (gguf_string(gguf.get(), "general.name").value_or("model") + " (random twin)").c_str());
+    for (ggml_tensor* tensor = ggml_get_first_tensor(tensors.get()); tensor != nullptr;
+         tensor = ggml_get_next_tensor(tensors.get(), tensor)) {
         gguf_add_tensor(twin.get(), tensor);
         ++summary.n_tensors;
-        const bool writable = tensor->type == GGML_TYPE_F32 || (ggml_get_type_traits(tensor->type)->from_float_ref != nullptr && !ggml_quantize_requires_imatrix(tensor->type));
+        const bool writable =
+            tensor->type == GGML_TYPE_F32 || (ggml_get_type_traits(tensor->type)->from_float_ref != nullptr &&
+                                              !ggml_quantize_requires_imatrix(tensor->type));
         if (stays(tensor) || writable) continue;
         gguf_set_tensor_type(twin.get(), tensor->name, GGML_TYPE_F16);
         summary.widened.emplace_back(tensor->name);
@@ -143,7 +160,8 @@ RandomizeSummary randomize(const std::string& in, const std::filesystem::path& o
     const std::size_t alignment = gguf_get_alignment(twin.get());
     for (std::int64_t i = 0; i < gguf_get_n_tensors(twin.get()); ++i) {
         const std::uint64_t size = gguf_get_tensor_size(twin.get(), i);
-        end = std::max(end, begin + gguf_get_tensor_offset(twin.get(), i) + (size + alignment - 1) / alignment * alignment);
+        end = std::max(end, begin + gguf_get_tensor_offset(twin.get(), i) +
+                                (size + alignment - 1) / alignment * alignment);
     }
     AtomicFile file(out);
     file.reserve(end);
@@ -153,10 +171,14 @@ RandomizeSummary randomize(const std::string& in, const std::filesystem::path& o
         const char* name = gguf_get_tensor_name(twin.get(), i);
         const ggml_tensor* tensor = ggml_get_tensor(tensors.get(), name);
         const std::int64_t from = gguf_find_tensor(gguf.get(), name);
-        const std::byte* bytes = mapped.bytes().data() + gguf_get_data_offset(gguf.get()) + gguf_get_tensor_offset(gguf.get(), from);
+        const std::byte* bytes = mapped.bytes().data() + gguf_get_data_offset(gguf.get()) +
+                                 gguf_get_tensor_offset(gguf.get(), from);
         const std::uint64_t offset = begin + gguf_get_tensor_offset(twin.get(), i);
-        if (stays(tensor)) file.write_at(offset, bytes, gguf_get_tensor_size(gguf.get(), from));
-        else write_random(file, offset, Table(tensor, bytes), gguf_get_tensor_type(twin.get(), i), name, options);
+        if (stays(tensor))
+            file.write_at(offset, bytes, gguf_get_tensor_size(gguf.get(), from));
+        else
+            write_random(file, offset, Table(tensor, bytes), gguf_get_tensor_type(twin.get(), i), name,
+                         options);
     }
     file.commit();
     return summary;

@@ -18,11 +18,13 @@ struct RandomizeSummary {
     std::vector<std::string> widened;
 };
 
-/// Write the random-weight twin of a model: the same architecture, tokeniser, shapes and weight types, and in each
-/// matrix Gaussian values of the same root mean square. Vectors (norm weights, biases) are Gaussian about their own
-/// mean with their own deviation, so that norms stay sensible; tables of rotation factors stay as they are. Every
-/// value depends on the seed, the tensor's name and its place only. The output appears complete or not at all.
-/// Errors: Error for a bad input, an output that is the input, or a full disk.
-RandomizeSummary randomize(const std::string& in, const std::filesystem::path& out, const RandomizeOptions& options = {});
+/// Write the random-weight twin of a model: the same architecture, tokeniser, shapes and weight types, and in
+/// each matrix Gaussian values of the same root mean square. Vectors (norm weights, biases) are Gaussian
+/// about their own mean with their own deviation, so that norms stay sensible; tables of rotation factors
+/// stay as they are. Every value depends on the seed, the tensor's name and its place only. The output
+/// appears complete or not at all. Errors: Error for a bad input, an output that is the input, or a full
+/// disk.
+RandomizeSummary randomize(const std::string& in, const std::filesystem::path& out,
+                           const RandomizeOptions& options = {});
 
 }  // namespace tomograph

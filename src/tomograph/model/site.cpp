@@ -35,7 +35,9 @@ std::span<const Component> all_components() {
     return components;
 }
 
-std::string_view component_name(Component component) { return kNames[static_cast<std::size_t>(component)].second; }
+std::string_view component_name(Component component) {
+    return kNames[static_cast<std::size_t>(component)].second;
+}
 
 std::optional<Component> find_component(std::string_view name) {
     for (const auto& [component, its_name] : kNames) {
@@ -45,7 +47,8 @@ std::optional<Component> find_component(std::string_view name) {
 }
 
 bool in_block(Component component) {
-    return component != Component::embed && component != Component::pos_embed && component != Component::ln_final;
+    return component != Component::embed && component != Component::pos_embed &&
+           component != Component::ln_final;
 }
 
 std::string Site::name() const {
@@ -67,7 +70,8 @@ std::optional<Site> parse_site(std::string_view name) {
     if (name.starts_with(kBlocks)) {
         name.remove_prefix(kBlocks.size());
         const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
-        if (error != std::errc{} || layer < 0 || end == name.data() + name.size() || *end != '.') return std::nullopt;
+        if (error != std::errc{} || layer < 0 || end == name.data() + name.size() || *end != '.')
+            return std::nullopt;
         name.remove_prefix(static_cast<std::size_t>(end - name.data()) + 1);
     }
     const auto component = find_component(name);

@@ -12,8 +12,10 @@ namespace tomograph {
 std::optional<std::int32_t> start_token(const Model& model, Start start, const std::string& mend) {
     const ModelInfo& info = model.info();
     switch (start) {
-        case Start::no: return std::nullopt;
-        case Start::model: return info.adds_start_token ? std::optional(info.start_token) : std::nullopt;
+        case Start::no:
+            return std::nullopt;
+        case Start::model:
+            return info.adds_start_token ? std::optional(info.start_token) : std::nullopt;
         case Start::yes:
             if (info.start_token < 0) throw Error(info.name + " has no start token", "", mend);
             return info.start_token;
@@ -28,19 +30,23 @@ void check_length(const Model& model, std::int64_t length) {
     const std::int64_t longest = info.learned_positions ? info.context_length : kLongest;
     if (length <= longest) return;
     throw Error(fmt::format("length {} is above the context of {}", length, info.name),
-                info.learned_positions ? fmt::format("its position table has {} rows", longest) : fmt::format("it was trained on {} tokens", info.context_length),
+                info.learned_positions ? fmt::format("its position table has {} rows", longest)
+                                       : fmt::format("it was trained on {} tokens", info.context_length),
                 fmt::format("use --length {} or less", info.context_length));
 }
 
 void check_text(std::string_view bytes, const std::string& shown) {
-    if (bytes.find_first_not_of(" \t\r\n") == std::string_view::npos) throw Error(shown + " is empty", "", "give a file with text");
-    if (bytes.find('\0') != std::string_view::npos) throw Error(shown + " is not text", "it holds zero bytes", "give a plain text file");
+    if (bytes.find_first_not_of(" \t\r\n") == std::string_view::npos)
+        throw Error(shown + " is empty", "", "give a file with text");
+    if (bytes.find('\0') != std::string_view::npos)
+        throw Error(shown + " is not text", "it holds zero bytes", "give a plain text file");
 }
 
 void check_token(const Model& model, std::int32_t token) {
     const ModelInfo& info = model.info();
     if (token >= 0 && token < info.n_vocab) return;
-    throw Error(fmt::format("no token {}", token), fmt::format("{} has tokens 0 to {}", info.name, info.n_vocab - 1), "");
+    throw Error(fmt::format("no token {}", token),
+                fmt::format("{} has tokens 0 to {}", info.name, info.n_vocab - 1), "");
 }
 
 void describe(PromptSet& set, const std::string& kind, std::optional<std::int32_t> start) {
@@ -57,8 +63,11 @@ std::int32_t single_token(const Model& model, const std::string& word) {
     const auto tokens = model.tokenize(word);
     if (tokens.size() == 1) return tokens.front();
     std::string pieces;
-    for (const std::int32_t token : tokens) pieces += fmt::format("{}'{}' ({})", pieces.empty() ? "" : ", ", printable(model.piece(token)), token);
-    throw Error(fmt::format("'{}' is {} tokens for {}", printable(word), tokens.size(), model.info().name), pieces, "give one of them by --token ID");
+    for (const std::int32_t token : tokens)
+        pieces +=
+            fmt::format("{}'{}' ({})", pieces.empty() ? "" : ", ", printable(model.piece(token)), token);
+    throw Error(fmt::format("'{}' is {} tokens for {}", printable(word), tokens.size(), model.info().name),
+                pieces, "give one of them by --token ID");
 }
 
 }  // namespace tomograph

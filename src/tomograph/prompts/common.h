@@ -8,9 +8,10 @@
 
 namespace tomograph {
 
-/// The start token that sequences begin with; none where they do not. `mend` is what the user can do where the
-/// vocabulary has none.
-std::optional<std::int32_t> start_token(const Model& model, Start start, const std::string& mend = "use --start no");
+/// The start token that sequences begin with; none where they do not. `mend` is what the user can do where
+/// the vocabulary has none.
+std::optional<std::int32_t> start_token(const Model& model, Start start,
+                                        const std::string& mend = "use --start no");
 
 /// Errors: Error for a length that the model cannot read, before memory is taken for it.
 void check_length(const Model& model, std::int64_t length);

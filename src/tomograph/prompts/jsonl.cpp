@@ -28,7 +28,8 @@ Sequence read_line(const Model& model, PromptSet& set, const Json& json) {
     };
     if (json.contains("segments")) {
         for (const Json& segment : json.at("segments")) {
-            append(segment.at("text").get<std::string>(), label_index(set, segment.at("label").get<std::string>()));
+            append(segment.at("text").get<std::string>(),
+                   label_index(set, segment.at("label").get<std::string>()));
         }
     } else {
         append(json.at("text").get<std::string>(), -1);
@@ -47,14 +48,17 @@ PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options) {
     for (std::string line; std::getline(in, line);) {
         ++number;
         const auto where = fmt::format("line {} of {}", number, options.file.string());
-        if (options.sequences > 0 && static_cast<std::int64_t>(set.sequences.size()) == options.sequences) break;
+        if (options.sequences > 0 && static_cast<std::int64_t>(set.sequences.size()) == options.sequences)
+            break;
         Sequence sequence;
         try {
             sequence = read_line(model, set, Json::parse(line));
         } catch (const nlohmann::json::exception& e) {
-            throw Error(where + " cannot be used", e.what(), R"(a line is {"text": "..."} or {"segments": [{"label": "...", "text": "..."}]})");
+            throw Error(where + " cannot be used", e.what(),
+                        R"(a line is {"text": "..."} or {"segments": [{"label": "...", "text": "..."}]})");
         }
-        if (sequence.tokens.empty()) throw Error(where + " has no text", "", "a line's index is its sequence, so none may be empty");
+        if (sequence.tokens.empty())
+            throw Error(where + " has no text", "", "a line's index is its sequence, so none may be empty");
         if (start) {
             sequence.tokens.insert(sequence.tokens.begin(), *start);
             sequence.labels.insert(sequence.labels.begin(), -1);
@@ -66,8 +70,11 @@ PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options) {
         }
         set.sequences.push_back(std::move(sequence));
     }
-    if (set.sequences.empty()) throw Error(options.file.string() + " is empty", "", "give a file with one JSON object a line");
-    if (cut > 0) set.notes.push_back(fmt::format("{} of {} lines were cut to {} tokens", cut, set.sequences.size(), options.length));
+    if (set.sequences.empty())
+        throw Error(options.file.string() + " is empty", "", "give a file with one JSON object a line");
+    if (cut > 0)
+        set.notes.push_back(
+            fmt::format("{} of {} lines were cut to {} tokens", cut, set.sequences.size(), options.length));
     set.description = {{"sources", {options.file.filename().string()}}};
     describe(set, "jsonl", start);
     return set;

@@ -38,17 +38,17 @@ struct TextOptions {
     std::int64_t length = 512;                 ///< tokens a sequence, start token included
     Start start = Start::model;
 };
-/// Each file is cut into sequences of `length` tokens; what is left at its end is not used, except where no file
-/// fills a single sequence. With several files each is a label.
-/// Errors: Error when a file is missing, empty or binary.
+/// Each file is cut into sequences of `length` tokens; what is left at its end is not used, except where no
+/// file fills a single sequence. With several files each is a label. Errors: Error when a file is missing,
+/// empty or binary.
 PromptSet text_prompts(const Model& model, const TextOptions& options);
 
 struct RepeatOptions {
-    std::optional<std::int32_t> token;   ///< the token's id, or
-    std::string word;                    ///< a text that is one token
-    std::int64_t length = 512;           ///< tokens, prefix included
+    std::optional<std::int32_t> token;                                       ///< the token's id, or
+    std::string word;                                                        ///< a text that is one token
+    std::int64_t length = 512;                                               ///< tokens, prefix included
     enum class Prefix { model, start, none, token } prefix = Prefix::model;  ///< what stands before it
-    std::int32_t prefix_token = -1;      ///< with Prefix::token
+    std::int32_t prefix_token = -1;                                          ///< with Prefix::token
 };
 /// One sequence of one repeated token.
 /// Errors: Error when the word is several tokens (it says which), or an id is out of range.
@@ -67,9 +67,10 @@ struct PositionsOptions {
     std::int64_t sequences = 32;  ///< of random tokens, for rotary models
     std::uint64_t seed = 42;
 };
-/// Only position speaks. Learned positions: one sequence of zero vectors. Rotary: a constant input gives the same
-/// vector at every position, since attention over equal values is that value; so seeded random tokens are run, to
-/// be averaged by position, and one sequence of a start token followed by the mean token embedding.
+/// Only position speaks. Learned positions: one sequence of zero vectors. Rotary: a constant input gives the
+/// same vector at every position, since attention over equal values is that value; so seeded random tokens
+/// are run, to be averaged by position, and one sequence of a start token followed by the mean token
+/// embedding.
 PromptSet positions_prompts(const Model& model, const PositionsOptions& options);
 
 struct JsonlOptions {
@@ -78,8 +79,8 @@ struct JsonlOptions {
     std::int64_t length = 512;   ///< a longer line is cut, and that is noted
     Start start = Start::model;
 };
-/// One sequence a line: {"text": "..."} or {"segments": [{"label": "...", "text": "..."}, ...]}. A line's index
-/// is its sequence. Errors: Error that names the line.
+/// One sequence a line: {"text": "..."} or {"segments": [{"label": "...", "text": "..."}, ...]}. A line's
+/// index is its sequence. Errors: Error that names the line.
 PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options);
 
 /// The id of a word that is one token. Errors: Error that names its tokens.

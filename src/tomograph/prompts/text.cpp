@@ -13,8 +13,8 @@ std::span<const unsigned char> tomograph_prompts_file(std::string_view name);
 
 namespace {
 
-/// At least `wanted` tokens of `text`, or all: only as much of a large file is tokenised as is needed. The last
-/// tokens before a cut may differ from those of the whole text, so some more are made and dropped.
+/// At least `wanted` tokens of `text`, or all: only as much of a large file is tokenised as is needed. The
+/// last tokens before a cut may differ from those of the whole text, so some more are made and dropped.
 std::vector<std::int32_t> tokenize_front(const Model& model, std::string_view text, std::int64_t wanted) {
     constexpr std::int64_t kSpare = 64;
     std::size_t bytes = static_cast<std::size_t>(wanted + kSpare) * 6;
@@ -55,7 +55,9 @@ PromptSet text_prompts(const Model& model, const TextOptions& options) {
     check_length(model, options.length);
     const auto start = start_token(model, options.start);
     const std::int64_t body = options.length - (start ? 1 : 0);
-    if (body < 1) throw Error(fmt::format("length {} leaves no room for text", options.length), "the start token takes one place", "use a longer --length");
+    if (body < 1)
+        throw Error(fmt::format("length {} leaves no room for text", options.length),
+                    "the start token takes one place", "use a longer --length");
     PromptSet set;
     const auto sources = read_sources(options.files);
     Json names = Json::array();
@@ -63,14 +65,16 @@ PromptSet text_prompts(const Model& model, const TextOptions& options) {
         Sequence sequence;
         if (start) sequence.tokens.push_back(*start);
         sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
-        if (sources.size() > 1) sequence.labels.assign(sequence.tokens.size(), static_cast<std::int32_t>(source));
+        if (sources.size() > 1)
+            sequence.labels.assign(sequence.tokens.size(), static_cast<std::int32_t>(source));
         set.sequences.push_back(std::move(sequence));
     };
     std::vector<std::vector<std::int32_t>> tokens;
     for (const Source& source : sources) {
         names.push_back(source.name);
         if (sources.size() > 1) set.labels.push_back(source.name);
-        // No text gives more sequences than this, however many are asked for: a byte is at most the three of U+FFFD.
+        // No text gives more sequences than this, however many are asked for: a byte is at most the three of
+        // U+FFFD.
         const auto most = 3 * static_cast<std::int64_t>(source.text.size()) / body + 1;
         tokens.push_back(tokenize_front(model, source.text, std::min(options.sequences, most) * body));
     }
@@ -80,15 +84,21 @@ PromptSet text_prompts(const Model& model, const TextOptions& options) {
         for (std::size_t i = 0; i < tokens.size(); ++i) {
             if (static_cast<std::int64_t>(tokens[i].size()) < (turn + 1) * body) continue;
             if (static_cast<std::int64_t>(set.sequences.size()) == options.sequences) break;
-            add(std::span(tokens[i]).subspan(static_cast<std::size_t>(turn * body), static_cast<std::size_t>(body)), i);
+            add(std::span(tokens[i]).subspan(static_cast<std::size_t>(turn * body),
+                                             static_cast<std::size_t>(body)),
+                i);
             ++added;
         }
     }
     if (set.sequences.empty()) {
-        for (std::size_t i = 0; i < tokens.size() && static_cast<std::int64_t>(set.sequences.size()) < options.sequences; ++i) add(tokens[i], i);
-        set.notes.push_back(fmt::format("the text is shorter than one sequence of {} tokens: it is used whole", options.length));
+        for (std::size_t i = 0;
+             i < tokens.size() && static_cast<std::int64_t>(set.sequences.size()) < options.sequences; ++i)
+            add(tokens[i], i);
+        set.notes.push_back(fmt::format(
+            "the text is shorter than one sequence of {} tokens: it is used whole", options.length));
     } else if (static_cast<std::int64_t>(set.sequences.size()) < options.sequences) {
-        set.notes.push_back(fmt::format("{} sequences of {} tokens instead of {}: the text has no more", set.sequences.size(), options.length, options.sequences));
+        set.notes.push_back(fmt::format("{} sequences of {} tokens instead of {}: the text has no more",
+                                        set.sequences.size(), options.length, options.sequences));
     }
     set.description = {{"sources", names}, {"asked", options.sequences}};
     describe(set, "text", start);

@@ -9,21 +9,29 @@ namespace tomograph {
 
 PromptSet repeat_prompts(const Model& model, const RepeatOptions& options) {
     using Prefix = RepeatOptions::Prefix;
-    if (!options.token && options.word.empty()) throw Error("no token to repeat", "", "give --token ID or --word TEXT");
+    if (!options.token && options.word.empty())
+        throw Error("no token to repeat", "", "give --token ID or --word TEXT");
     const std::int32_t token = options.token ? *options.token : single_token(model, options.word);
     check_token(model, token);
     check_length(model, options.length);
     std::optional<std::int32_t> prefix;
     switch (options.prefix) {
-        case Prefix::model: prefix = start_token(model, Start::model); break;
-        case Prefix::start: prefix = start_token(model, Start::yes, "use --prefix none or --prefix ID"); break;
-        case Prefix::none: break;
+        case Prefix::model:
+            prefix = start_token(model, Start::model);
+            break;
+        case Prefix::start:
+            prefix = start_token(model, Start::yes, "use --prefix none or --prefix ID");
+            break;
+        case Prefix::none:
+            break;
         case Prefix::token:
             check_token(model, options.prefix_token);
             prefix = options.prefix_token;
             break;
     }
-    if (options.length < (prefix ? 2 : 1)) throw Error(fmt::format("length {} leaves no room for the token", options.length), "", "use a longer --length");
+    if (options.length < (prefix ? 2 : 1))
+        throw Error(fmt::format("length {} leaves no room for the token", options.length), "",
+                    "use a longer --length");
     Sequence sequence;
     if (prefix) sequence.tokens.push_back(*prefix);
     sequence.tokens.resize(static_cast<std::size_t>(options.length), token);
@@ -38,7 +46,8 @@ PromptSet repeat_prompts(const Model& model, const RepeatOptions& options) {
 PromptSet vocabulary_prompts(const Model& model, const VocabularyOptions& options) {
     const auto start = start_token(model, options.start);
     const std::int64_t all = model.info().n_vocab;
-    if (options.rows < 0) throw Error(fmt::format("{} rows were asked for", options.rows), "", "use --rows 1 or more");
+    if (options.rows < 0)
+        throw Error(fmt::format("{} rows were asked for", options.rows), "", "use --rows 1 or more");
     const auto chosen = sample_indices(all, options.rows == 0 ? all : options.rows, options.seed);
     PromptSet set;
     set.sequences.reserve(chosen.size());
@@ -48,7 +57,9 @@ PromptSet vocabulary_prompts(const Model& model, const VocabularyOptions& option
         sequence.tokens.push_back(static_cast<std::int32_t>(token));
         set.sequences.push_back(std::move(sequence));
     }
-    if (options.rows > all) set.notes.push_back(fmt::format("{} tokens instead of {}: the vocabulary has no more", all, options.rows));
+    if (options.rows > all)
+        set.notes.push_back(
+            fmt::format("{} tokens instead of {}: the vocabulary has no more", all, options.rows));
     set.description = {{"vocabulary", all}, {"seed", options.seed}};
     describe(set, "vocabulary", start);
     return set;
@@ -92,10 +103,14 @@ PromptSet positions_prompts(const Model& model, const PositionsOptions& options)
     constant.tokens.assign(length, -1);
     constant.labels.assign(length, kMean);
     constant.vectors.assign(first_row.data(), first_row.data() + d_model);
-    for (std::size_t position = 1; position < length; ++position) constant.vectors.insert(constant.vectors.end(), mean.data(), mean.data() + d_model);
+    for (std::size_t position = 1; position < length; ++position)
+        constant.vectors.insert(constant.vectors.end(), mean.data(), mean.data() + d_model);
     set.sequences.push_back(std::move(constant));
-    set.description = {{"input", "seeded random tokens, to be averaged by position; then a start token followed by the mean token embedding"},
-                       {"seed", options.seed}, {"first_token_of_mean", first}};
+    set.description = {{"input",
+                        "seeded random tokens, to be averaged by position; then a start token followed by "
+                        "the mean token embedding"},
+                       {"seed", options.seed},
+                       {"first_token_of_mean", first}};
     describe(set, "positions", start);
     return set;
 }

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
+#include <cmath>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
@@ -15,7 +15,12 @@
 namespace tomograph {
 namespace {
 
-constexpr std::int64_t rows_per_list = 100;
+/// Rows a list should hold: more when there are many, so that finding a row's list stays as cheap as
+/// searching it.
+std::int64_t rows_per_list(std::int64_t n) {
+    return static_cast<std::int64_t>(100 * std::max(1.0, std::sqrt(static_cast<double>(n) / 100'000)));
+}
+
 constexpr std::int64_t block_rows = 768;
 /// Multiply-adds of an exact search that are not worth avoiding.
 constexpr double exact_work = 1.5e11;
@@ -24,7 +29,7 @@ bool search_exactly(const NeighborOptions& options, std::int64_t n, std::int64_t
     if (options.search != NeighborOptions::Search::automatic) {
         return options.search == NeighborOptions::Search::exact;
     }
-    return n <= 4 * rows_per_list || static_cast<double>(n) * static_cast<double>(n * width) <= exact_work;
+    return n <= 400 || static_cast<double>(n) * static_cast<double>(n * width) <= exact_work;
 }
 
 /// Sketches of all rows, and hashes that tell equal rows.
@@ -108,8 +113,9 @@ struct NeighborIndex::State {
 
     void make_lists(const Sketched& sketched) {
         const std::int64_t n = duplicates.n_distinct();
-        const KMeansOptions k_means{
-            .n_lists = (n + rows_per_list - 1) / rows_per_list, .seed = options.seed, .threads = threads};
+        const KMeansOptions k_means{.n_lists = (n + rows_per_list(n) - 1) / rows_per_list(n),
+                                    .seed = options.seed,
+                                    .threads = threads};
         centroids = fit_centroids(sketched.sketches.get(), n, sketch->width(), k_means);
         index.lists = group(centroids.assign(sketched.sketches.get(), n, threads), centroids.n);
     }

@@ -46,10 +46,11 @@ Projection project_pca(const Run& run, const std::string& name, const Projection
 struct UmapProjectionOptions {
     Selection selection;
     UmapOptions umap;
-    /// Reduce the vectors to so many principal components first: faster, and less noise. 0: do not. Default 0.
+    /// Reduce the vectors to so many principal components first: faster, and less noise. 0: do not. Default
+    /// 0.
     int pre_dims = 0;
-    /// Fit the map on at most so many of the selected rows, chosen by seed, and place the others on it. 0: fit
-    /// on all. Default 100,000.
+    /// Fit the map on at most so many of the selected rows, chosen by seed, and place the others on it. 0:
+    /// fit on all. Default 100,000.
     std::int64_t fit_rows = 100'000;
 };
 

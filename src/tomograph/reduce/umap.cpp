@@ -70,7 +70,7 @@ Matrix map_of_lists(const NeighborIndex& index, const UmapOptions& options, Layo
     if (!start) start = pca_init(rows, Metric::euclidean, options.n_components, options.seed, layout.threads);
     layout.n_epochs = 500;
     return lay_out(
-        UmapLayout(fuzzy_union(of_centers.neighbors(narrow), layout.threads), *std::move(start), layout),
+        UmapLayout(fuzzy_union(of_centers.neighbors(narrow), layout.threads), *start, layout),
         no_progress());
 }
 
@@ -119,7 +119,7 @@ Umap fit_umap(const RowSource& rows, const NeighborIndex& index, const UmapOptio
         umap.init = "pca";
     }
     progress.begin("layout", umap.n_epochs, "epochs");
-    umap.points = lay_out(UmapLayout(graph, std::move(umap.points), layout), progress);
+    umap.points = lay_out(UmapLayout(graph, umap.points, layout), progress);
     progress.end();
     return umap;
 }

@@ -73,22 +73,20 @@ struct PlainGather {
 template <int Dims, class Gather>
 [[gnu::always_inline]] inline void advance(const UmapStep& step, const std::int32_t* targets,
                                            std::int32_t stride, const std::int32_t* counts,
-                                           const std::int32_t* vertex, std::uint32_t* random,
-                                           float* position) {
+                                           std::uint32_t* random, float* position) {
     Floats at[n_vectors][Dims];
-    Ints count[n_vectors], self[n_vectors], slot[n_vectors];
+    Ints count[n_vectors], slot[n_vectors];
     Words state[n_vectors];
     for (int v = 0; v < n_vectors; ++v) {
         for (int d = 0; d < Dims; ++d)
             at[v][d] = *reinterpret_cast<const Floats*>(position + d * umap_lanes + v * lanes);
         count[v] = *reinterpret_cast<const Ints*>(counts + v * lanes);
-        self[v] = *reinterpret_cast<const Ints*>(vertex + v * lanes);
         state[v] = *reinterpret_cast<const Words*>(random + v * lanes);
         slot[v] = (Ints{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} + v * lanes) * stride;
     }
     const float pull = -2 * step.a * step.b, push = 2 * step.repulsion * step.b;
-    const float unit = static_cast<float>(step.n_others) * 0x1.0p-24f;
-    const Ints last = Ints{} + static_cast<std::int32_t>(step.n_others - 1);
+    const float unit = static_cast<float>(step.n_pushers) * 0x1.0p-24f;
+    const Ints last = Ints{} + (step.n_pushers - 1);
 
     const std::int32_t n_steps = *std::max_element(counts, counts + umap_lanes);
     Floats moved[n_vectors][Dims] = {};
@@ -120,14 +118,13 @@ template <int Dims, class Gather>
                 negative = negative > last ? last : negative;
                 Floats from[Dims] = {};
                 squared = Floats{} + 1e-12f;
-                Gather::template places<Dims>(step.others, negative, from);
+                Gather::template places<Dims>(step.pushers, negative, from);
                 for (int d = 0; d < Dims; ++d) {
                     from[d] = at[v][d] - from[d];
                     squared += from[d] * from[d];
                 }
                 power(squared, step.b, p);
-                Floats factor = push / ((0.001f + squared) * (step.a * p + 1.0f));
-                if (step.skip_self) factor = negative == self[v] ? Floats{} : factor;
+                const Floats factor = push / ((0.001f + squared) * (step.a * p + 1.0f));
                 for (int d = 0; d < Dims; ++d) add_clipped(factor * from[d], largest_move, pushed[d]);
             }
             for (int d = 0; d < Dims; ++d) moved[v][d] += active ? 2.0f * pull_sum[d] + pushed[d] : Floats{};
@@ -145,12 +142,11 @@ template <int Dims, class Gather>
 template <class Gather>
 [[gnu::always_inline]] inline void advance_any(const UmapStep& step, const std::int32_t* targets,
                                                std::int32_t stride, const std::int32_t* counts,
-                                               const std::int32_t* vertex, std::uint32_t* random,
-                                               float* position) {
+                                               std::uint32_t* random, float* position) {
     if (step.dims == 2) {
-        advance<2, Gather>(step, targets, stride, counts, vertex, random, position);
+        advance<2, Gather>(step, targets, stride, counts, random, position);
     } else {
-        advance<3, Gather>(step, targets, stride, counts, vertex, random, position);
+        advance<3, Gather>(step, targets, stride, counts, random, position);
     }
 }
 
@@ -183,14 +179,12 @@ struct Avx512Gather {
 };
 
 TOMOGRAPH_AVX512 void advance_avx512(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
-                                     const std::int32_t* counts, const std::int32_t* vertex,
-                                     std::uint32_t* random, float* position) {
-    advance_any<Avx512Gather>(step, targets, stride, counts, vertex, random, position);
+                                     const std::int32_t* counts, std::uint32_t* random, float* position) {
+    advance_any<Avx512Gather>(step, targets, stride, counts, random, position);
 }
 TOMOGRAPH_AVX2 void advance_avx2(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
-                                 const std::int32_t* counts, const std::int32_t* vertex,
-                                 std::uint32_t* random, float* position) {
-    advance_any<PlainGather>(step, targets, stride, counts, vertex, random, position);
+                                 const std::int32_t* counts, std::uint32_t* random, float* position) {
+    advance_any<PlainGather>(step, targets, stride, counts, random, position);
 }
 
 TOMOGRAPH_AVX512 std::int32_t draw_edges_avx512(std::int32_t vertex, const std::int32_t* targets,
@@ -231,17 +225,16 @@ std::int32_t draw_edges(std::int32_t vertex, const std::int32_t* targets, const 
 }
 
 void advance_vertices(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
-                      const std::int32_t* counts, const std::int32_t* vertex, std::uint32_t* random,
-                      float* position) {
+                      const std::int32_t* counts, std::uint32_t* random, float* position) {
 #if defined(__x86_64__)
     if (simd_level() == SimdLevel::avx512) {
-        return advance_avx512(step, targets, stride, counts, vertex, random, position);
+        return advance_avx512(step, targets, stride, counts, random, position);
     }
     if (simd_level() == SimdLevel::avx2) {
-        return advance_avx2(step, targets, stride, counts, vertex, random, position);
+        return advance_avx2(step, targets, stride, counts, random, position);
     }
 #endif
-    advance_any<PlainGather>(step, targets, stride, counts, vertex, random, position);
+    advance_any<PlainGather>(step, targets, stride, counts, random, position);
 }
 
 }  // namespace tomograph

@@ -5,14 +5,14 @@ namespace tomograph {
 
 /// What a bundle of vertices needs for one epoch of UmapLayout.
 struct UmapStep {
-    int dims;             // 2 or 3
-    const float* others;  // [n_others, dims] places that are looked at
-    std::int64_t n_others;
+    int dims;              // 2 or 3
+    const float* others;   // [.., dims] places that edges lead to
+    const float* pushers;  // [n_pushers, dims] places that push, drawn at random
+    std::int32_t n_pushers;
     float a, b;       // curve
     float repulsion;  // repulsion_strength
     float alpha;      // step
-    int n_negative;
-    bool skip_self;  // vertices are among the others: a vertex does not push itself
+    int n_negative;   // pushes for each drawn edge
 };
 
 /// Vertices that one call of advance_vertices moves.
@@ -26,10 +26,10 @@ std::int32_t draw_edges(std::int32_t vertex, const std::int32_t* targets, const 
                         std::int64_t n, std::uint32_t turn, std::int32_t* out);
 
 /// Move 32 vertices along their drawn edges: lane l has counts[l] targets from targets[l * stride] on; slots
-/// up to the largest count hold any valid index. position: [dims][32], in and out. vertex: [32] ids. random:
-/// [32] states, in and out. counts, vertex, random and position lie on 64-byte boundaries.
+/// up to the largest count hold any valid index. position: [dims][32], in and out. random: [32] states, in
+/// and out. A vertex that is drawn as its own pusher stays. counts, random and position lie on 64-byte
+/// boundaries.
 void advance_vertices(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
-                      const std::int32_t* counts, const std::int32_t* vertex, std::uint32_t* random,
-                      float* position);
+                      const std::int32_t* counts, std::uint32_t* random, float* position);
 
 }  // namespace tomograph

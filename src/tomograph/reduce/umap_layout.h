@@ -32,29 +32,37 @@ struct LayoutOptions {
 class UmapLayout {
   public:
     /// A map of graph.n() vertices among themselves; `points` [n, 2 or 3] is where they start.
-    UmapLayout(const WeightedGraph& graph, Matrix points, const LayoutOptions& options);
+    UmapLayout(const WeightedGraph& graph, const Matrix& points, const LayoutOptions& options);
     /// New vertices against a fixed map [m, 2 or 3]: graph rows are the new ones, targets are rows of the
     /// map. umap-learn's transform: the map does not move.
-    UmapLayout(const WeightedGraph& graph, Matrix points, const Matrix& fixed_map,
+    UmapLayout(const WeightedGraph& graph, const Matrix& points, const Matrix& fixed_map,
                const LayoutOptions& options);
 
     int epoch() const { return epoch_; }
     bool done() const { return epoch_ >= options_.n_epochs; }
     void advance();
-    const Matrix& points() const { return points_; }
+    /// [n, dims] as of the last epoch.
+    Matrix points() const;
 
   private:
-    UmapLayout(const WeightedGraph& graph, Matrix points, const Matrix* fixed_map,
+    UmapLayout(const WeightedGraph& graph, const Matrix& points, const Matrix* fixed_map,
                const LayoutOptions& options);
+    void number_vertices(const WeightedGraph& graph, const Matrix& points);
+    void collect_edges(const WeightedGraph& graph);
+    void refresh_pushers();
 
     LayoutOptions options_;
-    Matrix points_;  // [n, dims]
-    Matrix others_;  // what vertices look at: the points after the last epoch, or the fixed map
     bool fixed_;
-    std::vector<std::int32_t> order_;    // vertices, those with alike work next to each other
-    std::vector<std::int64_t> offsets_;  // [n + 1] edges of order_[i]
-    std::vector<std::int32_t> targets_;
-    std::vector<std::uint32_t> rates_;  // drawn in rate / 2^32 of the epochs
+    // Vertices are renumbered into slots, so that those near each other on the map are near each other in
+    // memory.
+    std::vector<std::int32_t> vertex_of_;  // [n] slot -> vertex
+    Matrix places_;                        // [n, dims] by slot
+    Matrix others_;   // what edges lead to: places_ after the last epoch, or the fixed map (by its row)
+    Matrix pushers_;  // others_ in random order, its beginning repeated at the end
+    std::vector<std::int64_t> pusher_of_;  // [n_others] that order
+    std::vector<std::int64_t> offsets_;    // [n + 1] edges of a slot
+    std::vector<std::int32_t> targets_;    // rows of others_
+    std::vector<std::uint32_t> rates_;     // drawn in rate / 2^32 of the epochs
     int epoch_ = 0;
 };
 

@@ -12,7 +12,8 @@ namespace {
 /// Some rows of another source, in ascending order.
 class SubsetRows final : public RowSource {
   public:
-    SubsetRows(const RowSource& rows, std::vector<std::int64_t> chosen) : rows_(rows), chosen_(std::move(chosen)) {}
+    SubsetRows(const RowSource& rows, std::vector<std::int64_t> chosen)
+        : rows_(rows), chosen_(std::move(chosen)) {}
     std::int64_t n_rows() const override { return static_cast<std::int64_t>(chosen_.size()); }
     std::int64_t dim() const override { return rows_.dim(); }
     void read(std::int64_t begin, std::int64_t end, float* out) const override {
@@ -35,8 +36,10 @@ std::vector<std::int64_t> others(std::int64_t n, const std::vector<std::int64_t>
     std::vector<std::int64_t> rest;
     auto next = chosen.begin();
     for (std::int64_t i = 0; i < n; ++i) {
-        if (next != chosen.end() && *next == i) ++next;
-        else rest.push_back(i);
+        if (next != chosen.end() && *next == i)
+            ++next;
+        else
+            rest.push_back(i);
     }
     return rest;
 }
@@ -47,14 +50,19 @@ void with_names(const SelectedRows& selected, const std::vector<std::int64_t>& c
     try {
         work();
     } catch (const NonFinite& e) {
-        const std::int64_t row = e.row < static_cast<std::int64_t>(chosen.size()) ? chosen[static_cast<std::size_t>(e.row)] : e.row;
-        throw Error(selected.describe(row) + " holds NaN or Inf", "", "capture with --dtype f32 --exact, or leave it out by --positions, --layers or --components");
+        const std::int64_t row = e.row < static_cast<std::int64_t>(chosen.size())
+                                     ? chosen[static_cast<std::size_t>(e.row)]
+                                     : e.row;
+        throw Error(
+            selected.describe(row) + " holds NaN or Inf", "",
+            "capture with --dtype f32 --exact, or leave it out by --positions, --layers or --components");
     }
 }
 
 }  // namespace
 
-Projection project_umap(const Run& run, const std::string& name, const UmapProjectionOptions& options, Progress& progress) {
+Projection project_umap(const Run& run, const std::string& name, const UmapProjectionOptions& options,
+                        Progress& progress) {
     check_projection_name(name);
     const SelectedRows selected = select(run, options.selection);
     const std::int64_t n = selected.n_rows();
@@ -63,14 +71,20 @@ Projection project_umap(const Run& run, const std::string& name, const UmapProje
     const SubsetRows fit_selected(selected, fitted), place_selected(selected, placed);
 
     Projection projection{name, Matrix(n, options.umap.n_components), selected.labels(), {}, {}};
-    projection.info = {{"method", "umap"}, {"n_rows", n}, {"n_candidates", selected.n_candidates()}, {"n_fitted", fitted.size()}, {"dim", selected.dim()}};
+    projection.info = {{"method", "umap"},
+                       {"n_rows", n},
+                       {"n_candidates", selected.n_candidates()},
+                       {"n_fitted", fitted.size()},
+                       {"dim", selected.dim()}};
     projection.info["selection"] = options.selection.json();
     with_names(selected, fitted, [&] {
         Matrix reduced_fit, reduced_place;
         if (options.pre_dims > 0 && options.pre_dims < selected.dim()) {
-            const Pca pca = fit_pca(fit_selected, {.n_components = options.pre_dims, .threads = options.umap.threads}, progress);
+            const Pca pca = fit_pca(
+                fit_selected, {.n_components = options.pre_dims, .threads = options.umap.threads}, progress);
             reduced_fit = transform(pca, fit_selected, {.threads = options.umap.threads}, progress);
-            if (!placed.empty()) reduced_place = transform(pca, place_selected, {.threads = options.umap.threads}, progress);
+            if (!placed.empty())
+                reduced_place = transform(pca, place_selected, {.threads = options.umap.threads}, progress);
             projection.info["pre_dims"] = pca.n_components();
             projection.info["pre_dims_variance"] = pca.explained_variance_ratio.sum();
         }
@@ -83,17 +97,31 @@ Projection project_umap(const Run& run, const std::string& name, const UmapProje
         {
             const NeighborIndex index(fit_rows, neighbor_options(options.umap), progress);
             umap = fit_umap(fit_rows, index, options.umap, progress);
-            for (std::size_t i = 0; i < fitted.size(); ++i) projection.points.row(fitted[i]) = umap.points.row(static_cast<Eigen::Index>(i));
+            for (std::size_t i = 0; i < fitted.size(); ++i)
+                projection.points.row(fitted[i]) = umap.points.row(static_cast<Eigen::Index>(i));
             if (!placed.empty()) {
                 const Matrix points = transform(umap, index, place_rows, progress);
-                for (std::size_t i = 0; i < placed.size(); ++i) projection.points.row(placed[i]) = points.row(static_cast<Eigen::Index>(i));
+                for (std::size_t i = 0; i < placed.size(); ++i)
+                    projection.points.row(placed[i]) = points.row(static_cast<Eigen::Index>(i));
             }
         }
-        const MapQuality quality = measure_quality(selected, projection.points, {.metric = options.umap.metric, .k = options.umap.n_neighbors, .seed = options.umap.seed, .threads = options.umap.threads});
+        const MapQuality quality = measure_quality(selected, projection.points,
+                                                   {.metric = options.umap.metric,
+                                                    .k = options.umap.n_neighbors,
+                                                    .seed = options.umap.seed,
+                                                    .threads = options.umap.threads});
         const UmapOptions& used = umap.options;
-        projection.info["umap"] = {{"n_neighbors", used.n_neighbors}, {"min_dist", used.min_dist}, {"spread", used.spread}, {"metric", metric_name(used.metric)},
-                                   {"n_epochs", umap.n_epochs}, {"negative_sample_rate", used.negative_sample_rate}, {"repulsion_strength", used.repulsion_strength},
-                                   {"init", umap.init}, {"seed", used.seed}, {"neighbor_search", umap.knn_method}, {"neighbor_search_recall", umap.knn_recall}};
+        projection.info["umap"] = {{"n_neighbors", used.n_neighbors},
+                                   {"min_dist", used.min_dist},
+                                   {"spread", used.spread},
+                                   {"metric", metric_name(used.metric)},
+                                   {"n_epochs", umap.n_epochs},
+                                   {"negative_sample_rate", used.negative_sample_rate},
+                                   {"repulsion_strength", used.repulsion_strength},
+                                   {"init", umap.init},
+                                   {"seed", used.seed},
+                                   {"neighbor_search", umap.knn_method},
+                                   {"neighbor_search_recall", umap.knn_recall}};
         projection.info["trustworthiness"] = quality.trustworthiness;
         projection.info["knn_recall"] = quality.neighbor_recall;
         projection.info["quality_sample"] = quality.n_sampled;

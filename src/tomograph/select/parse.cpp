@@ -35,10 +35,15 @@ LayerOrder parse_layer_order(const std::string& text) {
 
 void parse_means(const std::string& text, Selection& selection) {
     for (const std::string& word : split(text)) {
-        if (word == "samples") selection.mean_samples = true;
-        else if (word == "positions") selection.mean_positions = true;
-        else if (word == "layers") selection.mean_layers = true;
-        else throw Error("cannot average over '" + word + "'", "", "use samples, positions or layers, separated by commas");
+        if (word == "samples")
+            selection.mean_samples = true;
+        else if (word == "positions")
+            selection.mean_positions = true;
+        else if (word == "layers")
+            selection.mean_layers = true;
+        else
+            throw Error("cannot average over '" + word + "'", "",
+                        "use samples, positions or layers, separated by commas");
     }
 }
 
@@ -48,7 +53,8 @@ std::vector<Component> parse_components(const std::string& text) {
         const auto component = find_component(word);
         if (!component) {
             std::string names;
-            for (const Component known : all_components()) names += fmt::format("{}{}", names.empty() ? "" : ", ", component_name(known));
+            for (const Component known : all_components())
+                names += fmt::format("{}{}", names.empty() ? "" : ", ", component_name(known));
             throw Error("no component '" + word + "'", "there are " + names, "");
         }
         components.push_back(*component);
@@ -65,9 +71,16 @@ Json Selection::json() const {
     if (mean_samples) means.push_back("samples");
     if (mean_positions) means.push_back("positions");
     if (mean_layers) means.push_back("layers");
-    return {{"components", names}, {"layers", layers.text()}, {"positions", positions.text()}, {"sequences", sequences.text()},
-            {"labels", labels}, {"normalize", kNormalize[static_cast<int>(normalize)]}, {"mean", means}, {"rows", rows},
-            {"seed", seed}, {"layer_order", kOrder[static_cast<int>(layer_order)]}};
+    return {{"components", names},
+            {"layers", layers.text()},
+            {"positions", positions.text()},
+            {"sequences", sequences.text()},
+            {"labels", labels},
+            {"normalize", kNormalize[static_cast<int>(normalize)]},
+            {"mean", means},
+            {"rows", rows},
+            {"seed", seed},
+            {"layer_order", kOrder[static_cast<int>(layer_order)]}};
 }
 
 }  // namespace tomograph

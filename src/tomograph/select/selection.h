@@ -21,20 +21,20 @@ enum class Normalize {
 /// Layers under other numbers, as a control: structure that survives it is not the layers'.
 enum class LayerOrder { given, reversed, random };
 
-/// The one language for "which vectors". Read as: of these sites, positions, sequences and labels take the rows;
-/// normalise each; average over what `mean_*` names; keep at most `rows` of them.
+/// The one language for "which vectors". Read as: of these sites, positions, sequences and labels take the
+/// rows; normalise each; average over what `mean_*` names; keep at most `rows` of them.
 struct Selection {
-    std::vector<Component> components;  ///< empty: every captured one that is d_model wide
+    std::vector<Component> components;  ///< empty: every captured one that is d_model wide, but z
     Range layers;                       ///< of sites in blocks
     Range positions;
     Range sequences;
-    std::vector<std::string> labels;    ///< empty: all tokens, labelled or not
+    std::vector<std::string> labels;  ///< empty: all tokens, labelled or not
     Normalize normalize = Normalize::none;
-    bool mean_samples = false;          ///< average over sequences
-    bool mean_positions = false;        ///< average over positions
-    bool mean_layers = false;           ///< average over layers
-    std::int64_t rows = 0;              ///< at most so many, chosen by seed; 0: all
-    std::uint64_t seed = 42;            ///< for `rows` and for LayerOrder::random
+    bool mean_samples = false;    ///< average over sequences
+    bool mean_positions = false;  ///< average over positions
+    bool mean_layers = false;     ///< average over layers
+    std::int64_t rows = 0;        ///< at most so many, chosen by seed; 0: all
+    std::uint64_t seed = 42;      ///< for `rows` and for LayerOrder::random
     LayerOrder layer_order = LayerOrder::given;
 
     bool averages() const { return mean_samples || mean_positions || mean_layers; }
@@ -49,7 +49,8 @@ struct RowLabels {
     std::vector<std::int32_t> token;     ///< index into Run::tokens(); -1: an average
     std::vector<std::int32_t> sequence;  ///< -1: averaged over sequences
     std::vector<std::int32_t> label;     ///< -1: none, or an average
-    std::vector<float> norm;             ///< of the vector before normalising; of an average, its own
+    std::vector<float> norm;             ///< of the vector before normalising; of an average, its own;
+                                         ///< NaN where the run is incomplete
 
     std::int64_t size() const { return static_cast<std::int64_t>(component.size()); }
 };
@@ -72,9 +73,9 @@ class SelectedRows final : public RowSource {
     friend SelectedRows select(const Run& run, const Selection& selection);
     /// Consecutive selected rows that come from one site.
     struct Segment {
-        std::int64_t first;                    // among the selected rows
+        std::int64_t first;  // among the selected rows
         Site site;
-        std::vector<std::int64_t> stored_rows; // row numbers in the run, ascending
+        std::vector<std::int64_t> stored_rows;  // row numbers in the run, ascending
     };
     const Run* run_ = nullptr;
     Normalize normalize_ = Normalize::none;
@@ -86,8 +87,9 @@ class SelectedRows final : public RowSource {
 };
 
 /// `run` must outlive the result.
-/// Errors: Error when a component, layer, position or label does not exist (it says which do), when components
-/// have different widths, when the run keeps no vectors and the selection needs them, or when nothing is left.
+/// Errors: Error when a component, layer, position or label does not exist (it says which do), when
+/// components have different widths, when the run keeps no vectors and the selection needs them, or when
+/// nothing is left.
 SelectedRows select(const Run& run, const Selection& selection);
 
 /// In place, n rows of `dim`.

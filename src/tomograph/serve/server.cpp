@@ -21,7 +21,8 @@ using Response = httplib::Response;
 
 constexpr std::size_t kLargestBody = 64 * 1024;
 constexpr std::size_t kLargestQuery = 2048;
-constexpr std::size_t kThreads = 4;
+/// A connection that is kept alive holds a thread, and a browser keeps six.
+constexpr std::size_t kThreads = 32;
 constexpr int kMostNeighbors = 100;
 
 constexpr const char* kPolicy =

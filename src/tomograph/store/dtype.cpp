@@ -20,19 +20,21 @@ struct Entry {
     std::string_view name;
     std::size_t size;
 };
-constexpr std::array<Entry, 4> kDtypes{{
-    {Dtype::f32, "F32", 4}, {Dtype::f16, "F16", 2}, {Dtype::bf16, "BF16", 2}, {Dtype::i32, "I32", 4}}};
+constexpr std::array<Entry, 4> kDtypes{
+    {{Dtype::f32, "F32", 4}, {Dtype::f16, "F16", 2}, {Dtype::bf16, "BF16", 2}, {Dtype::i32, "I32", 4}}};
 
 std::uint16_t round_to_f16(float value) {
     const auto bits = std::bit_cast<std::uint32_t>(value);
     const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
     const std::uint32_t magnitude = bits & 0x7fffffffu;
     // NaN: quiet, with what of its payload there is room for, as the processor's own conversion has it.
-    if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
+    if (magnitude > 0x7f800000u)
+        return static_cast<std::uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
     if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // rounds to infinity
     if (magnitude < 0x38800000u) {  // subnormal: let the float unit round at the right bit
         const float scaled = std::bit_cast<float>(magnitude) + 0.5f;
-        return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(scaled) - std::bit_cast<std::uint32_t>(0.5f)));
+        return static_cast<std::uint16_t>(
+            sign | (std::bit_cast<std::uint32_t>(scaled) - std::bit_cast<std::uint32_t>(0.5f)));
     }
     const std::uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);
     return static_cast<std::uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
@@ -42,7 +44,8 @@ float widen_f16(std::uint16_t half) {
     const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
     const std::uint32_t exponent = (half >> 10) & 0x1fu;
     const std::uint32_t mantissa = half & 0x3ffu;
-    if (exponent == 0) return std::copysign(std::ldexp(static_cast<float>(mantissa), -24), std::bit_cast<float>(sign));
+    if (exponent == 0)
+        return std::copysign(std::ldexp(static_cast<float>(mantissa), -24), std::bit_cast<float>(sign));
     const std::uint32_t wide = exponent == 31 ? 255u : exponent + 112u;
     return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
 }
@@ -70,7 +73,8 @@ TOMOGRAPH_F16C std::size_t to_f16_fast(const float* in, std::uint16_t* out, std:
         const __m256 magnitude = _mm256_and_ps(values, all_but_sign);
         const __m256 finite = _mm256_cmp_ps(magnitude, infinity, _CMP_LT_OQ);  // false for NaN as well
         largest = _mm256_max_ps(_mm256_and_ps(magnitude, finite), largest);
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i),
+                         _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
     }
     alignas(32) float lanes[8];
     _mm256_store_ps(lanes, largest);
@@ -91,14 +95,19 @@ TOMOGRAPH_F16C std::size_t from_f16_fast(const void* in, float* out, std::size_t
 
 }  // namespace
 
-std::size_t dtype_size(Dtype dtype) { return kDtypes[static_cast<std::size_t>(dtype)].size; }
-std::string_view dtype_name(Dtype dtype) { return kDtypes[static_cast<std::size_t>(dtype)].name; }
+std::size_t dtype_size(Dtype dtype) {
+    return kDtypes[static_cast<std::size_t>(dtype)].size;
+}
+std::string_view dtype_name(Dtype dtype) {
+    return kDtypes[static_cast<std::size_t>(dtype)].name;
+}
 
 std::optional<Dtype> find_dtype(std::string_view name) {
     for (const Entry& entry : kDtypes) {
         if (name.size() != entry.name.size()) continue;
         bool same = true;
-        for (std::size_t i = 0; i < name.size(); ++i) same = same && std::toupper(static_cast<unsigned char>(name[i])) == entry.name[i];
+        for (std::size_t i = 0; i < name.size(); ++i)
+            same = same && std::toupper(static_cast<unsigned char>(name[i])) == entry.name[i];
         if (same) return entry.dtype;
     }
     return std::nullopt;
@@ -121,7 +130,8 @@ void to_bf16(const float* in, std::uint16_t* out, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         const auto bits = std::bit_cast<std::uint32_t>(in[i]);
         const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
-        out[i] = static_cast<std::uint16_t>(nan ? (bits >> 16) | 0x40u : (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+        out[i] = static_cast<std::uint16_t>(nan ? (bits >> 16) | 0x40u
+                                                : (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
     }
 }
 
@@ -134,15 +144,22 @@ void from_f16(const void* in, float* out, std::size_t n) {
 }
 
 void from_bf16(const void* in, float* out, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) out[i] = std::bit_cast<float>(static_cast<std::uint32_t>(load_16(in, i)) << 16);
+    for (std::size_t i = 0; i < n; ++i)
+        out[i] = std::bit_cast<float>(static_cast<std::uint32_t>(load_16(in, i)) << 16);
 }
 
 void to_f32(Dtype dtype, const void* in, float* out, std::size_t n) {
     const auto* bytes = static_cast<const std::byte*>(in);
     switch (dtype) {
-        case Dtype::f32: std::memcpy(out, bytes, n * 4); break;
-        case Dtype::f16: from_f16(bytes, out, n); break;
-        case Dtype::bf16: from_bf16(bytes, out, n); break;
+        case Dtype::f32:
+            std::memcpy(out, bytes, n * 4);
+            break;
+        case Dtype::f16:
+            from_f16(bytes, out, n);
+            break;
+        case Dtype::bf16:
+            from_bf16(bytes, out, n);
+            break;
         case Dtype::i32:
             for (std::size_t i = 0; i < n; ++i) {
                 std::int32_t value;

@@ -20,7 +20,8 @@ inline constexpr float kF16Max = 65504.0f;
 /// From here on a float rounds up to an infinite float16.
 inline constexpr float kF16Overflow = 65520.0f;
 
-/// Round `n` floats to nearest even. Returns false if a finite value became infinite (float16 ends at 65,504).
+/// Round `n` floats to nearest even. Returns false if a finite value became infinite (float16 ends at
+/// 65,504).
 bool to_f16(const float* in, std::uint16_t* out, std::size_t n);
 void to_bf16(const float* in, std::uint16_t* out, std::size_t n);
 /// `in` need not be aligned: tensors of foreign files begin anywhere.

@@ -15,7 +15,10 @@ OutputFolder::OutputFolder(fs::path path, bool force) : path_(std::move(path)) {
     std::error_code error;
     if (const FolderKind kind = folder_kind(path_); kind == FolderKind::run || kind == FolderKind::study) {
         const fs::path aside = path_.string() + ".replaced";
-        if (folder_kind(aside) == FolderKind::other) throw Error("cannot replace " + path_.string(), aside.string() + " is in the way, and it is not a run", "move it, or name another --out");
+        if (folder_kind(aside) == FolderKind::other)
+            throw Error("cannot replace " + path_.string(),
+                        aside.string() + " is in the way, and it is not a run",
+                        "move it, or name another --out");
         fs::remove_all(aside, error);
         replaced_ = aside;
         fs::rename(path_, replaced_, error);

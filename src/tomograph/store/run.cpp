@@ -22,12 +22,15 @@ FolderKind folder_kind(const fs::path& path) {
 
 void check_output_folder(const fs::path& path, bool force) {
     switch (folder_kind(path)) {
-        case FolderKind::none: return;
+        case FolderKind::none:
+            return;
         case FolderKind::other:
-            throw Error(path.string() + " exists and is not a run", "it will not be deleted, with --force neither",
-                        "name another --out");
+            throw Error(path.string() + " exists and is not a run",
+                        "it will not be deleted, with --force neither", "name another --out");
         default:
-            if (!force) throw Error(path.string() + " exists", "", "use --force to replace it, or name another --out");
+            if (!force)
+                throw Error(path.string() + " exists", "",
+                            "use --force to replace it, or name another --out");
     }
 }
 
@@ -38,11 +41,17 @@ namespace {
 }
 
 /// Everything after this indexes by these numbers: they are checked once, here.
-void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t length, std::int64_t n_sequences, std::int64_t n_labels) {
-    const auto check = [&](const char* name, const std::vector<std::int32_t>& values, std::int64_t lowest, std::int64_t end) {
-        if (values.size() != tokens.token_id.size()) does_not_fit(file, fmt::format("'{}' has {} entries, 'token_id' has {}", name, values.size(), tokens.token_id.size()));
-        const auto bad = std::find_if(values.begin(), values.end(), [&](std::int32_t v) { return v < lowest || v >= end; });
-        if (bad != values.end()) does_not_fit(file, fmt::format("its {} {} is not one that run.json knows", name, *bad));
+void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t length,
+                  std::int64_t n_sequences, std::int64_t n_labels) {
+    const auto check = [&](const char* name, const std::vector<std::int32_t>& values, std::int64_t lowest,
+                           std::int64_t end) {
+        if (values.size() != tokens.token_id.size())
+            does_not_fit(file, fmt::format("'{}' has {} entries, 'token_id' has {}", name, values.size(),
+                                           tokens.token_id.size()));
+        const auto bad = std::find_if(values.begin(), values.end(),
+                                      [&](std::int32_t v) { return v < lowest || v >= end; });
+        if (bad != values.end())
+            does_not_fit(file, fmt::format("its {} {} is not one that run.json knows", name, *bad));
     };
     check("position", tokens.position, 0, length);
     check("sequence", tokens.sequence, 0, n_sequences);
@@ -52,13 +61,19 @@ void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t l
 /// Errors: Error when the site is unknown, or lies outside the model.
 SiteShape read_site(const fs::path& path, const Json& entry, int n_layers) {
     const auto site = parse_site(entry.at("name").get<std::string>());
-    if (!site) throw Error("unknown site " + entry.at("name").dump() + " in " + path.string(), "", "update tomograph");
-    if (site->layer >= n_layers) does_not_fit(path / "run.json", fmt::format("it lists {}, the model has {} layers", site->name(), n_layers));
+    if (!site)
+        throw Error("unknown site " + entry.at("name").dump() + " in " + path.string(), "",
+                    "update tomograph");
+    if (site->layer >= n_layers)
+        does_not_fit(path / "run.json",
+                     fmt::format("it lists {}, the model has {} layers", site->name(), n_layers));
     SiteShape shape{*site, entry.at("shape").get<std::vector<std::int64_t>>()};
     constexpr std::int64_t kWidest = 1 << 24;  // far above any model's
     std::int64_t width = 1;
     for (const std::int64_t extent : shape.shape) {
-        if (extent < 1 || extent > kWidest / width) does_not_fit(path / "run.json", fmt::format("{} has the shape [{}]", site->name(), fmt::join(shape.shape, ", ")));
+        if (extent < 1 || extent > kWidest / width)
+            does_not_fit(path / "run.json",
+                         fmt::format("{} has the shape [{}]", site->name(), fmt::join(shape.shape, ", ")));
         width *= extent;
     }
     return shape;
@@ -68,11 +83,14 @@ SiteShape read_site(const fs::path& path, const Json& entry, int n_layers) {
 
 Run Run::open(const fs::path& path) {
     switch (folder_kind(path)) {
-        case FolderKind::run: break;
+        case FolderKind::run:
+            break;
         case FolderKind::study:
             throw Error(path.string() + " is a study, a folder of runs", "",
                         fmt::format("name one of its runs, for example {}", (path / "text").string()));
-        default: throw Error("no run at " + path.string(), "it has no run.json", "make one with: tomograph capture");
+        default:
+            throw Error("no run at " + path.string(), "it has no run.json",
+                        "make one with: tomograph capture");
     }
     Run run;
     run.path_ = path;
@@ -80,7 +98,8 @@ Run Run::open(const fs::path& path) {
     try {
         const int format = run.json_.at("format").get<int>();
         if (format > kRunFormat) {
-            throw Error(path.string() + " was written by a newer tomograph", fmt::format("format {}, known is {}", format, kRunFormat), "update tomograph");
+            throw Error(path.string() + " was written by a newer tomograph",
+                        fmt::format("format {}, known is {}", format, kRunFormat), "update tomograph");
         }
         run.d_model_ = run.json_.at("model").at("d_model").get<std::int64_t>();
         run.n_layers_ = run.json_.at("model").at("n_layers").get<int>();
@@ -96,8 +115,10 @@ Run Run::open(const fs::path& path) {
         }
         if (run.sites_.empty()) does_not_fit(path / "run.json", "it lists no sites");
         const Safetensors tokens(path / "tokens.safetensors");
-        run.tokens_ = {tokens.integers("token_id"), tokens.integers("position"), tokens.integers("sequence"), tokens.integers("label")};
-        check_tokens(path / "tokens.safetensors", run.tokens_, run.length_, run.n_sequences_, static_cast<std::int64_t>(run.labels_.size()));
+        run.tokens_ = {tokens.integers("token_id"), tokens.integers("position"), tokens.integers("sequence"),
+                       tokens.integers("label")};
+        check_tokens(path / "tokens.safetensors", run.tokens_, run.length_, run.n_sequences_,
+                     static_cast<std::int64_t>(run.labels_.size()));
         for (const Json& entry : run.json_.at("shards")) {
             const fs::path file = path / entry.at("file").get<std::string>();
             auto shard = std::make_shared<Safetensors>(file);
@@ -106,18 +127,21 @@ Run Run::open(const fs::path& path) {
                 if (!run.stored_[i]) continue;
                 const SiteShape& site = run.sites_[i];
                 const auto& tensor = shard->at(site.site.name());
-                if (tensor.n_rows() != static_cast<std::int64_t>(rows.size()) || tensor.width() != site.width()) {
+                if (tensor.n_rows() != static_cast<std::int64_t>(rows.size()) ||
+                    tensor.width() != site.width()) {
                     does_not_fit(file, site.site.name() + " has another shape than run.json says");
                 }
             }
             for (const std::int32_t row : rows) {
-                if (row < 0 || row >= run.tokens_.size()) does_not_fit(file, fmt::format("row {} is no token", row));
+                if (row < 0 || row >= run.tokens_.size())
+                    does_not_fit(file, fmt::format("row {} is no token", row));
             }
             run.shards_.push_back({run.n_rows(), std::move(shard)});
             run.rows_.insert(run.rows_.end(), rows.begin(), rows.end());
         }
     } catch (const nlohmann::json::exception& e) {
-        throw Error((path / "run.json").string() + " is not a run's description", e.what(), "capture it again");
+        throw Error((path / "run.json").string() + " is not a run's description", e.what(),
+                    "capture it again");
     }
     return run;
 }
@@ -137,7 +161,10 @@ const SiteShape& Run::site(const Site& wanted) const {
     for (const SiteShape& candidate : sites_) {
         if (candidate.site == wanted) return candidate;
     }
-    throw Error(fmt::format("no site {} in {}", wanted.name(), path_.string()), fmt::format("it has {} sites, {} to {}", sites_.size(), sites_.front().site.name(), sites_.back().site.name()), "");
+    throw Error(fmt::format("no site {} in {}", wanted.name(), path_.string()),
+                fmt::format("it has {} sites, {} to {}", sites_.size(), sites_.front().site.name(),
+                            sites_.back().site.name()),
+                "");
 }
 
 const std::vector<std::string>& Run::pieces() const {
@@ -162,7 +189,8 @@ const std::vector<std::string>& Run::pieces() const {
 void Run::read_rows(const Site& wanted, std::int64_t begin, std::int64_t end, float* out) const {
     const std::string name = wanted.name();
     const std::int64_t width = site(wanted).width();
-    auto shard = std::upper_bound(shards_.begin(), shards_.end(), begin, [](std::int64_t row, const Shard& s) { return row < s.first_row; });
+    auto shard = std::upper_bound(shards_.begin(), shards_.end(), begin,
+                                  [](std::int64_t row, const Shard& s) { return row < s.first_row; });
     if (shard != shards_.begin()) --shard;
     while (begin < end) {
         const auto& tensor = shard->file->at(name);
@@ -183,17 +211,22 @@ const Safetensors& Run::stats_file(const char* name) const {
     auto& file = stats_[name];
     if (!file) {
         const fs::path where = path_ / "stats" / name;
-        if (!fs::exists(where)) throw Error(where.string() + " is missing", complete() ? "" : "the run is incomplete", "capture it again");
+        if (!fs::exists(where))
+            throw Error(where.string() + " is missing", complete() ? "" : "the run is incomplete",
+                        "capture it again");
         file = std::make_shared<Safetensors>(where);
     }
     return *file;
 }
 
-bool Run::has_stats() const { return fs::exists(path_ / "stats" / "norms.safetensors"); }
+bool Run::has_stats() const {
+    return fs::exists(path_ / "stats" / "norms.safetensors");
+}
 
 std::vector<float> Run::norms(const Site& wanted) const {
     const auto& tensor = stats_file("norms.safetensors").at(site(wanted).site.name());
-    if (tensor.n_rows() != n_tokens() || tensor.width() != 1) does_not_fit(path_ / "stats/norms.safetensors", wanted.name() + " has not one norm a token");
+    if (tensor.n_rows() != n_tokens() || tensor.width() != 1)
+        does_not_fit(path_ / "stats/norms.safetensors", wanted.name() + " has not one norm a token");
     std::vector<float> values(static_cast<std::size_t>(tensor.n_rows()));
     tensor.read_rows(0, tensor.n_rows(), values.data());
     return values;
@@ -201,7 +234,8 @@ std::vector<float> Run::norms(const Site& wanted) const {
 
 Matrix Run::means(const Site& wanted) const {
     const auto& tensor = stats_file("means.safetensors").at(site(wanted).site.name());
-    if (tensor.n_rows() != length() || tensor.width() != site(wanted).width()) does_not_fit(path_ / "stats/means.safetensors", wanted.name() + " has not one mean a position");
+    if (tensor.n_rows() != length() || tensor.width() != site(wanted).width())
+        does_not_fit(path_ / "stats/means.safetensors", wanted.name() + " has not one mean a position");
     Matrix values(tensor.n_rows(), tensor.width());
     tensor.read_rows(0, tensor.n_rows(), values.data());
     return values;

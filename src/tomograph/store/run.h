@@ -23,7 +23,7 @@ struct TokenTable {
     std::vector<std::int32_t> token_id;  ///< -1: a raw vector, no token
     std::vector<std::int32_t> position;
     std::vector<std::int32_t> sequence;
-    std::vector<std::int32_t> label;     ///< index into the labels of run.json; -1: none
+    std::vector<std::int32_t> label;  ///< index into the labels of run.json; -1: none
 
     std::int64_t size() const { return static_cast<std::int64_t>(token_id.size()); }
 };
@@ -31,8 +31,8 @@ struct TokenTable {
 /// A finished or interrupted run on disk, opened for reading. docs/run-format.md describes every file.
 class Run {
   public:
-    /// Errors: Error when `path` is no run folder, is a study, was written by a newer version, or when its files
-    /// do not fit each other.
+    /// Errors: Error when `path` is no run folder, is a study, was written by a newer version, or when its
+    /// files do not fit each other.
     static Run open(const std::filesystem::path& path);
 
     const std::filesystem::path& path() const { return path_; }

@@ -18,24 +18,28 @@ constexpr std::uint64_t kAlignment = 64;
 constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 60;  // their bytes still fit 64 bits
 
 [[noreturn]] void broken(const std::filesystem::path& path, const std::string& why) {
-    throw Error(path.string() + " is not a readable safetensors file", why, "it was cut or damaged; capture it again");
+    throw Error(path.string() + " is not a readable safetensors file", why,
+                "it was cut or damaged; capture it again");
 }
 
 /// A whole number that is not negative; anything else would be cut to one in silence.
 std::uint64_t whole_number(const std::filesystem::path& path, const std::string& name, const Json& json) {
-    if (!json.is_number_unsigned()) broken(path, fmt::format("'{}' has {} for an extent or an offset", name, json.dump()));
+    if (!json.is_number_unsigned())
+        broken(path, fmt::format("'{}' has {} for an extent or an offset", name, json.dump()));
     return json.get<std::uint64_t>();
 }
 
 /// Extents of tensor `name`. The product of those that are not 0 is bounded, so that a wild shape cannot wrap
 /// around to a size that fits.
-std::vector<std::int64_t> read_shape(const std::filesystem::path& path, const std::string& name, const Json& json) {
+std::vector<std::int64_t> read_shape(const std::filesystem::path& path, const std::string& name,
+                                     const Json& json) {
     std::vector<std::int64_t> shape;
     std::uint64_t elements = 1;
     if (!json.is_array()) broken(path, fmt::format("'{}' has the shape {}", name, json.dump()));
     for (const Json& entry : json) {
         const std::uint64_t extent = whole_number(path, name, entry);
-        if (extent > 0 && elements > kMaxElements / extent) broken(path, fmt::format("'{}' is larger than any file", name));
+        if (extent > 0 && elements > kMaxElements / extent)
+            broken(path, fmt::format("'{}' is larger than any file", name));
         if (extent > 0) elements *= extent;
         shape.push_back(static_cast<std::int64_t>(extent));
     }
@@ -78,7 +82,9 @@ void SafetensorsWriter::write(std::size_t tensor, std::uint64_t offset, const vo
     file_.write_at(offsets_[tensor] + offset, bytes, size);
 }
 
-void SafetensorsWriter::finish() { file_.commit(); }
+void SafetensorsWriter::finish() {
+    file_.commit();
+}
 
 std::int64_t Safetensors::Tensor::width() const {
     std::int64_t product = 1;
@@ -97,7 +103,8 @@ Safetensors::Safetensors(const std::filesystem::path& path) : path_(path), file_
     std::uint64_t size = 0;
     if (bytes.size() < sizeof size) broken(path, "it has no header");
     std::memcpy(&size, bytes.data(), sizeof size);
-    if (size > kMaxHeader || size > bytes.size() - sizeof size) broken(path, "its header is longer than the file");
+    if (size > kMaxHeader || size > bytes.size() - sizeof size)
+        broken(path, "its header is longer than the file");
     const auto data = bytes.subspan(sizeof size + size);
     try {
         const auto* text = reinterpret_cast<const char*>(bytes.data() + sizeof size);
@@ -114,7 +121,9 @@ Safetensors::Safetensors(const std::filesystem::path& path) : path_(path), file_
             const std::uint64_t begin = whole_number(path, name, entry.at("data_offsets").at(0));
             const std::uint64_t end = whole_number(path, name, entry.at("data_offsets").at(1));
             if (begin > end || end > data.size()) broken(path, fmt::format("'{}' ends after the file", name));
-            if (end - begin != spec.n_bytes()) broken(path, fmt::format("'{}' has {} bytes, its shape needs {}", name, end - begin, spec.n_bytes()));
+            if (end - begin != spec.n_bytes())
+                broken(path, fmt::format("'{}' has {} bytes, its shape needs {}", name, end - begin,
+                                         spec.n_bytes()));
             tensors_[name] = {*dtype, spec.shape, data.subspan(begin, end - begin)};
         }
     } catch (const nlohmann::json::exception& e) {
@@ -124,13 +133,15 @@ Safetensors::Safetensors(const std::filesystem::path& path) : path_(path), file_
 
 const Safetensors::Tensor& Safetensors::at(const std::string& name) const {
     const auto found = tensors_.find(name);
-    if (found == tensors_.end()) throw Error(fmt::format("no tensor '{}' in {}", name, path_.string()), "", "");
+    if (found == tensors_.end())
+        throw Error(fmt::format("no tensor '{}' in {}", name, path_.string()), "", "");
     return found->second;
 }
 
 std::vector<std::int32_t> Safetensors::integers(const std::string& name) const {
     const Tensor& tensor = at(name);
-    if (tensor.dtype != Dtype::i32) throw Error(fmt::format("'{}' in {} is not I32", name, path_.string()), "", "");
+    if (tensor.dtype != Dtype::i32)
+        throw Error(fmt::format("'{}' in {} is not I32", name, path_.string()), "", "");
     std::vector<std::int32_t> values(tensor.bytes.size() / sizeof(std::int32_t));
     std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
     return values;
@@ -141,7 +152,8 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tens
     std::vector<TensorSpec> specs;
     for (const TensorData& tensor : tensors) specs.push_back(tensor.spec);
     SafetensorsWriter writer(path, specs, metadata);
-    for (std::size_t i = 0; i < tensors.size(); ++i) writer.write(i, 0, tensors[i].data, tensors[i].spec.n_bytes());
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+        writer.write(i, 0, tensors[i].data, tensors[i].spec.n_bytes());
     writer.finish();
 }
 

@@ -26,9 +26,12 @@ constexpr const char* kRepeat = "One token repeated";
 
 /// Rows that a cloud is fitted on and drawn with.
 constexpr std::int64_t kCloudRows = 100'000;
+/// Points that the UMAP figure shows: fitted on kCloudRows of them.
+constexpr std::int64_t kMapRows = 500'000;
 
 bool has_component(const Run& run, Component component) {
-    return std::any_of(run.sites().begin(), run.sites().end(), [&](const SiteShape& s) { return s.site.component == component; });
+    return std::any_of(run.sites().begin(), run.sites().end(),
+                       [&](const SiteShape& s) { return s.site.component == component; });
 }
 
 std::string title(const std::string& what, const Run& run, const Selection& selection) {
@@ -47,7 +50,10 @@ std::string explained(const Projection& projection, std::size_t n) {
 }
 
 std::string constant_text(const Projection& projection) {
-    return fmt::format("constant: the variance is {:.1e} of the mean square, which is rounding, so there is no structure to draw", projection.info.at("relative_variance").get<double>());
+    return fmt::format(
+        "constant: the variance is {:.1e} of the mean square, which is rounding, so there is no structure to "
+        "draw",
+        projection.info.at("relative_variance").get<double>());
 }
 
 /// Mean norm by position, over sequences.
@@ -59,13 +65,16 @@ std::vector<double> mean_norms(const Run& run, const Site& site) {
         sums[p] += norms[t];
         ++counts[p];
     }
-    for (std::size_t p = 0; p < sums.size(); ++p) sums[p] = counts[p] > 0 ? sums[p] / counts[p] : std::nan("");
+    for (std::size_t p = 0; p < sums.size(); ++p)
+        sums[p] = counts[p] > 0 ? sums[p] / counts[p] : std::nan("");
     return sums;
 }
 
 }  // namespace
 
-std::filesystem::path StudyFigures::target(const std::string& file) const { return study_ / "figures" / (file + ".png"); }
+std::filesystem::path StudyFigures::target(const std::string& file) const {
+    return study_ / "figures" / (file + ".png");
+}
 
 void StudyFigures::add(const std::string& file, const std::string& group, const std::string& caption) {
     figures_.push_back({file.empty() ? "" : "figures/" + file + ".png", group, caption});
@@ -73,6 +82,7 @@ void StudyFigures::add(const std::string& file, const std::string& group, const 
 
 void StudyFigures::text(const Run& run) {
     attention_against_mlp(run);
+    attention_against_mlp_umap(run);
     layer_paths(run);
     position_structure(run, "positions", kPositions);
     norm_by_layer(run);
@@ -83,7 +93,8 @@ void StudyFigures::attention_against_mlp(const Run& run) {
     if (!has_component(run, Component::attn_out) || !has_component(run, Component::mlp_out)) return;
     for (const bool mean : {false, true}) {
         for (const bool unit : {false, true}) {
-            const std::string name = fmt::format("attention-mlp-{}{}", unit ? "unit" : "raw", mean ? "-mean" : "");
+            const std::string name =
+                fmt::format("attention-mlp-{}{}", unit ? "unit" : "raw", mean ? "-mean" : "");
             ProjectionOptions options{.dims = 6, .threads = threads_};
             options.selection.components = {Component::attn_out, Component::mlp_out};
             options.selection.layers = middle_layers(run.n_layers());
@@ -100,14 +111,45 @@ void StudyFigures::attention_against_mlp(const Run& run) {
             for (const int dims : {2, 3}) {
                 if (projection.points.cols() < dims) continue;
                 ScatterOptions scatter{.dims = dims, .show_means = true};
-                for (int axis = 0; axis < dims; ++axis) scatter.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
+                for (int axis = 0; axis < dims; ++axis)
+                    scatter.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
                 scatter.figure.title = title("Attention and MLP outputs", run, options.selection);
                 const std::string file = fmt::format("{}-{}d", name, dims);
-                draw_scatter(target(file), projection.points, color_rows(run, projection, ColorBy::component), scatter);
-                add(file, kAttentionMlp, fmt::format("{}; {}. {} points.", selection_text(run, options.selection), explained(projection, static_cast<std::size_t>(dims)), projection.points.rows()));
+                draw_scatter(target(file), projection.points, color_rows(run, projection, ColorBy::component),
+                             scatter);
+                add(file, kAttentionMlp,
+                    fmt::format("{}; {}. {} points.", selection_text(run, options.selection),
+                                explained(projection, static_cast<std::size_t>(dims)),
+                                projection.points.rows()));
             }
         }
     }
+}
+
+void StudyFigures::attention_against_mlp_umap(const Run& run) {
+    if (!has_component(run, Component::attn_out) || !has_component(run, Component::mlp_out)) return;
+    UmapProjectionOptions options{.fit_rows = kCloudRows};
+    options.selection.components = {Component::attn_out, Component::mlp_out};
+    options.selection.layers = middle_layers(run.n_layers());
+    options.selection.positions = Range{run.length() > 1 ? 1 : 0, {}};
+    options.selection.rows = kMapRows;
+    options.selection.seed = seed_;
+    options.umap.metric = Metric::cosine;
+    options.umap.seed = seed_;
+    options.umap.threads = threads_;
+    const Projection projection = project_umap(run, "attention-mlp-umap", options, progress_);
+    save_projection(run, projection);
+    ScatterOptions scatter{.dims = 2, .labels = {"UMAP 1", "UMAP 2", ""}};
+    scatter.figure.title = title("Attention and MLP outputs, UMAP by cosine", run, options.selection);
+    draw_scatter(target("attention-mlp-umap"), projection.points,
+                 color_rows(run, projection, ColorBy::component), scatter);
+    add("attention-mlp-umap", kAttentionMlp,
+        fmt::format("UMAP by cosine: fitted on {} vectors, {} drawn; trustworthiness {:.3f}, {:.0f} % of the "
+                    "{} nearest neighbours kept. Distances between far clusters mean nothing.",
+                    projection.info.at("n_fitted").get<std::int64_t>(), projection.points.rows(),
+                    projection.info.at("trustworthiness").get<double>(),
+                    100 * projection.info.at("knn_recall").get<double>(),
+                    projection.info.at("quality_k").get<int>()));
 }
 
 void StudyFigures::layer_paths(const Run& run) {
@@ -122,15 +164,20 @@ void StudyFigures::layer_paths(const Run& run) {
     for (const int dims : {2, 3}) {
         if (projection.constant() || projection.points.cols() < dims) continue;
         PathsOptions paths{.dims = dims};
-        for (int axis = 0; axis < dims; ++axis) paths.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
+        for (int axis = 0; axis < dims; ++axis)
+            paths.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
         paths.figure.title = title("The residual stream, layer by layer", run, options.selection);
         const std::string file = fmt::format("layer-paths-{}d", dims);
         draw_paths(target(file), projection.points, projection.labels.layer, paths);
-        add(file, kLayers, fmt::format("{}; {}. A point is one position; the line joins the means of the layers.", selection_text(run, options.selection), explained(projection, static_cast<std::size_t>(dims))));
+        add(file, kLayers,
+            fmt::format("{}; {}. A point is one position; the line joins the means of the layers.",
+                        selection_text(run, options.selection),
+                        explained(projection, static_cast<std::size_t>(dims))));
     }
 }
 
-void StudyFigures::position_structure(const Run& run, const std::string& prefix, const std::string& group, const std::string& label) {
+void StudyFigures::position_structure(const Run& run, const std::string& prefix, const std::string& group,
+                                      const std::string& label) {
     if (run.length() < 8) return;
     for (const bool unit : {false, true}) {
         ProjectionOptions options{.dims = 6, .threads = threads_};
@@ -144,23 +191,31 @@ void StudyFigures::position_structure(const Run& run, const std::string& prefix,
         const Projection projection = project_pca(run, name, options, progress_);
         save_projection(run, projection);
         if (projection.constant()) {
-            add("", group, fmt::format("{}, {}: {}.", run.prompts(), selection_text(run, options.selection), constant_text(projection)));
+            add("", group,
+                fmt::format("{}, {}: {}.", run.prompts(), selection_text(run, options.selection),
+                            constant_text(projection)));
             continue;
         }
-        PairGridOptions grid{.components = static_cast<int>(std::min<Eigen::Index>(6, projection.points.cols())), .variance = variance_of(projection)};
+        PairGridOptions grid{
+            .components = static_cast<int>(std::min<Eigen::Index>(6, projection.points.cols())),
+            .variance = variance_of(projection)};
         if (grid.components < 2) continue;
         grid.figure.title = title("Position structure of the residual stream", run, options.selection);
         const auto coloring = std::get<Values>(color_rows(run, projection, ColorBy::position));
         draw_pair_grid(target(name), projection.points, coloring, grid);
-        add(name, group, fmt::format("{}; {}.", selection_text(run, options.selection), explained(projection, 6)));
+        add(name, group,
+            fmt::format("{}; {}.", selection_text(run, options.selection), explained(projection, 6)));
     }
 }
 
 void StudyFigures::norm_by_layer(const Run& run) {
     const bool first_apart = run.length() > 1;
     std::vector<Series> series;
-    for (const Component component : {Component::attn_out, Component::mlp_out, Component::resid_mid, Component::resid_post}) {
-        Series rest{.name = std::string(component_name(component)), .color = component_color(component_name(component)), .markers = true};
+    for (const Component component :
+         {Component::attn_out, Component::mlp_out, Component::resid_mid, Component::resid_post}) {
+        Series rest{.name = std::string(component_name(component)),
+                    .color = component_color(component_name(component)),
+                    .markers = true};
         Series first{.name = rest.name + ", first token", .color = rest.color, .dash = Dash::dashed};
         for (const SiteShape& site : run.sites()) {
             if (site.site.component != component) continue;
@@ -184,13 +239,16 @@ void StudyFigures::norm_by_layer(const Run& run) {
     LinesOptions lines{.x_label = "layer", .y_label = "mean norm", .log_y = true, .whole_x = true};
     lines.figure.title = "Norm by layer\n" + run_text(run) + "\nfirst token apart, dashed";
     draw_lines(target("norm-by-layer"), series, lines);
-    add("norm-by-layer", kNorms, "Mean norm of what each block writes and of the stream, by layer; the first token apart.");
+    add("norm-by-layer", kNorms,
+        "Mean norm of what each block writes and of the stream, by layer; the first token apart.");
 }
 
-void StudyFigures::norm_by_position(const Run& run, const std::string& file, const std::string& group, const std::string& what) {
+void StudyFigures::norm_by_position(const Run& run, const std::string& file, const std::string& group,
+                                    const std::string& what) {
     if (run.length() < 2 || !has_component(run, Component::resid_post)) return;
     // A few layers through the depth: more lines than that cannot be told apart.
-    std::vector<int> layers{0, run.n_layers() / 4, run.n_layers() / 2, 3 * run.n_layers() / 4, run.n_layers() - 1};
+    std::vector<int> layers{0, run.n_layers() / 4, run.n_layers() / 2, 3 * run.n_layers() / 4,
+                            run.n_layers() - 1};
     layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
     std::vector<Series> series;
     for (const int layer : layers) {
@@ -204,11 +262,15 @@ void StudyFigures::norm_by_position(const Run& run, const std::string& file, con
         }
         series.push_back(std::move(line));
     }
-    LinesOptions lines{.x_label = "position", .y_label = "mean norm of resid_post", .log_y = true, .whole_x = true};
+    LinesOptions lines{
+        .x_label = "position", .y_label = "mean norm of resid_post", .log_y = true, .whole_x = true};
     lines.figure.title = what + "\n" + run_text(run);
     draw_lines(target(file), series, lines);
     const auto ratio = first_token_ratio(run);
-    add(file, group, ratio ? fmt::format("The first token's norm is {:.1f} times the median of the others at layer {}.", ratio->ratio, ratio->site.layer) : "");
+    add(file, group,
+        ratio ? fmt::format("The first token's norm is {:.1f} times the median of the others at layer {}.",
+                            ratio->ratio, ratio->site.layer)
+              : "");
 }
 
 void StudyFigures::repeat(const Run& run) {
@@ -236,11 +298,13 @@ void StudyFigures::vocabulary(const Run& run) {
             ++n_layers;
         }
         for (float& sum : sums) sum /= static_cast<float>(n_layers);
-        HistogramOptions histogram{.x_label = "mean norm of resid_post over the middle layers", .y_label = "tokens"};
+        HistogramOptions histogram{.x_label = "mean norm of resid_post over the middle layers",
+                                   .y_label = "tokens"};
         histogram.log_y = true;
         histogram.figure.title = "Norms over the vocabulary\n" + run_text(run);
         draw_histogram(target("vocabulary-norms"), {{.values = sums}}, histogram);
-        add("vocabulary-norms", kVocabulary, fmt::format("{} tokens, each read alone; 150 bins, logarithmic counts.", sums.size()));
+        add("vocabulary-norms", kVocabulary,
+            fmt::format("{} tokens, each read alone; 150 bins, logarithmic counts.", sums.size()));
     }
     if (!run.has_vectors({Component::embed})) return;
     ProjectionOptions options{.dims = 6, .threads = threads_};
@@ -251,11 +315,14 @@ void StudyFigures::vocabulary(const Run& run) {
     for (const int dims : {2, 3}) {
         if (projection.constant() || projection.points.cols() < dims) continue;
         ScatterOptions scatter{.dims = dims};
-        for (int axis = 0; axis < dims; ++axis) scatter.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
+        for (int axis = 0; axis < dims; ++axis)
+            scatter.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
         scatter.figure.title = title("Token embeddings", run, options.selection);
         const std::string file = fmt::format("token-embeddings-{}d", dims);
         draw_scatter(target(file), projection.points, color_rows(run, projection, ColorBy::norm), scatter);
-        add(file, kVocabulary, fmt::format("Token embeddings coloured by norm; {}.", explained(projection, static_cast<std::size_t>(dims))));
+        add(file, kVocabulary,
+            fmt::format("Token embeddings coloured by norm; {}.",
+                        explained(projection, static_cast<std::size_t>(dims))));
     }
 }
 
@@ -270,15 +337,21 @@ void StudyFigures::positions(const Run& run) {
             add("", kPositions, "The position table is " + constant_text(projection) + ".");
         } else if (projection.points.cols() >= 3) {
             const auto by_position = std::get<Values>(color_rows(run, projection, ColorBy::position));
-            PairGridOptions grid{.components = static_cast<int>(std::min<Eigen::Index>(6, projection.points.cols())), .variance = variance_of(projection)};
+            PairGridOptions grid{
+                .components = static_cast<int>(std::min<Eigen::Index>(6, projection.points.cols())),
+                .variance = variance_of(projection)};
             grid.figure.title = title("Learned position embeddings", run, options.selection);
             draw_pair_grid(target("position-table"), projection.points, by_position, grid);
-            add("position-table", kPositions, fmt::format("The learned position table; {}.", explained(projection, 6)));
+            add("position-table", kPositions,
+                fmt::format("The learned position table; {}.", explained(projection, 6)));
             ScatterOptions scatter{.dims = 3, .connect = true};
-            for (int axis = 0; axis < 3; ++axis) scatter.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
+            for (int axis = 0; axis < 3; ++axis)
+                scatter.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
             scatter.figure.title = title("Learned position embeddings", run, options.selection);
             draw_scatter(target("position-table-3d"), projection.points, by_position, scatter);
-            add("position-table-3d", kPositions, fmt::format("The learned position table, consecutive positions joined; {}.", explained(projection, 3)));
+            add("position-table-3d", kPositions,
+                fmt::format("The learned position table, consecutive positions joined; {}.",
+                            explained(projection, 3)));
         }
     }
     // A rotary model's run holds two experiments, told apart by their labels.

@@ -3,13 +3,13 @@
 #include <vector>
 
 #include "tomograph/base/progress.h"
-#include "tomograph/study/study.h"
 #include "tomograph/store/run.h"
+#include "tomograph/study/study.h"
 
 namespace tomograph {
 
-/// Draws a study's figures one by one. A figure that a model cannot have (no learned positions, one layer only) is
-/// left out; one whose data are constant is replaced by a caption that says so.
+/// Draws a study's figures one by one. A figure that a model cannot have (no learned positions, one layer
+/// only) is left out; one whose data are constant is replaced by a caption that says so.
 class StudyFigures {
   public:
     StudyFigures(std::filesystem::path study, int threads, std::uint64_t seed, Progress& progress)
@@ -26,10 +26,13 @@ class StudyFigures {
 
   private:
     void attention_against_mlp(const Run& run);
+    void attention_against_mlp_umap(const Run& run);
     void layer_paths(const Run& run);
-    void position_structure(const Run& run, const std::string& prefix, const std::string& group, const std::string& label = "");
+    void position_structure(const Run& run, const std::string& prefix, const std::string& group,
+                            const std::string& label = "");
     void norm_by_layer(const Run& run);
-    void norm_by_position(const Run& run, const std::string& file, const std::string& group, const std::string& what);
+    void norm_by_position(const Run& run, const std::string& file, const std::string& group,
+                          const std::string& what);
     std::filesystem::path target(const std::string& file) const;
     void add(const std::string& file, const std::string& group, const std::string& caption);
 

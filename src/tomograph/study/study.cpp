@@ -8,6 +8,7 @@
 #include "tomograph/base/version.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/figures/gnuplot.h"
+#include "tomograph/model/randomize.h"
 #include "tomograph/prompts/prompts.h"
 #include "tomograph/store/output_folder.h"
 #include "tomograph/store/run.h"
@@ -18,14 +19,18 @@ namespace tomograph {
 namespace {
 
 constexpr std::int64_t kVocabularyRows = 4096;
+constexpr std::size_t kTwinSequences = 8;     // enough for a control
 constexpr std::int64_t kLongestTable = 2048;  // positions of a learned table that are drawn
 
 /// What the published study recorded, in network order; `z` and `resid_pre` are the sums' other sides.
 std::vector<Component> study_components(const std::vector<SiteShape>& sites) {
     std::vector<Component> present;
-    for (const Component component : {Component::embed, Component::pos_embed, Component::ln1, Component::attn_out, Component::resid_mid, Component::ln2,
-                                      Component::mlp_out, Component::resid_post, Component::ln_final}) {
-        if (std::any_of(sites.begin(), sites.end(), [&](const SiteShape& s) { return s.site.component == component; })) present.push_back(component);
+    for (const Component component :
+         {Component::embed, Component::pos_embed, Component::ln1, Component::attn_out, Component::resid_mid,
+          Component::ln2, Component::mlp_out, Component::resid_post, Component::ln_final}) {
+        if (std::any_of(sites.begin(), sites.end(),
+                        [&](const SiteShape& s) { return s.site.component == component; }))
+            present.push_back(component);
     }
     return present;
 }
@@ -37,7 +42,50 @@ std::int32_t most_frequent_token(const PromptSet& text) {
         for (std::size_t p = 1; p < sequence.tokens.size(); ++p) ++counts[sequence.tokens[p]];
     }
     if (counts.empty()) return text.sequences.front().tokens.front();
-    return std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+    return std::max_element(counts.begin(), counts.end(),
+                            [](const auto& a, const auto& b) { return a.second < b.second; })
+        ->first;
+}
+
+/// The same prompts, fewer of them, through the same architecture with random weights.
+Run capture_twin(const Model& model, PromptSet text, const std::filesystem::path& study,
+                 CaptureOptions options, std::uint64_t seed, Progress& progress) {
+    const std::filesystem::path weights = study / "twin.gguf";
+    randomize(model.info().path, weights, {.seed = seed, .threads = options.threads});
+    if (text.sequences.size() > kTwinSequences) text.sequences.resize(kTwinSequences);
+    text.description["sequences"] = text.sequences.size();
+    try {
+        const Model twin = Model::open(weights.string());
+        capture(twin, text, study / "twin", options, progress);
+    } catch (...) {
+        std::filesystem::remove(weights);
+        throw;
+    }
+    std::filesystem::remove(weights);
+    return Run::open(study / "twin");
+}
+
+/// Which figure shows which finding.
+std::map<std::string, std::string> figures_of_findings(const std::vector<Figure>& figures) {
+    static const std::pair<const char*, const char*> kShownBy[] = {
+        {"attn_mlp_separation", "attention-mlp-unit-3d"},
+        {"attn_mlp_angles", "attention-mlp-unit-2d"},
+        {"separation_onset", "attention-mlp-umap"},
+        {"first_token_norm", "norm-by-position"},
+        {"massive_coordinates", "norm-by-layer"},
+        {"anisotropy", "attention-mlp-raw-3d"},
+        {"position_share", "positions-raw"},
+        {"position_helix", "position-table-3d"},
+        {"position_lattice", "positions-unit"},
+        {"layer_paths", "layer-paths-2d"}};
+    std::map<std::string, std::string> shown;
+    for (const auto& [finding, name] : kShownBy) {
+        const std::string file = fmt::format("figures/{}.png", name);
+        for (const Figure& figure : figures) {
+            if (figure.file == file) shown[finding] = file;
+        }
+    }
+    return shown;
 }
 
 Json numbers_json(const StudySummary& summary) {
@@ -47,36 +95,44 @@ Json numbers_json(const StudySummary& summary) {
         numbers["first_token_norm_site"] = summary.first_token->site.name();
     }
     if (summary.variance_explained) numbers["variance_explained_2"] = *summary.variance_explained;
-    if (summary.attention_mlp) numbers["attention_mlp_cosine"] = {{"mean", summary.attention_mlp->mean}, {"deviation", summary.attention_mlp->deviation}, {"pairs", summary.attention_mlp->pairs}};
+    if (summary.attention_mlp)
+        numbers["attention_mlp_cosine"] = {{"mean", summary.attention_mlp->mean},
+                                           {"deviation", summary.attention_mlp->deviation},
+                                           {"pairs", summary.attention_mlp->pairs}};
     return numbers;
 }
 
 }  // namespace
 
-StudySummary make_study(const Model& model, const std::filesystem::path& out, const StudyOptions& options, Progress& progress) {
+StudySummary make_study(const Model& model, const std::filesystem::path& out, const StudyOptions& options,
+                        Progress& progress) {
     const ModelInfo& info = model.info();
     find_gnuplot();  // a missing program should not show after the captures
-    const PromptSet text = text_prompts(model, {.files = options.text, .sequences = options.sequences, .length = options.length});
+    const PromptSet text = text_prompts(
+        model, {.files = options.text, .sequences = options.sequences, .length = options.length});
     OutputFolder folder(out, options.force);
     StudySummary summary;
     summary.notes = text.notes;
 
-    Json description = {{"format", kRunFormat}, {"program", {{"name", "tomograph"}, {"version", kVersion}}}, {"status", "incomplete"}};
-    description["model"] = {{"name", info.name}, {"path", info.path}, {"architecture", info.architecture}, {"type", info.type}, {"n_layers", info.n_layers}, {"d_model", info.d_model}};
+    Json description = {{"format", kRunFormat},
+                        {"program", {{"name", "tomograph"}, {"version", kVersion}}},
+                        {"status", "incomplete"}};
+    description["model"] = {
+        {"name", info.name}, {"path", info.path},         {"architecture", info.architecture},
+        {"type", info.type}, {"n_layers", info.n_layers}, {"d_model", info.d_model}};
     description["seed"] = options.seed;
     description["runs"] = Json::array();
 
     std::vector<Component> components;
     {
-        const Engine engine(model, {.max_length = std::min<std::int64_t>(16, info.context_length), .threads = options.threads});
+        const Engine engine(model, {.max_length = std::min<std::int64_t>(16, info.context_length),
+                                    .threads = options.threads});
         components = study_components(engine.sites());
     }
-    const auto record = [&](const std::string& name, const PromptSet& prompts, const std::vector<Component>& with_vectors) {
-        CaptureOptions capturing;
-        capturing.components = components;
+    CaptureOptions capturing{.components = components, .threads = options.threads, .seed = options.seed};
+    const auto record = [&](const std::string& name, const PromptSet& prompts,
+                            const std::vector<Component>& with_vectors) {
         capturing.vector_components = with_vectors;
-        capturing.threads = options.threads;
-        capturing.seed = options.seed;
         capture(model, prompts, folder.path() / name, capturing, progress);
         description["runs"].push_back(name);
         write_json(folder.path() / "study.json", description);
@@ -87,13 +143,23 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
     StudyFigures figures(folder.path(), options.threads, options.seed, progress);
 
     const Run text_run = record("text", text, {});
-    const Run repeat_run = record("repeat", repeat_prompts(model, {.token = most_frequent_token(text), .length = options.length}), {});
-    const Run vocabulary_run = record("vocabulary", vocabulary_prompts(model, {.rows = std::min(kVocabularyRows, info.n_vocab), .seed = options.seed}), {Component::embed});
+    const Run repeat_run = record(
+        "repeat", repeat_prompts(model, {.token = most_frequent_token(text), .length = options.length}), {});
+    const Run vocabulary_run = record(
+        "vocabulary",
+        vocabulary_prompts(model, {.rows = std::min(kVocabularyRows, info.n_vocab), .seed = options.seed}),
+        {Component::embed});
     // A learned table is shown whole; rotary positions at the length of the text.
-    const std::int64_t length = info.learned_positions ? std::min(info.context_length, kLongestTable) : options.length;
+    const std::int64_t length =
+        info.learned_positions ? std::min(info.context_length, kLongestTable) : options.length;
     std::vector<Component> position_vectors{Component::resid_post};
     if (info.learned_positions) position_vectors.push_back(Component::pos_embed);
-    const Run positions_run = record("positions", positions_prompts(model, {.length = length, .seed = options.seed}), position_vectors);
+    const Run positions_run = record(
+        "positions", positions_prompts(model, {.length = length, .seed = options.seed}), position_vectors);
+
+    capturing.vector_components.clear();
+    const Run twin_run = capture_twin(model, text, folder.path(), capturing, options.seed, progress);
+    description["runs"].push_back("twin");
 
     figures.text(text_run);
     figures.positions(positions_run);
@@ -104,8 +170,19 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
     summary.first_token = first_token_ratio(text_run);
     summary.attention_mlp = attention_mlp_cosine(text_run, middle_layers(info.n_layers), Range{1, {}});
 
-    for (const Figure& figure : summary.figures) description["figures"].push_back({{"file", figure.file}, {"group", figure.group}, {"caption", figure.caption}});
+    summary.measures = measure_run(text_run,
+                                   {.twin = &twin_run,
+                                    .seed = options.seed,
+                                    .threads = options.threads,
+                                    .figures = figures_of_findings(summary.figures)},
+                                   progress);
+    save_measures(text_run, summary.measures);
+
+    for (const Figure& figure : summary.figures)
+        description["figures"].push_back(
+            {{"file", figure.file}, {"group", figure.group}, {"caption", figure.caption}});
     description["numbers"] = numbers_json(summary);
+    description["findings"] = findings_json(summary.measures).at("findings");
     description["notes"] = summary.notes;
     description["status"] = "complete";
     write_report(folder.path(), description, summary);

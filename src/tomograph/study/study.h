@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tomograph/base/progress.h"
+#include "tomograph/measure/measure.h"
 #include "tomograph/measure/norms.h"
 #include "tomograph/measure/separation.h"
 #include "tomograph/model/model.h"
@@ -17,7 +18,7 @@ struct StudyOptions {
     std::int64_t sequences = 32;              ///< at most
     std::int64_t length = 512;
     std::uint64_t seed = 42;
-    bool force = false;                       ///< replace an existing study
+    bool force = false;  ///< replace an existing study
     int threads = 0;
 };
 
@@ -31,15 +32,18 @@ struct Figure {
 struct StudySummary {
     std::vector<Figure> figures;
     std::vector<std::string> notes;
-    std::optional<FirstTokenRatio> first_token;   ///< of the text run
-    std::optional<double> variance_explained;     ///< by two components, attention against MLP, raw vectors
-    std::optional<MeanCosine> attention_mlp;      ///< middle layers, first token left out
+    std::optional<FirstTokenRatio> first_token;  ///< of the text run
+    std::optional<double> variance_explained;    ///< by two components, attention against MLP, raw vectors
+    std::optional<MeanCosine> attention_mlp;     ///< middle layers, first token left out
+    MeasureReport measures;                      ///< of the text run, against the random-weight twin
 };
 
-/// The whole experiment on one model: text, one repeated token, the vocabulary, positions only; each captured as a
-/// run in a folder of its own, projected and drawn, with a report. Writes DIR/{text,repeat,vocabulary,positions}/,
-/// DIR/figures/, DIR/report.html and DIR/study.json.
-/// Errors: Error as capture()'s; Stopped. What was complete stays, unless it is the first capture that failed.
-StudySummary make_study(const Model& model, const std::filesystem::path& out, const StudyOptions& options, Progress& progress);
+/// The whole experiment on one model: text, one repeated token, the vocabulary, positions only, and text once
+/// more on a twin with random weights; each captured as a run in a folder of its own, projected, drawn and
+/// measured, with a report. Writes DIR/{text,repeat,vocabulary,positions,twin}/, DIR/figures/,
+/// DIR/report.html and DIR/study.json. Errors: Error as capture()'s; Stopped. What was complete stays, unless
+/// it is the first capture that failed.
+StudySummary make_study(const Model& model, const std::filesystem::path& out, const StudyOptions& options,
+                        Progress& progress);
 
 }  // namespace tomograph

@@ -1,0 +1,299 @@
+import type { CloudHeader, ProjectionInfo, RunInfo, TokenHeader } from './types'
+import type { Source } from './source'
+
+/** Tokens of a run, one entry each, and the text of each token id. */
+export class Tokens {
+  readonly n: number
+  readonly position: Int32Array
+  readonly sequence: Int32Array
+  readonly tokenId: Int32Array
+  readonly label: Int32Array | null
+  readonly text: Map<number, string>
+  /** First token of each sequence, and the end. */
+  readonly starts: number[]
+
+  constructor(header: TokenHeader, columns: Map<string, Int32Array>, text: Map<number, string>) {
+    this.n = header.n
+    this.text = text
+    this.tokenId = columns.get('token_id')!
+    this.label = columns.get('label') ?? null
+    this.starts = []
+    if (header.sequence_starts) {
+      this.position = new Int32Array(this.n)
+      this.sequence = new Int32Array(this.n)
+      header.sequence_starts.forEach((start, s) => {
+        const end = header.sequence_starts![s + 1] ?? this.n
+        this.starts.push(start)
+        for (let i = start; i < end; ++i) {
+          this.position[i] = i - start
+          this.sequence[i] = s
+        }
+      })
+    } else {
+      this.position = columns.get('position')!
+      this.sequence = columns.get('sequence')!
+      for (let i = 0; i < this.n; ++i) if (i === 0 || this.sequence[i] !== this.sequence[i - 1]) this.starts.push(i)
+    }
+    this.starts.push(this.n)
+  }
+
+  piece(token: number): string {
+    return this.text.get(this.tokenId[token]) ?? ''
+  }
+
+  /** Tokens [begin, end) around one, within its sequence. */
+  around(token: number, before: number, after: number): { begin: number; end: number } {
+    let low = 0
+    let high = this.starts.length - 1
+    while (high - low > 1) {
+      const middle = (low + high) >> 1
+      if (this.starts[middle] <= token) low = middle
+      else high = middle
+    }
+    return { begin: Math.max(this.starts[low], token - before), end: Math.min(this.starts[high], token + after + 1) }
+  }
+}
+
+type Numbers = Float32Array | Int32Array | Uint32Array | Uint16Array | Int16Array | Uint8Array
+
+export function numbers(dtype: string, buffer: ArrayBuffer): Numbers {
+  switch (dtype) {
+    case 'f32':
+      return new Float32Array(buffer)
+    case 'i32':
+      return new Int32Array(buffer)
+    case 'u32':
+      return new Uint32Array(buffer)
+    case 'u16':
+      return new Uint16Array(buffer)
+    case 'i16':
+      return new Int16Array(buffer)
+    case 'u8':
+      return new Uint8Array(buffer)
+    default:
+      throw new Error(`unknown kind of numbers: ${dtype}`)
+  }
+}
+
+export async function loadTokens(source: Source, run: number): Promise<Tokens> {
+  const [header, words] = await Promise.all([
+    source.json<TokenHeader>(`runs/${run}/tokens`),
+    source.json<[number, string][]>(`runs/${run}/vocabulary`),
+  ])
+  const columns = new Map<string, Int32Array>()
+  await Promise.all(
+    Object.entries(header.columns).map(async ([name, { dtype }]) => {
+      const values = numbers(dtype, await source.column(`runs/${run}/tokens/${name}`))
+      columns.set(name, values instanceof Int32Array ? values : Int32Array.from(values))
+    }),
+  )
+  return new Tokens(header, columns, new Map(words))
+}
+
+/** Of the projection's rows: who they are. One entry a row. */
+export interface Labels {
+  component: Uint8Array
+  layer: Int16Array
+  position: Int32Array
+  sequence: Int32Array
+  label: Int32Array
+  /** Index into the run's tokens, -1: an average. */
+  token: Int32Array
+}
+
+/** A projection in the page. */
+export class Cloud {
+  readonly n: number
+  readonly dims: number
+  readonly components: string[]
+  readonly labels: Labels
+  readonly normCode: Uint16Array
+  /** Each token's rank by frequency in the cloud, for colours. 65535: none. */
+  readonly tokenRank: Uint16Array
+  /** Token ids by rank. */
+  readonly rankedTokens: { id: number; count: number }[]
+  readonly hasLayers: boolean
+  readonly layers: number[]
+  readonly averages: boolean
+
+  constructor(
+    readonly run: RunInfo,
+    readonly name: string,
+    readonly info: ProjectionInfo,
+    readonly header: CloudHeader,
+    readonly tokens: Tokens,
+    columns: Map<string, Numbers>,
+    private readonly axisColumns: Map<number, Float32Array>,
+  ) {
+    this.n = header.n
+    this.dims = header.dims
+    this.averages = header.averages
+    this.components = [...new Set(header.segments.map(([component]) => component))]
+    const component = new Uint8Array(this.n)
+    const layer = new Int16Array(this.n)
+    const token = new Int32Array(this.n).fill(-1)
+    const steps = columns.get('token')
+    let row = 0
+    for (const [name_, layer_, count, first] of header.segments) {
+      component.fill(this.components.indexOf(name_), row, row + count)
+      layer.fill(layer_, row, row + count)
+      if (steps instanceof Uint16Array) {
+        let current = first
+        for (let i = row; i < row + count; ++i) token[i] = current += steps[i]
+      } else if (steps) {
+        for (let i = row; i < row + count; ++i) token[i] = steps[i]
+      }
+      row += count
+    }
+    const own = (name_: string, of: Int32Array | null): Int32Array => {
+      const column = columns.get(name_)
+      if (column) return column as Int32Array
+      const values = new Int32Array(this.n).fill(-1)
+      if (of) for (let i = 0; i < this.n; ++i) if (token[i] >= 0) values[i] = of[token[i]]
+      return values
+    }
+    this.labels = {
+      component,
+      layer,
+      token,
+      position: own('position', tokens.position),
+      sequence: own('sequence', tokens.sequence),
+      label: own('label', tokens.label),
+    }
+    this.layers = [...new Set(header.segments.map(([, l]) => l))].filter((l) => l >= 0).sort((a, b) => a - b)
+    this.hasLayers = this.layers.length > 1
+    this.normCode = columns.get('norm') as Uint16Array
+
+    const counts = new Map<number, number>()
+    for (let i = 0; i < this.n; ++i) {
+      if (token[i] < 0) continue
+      const id = tokens.tokenId[token[i]]
+      counts.set(id, (counts.get(id) ?? 0) + 1)
+    }
+    this.rankedTokens = [...counts]
+      .map(([id, count]) => ({ id, count }))
+      .sort((a, b) => b.count - a.count || a.id - b.id)
+    const ranks = new Map(this.rankedTokens.map(({ id }, rank) => [id, Math.min(rank, 65534)]))
+    this.tokenRank = new Uint16Array(this.n).fill(65535)
+    for (let i = 0; i < this.n; ++i) if (token[i] >= 0) this.tokenRank[i] = ranks.get(tokens.tokenId[token[i]])!
+  }
+
+  norm(row: number): number {
+    return this.normOf(this.normCode[row])
+  }
+  normOf(code: number): number {
+    const { low, high } = this.header.norm
+    return code === 65535 ? 0 : low * Math.exp((code / 65534) * Math.log(high / low))
+  }
+
+  axis(k: number): Float32Array | undefined {
+    return this.axisColumns.get(k)
+  }
+  addAxis(k: number, values: Float32Array): void {
+    this.axisColumns.set(k, values)
+  }
+
+  /** "blocks.3.attn_out". */
+  site(row: number): string {
+    const component = this.components[this.labels.component[row]]
+    const layer = this.labels.layer[row]
+    return layer < 0 ? component : `blocks.${layer}.${component}`
+  }
+  piece(row: number): string {
+    const token = this.labels.token[row]
+    return token < 0 ? '' : this.tokens.piece(token)
+  }
+
+  /** The row of the same token and component at each layer in turn: -1 where there is none. */
+  private trackIndex: Map<string, number> | null = null
+  private key(row: number, layer: number): string {
+    const l = this.labels
+    const who = l.token[row] >= 0 ? `t${l.token[row]}` : `s${l.sequence[row]}p${l.position[row]}b${l.label[row]}`
+    return `${l.component[row]}/${layer}/${who}`
+  }
+  /** For averages and small clouds through a table; for tokens by search inside a segment. */
+  atLayer(row: number, layer: number): number {
+    if (this.labels.layer[row] < 0) return -1
+    if (this.averages) {
+      if (!this.trackIndex) {
+        this.trackIndex = new Map()
+        for (let i = 0; i < this.n; ++i) this.trackIndex.set(this.key(i, this.labels.layer[i]), i)
+      }
+      return this.trackIndex.get(this.key(row, layer)) ?? -1
+    }
+    return this.find(this.components[this.labels.component[row]], layer, this.labels.token[row])
+  }
+
+  private segmentStarts: Map<string, [number, number]> | null = null
+  /** Row of a token at a site, -1: none. */
+  find(component: string, layer: number, token: number): number {
+    if (!this.segmentStarts) {
+      this.segmentStarts = new Map()
+      let row = 0
+      for (const [name, l, count] of this.header.segments) {
+        this.segmentStarts.set(`${name}/${l}`, [row, row + count])
+        row += count
+      }
+    }
+    const range = this.segmentStarts.get(`${component}/${layer}`)
+    if (!range) return -1
+    let [low, high] = range
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.labels.token[middle] < token) low = middle + 1
+      else high = middle
+    }
+    return low < range[1] && this.labels.token[low] === token ? low : -1
+  }
+
+  /** Path of a row's token through all layers, in order. */
+  path(row: number): number[] {
+    return this.layers.map((layer) => this.atLayer(row, layer)).filter((r) => r >= 0)
+  }
+
+  /** Index of each row's next layer, for playback. Rows of the last layer stay. */
+  nextRows(): Int32Array {
+    const next = new Int32Array(this.n)
+    const following = new Map(this.layers.map((layer, i) => [layer, this.layers[i + 1]]))
+    for (let i = 0; i < this.n; ++i) {
+      const layer = following.get(this.labels.layer[i])
+      const row = layer === undefined ? -1 : this.atLayer(i, layer)
+      next[i] = row < 0 ? i : row
+    }
+    return next
+  }
+}
+
+export async function loadAxes(source: Source, cloud: Cloud, axes: number[], prefix?: string): Promise<void> {
+  const base = prefix ?? `runs/${cloud.run.id}/projections/${cloud.name}`
+  await Promise.all(
+    axes
+      .filter((k) => k < cloud.dims && !cloud.axis(k))
+      .map(async (k) => cloud.addAxis(k, new Float32Array(await source.column(`${base}/axis${k}`)))),
+  )
+}
+
+export async function loadCloud(
+  source: Source,
+  run: RunInfo,
+  name: string,
+  axes: number[],
+  tokens: Promise<Tokens>,
+): Promise<Cloud> {
+  const entry = run.projections.find((p) => p.name === name)
+  if (!entry) throw new Error(`there is no projection ${name}`)
+  const base = `runs/${run.id}/projections/${name}`
+  const wanted = axes.filter((k) => k < entry.info.dims)
+  const axisColumns = new Map<number, Float32Array>()
+  // Axes start with the header, so that a large cloud loses no round trip.
+  const loading = wanted.map(async (k) => axisColumns.set(k, new Float32Array(await source.column(`${base}/axis${k}`))))
+  const header = await source.json<CloudHeader>(base)
+  const columns = new Map<string, Numbers>()
+  await Promise.all([
+    ...loading,
+    ...Object.entries(header.columns)
+      .filter(([column]) => !column.startsWith('axis'))
+      .map(async ([column, { dtype }]) => columns.set(column, numbers(dtype, await source.column(`${base}/${column}`)))),
+  ])
+  return new Cloud(run, name, entry.info, header, await tokens, columns, axisColumns)
+}

@@ -1,0 +1,129 @@
+/** What the server's manifest says; docs/viewer.md lists the routes. */
+export interface ProjectionInfo {
+  method: string
+  n_rows: number
+  n_candidates: number
+  dim: number
+  dims: number
+  constant?: boolean
+  center?: boolean
+  selection: {
+    components: string[]
+    layers: string
+    positions: string
+    sequences: string
+    labels: string[]
+    normalize: string
+    mean: string[]
+    rows: number
+    seed: number
+    layer_order: string
+  }
+  explained_variance?: number[]
+  explained_variance_ratio?: number[]
+  total_variance?: number
+  relative_variance?: number
+  n_neighbors?: number
+  min_dist?: number
+  n_epochs?: number
+  knn_recall?: number
+  trustworthiness?: number
+  neighbor_recall?: number
+  quality_sample?: number
+  quality_k?: number
+  [key: string]: unknown
+}
+
+export interface ProjectionEntry {
+  name: string
+  saved: boolean
+  info: ProjectionInfo
+}
+
+export interface Finding {
+  name: string
+  effect: number | null
+  interval: [number, number] | { lo: number; hi: number } | null
+  null: number | null
+  verdict: string
+  reason?: string
+  effect_is?: string
+  smaller_counts?: boolean
+  detail?: Record<string, unknown>
+}
+
+export interface Outlier {
+  site?: string
+  sequence: number
+  position: number
+  token?: unknown
+  piece?: unknown
+  score: number
+  by?: string
+}
+
+export interface RunInfo {
+  id: number
+  name: string
+  present: boolean
+  complete: boolean
+  model: { name: string; type: string; n_layers: number; d_model: number; [key: string]: unknown }
+  prompts: string
+  n_tokens: number
+  n_rows: number
+  n_sequences: number
+  n_layers: number
+  length: number
+  labels: string[]
+  components: string[]
+  norm_maps: string[]
+  projections: ProjectionEntry[]
+  findings?: { findings: Finding[]; notes?: string[] }
+  outliers?: { threshold: number; outliers: Outlier[]; first_tokens?: Outlier[] }
+}
+
+export interface Manifest {
+  program: { name: string; version: string }
+  compare: boolean
+  runs: RunInfo[]
+  study?: { name: string; figures: { file: string; group: string; caption: string }[] }
+  /** Absent in a report: nothing can be computed there. */
+  jobs?: { pca_rows: number; umap_rows: number; dims: number }
+  /** Of a report: what was left out to keep the file small. */
+  sampled?: Record<string, { shown: number; of: number }>
+}
+
+export interface ColumnShape {
+  dtype: string
+  bytes: number
+}
+
+export interface CloudHeader {
+  name: string
+  n: number
+  dims: number
+  /** [component, layer, rows, first token] */
+  segments: [string, number, number, number][]
+  averages: boolean
+  norm: { low: number; high: number }
+  columns: Record<string, ColumnShape>
+}
+
+export interface TokenHeader {
+  n: number
+  sequence_starts?: number[]
+  columns: Record<string, ColumnShape>
+}
+
+export interface Job {
+  id: number
+  state: 'running' | 'done' | 'failed' | 'cancelled'
+  run: number
+  name: string
+  task: string
+  done: number
+  total: number
+  unit: string
+  saved: boolean
+  error?: string
+}

@@ -1,0 +1,130 @@
+import { Matrix4, OrthographicCamera, PerspectiveCamera, Vector3 } from 'three'
+
+/** Numbers that say where one looks from; what the URL keeps. */
+export interface Pose {
+  dim: 2 | 3
+  x: number
+  y: number
+  z: number
+  /** 3-D: radians. */
+  yaw: number
+  pitch: number
+  /** World units across half the height of the picture. */
+  reach: number
+}
+
+export const restPose = (dim: 2 | 3): Pose => ({ dim, x: 0, y: 0, z: 0, yaw: 0.6, pitch: 0.42, reach: 1.15 })
+
+const FIELD = (38 * Math.PI) / 180
+
+/** One pose, two lenses: orthographic in 2-D, perspective in 3-D. */
+export class MapCamera {
+  pose: Pose = restPose(3)
+  width = 1
+  height = 1
+  private readonly flat = new OrthographicCamera()
+  private readonly deep = new PerspectiveCamera((FIELD * 180) / Math.PI)
+
+  get distance(): number {
+    return this.pose.reach / Math.tan(FIELD / 2)
+  }
+
+  camera(): OrthographicCamera | PerspectiveCamera {
+    const { pose } = this
+    const aspect = this.width / Math.max(1, this.height)
+    if (pose.dim === 2) {
+      const c = this.flat
+      c.left = -pose.reach * aspect
+      c.right = pose.reach * aspect
+      c.top = pose.reach
+      c.bottom = -pose.reach
+      c.near = 0
+      c.far = 2e4
+      c.position.set(pose.x, pose.y, 1e4)
+      c.up.set(0, 1, 0)
+      c.lookAt(pose.x, pose.y, 0)
+      c.updateProjectionMatrix()
+      c.updateMatrixWorld()
+      return c
+    }
+    const c = this.deep
+    c.aspect = aspect
+    c.near = this.distance * 0.01
+    c.far = this.distance * 20 + 20
+    const away = this.outward()
+    c.position.set(pose.x, pose.y, pose.z).addScaledVector(away, this.distance)
+    c.up.set(0, 1, 0)
+    c.lookAt(pose.x, pose.y, pose.z)
+    c.updateProjectionMatrix()
+    c.updateMatrixWorld()
+    return c
+  }
+
+  private outward(): Vector3 {
+    const { yaw, pitch } = this.pose
+    return new Vector3(Math.sin(yaw) * Math.cos(pitch), Math.sin(pitch), Math.cos(yaw) * Math.cos(pitch))
+  }
+
+  /** World to clip space, column-major. */
+  matrix(): Float32Array {
+    const c = this.camera()
+    return new Float32Array(new Matrix4().multiplyMatrices(c.projectionMatrix, c.matrixWorldInverse).elements)
+  }
+
+  /** Where the three axes point on the screen, x right and y up, of length at most 1. */
+  directions(): [number, number][] {
+    const e = this.camera().matrixWorldInverse.elements
+    return [0, 1, 2].map((k) => [e[4 * k], e[4 * k + 1]])
+  }
+
+  orbit(dx: number, dy: number): void {
+    const { pose } = this
+    pose.yaw -= (dx / this.height) * Math.PI
+    pose.pitch = Math.min(1.55, Math.max(-1.55, pose.pitch + (dy / this.height) * Math.PI))
+  }
+
+  pan(dx: number, dy: number): void {
+    const { pose } = this
+    const unit = (2 * pose.reach) / this.height
+    if (pose.dim === 2) {
+      pose.x -= dx * unit
+      pose.y += dy * unit
+      return
+    }
+    const away = this.outward()
+    const right = new Vector3(0, 1, 0).cross(away).normalize()
+    const up = away.clone().cross(right)
+    const move = right.multiplyScalar(-dx * unit).addScaledVector(up, dy * unit)
+    pose.x += move.x
+    pose.y += move.y
+    pose.z += move.z
+  }
+
+  /** factor < 1 comes nearer; in 2-D the place under (px, py) stays. */
+  zoom(factor: number, px: number, py: number): void {
+    const { pose } = this
+    const before = pose.reach
+    pose.reach = Math.min(50, Math.max(1e-4, pose.reach * factor))
+    if (pose.dim === 2) {
+      const change = (2 * (before - pose.reach)) / this.height
+      pose.x += (px - this.width / 2) * change
+      pose.y -= (py - this.height / 2) * change
+    }
+  }
+}
+
+/** Pixel of a place; null behind the camera. */
+export function project(
+  matrix: ArrayLike<number>,
+  x: number,
+  y: number,
+  z: number,
+  width: number,
+  height: number,
+): [number, number] | null {
+  const w = matrix[3] * x + matrix[7] * y + matrix[11] * z + matrix[15]
+  if (!(w > 0)) return null
+  const cx = matrix[0] * x + matrix[4] * y + matrix[8] * z + matrix[12]
+  const cy = matrix[1] * x + matrix[5] * y + matrix[9] * z + matrix[13]
+  return [(cx / w + 1) * 0.5 * width, (1 - cy / w) * 0.5 * height]
+}

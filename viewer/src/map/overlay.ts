@@ -1,0 +1,213 @@
+import type { View } from '../state/view.svelte'
+import { categoryColor, css } from '../color/palette'
+import { project } from './camera'
+
+/** Paths and displacement lines that are drawn at most; the page says so when there are more. */
+export const MOST_PATHS = 150
+export const MOST_LINES = 3000
+
+export interface Stroke {
+  points: [number, number][]
+  color: string
+  width: number
+  alpha: number
+  arrow?: boolean
+  dots?: { at: [number, number]; text: string }[]
+}
+export interface Mark {
+  at: [number, number]
+  radius: number
+  color: string
+  text?: string
+}
+export interface Axis {
+  from: [number, number]
+  to: [number, number]
+  text: string
+}
+export interface Overlay {
+  axes: Axis[]
+  strokes: Stroke[]
+  marks: Mark[]
+  shownPaths: number
+  ofPaths: number
+  shownLines: number
+  ofLines: number
+}
+
+type P2 = [number, number]
+
+/** Rows whose tokens' paths are shown: the selected ones, or the picked one. */
+function pathRows(view: View): { rows: number[]; of: number } {
+  const cloud = view.cloud!
+  const seen = new Set<string>()
+  const rows: number[] = []
+  let of = 0
+  const add = (row: number) => {
+    const l = cloud.labels
+    if (l.layer[row] < 0) return
+    const key = `${l.component[row]}/${l.token[row]}/${l.position[row]}/${l.sequence[row]}`
+    if (seen.has(key)) return
+    seen.add(key)
+    ++of
+    if (rows.length < MOST_PATHS) rows.push(row)
+  }
+  const chosen = view.selectedRows(60_000)
+  if (chosen.length) chosen.forEach(add)
+  else if (view.picked >= 0) add(view.picked)
+  return { rows, of }
+}
+
+let moved: { of: unknown[]; rows: number[] } | null = null
+/** Rows with a place in both runs that are shown, found anew only when what decides it changes. */
+function movedRows(view: View): number[] {
+  const of = [view.otherPositions, view.filter, view.selectedCount]
+  if (moved && moved.of.every((value, i) => value === of[i])) return moved.rows
+  const rows: number[] = []
+  const other = view.otherPositions!
+  for (let r = 0; r < view.cloud!.n; ++r)
+    if (other[3 * r] < 1e29 && view.visible(r) && (!view.selectedCount || view.state[r] & 1)) rows.push(r)
+  moved = { of, rows }
+  return rows
+}
+
+/** Everything drawn over the points, in pixels: for the screen and for SVG alike. */
+export function overlay(view: View): Overlay {
+  const out: Overlay = { axes: [], strokes: [], marks: [], shownPaths: 0, ofPaths: 0, shownLines: 0, ofLines: 0 }
+  const { scene, cloud } = view
+  if (!scene || !cloud) return out
+  const matrix = scene.camera.matrix()
+  const { width, height } = scene.camera
+  const to = (x: number, y: number, z: number): P2 | null => project(matrix, x, y, z, width, height)
+  const at = (row: number): P2 | null => to(...view.placeOf(row))
+  const fixed = (row: number): P2 | null => to(view.positions[3 * row], view.positions[3 * row + 1], view.positions[3 * row + 2])
+  const ink = view.dark ? '#ffffff' : '#000000'
+
+  if (scene.camera.pose.dim === 3) {
+    const corner: P2 = [width - 62, 62]
+    const names = view.axes.map((a) => `${cloud.info.method === 'pca' ? 'PC' : ''}${a + 1}`)
+    scene.camera.directions().forEach(([x, y], k) => {
+      out.axes.push({ from: corner, to: [corner[0] + 36 * x, corner[1] - 36 * y], text: names[k] })
+    })
+  }
+
+  if (view.otherPositions && view.lines) {
+    const rows = movedRows(view)
+    const step = Math.max(1, Math.ceil(rows.length / MOST_LINES))
+    out.ofLines = rows.length
+    for (let i = 0; i < rows.length; i += step) {
+      const r = rows[i]
+      const a = fixed(r)
+      const b = to(view.otherPositions[3 * r], view.otherPositions[3 * r + 1], view.otherPositions[3 * r + 2])
+      if (!a || !b) continue
+      ++out.shownLines
+      out.strokes.push({ points: [a, b], color: view.rowColor(r), width: 1, alpha: view.selectedCount ? 0.8 : 0.35 })
+    }
+  }
+
+  if (view.paths && cloud.hasLayers) {
+    const { rows, of } = pathRows(view)
+    out.shownPaths = rows.length
+    out.ofPaths = of
+    const sums = new Map<number, { x: number; y: number; z: number; n: number }>()
+    rows.forEach((row, i) => {
+      const path = cloud.path(row)
+      const points = path.map(fixed)
+      for (const r of path) {
+        const layer = cloud.labels.layer[r]
+        const sum = sums.get(layer) ?? { x: 0, y: 0, z: 0, n: 0 }
+        sum.x += view.positions[3 * r]
+        sum.y += view.positions[3 * r + 1]
+        sum.z += view.positions[3 * r + 2]
+        ++sum.n
+        sums.set(layer, sum)
+      }
+      if (points.every((p) => p !== null))
+        out.strokes.push({ points: points as P2[], color: css(categoryColor(i % 6, view.dark)), width: 1.2, alpha: rows.length > 20 ? 0.35 : 0.75 })
+    })
+    if (rows.length > 1) {
+      const layers = [...sums.keys()].sort((a, b) => a - b)
+      const points = layers.map((l) => {
+        const s = sums.get(l)!
+        return to(s.x / s.n, s.y / s.n, s.z / s.n)
+      })
+      if (points.every((p) => p !== null))
+        out.strokes.push({
+          points: points as P2[],
+          color: ink,
+          width: 3,
+          alpha: 1,
+          arrow: true,
+          dots: layers.map((l, i) => ({ at: points[i]!, text: String(l) })),
+        })
+    }
+  }
+
+  if (view.picked >= 0 && view.near) {
+    const from = at(view.picked)
+    for (const r of view.near.full?.rows ?? []) {
+      const b = at(r)
+      if (from && b) out.strokes.push({ points: [from, b], color: ink, width: 1, alpha: 0.5 })
+    }
+  }
+  if (view.hovered >= 0 && view.hovered !== view.picked) {
+    const p = at(view.hovered)
+    if (p) out.marks.push({ at: p, radius: view.pointSize / 2 + 4, color: ink })
+  }
+  if (view.picked >= 0) {
+    const p = at(view.picked)
+    if (p) out.marks.push({ at: p, radius: view.pointSize / 2 + 6, color: view.dark ? '#ffd34d' : '#c2410c' })
+  }
+  return out
+}
+
+export function paintOverlay(context: CanvasRenderingContext2D, what: Overlay, paper: string, ink: string): void {
+  context.lineJoin = context.lineCap = 'round'
+  for (const stroke of what.strokes) {
+    context.globalAlpha = stroke.alpha
+    context.strokeStyle = stroke.color
+    context.lineWidth = stroke.width
+    context.beginPath()
+    stroke.points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)))
+    context.stroke()
+    context.globalAlpha = 1
+    if (stroke.dots) {
+      context.font = '11px system-ui, sans-serif'
+      context.textAlign = 'center'
+      context.textBaseline = 'middle'
+      const step = Math.max(1, Math.ceil(stroke.dots.length / 16))
+      stroke.dots.forEach(({ at: [x, y], text }, i) => {
+        const labelled = i % step === 0 || i === stroke.dots!.length - 1
+        context.fillStyle = stroke.color
+        context.beginPath()
+        context.arc(x, y, labelled ? 8 : 3.5, 0, 7)
+        context.fill()
+        context.fillStyle = paper
+        if (labelled) context.fillText(text, x, y + 0.5)
+      })
+    }
+  }
+  context.font = '11px system-ui, sans-serif'
+  context.textAlign = 'center'
+  context.textBaseline = 'middle'
+  context.strokeStyle = context.fillStyle = ink
+  context.lineWidth = 1.2
+  for (const { from, to, text } of what.axes) {
+    context.globalAlpha = 0.65
+    context.beginPath()
+    context.moveTo(...from)
+    context.lineTo(...to)
+    context.stroke()
+    const length = Math.hypot(to[0] - from[0], to[1] - from[1])
+    const push = (length + 11) / Math.max(length, 1e-6)
+    if (length > 6) context.fillText(text, from[0] + (to[0] - from[0]) * push, from[1] + (to[1] - from[1]) * push)
+  }
+  context.globalAlpha = 1
+  for (const mark of what.marks) {
+    context.strokeStyle = mark.color
+    context.lineWidth = 2
+    context.beginPath()
+    context.arc(mark.at[0], mark.at[1], mark.radius, 0, 7)
+    context.stroke()
+  }
+}

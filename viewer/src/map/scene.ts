@@ -1,0 +1,390 @@
+import {
+  AdditiveBlending,
+  BufferAttribute,
+  BufferGeometry,
+  Color,
+  CustomBlending,
+  DataTexture,
+  FloatType,
+  GLSL3,
+  HalfFloatType,
+  IntType,
+  Mesh,
+  NearestFilter,
+  NormalBlending,
+  OneFactor,
+  Points,
+  RawShaderMaterial,
+  RedFormat,
+  RGBAFormat,
+  RGBAIntegerFormat,
+  Scene as ThreeScene,
+  UnsignedByteType,
+  UnsignedIntType,
+  WebGLRenderer,
+  WebGLRenderTarget,
+  type Blending,
+} from 'three'
+import type { Cloud } from '../data/cloud'
+import type { Rgb } from '../color/palette'
+import type { Filter } from '../select/visible'
+import { MapCamera } from './camera'
+import {
+  colorings,
+  densityFragmentShader,
+  fragmentShader,
+  pickFragmentShader,
+  toneFragmentShader,
+  toneVertexShader,
+  vertexShader,
+  type Coloring,
+} from './shaders'
+
+const PICK = 11 // pixels across
+
+export class NoWebGL extends Error {}
+
+/** Counts what goes to the card, so that a test can say "recolouring uploads nothing". */
+export interface Uploads {
+  vertexBytes: number
+}
+
+function countUploads(gl: WebGL2RenderingContext): Uploads {
+  const uploads: Uploads = { vertexBytes: 0 }
+  const size = (data: unknown): number =>
+    typeof data === 'number' ? data : ArrayBuffer.isView(data) || data instanceof ArrayBuffer ? data.byteLength : 0
+  const { bufferData, bufferSubData } = gl
+  gl.bufferData = function (this: WebGL2RenderingContext, ...args: unknown[]) {
+    uploads.vertexBytes += size(args[1])
+    return (bufferData as (...a: unknown[]) => void).apply(this, args)
+  } as typeof gl.bufferData
+  gl.bufferSubData = function (this: WebGL2RenderingContext, ...args: unknown[]) {
+    uploads.vertexBytes += size(args[2])
+    return (bufferSubData as (...a: unknown[]) => void).apply(this, args)
+  } as typeof gl.bufferSubData
+  return uploads
+}
+
+/** The cloud on the card: one geometry, one draw. */
+export class MapScene {
+  readonly renderer: WebGLRenderer
+  readonly camera = new MapCamera()
+  readonly uploads: Uploads
+  readonly canDensity: boolean
+  density = false
+  ghosts = false
+  private readonly scene = new ThreeScene()
+  private readonly palette = new DataTexture(new Uint8Array(1024 * 4), 1024, 1, RGBAFormat, UnsignedByteType)
+  private readonly mask = new DataTexture(new Uint8Array(256 * 4).fill(255), 256, 4, RedFormat, UnsignedByteType)
+  private readonly uniforms = {
+    uSize: { value: 4 },
+    uDistance: { value: 0 },
+    uMix: { value: 0 },
+    uOther: { value: 0 },
+    uBy: { value: 0 },
+    uRange: { value: [0, 1] },
+    uOnlyLayer: { value: 0 },
+    uHideFirst: { value: false },
+    uDim: { value: false },
+    uGhost: { value: false },
+    uPalette: { value: this.palette },
+    uMask: { value: this.mask },
+    uPaper: { value: new Color(1, 1, 1) },
+    uInk: { value: new Color(0, 0, 0) },
+    uAlpha: { value: 1 },
+  }
+  private readonly drawing: RawShaderMaterial
+  private readonly picking: RawShaderMaterial
+  private readonly adding: RawShaderMaterial
+  private readonly toning: RawShaderMaterial
+  private readonly toneScene = new ThreeScene()
+  private readonly pickTarget: WebGLRenderTarget
+  private sumTarget: WebGLRenderTarget | null = null
+  private points: Points<BufferGeometry, RawShaderMaterial> | null = null
+  private lost = false
+
+  constructor(
+    readonly canvas: HTMLCanvasElement,
+    private readonly onRestored: () => void,
+  ) {
+    const gl = canvas.getContext('webgl2', { antialias: true, alpha: false, preserveDrawingBuffer: false })
+    if (!gl) throw new NoWebGL('this browser gives no WebGL 2')
+    this.uploads = countUploads(gl)
+    this.renderer = new WebGLRenderer({ canvas, context: gl, antialias: true })
+    this.renderer.autoClear = false
+    // Colours are written as they are read: sRGB numbers, no light to add up.
+    this.renderer.outputColorSpace = 'srgb-linear'
+    this.canDensity = gl.getExtension('EXT_color_buffer_float') !== null && gl.getExtension('EXT_float_blend') !== null
+    for (const texture of [this.palette, this.mask]) {
+      texture.magFilter = texture.minFilter = NearestFilter
+      texture.generateMipmaps = false
+      texture.unpackAlignment = 1
+      texture.needsUpdate = true
+    }
+    const material = (fragment: string, blending: Blending, depth: boolean) =>
+      new RawShaderMaterial({
+        glslVersion: GLSL3,
+        uniforms: this.uniforms,
+        vertexShader,
+        fragmentShader: fragment,
+        transparent: true,
+        blending,
+        depthTest: depth,
+        depthWrite: depth,
+      })
+    this.drawing = material(fragmentShader, NormalBlending, true)
+    this.picking = material(pickFragmentShader, NormalBlending, true)
+    this.picking.transparent = false
+    this.picking.blending = 0 as Blending
+    this.adding = material(densityFragmentShader, AdditiveBlending, false)
+    this.adding.blending = CustomBlending
+    this.adding.blendSrc = this.adding.blendDst = OneFactor
+    this.adding.blendSrcAlpha = this.adding.blendDstAlpha = OneFactor
+    this.pickTarget = new WebGLRenderTarget(PICK, PICK, {
+      format: RGBAIntegerFormat,
+      type: UnsignedIntType,
+      internalFormat: 'RGBA32UI',
+      minFilter: NearestFilter,
+      magFilter: NearestFilter,
+      generateMipmaps: false,
+    })
+    const corner = new BufferGeometry()
+    corner.setAttribute('position', new BufferAttribute(new Float32Array([-1, -1, 0, 3, -1, 0, -1, 3, 0]), 3))
+    this.toning = new RawShaderMaterial({
+      glslVersion: GLSL3,
+      uniforms: { uSum: { value: null }, uPaper: this.uniforms.uPaper, uTop: { value: 30 } },
+      vertexShader: toneVertexShader,
+      fragmentShader: toneFragmentShader,
+      depthTest: false,
+      depthWrite: false,
+    })
+    const screen = new Mesh(corner, this.toning)
+    screen.frustumCulled = false
+    this.toneScene.add(screen)
+    canvas.addEventListener('webglcontextlost', (event) => {
+      event.preventDefault()
+      this.lost = true
+    })
+    canvas.addEventListener('webglcontextrestored', () => {
+      this.lost = false
+      this.palette.needsUpdate = this.mask.needsUpdate = true
+      this.onRestored()
+    })
+  }
+
+  get contextLost(): boolean {
+    return this.lost
+  }
+
+  setCloud(cloud: Cloud, positions: Float32Array): void {
+    this.clearCloud()
+    const { labels } = cloud
+    const n = cloud.n
+    const packed = new Uint16Array(4 * n)
+    const names = new Uint16Array(2 * n)
+    for (let i = 0; i < n; ++i) {
+      packed[4 * i] = labels.component[i] | ((Math.min(labels.layer[i], 254) + 1) << 8)
+      packed[4 * i + 1] = labels.position[i] < 0 ? 65535 : Math.min(labels.position[i], 65535)
+      packed[4 * i + 2] = labels.label[i] + 1
+      packed[4 * i + 3] = cloud.normCode[i]
+      names[2 * i] = cloud.tokenRank[i]
+      names[2 * i + 1] = labels.sequence[i] & 1023
+    }
+    const geometry = new BufferGeometry()
+    const place = new BufferAttribute(positions, 3)
+    const integer = (array: Uint16Array | Uint8Array, size: number) => {
+      const attribute = new BufferAttribute(array, size)
+      attribute.gpuType = IntType
+      return attribute
+    }
+    geometry.setAttribute('position', place)
+    // The same buffer until there is somewhere to go.
+    geometry.setAttribute('next', place)
+    geometry.setAttribute('other', place)
+    geometry.setAttribute('labels', integer(packed, 4))
+    geometry.setAttribute('names', integer(names, 2))
+    geometry.setAttribute('state', integer(new Uint8Array(n), 1))
+    geometry.setDrawRange(0, n)
+    this.points = new Points(geometry, this.drawing)
+    this.points.frustumCulled = false
+    this.scene.add(this.points)
+  }
+
+  clearCloud(): void {
+    if (!this.points) return
+    this.scene.remove(this.points)
+    this.points.geometry.dispose()
+    this.points = null
+  }
+
+  private setPlaces(name: 'next' | 'other', places: Float32Array | null): void {
+    const geometry = this.points?.geometry
+    if (!geometry) return
+    geometry.setAttribute(name, places ? new BufferAttribute(places, 3) : geometry.getAttribute('position'))
+  }
+  setNext(places: Float32Array | null): void {
+    this.setPlaces('next', places)
+  }
+  setOther(places: Float32Array | null): void {
+    this.setPlaces('other', places)
+  }
+
+  /** One byte a point: 1 selected, 2 found. */
+  setState(state: Uint8Array, any: boolean): void {
+    const attribute = this.points?.geometry.getAttribute('state') as BufferAttribute | undefined
+    if (!attribute) return
+    ;(attribute.array as Uint8Array).set(state)
+    attribute.needsUpdate = true
+    this.uniforms.uDim.value = any
+  }
+
+  setColors(by: Coloring, colors: Uint8Array, range: [number, number]): void {
+    this.palette.image.data!.set(colors)
+    this.palette.needsUpdate = true
+    this.uniforms.uBy.value = colorings.indexOf(by)
+    this.uniforms.uRange.value = range
+  }
+
+  setFilter(filter: Filter): void {
+    const data = this.mask.image.data!
+    data.set(filter.component, 0)
+    data.set(filter.layer, 256)
+    data.set(filter.label, 512)
+    data.set(filter.token, 768)
+    this.mask.needsUpdate = true
+    this.uniforms.uHideFirst.value = filter.hideFirst
+    this.uniforms.uOnlyLayer.value = filter.onlyLayer + 1
+  }
+
+  setMix(mix: number, other: number): void {
+    this.uniforms.uMix.value = mix
+    this.uniforms.uOther.value = other
+  }
+
+  setTheme(paper: Rgb, ink: Rgb): void {
+    this.uniforms.uPaper.value.setRGB(paper[0] / 255, paper[1] / 255, paper[2] / 255)
+    this.uniforms.uInk.value.setRGB(ink[0] / 255, ink[1] / 255, ink[2] / 255)
+  }
+
+  setSize(width: number, height: number): void {
+    this.camera.width = width
+    this.camera.height = height
+    this.renderer.setPixelRatio(Math.min(2, window.devicePixelRatio))
+    this.renderer.setSize(width, height, false)
+  }
+
+  set pointSize(size: number) {
+    this.size = size
+  }
+  private size = 4
+
+  private prepare(scale: number): ReturnType<MapCamera['camera']> {
+    const camera = this.camera.camera()
+    this.uniforms.uSize.value = this.size * scale
+    this.uniforms.uDistance.value = this.camera.pose.dim === 3 ? this.camera.distance : 0
+    this.uniforms.uAlpha.value = this.camera.pose.dim === 3 ? 1 : 0.85
+    return camera
+  }
+
+  render(): void {
+    if (this.lost) return
+    const { renderer } = this
+    const camera = this.prepare(renderer.getPixelRatio())
+    const paper = this.uniforms.uPaper.value
+    renderer.setRenderTarget(null)
+    renderer.setClearColor(paper, 1)
+    renderer.clear()
+    if (!this.points) return
+    if (this.density && this.canDensity && this.camera.pose.dim === 2) {
+      this.renderDensity(camera)
+      return
+    }
+    this.points.material = this.drawing
+    renderer.render(this.scene, camera)
+    if (this.ghosts) {
+      this.uniforms.uGhost.value = true
+      this.drawing.uniformsNeedUpdate = true
+      renderer.render(this.scene, camera)
+      this.uniforms.uGhost.value = false
+      this.drawing.uniformsNeedUpdate = true
+    }
+  }
+
+  private renderDensity(camera: ReturnType<MapCamera['camera']>): void {
+    const { renderer } = this
+    const { width, height } = renderer.domElement
+    if (!this.sumTarget || this.sumTarget.width !== width || this.sumTarget.height !== height) {
+      this.sumTarget?.dispose()
+      this.sumTarget = new WebGLRenderTarget(width, height, {
+        type: this.canDensity ? FloatType : HalfFloatType,
+        format: RGBAFormat,
+        minFilter: NearestFilter,
+        magFilter: NearestFilter,
+        depthBuffer: false,
+      })
+    }
+    renderer.setRenderTarget(this.sumTarget)
+    renderer.setClearColor(0x000000, 0)
+    renderer.clear()
+    this.points!.material = this.adding
+    renderer.render(this.scene, camera)
+    renderer.setRenderTarget(null)
+    this.toning.uniforms.uSum.value = this.sumTarget.texture
+    this.toning.uniforms.uTop.value = Math.max(8, this.points!.geometry.drawRange.count / 2000)
+    renderer.render(this.toneScene, camera)
+  }
+
+  /** Row under a pixel of the canvas, or within a few; -1: none. */
+  pick(x: number, y: number): number {
+    if (!this.points || this.lost) return -1
+    const { renderer } = this
+    const { width, height } = this.camera
+    const camera = this.prepare(1)
+    const half = (PICK - 1) / 2
+    camera.setViewOffset(width, height, Math.round(x) - half, Math.round(y) - half, PICK, PICK)
+    camera.updateProjectionMatrix()
+    this.points.material = this.picking
+    renderer.setRenderTarget(this.pickTarget)
+    renderer.setClearColor(0x000000, 0)
+    const gl = renderer.getContext() as WebGL2RenderingContext
+    gl.clearBufferuiv(gl.COLOR, 0, new Uint32Array(4))
+    renderer.clearDepth()
+    renderer.render(this.scene, camera)
+    const ids = new Uint32Array(4 * PICK * PICK)
+    gl.readPixels(0, 0, PICK, PICK, gl.RGBA_INTEGER, gl.UNSIGNED_INT, ids)
+    renderer.setRenderTarget(null)
+    camera.clearViewOffset()
+    this.points.material = this.drawing
+    let best = -1
+    let least = Infinity
+    for (let i = 0; i < PICK * PICK; ++i) {
+      if (ids[4 * i] === 0) continue
+      const dx = (i % PICK) - half
+      const dy = Math.floor(i / PICK) - half
+      const d = dx * dx + dy * dy
+      if (d < least) {
+        least = d
+        best = ids[4 * i] - 1
+      }
+    }
+    return best
+  }
+
+  /** What is seen, points only, at its own resolution. */
+  picture(): string {
+    this.render()
+    return this.canvas.toDataURL('image/png')
+  }
+
+  loseContext(): void {
+    this.renderer.forceContextLoss()
+  }
+  restoreContext(): void {
+    this.renderer.forceContextRestore()
+  }
+
+  stop(): void {
+    this.clearCloud()
+    this.renderer.dispose()
+  }
+}

@@ -1,0 +1,98 @@
+import type { Pose } from '../map/camera'
+import type { Coloring } from '../map/shaders'
+
+/** All that a shared link carries; a key that is absent has its default. */
+export interface Shared {
+  run?: string
+  projection?: string
+  axes?: number[]
+  dim?: 2 | 3
+  color?: Coloring
+  size?: number
+  density?: boolean
+  hide?: Record<'component' | 'layer' | 'label' | 'token', number[]>
+  first?: boolean
+  layer?: number
+  paths?: boolean
+  pick?: number
+  search?: string
+  selected?: number[]
+  other?: number
+  heat?: string
+  theme?: 'light' | 'dark'
+  pose?: Pose
+}
+
+const MOST_SELECTED = 400
+
+const list = (values: ArrayLike<number>) => Array.from(values).join('.')
+const unlist = (text: string) =>
+  text
+    .split('.')
+    .filter((t) => /^-?\d+$/.test(t))
+    .map(Number)
+
+export function write(state: Shared): string {
+  const q = new URLSearchParams()
+  if (state.run) q.set('run', state.run)
+  if (state.projection) q.set('p', state.projection)
+  if (state.axes && list(state.axes) !== '0.1.2') q.set('axes', list(state.axes))
+  if (state.dim) q.set('dim', String(state.dim))
+  if (state.color) q.set('color', state.color)
+  if (state.size !== undefined) q.set('size', String(state.size))
+  if (state.density) q.set('density', '1')
+  if (state.hide)
+    for (const [kind, values] of Object.entries(state.hide)) if (values.length) q.set(`hide-${kind}`, list(values))
+  if (state.first === false) q.set('first', '0')
+  if (state.layer !== undefined && state.layer >= 0) q.set('layer', String(state.layer))
+  if (state.paths) q.set('paths', '1')
+  if (state.pick !== undefined && state.pick >= 0) q.set('pick', String(state.pick))
+  if (state.search) q.set('q', state.search)
+  if (state.selected && state.selected.length && state.selected.length <= MOST_SELECTED) q.set('sel', list(state.selected))
+  if (state.other) q.set('other', state.other.toFixed(2))
+  if (state.heat) q.set('heat', state.heat)
+  if (state.theme) q.set('theme', state.theme)
+  const p = state.pose
+  if (p) q.set('cam', [p.x, p.y, p.z, p.yaw, p.pitch, p.reach].map((v) => +v.toPrecision(5)).join(','))
+  return q.toString()
+}
+
+/** Reads what `write` wrote; what it does not understand it leaves out. */
+export function read(hash: string): Shared {
+  const q = new URLSearchParams(hash.replace(/^#/, ''))
+  const state: Shared = {}
+  const text = (key: string) => q.get(key) ?? undefined
+  state.run = text('run')
+  state.projection = text('p')
+  const axes = unlist(q.get('axes') ?? '')
+  if (axes.length === 3 && axes.every((a) => a >= 0)) state.axes = axes
+  const dim = q.get('dim')
+  if (dim === '2' || dim === '3') state.dim = dim === '2' ? 2 : 3
+  state.color = text('color') as Coloring | undefined
+  const size = Number(q.get('size'))
+  if (size >= 1 && size <= 20) state.size = size
+  state.density = q.get('density') === '1'
+  state.hide = {
+    component: unlist(q.get('hide-component') ?? ''),
+    layer: unlist(q.get('hide-layer') ?? ''),
+    label: unlist(q.get('hide-label') ?? ''),
+    token: unlist(q.get('hide-token') ?? ''),
+  }
+  state.first = q.get('first') !== '0'
+  if (q.has('layer')) state.layer = unlist(q.get('layer')!)[0]
+  state.paths = q.get('paths') === '1'
+  if (q.has('pick')) state.pick = unlist(q.get('pick')!)[0]
+  state.search = text('q')
+  if (q.has('sel')) state.selected = unlist(q.get('sel')!)
+  const other = Number(q.get('other'))
+  if (other > 0 && other <= 1) state.other = other
+  state.heat = text('heat')
+  const theme = q.get('theme')
+  if (theme === 'light' || theme === 'dark') state.theme = theme
+  const cam = (q.get('cam') ?? '').split(',').map(Number)
+  if (cam.length === 6 && cam.every(Number.isFinite) && cam[5] > 0) {
+    const [x, y, z, yaw, pitch, reach] = cam
+    state.pose = { dim: state.dim ?? 3, x, y, z, yaw, pitch, reach }
+  }
+  return state
+}

@@ -1,0 +1,521 @@
+// Drives Chromium through the viewer on runs of the built-in models and on synthetic clouds. `npm run e2e`; the binary
+// is $TOMOGRAPH_BINARY. With $TOMOGRAPH_SCREENSHOTS pictures of the panels go to that folder.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { binary, launch, open, serve } from './browser.mjs'
+import { synthesize } from './synthetic.mjs'
+
+const work = mkdtempSync(join(tmpdir(), 'tomograph-e2e-'))
+const run = (...args) => execFileSync(binary, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+const shots = process.env.TOMOGRAPH_SCREENSHOTS
+if (shots) mkdirSync(shots, { recursive: true })
+const shoot = async (page, name) => shots && page.screenshot({ path: join(shots, `${name}.png`) })
+
+const text = join(work, 'text')
+run('capture', 'bytes-gpt2', '--out', text, '--sequences', '12')
+run('project', text, '--name', 'pair', '--components', 'attn_out,mlp_out', '--positions', ':')
+run('project', text, '--name', 'paths', '--components', 'resid_post', '--positions', '1:', '--normalize', 'unit')
+
+const tests = []
+const test = (name, body) => tests.push({ name, body })
+const only = process.argv[2]
+
+/** A viewer and a page on it, closed when the body is through; a page that complained has failed. */
+async function viewing(args, body, { hash = '#p=pair', launchOptions, cloud, mayComplain = false } = {}) {
+  const server = await serve(...args)
+  const browser = launchOptions ? await launch(launchOptions) : shared
+  try {
+    const page = await open(browser.context, server.url + hash, { cloud })
+    await body(page, server)
+    if (!mayComplain) assert.deepEqual(page.complaints, [])
+    await page.close()
+  } finally {
+    if (launchOptions) await browser.stop()
+    server.stop()
+  }
+}
+const settle = (page) => page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r))))
+const box = (page) => page.locator('canvas.points').boundingBox()
+
+/** Where rows are on the screen, from the page's own matrix and nothing else of its code. */
+const screen = (page, most) =>
+  page.evaluate((most) => {
+    const v = window.tomograph
+    const m = v.scene.camera.matrix()
+    const { width, height } = v.scene.camera
+    const out = []
+    for (let i = 0; i < Math.min(most, v.cloud.n); ++i) {
+      const [x, y, z] = [0, 1, 2].map((k) => v.positions[3 * i + k])
+      const w = m[3] * x + m[7] * y + m[11] * z + m[15]
+      out.push([((m[0] * x + m[4] * y + m[8] * z + m[12]) / w + 1) * 0.5 * width, (1 - (m[1] * x + m[5] * y + m[9] * z + m[13]) / w) * 0.5 * height])
+    }
+    return out
+  }, most)
+
+/** How many points lie in an outline, counted in the page by none of its own code. */
+const bruteForce = (page, polygon) =>
+  page.evaluate((polygon) => {
+    const v = window.tomograph
+    const m = v.scene.camera.matrix()
+    const { width, height } = v.scene.camera
+    let count = 0
+    for (let i = 0; i < v.cloud.n; ++i) {
+      const px = v.positions[3 * i]
+      const py = v.positions[3 * i + 1]
+      const pz = v.positions[3 * i + 2]
+      const w = m[3] * px + m[7] * py + m[11] * pz + m[15]
+      const x = ((m[0] * px + m[4] * py + m[8] * pz + m[12]) / w + 1) * 0.5 * width
+      const y = (1 - (m[1] * px + m[5] * py + m[9] * pz + m[13]) / w) * 0.5 * height
+      let within = false
+      for (let a = 0, b = polygon.length - 1; a < polygon.length; b = a++) {
+        const [xa, ya] = polygon[a]
+        const [xb, yb] = polygon[b]
+        if (ya > y !== yb > y && x < ((xb - xa) * (y - ya)) / (yb - ya) + xa) within = !within
+      }
+      count += within
+    }
+    return count
+  }, polygon)
+
+function inside(polygon, [x, y]) {
+  let within = false
+  for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
+    const [xi, yi] = polygon[i]
+    const [xj, yj] = polygon[j]
+    if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) within = !within
+  }
+  return within
+}
+
+async function drawLasso(page, points, modifier) {
+  const { x, y } = await box(page)
+  await page.mouse.move(x + points[0][0], y + points[0][1])
+  await page.keyboard.down('Shift')
+  await page.mouse.down()
+  for (const [px, py] of points.slice(1)) await page.mouse.move(x + px, y + py)
+  if (modifier) await page.keyboard.down(modifier)
+  await page.mouse.up()
+  if (modifier) await page.keyboard.up(modifier)
+  await page.keyboard.up('Shift')
+}
+
+test('WebGL 2 draws something', () =>
+  viewing([text], async (page) => {
+    const colors = await page.evaluate(() => {
+      const v = window.tomograph
+      v.scene.render()
+      const c = document.createElement('canvas')
+      c.width = c.height = 200
+      const g = c.getContext('2d')
+      g.drawImage(v.scene.canvas, 0, 0, 200, 200)
+      return new Set(new Uint32Array(g.getImageData(0, 0, 200, 200).data.buffer)).size
+    })
+    assert.ok(colors > 20, `the canvas has ${colors} colours`)
+  }))
+
+test('picking at a pixel gives the point there', () =>
+  viewing([text], async (page) => {
+    await page.keyboard.press('2')
+    await settle(page)
+    const places = await screen(page, 1e9)
+    const { x, y } = await box(page)
+    // A lonely point: nothing else within 14 pixels.
+    const row = places.findIndex((p, i) => p[0] > 40 && p[1] > 60 && p[0] < 700 && p[1] < 640 && places.every((q, j) => i === j || Math.hypot(p[0] - q[0], p[1] - q[1]) > 14))
+    assert.ok(row >= 0)
+    await page.mouse.click(x + places[row][0], y + places[row][1])
+    await page.waitForFunction((r) => window.tomograph.picked === r, row)
+    await page.waitForFunction(() => window.tomograph.near?.full && window.tomograph.near.map)
+    assert.equal(await page.locator('#details-title').count(), 1)
+    const marked = await page.locator('[aria-current=true]').textContent()
+    const piece = await page.evaluate((r) => window.tomograph.cloud.piece(r), row)
+    assert.equal(marked.replaceAll('·', ' ').replaceAll('⏎', '\\n'), piece)
+  }))
+
+test('the lasso finds what brute force finds, adds and subtracts', () =>
+  viewing([text], async (page) => {
+    for (const dim of ['3', '2']) {
+      await page.keyboard.press('Escape')
+      await page.keyboard.press(dim)
+      await settle(page)
+      const places = await screen(page, 1e9)
+      const concave = [[150, 150], [650, 160], [640, 560], [400, 260], [180, 600]]
+      const expected = places.filter((p) => inside(concave, p)).length
+      assert.ok(expected > 50)
+      await drawLasso(page, concave)
+      await page.waitForFunction((n) => window.tomograph.selectedCount === n, expected, { timeout: 5000 })
+      const second = [[300, 200], [500, 200], [500, 500], [300, 500]]
+      const both = places.filter((p) => inside(concave, p) || inside(second, p)).length
+      await drawLasso(page, second, 'Control')
+      await page.waitForFunction((n) => window.tomograph.selectedCount === n, both, { timeout: 5000 })
+      const left = places.filter((p) => inside(concave, p) && !inside(second, p)).length
+      await drawLasso(page, second, 'Alt')
+      await page.waitForFunction((n) => window.tomograph.selectedCount === n, left, { timeout: 5000 })
+    }
+    await shoot(page, 'lasso')
+  }))
+
+test('the lasso leaves out what a filter hides', () =>
+  viewing([text], async (page) => {
+    await page.getByRole('button', { name: /^attn_out/ }).click()
+    await page.keyboard.press('2')
+    await settle(page)
+    await drawLasso(page, [[5, 5], [2000, 5], [2000, 2000], [5, 2000]].map(([x, y]) => [Math.min(x, 780), Math.min(y, 700)]))
+    await page.waitForFunction(() => window.tomograph.selectedCount > 0)
+    const components = await page.evaluate(() => {
+      const v = window.tomograph
+      return [...new Set(v.selectedRows().map((r) => v.cloud.components[v.cloud.labels.component[r]]))]
+    })
+    assert.deepEqual(components, ['mlp_out'])
+  }))
+
+test('recolouring uploads no vertex data, and neither does a filter', () =>
+  viewing([text], async (page) => {
+    await settle(page)
+    const before = await page.evaluate(() => window.tomograph.scene.uploads.vertexBytes)
+    assert.ok(before > 10_000)
+    for (const by of ['layer', 'position', 'norm', 'token', 'component']) {
+      await page.getByLabel('Colour by').selectOption(by)
+      await settle(page)
+    }
+    await page.getByRole('button', { name: /^attn_out/ }).click()
+    await settle(page)
+    assert.equal(await page.evaluate(() => window.tomograph.scene.uploads.vertexBytes), before)
+  }))
+
+test('playback walks through the layers in one basis', () =>
+  viewing([text], async (page) => {
+    await page.keyboard.press(']')
+    assert.equal(await page.evaluate(() => window.tomograph.layer), 0)
+    await settle(page)
+    const moves = await page.evaluate(() => {
+      const v = window.tomograph
+      const row = [...v.cloud.labels.layer].indexOf(0)
+      const next = v.cloud.atLayer(row, 1)
+      v.mix = 1
+      const at = v.placeOf(row)
+      v.mix = 0
+      return { at, there: [0, 1, 2].map((k) => v.positions[3 * next + k]), same: v.cloud.labels.token[row] === v.cloud.labels.token[next] }
+    })
+    assert.ok(moves.same)
+    assert.deepEqual(moves.at, moves.there)
+    await page.keyboard.press(' ')
+    await page.waitForFunction(() => window.tomograph.layer === 3 && !window.tomograph.playing, null, { timeout: 15_000 })
+    await page.keyboard.press('[')
+    assert.equal(await page.evaluate(() => window.tomograph.layer), 2)
+  }, { hash: '#p=paths' }))
+
+test('a search marks the tokens', () =>
+  viewing([text], async (page) => {
+    await page.keyboard.press('/')
+    await page.keyboard.type('"w"')
+    await page.waitForFunction(() => window.tomograph.found > 0)
+    const wrong = await page.evaluate(() => {
+      const v = window.tomograph
+      let wrong = 0
+      for (let i = 0; i < v.cloud.n; ++i) if (((v.state[i] & 2) !== 0) !== (v.cloud.piece(i) === 'w')) ++wrong
+      return wrong
+    })
+    assert.equal(wrong, 0)
+    await page.keyboard.press('Escape')
+    assert.equal(await page.evaluate(() => window.tomograph.found), 0)
+  }))
+
+test('a link restores the view', () =>
+  viewing([text], async (page, server) => {
+    await page.keyboard.press('2')
+    await page.getByLabel('Colour by').selectOption('token')
+    await page.mouse.move(600, 400)
+    await page.mouse.wheel(0, -400)
+    await page.evaluate(() => window.tomograph.select([3, 5, 8], 'replace'))
+    await page.evaluate(() => window.tomograph.pick(5))
+    await page.waitForFunction(() => location.hash.includes('sel=3.5.8') && location.hash.includes('pick=5'))
+    const hash = await page.evaluate(() => location.hash)
+    const pose = await page.evaluate(() => ({ ...window.tomograph.scene.camera.pose }))
+    const again = await open(shared.context, server.url + hash)
+    const back = await again.evaluate(() => {
+      const v = window.tomograph
+      return { dim: v.dim, coloring: v.coloring, rows: v.selectedRows(), picked: v.picked, pose: { ...v.scene.camera.pose } }
+    })
+    assert.equal(back.dim, 2)
+    assert.equal(back.coloring, 'token')
+    assert.deepEqual(back.rows, [3, 5, 8])
+    assert.equal(back.picked, 5)
+    for (const key of ['x', 'y', 'reach']) assert.ok(Math.abs(back.pose[key] - pose[key]) < 1e-3, key)
+    await again.close()
+  }))
+
+test('the first-token switch hides position 0', () =>
+  viewing([text], async (page) => {
+    const all = await page.evaluate(() => window.tomograph.visibleCount)
+    await page.getByLabel('First tokens').uncheck()
+    await page.waitForFunction((n) => window.tomograph.visibleCount < n, all)
+    const first = await page.evaluate(() => [...window.tomograph.cloud.labels.position].filter((p) => p === 0).length)
+    assert.equal(await page.evaluate(() => window.tomograph.visibleCount), all - first)
+  }))
+
+test('heat map and points are linked both ways', () =>
+  viewing([text], async (page) => {
+    const heat = page.getByLabel(/^Heat map of norms/)
+    const at = await heat.boundingBox()
+    await heat.click({ position: { x: at.width * (10.5 / 128), y: at.height * 0.9 } })
+    await page.waitForFunction(() => window.tomograph.selectedCount > 0)
+    const rows = await page.evaluate(() => {
+      const v = window.tomograph
+      return v.selectedRows().map((r) => [v.cloud.labels.layer[r], v.cloud.labels.position[r]])
+    })
+    assert.ok(rows.every(([layer, position]) => layer === 0 && position === 10))
+    assert.equal(rows.length, 2 * 12)
+    await page.evaluate(() => window.tomograph.pick(40))
+    await page.waitForSelector('.map i.v')
+  }))
+
+test('a lost context comes back with the same picture', () =>
+  viewing([text], async (page) => {
+    const ids = () => page.evaluate(() => {
+      const v = window.tomograph
+      return Array.from({ length: 200 }, (_, i) => v.scene.pick(100 + (i % 20) * 30, 100 + Math.floor(i / 20) * 50))
+    })
+    const before = await ids()
+    assert.ok(before.some((id) => id >= 0))
+    await page.evaluate(() => window.tomograph.scene.loseContext())
+    await page.waitForFunction(() => window.tomograph.scene.contextLost)
+    await page.evaluate(() => window.tomograph.scene.restoreContext())
+    await page.waitForFunction(() => !window.tomograph.scene.contextLost)
+    await settle(page)
+    assert.deepEqual(await ids(), before)
+  }, { mayComplain: true }))
+
+test('hostile token texts stay texts', async () => {
+  const hostile = join(work, 'hostile')
+  cpSync(text, hostile, { recursive: true })
+  const file = join(hostile, 'tokens.jsonl')
+  const bad = ['<img src=x onerror="window.hacked=1">', '<script>window.hacked=1</script>', '"><svg onload=window.hacked=1>', '\u202Eevil', '{{7*7}}', '&lt;b&gt;']
+  const swap = new Map()
+  const lines = readFileSync(file, 'utf8').trim().split('\n').map((line) => {
+    const sequence = JSON.parse(line)
+    sequence.pieces = sequence.pieces.map((piece) => {
+      const key = JSON.stringify(piece)
+      if (!swap.has(key)) swap.set(key, bad[swap.size % bad.length])
+      return swap.get(key)
+    })
+    return JSON.stringify(sequence)
+  })
+  writeFileSync(file, lines.join('\n') + '\n')
+  await viewing([hostile], async (page) => {
+    await page.getByLabel('Colour by').selectOption('token')
+    await page.evaluate(() => window.tomograph.pick(40))
+    await page.waitForFunction(() => window.tomograph.near?.full)
+    assert.equal(await page.locator('.text img, .text svg, .text script, aside img').count(), 0)
+    assert.ok((await page.locator('.text').textContent()).includes('<img'))
+    const svg = await page.evaluate(() => window.tomograph.legend().map((e) => e.text).join(''))
+    assert.ok(svg.includes('<script>'))
+    assert.equal(await page.evaluate(() => window.hacked), undefined)
+  })
+})
+
+test('a projection is asked for, watched, cancelled and made', () =>
+  viewing([text], async (page) => {
+    await page.getByRole('button', { name: 'New…' }).click()
+    await page.getByLabel('at most').fill('2000')
+    await page.getByRole('button', { name: 'Compute' }).click()
+    await page.getByRole('progressbar').waitFor()
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('button', { name: 'Compute' }).waitFor({ timeout: 20_000 })
+    await page.getByLabel('UMAP').waitFor()
+    await page.locator('input[value=pca]').check()
+    await page.getByRole('textbox', { name: 'name' }).fill('mine')
+    await page.getByRole('button', { name: 'Compute' }).click()
+    await page.waitForFunction(() => window.tomograph.cloud?.name === 'mine', null, { timeout: 30_000 })
+    assert.match(await page.locator('.counts').textContent(), /points shown/)
+  }))
+
+test('selections leave as CSV and JSON, views as PNG and SVG', () =>
+  viewing([text], async (page) => {
+    await page.evaluate(() => window.tomograph.select([1, 2, 3], 'replace'))
+    const saved = async (name) => {
+      await page.locator('summary').click()
+      const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name }).click()])
+      await page.locator('summary').click()
+      return readFileSync(await download.path())
+    }
+    const csv = (await saved(/CSV/)).toString().trim().split('\n')
+    assert.equal(csv.length, 4)
+    assert.match(csv[0], /^row,component,layer,sequence,position,token,token_id,text,label,norm,axis1/)
+    const json = JSON.parse(await saved(/JSON/))
+    assert.deepEqual(json.rows.map((r) => r.row), [1, 2, 3])
+    const png = await saved(/PNG/)
+    assert.equal(png.subarray(1, 4).toString(), 'PNG')
+    const svg = (await saved(/SVG/)).toString()
+    assert.match(svg, /^<svg/)
+    assert.ok(svg.split('<circle').length > 1000)
+  }))
+
+test('two runs: the second in the first one’s basis, with lines', async () => {
+  const other = join(work, 'other')
+  run('capture', 'bytes-gpt2', '--out', other, '--sequences', '12', '--exact')
+  await viewing([text, other], async (page) => {
+    await page.waitForFunction(() => window.tomograph.matched !== null)
+    const state = await page.evaluate(() => ({ matched: window.tomograph.matched, n: window.tomograph.cloud.n, moved: window.tomograph.displacement }))
+    assert.equal(state.matched, state.n)
+    assert.ok(state.moved > 0 && state.moved < 1)
+    await page.getByLabel('From the first run to the second').fill('1')
+    await settle(page)
+    await shoot(page, 'compare')
+  })
+})
+
+test('the report opens from disk with the same cloud', async () => {
+  const server = await serve(text)
+  const report = join(work, 'report.html')
+  try {
+    run('view', text, '--report', report)
+    const page = await open(shared.context, pathToFileURL(report).href + '#p=pair')
+    assert.deepEqual(page.complaints, [])
+    assert.equal(await page.evaluate(() => window.tomograph.cloud.n), 12 * 128 * 8)
+    await page.evaluate(() => window.tomograph.pick(40))
+    await page.waitForFunction(() => window.tomograph.near?.map)
+    assert.equal(await page.getByRole('button', { name: 'New…' }).count(), 0)
+    await page.close()
+  } finally {
+    server.stop()
+  }
+})
+
+test('without WebGL 2 the page says so', () =>
+  viewing([text], async (page) => {
+    await page.getByRole('heading', { name: 'No WebGL 2' }).waitFor()
+  }, { cloud: false, mayComplain: true, launchOptions: { args: ['--disable-3d-apis'] } }))
+
+test('a run that goes away is said to be gone', async () => {
+  const gone = join(work, 'gone')
+  cpSync(text, gone, { recursive: true })
+  await viewing([gone], async (page) => {
+    rmSync(gone, { recursive: true })
+    await page.getByLabel('Projection').selectOption('paths')
+    await page.getByRole('alert').filter({ hasText: 'folder is gone' }).waitFor()
+  }, { hash: '#p=pair', mayComplain: true })
+})
+
+test('a run under way is said to be', async () => {
+  const part = join(work, 'part')
+  cpSync(text, part, { recursive: true })
+  const file = join(part, 'run.json')
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"status": "complete"', '"status": "incomplete"'))
+  await viewing([part], async (page) => {
+    await page.getByText('still being written').waitFor()
+  })
+})
+
+test('keyboard alone: points, camera, dialogs', () =>
+  viewing([text], async (page) => {
+    await page.locator('canvas.points').focus()
+    await page.keyboard.press('n')
+    await page.waitForFunction(() => window.tomograph.picked === 0)
+    await page.keyboard.press('n')
+    await page.waitForFunction(() => window.tomograph.picked === 1)
+    const yaw = await page.evaluate(() => window.tomograph.scene.camera.pose.yaw)
+    await page.keyboard.press('ArrowLeft')
+    assert.notEqual(await page.evaluate(() => window.tomograph.scene.camera.pose.yaw), yaw)
+    await page.keyboard.press('?')
+    assert.ok(await page.locator('dialog.help[open]').count())
+    await page.keyboard.press('Escape')
+  }))
+
+test('axe finds nothing serious, light and dark', async () => {
+  const axe = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
+  for (const theme of ['light', 'dark'])
+    await viewing([text], async (page) => {
+      await page.evaluate(() => window.tomograph.pick(40))
+      await page.waitForFunction(() => window.tomograph.near?.full)
+      await shoot(page, `details-${theme}`)
+      // Through the debugger, which the page's own policy does not bind.
+      const session = await page.context().newCDPSession(page)
+      await session.send('Runtime.evaluate', { expression: axe })
+      const found = await page.evaluate(async () => {
+        const { violations } = await window.axe.run(document)
+        return violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' | ')}`)
+      })
+      assert.deepEqual(found, [])
+    }, { hash: `#p=pair&theme=${theme}` })
+})
+
+for (const [n, most] of [[100_000, 3000], [1_000_000, 3000]])
+  test(`${n} points: first picture, bytes, lasso, memory`, async () => {
+    const big = synthesize(join(work, `n${n}`), n)
+    await viewing([big], async (page, server) => {
+      const cdp = await page.context().newCDPSession(page)
+      await cdp.send('Network.enable')
+      let bytes = 0
+      const data = new Set()
+      cdp.on('Network.responseReceived', (e) => e.response.url.includes('/api/') && data.add(e.requestId))
+      cdp.on('Network.dataReceived', (e) => data.has(e.requestId) && (bytes += e.dataLength))
+      await cdp.send('Network.setCacheDisabled', { cacheDisabled: true })
+      const began = Date.now()
+      await page.reload()
+      await page.waitForFunction(() => window.tomograph?.cloud && window.tomograph.moved > 0 && !window.tomograph.loading, null, { timeout: 60_000 })
+      const first = Date.now() - began
+      await page.waitForTimeout(300)
+      const perPoint = bytes / n + 12 // a second set of positions costs 12 bytes more
+      await page.evaluate(() => window.tomograph.setDim(2))
+      await settle(page)
+      const star = Array.from({ length: 60 }, (_, i) => {
+        const r = i % 2 ? 120 : 300
+        return [400 + r * Math.sin((i * Math.PI) / 30), 370 + r * Math.cos((i * Math.PI) / 30)]
+      })
+      const expected = await bruteForce(page, star)
+      const got = await page.evaluate((points) => window.tomograph.lasso(Float32Array.from(points.flat()), 'replace'), star)
+      const lasso = await page.evaluate(() => window.tomograph.lassoMilliseconds)
+      // Outlines are float32 in the worker: a point on the line may fall to either side.
+      assert.ok(Math.abs(got - expected) <= 2, `lasso ${got}, brute force ${expected}`)
+      const heap = async () => {
+        await cdp.send('HeapProfiler.collectGarbage')
+        const use = await cdp.send('Runtime.getHeapUsage')
+        return use.usedSize + (use.backingStorageSize ?? 0)
+      }
+      const rounds = n > 500_000 ? 6 : 50
+      const start = await heap()
+      for (let i = 0; i < 50; ++i)
+        await page.evaluate((by) => { window.tomograph.coloring = by; window.tomograph.applyColors() }, i % 2 ? 'norm' : 'component')
+      for (let i = 0; i < rounds; ++i) await page.evaluate(() => window.tomograph.openProjection(window.tomograph.cloud.name))
+      const grown = ((await heap()) - start) / 1e6
+      const geometries = await page.evaluate(() => window.tomograph.scene.renderer.info.memory.geometries)
+      console.log(`    ${n} points: picture after ${first} ms, ${perPoint.toFixed(1)} bytes a point, lasso ${lasso.toFixed(0)} ms, heap ${grown.toFixed(1)} MB more after 50 recolourings and ${rounds} reloads`)
+      assert.ok(perPoint <= 32, `${perPoint} bytes a point`)
+      assert.ok(grown < 30, `${grown} MB more`)
+      assert.ok(geometries <= 2, `${geometries} geometries are alive`)
+      if (process.env.TOMOGRAPH_TIMES) {
+        assert.ok(first < most, `first picture after ${first} ms`)
+        assert.ok(lasso < 400, `lasso took ${lasso} ms`)
+      }
+    })
+  })
+
+// --- run them ----------------------------------------------------------------------------------------------------------
+
+const shared = await launch()
+let failed = 0
+try {
+  for (const { name, body } of tests) {
+    if (only && !name.includes(only)) continue
+    const began = Date.now()
+    try {
+      await body()
+      console.log(`ok   ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`)
+    } catch (error) {
+      ++failed
+      console.log(`FAIL ${name}\n${error.stack}`)
+      const page = shared.context.pages().at(-1)
+      if (page?.complaints?.length) console.log(page.complaints)
+      if (page && shots) await page.screenshot({ path: join(shots, `failed-${failed}.png`) }).catch(() => {})
+      for (const left of shared.context.pages().slice(1)) await left.close()
+    }
+  }
+} finally {
+  await shared.stop()
+  rmSync(work, { recursive: true, force: true })
+}
+process.exit(failed ? 1 : 0)
