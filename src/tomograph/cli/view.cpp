@@ -48,7 +48,9 @@ void view(const Flags& flags, Progress& progress) {
         return;
     }
     Catalog catalog({flags.runs.begin(), flags.runs.end()});
-    ViewServer server(catalog, {.host = flags.host, .port = flags.port, .token = flags.token, .limits = {.threads = flags.threads}});
+    ViewServer server(
+        catalog,
+        {.host = flags.host, .port = flags.port, .token = flags.token, .limits = {.threads = flags.threads}});
     server.bind();
     fmt::print("{}\n", server.url());
     std::fflush(stdout);
@@ -56,7 +58,8 @@ void view(const Flags& flags, Progress& progress) {
 
     std::atomic<bool> over{false};
     std::thread watch([&] {
-        while (!over && !progress.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        while (!over && !progress.stop_requested())
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
         server.stop();
     });
     server.run();
@@ -68,13 +71,26 @@ void view(const Flags& flags, Progress& progress) {
 
 void add_view(CLI::App& app, Progress& progress) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand("view", "Look at a run in the browser: turn, colour, filter, lasso, play its layers");
-    command->add_option("RUN", flags->runs, "Run or study folder; two runs to compare them")->required()->expected(1, 2);
-    command->add_option("--port", flags->port, "Port to listen on; 0 takes a free one")->capture_default_str()->check(CLI::Range(0, 65535));
-    command->add_option("--host", flags->host, "Address to listen on; other than this machine's own, the printed address carries a token")->capture_default_str();
+    CLI::App* command = app.add_subcommand(
+        "view", "Look at a run in the browser: turn, colour, filter, lasso, play its layers");
+    command->add_option("RUN", flags->runs, "Run or study folder; two runs to compare them")
+        ->required()
+        ->expected(1, 2);
+    command->add_option("--port", flags->port, "Port to listen on; 0 takes a free one")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 65535));
+    command
+        ->add_option(
+            "--host", flags->host,
+            "Address to listen on; other than this machine's own, the printed address carries a token")
+        ->capture_default_str();
     command->add_option("--token", flags->token, "Token to ask for (default: made up where one is needed)");
-    command->add_option("--threads", flags->threads, "Threads for projections asked for in the page (default: all)")->check(CLI::PositiveNumber);
-    command->add_option("--report", flags->report, "Write the viewer as one file that opens from disk, and serve nothing");
+    command
+        ->add_option("--threads", flags->threads,
+                     "Threads for projections asked for in the page (default: all)")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--report", flags->report,
+                        "Write the viewer as one file that opens from disk, and serve nothing");
     command->add_flag("--no-open", flags->no_open, "Print the address only; open no browser");
     command->callback([flags, &progress] { view(*flags, progress); });
 }

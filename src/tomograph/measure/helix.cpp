@@ -31,7 +31,7 @@ HelixFitter::HelixFitter(std::int64_t length) {
     Eigen::VectorXd t = Eigen::VectorXd::LinSpaced(n, 0, static_cast<double>(n - 1));
     const Eigen::VectorXd line = (t.array() - t.mean()).matrix().normalized();
     line_ = line.cast<float>();
-    for (double turns = 1; turns <= 0.5 * static_cast<double>(n) - 0.5; turns += 0.25) {
+    for (double turns = 1; turns <= 0.5 * static_cast<double>(n) - 0.5; turns += 0.1) {
         const double w = 2 * std::numbers::pi * turns / static_cast<double>(n);
         Eigen::MatrixXd basis(n, 4);
         basis << Eigen::VectorXd::Ones(n), line, (w * t).array().cos().matrix(), (w * t).array().sin().matrix();

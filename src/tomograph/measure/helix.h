@@ -22,7 +22,7 @@ struct HelixFit {
 class HelixFitter {
   public:
     /// Curves of `length` points. w runs from one full turn over the curve to half a turn a step, in steps of a
-    /// quarter turn.
+    /// tenth of a turn.
     explicit HelixFitter(std::int64_t length);
     /// `curve` [length, k]: scores, the first three columns are used (fewer if there are fewer).
     HelixFit fit(const MatrixD& curve) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -136,17 +137,26 @@ Lists group(const Assignment& assignment, std::int64_t n_lists) {
     return lists;
 }
 
+float Squash::factor(float half_norm) const {
+    const float length = std::sqrt(2 * half_norm);
+    return length > 0 ? std::log1p(length / unit) / length : 1.0f;
+}
+
 std::vector<std::int32_t> nearest_lists(const Centroids& centroids, const Lists& lists,
-                                        const PackedVectors& packed, std::int64_t count, int threads) {
+                                        const PackedVectors& packed, Squash squash, std::int64_t count,
+                                        int threads) {
     const std::int64_t n_panels = lists.panel_offsets.back(), width = centroids.width;
     std::vector<float> means(n_panels * width);
     parallel_for(lists.n_lists(), threads, [&](std::int64_t list) {
         for (std::int64_t p = lists.panel_offsets[list]; p < lists.panel_offsets[list + 1]; ++p) {
             const std::int64_t first = lists.offsets[list] + (p - lists.panel_offsets[list]) * panel_width;
             const std::int64_t m = std::min(panel_width, lists.offsets[list + 1] - first);
+            float factors[panel_width];
+            for (std::int64_t i = 0; i < m; ++i)
+                factors[i] = squash.factor(packed.half_norm(p)[i]) / static_cast<float>(m);
             for (std::int64_t t = 0; t < width; ++t) {
-                const float* values = packed.panel(p) + t * panel_width;  // padding is zero
-                means[p * width + t] = std::accumulate(values, values + m, 0.0f) / static_cast<float>(m);
+                means[p * width + t] =
+                    std::inner_product(factors, factors + m, packed.panel(p) + t * panel_width, 0.0f);
             }
         }
     });

@@ -62,10 +62,19 @@ struct Lists {
 /// together.
 Lists group(const Assignment& assignment, std::int64_t n_lists);
 
-/// For each panel of grouped vectors, the `count` centroids nearest to the mean of its vectors, nearest
-/// first: the lists worth searching for all of them. [n_panels, count], count at most centroids.n.
+/// Lists partition vectors whose lengths are squashed by log(1 + length / unit): the few massive ones would
+/// otherwise take all centroids for themselves.
+struct Squash {
+    float unit = 1;
+    /// What a vector of that half squared length is multiplied by.
+    float factor(float half_norm) const;
+};
+
+/// For each panel of grouped vectors, the `count` centroids nearest to the mean of its squashed vectors,
+/// nearest first: the lists worth searching for all of them. [n_panels, count], count at most centroids.n.
 std::vector<std::int32_t> nearest_lists(const Centroids& centroids, const Lists& lists,
-                                        const PackedVectors& packed, std::int64_t count, int threads);
+                                        const PackedVectors& packed, Squash squash, std::int64_t count,
+                                        int threads);
 
 /// vectors [n, width] (in index order) packed list by list; half_norms [n].
 PackedVectors pack_lists(const Lists& lists, const float* vectors, const float* half_norms,

@@ -154,7 +154,7 @@ NeighborGraph refine(const IndexedVectors& index, const NeighborGraph& graph, in
             const auto n_known = static_cast<std::int64_t>(candidates.size());
             for (std::int64_t i = 0; i < n_known; ++i) {
                 const std::int32_t* theirs = graph.positions.data() + candidates[i] * k;
-                for (std::int64_t j = 0; j < k; ++j) {
+                for (std::int64_t j = 0; j < (k + 1) / 2; ++j) {
                     if (theirs[j] >= 0 && is_new(theirs[j])) candidates.push_back(theirs[j]);
                 }
             }
@@ -245,11 +245,11 @@ std::vector<float> true_distances(const IndexedVectors& index, const std::vector
 
 double measure_recall(const NeighborGraph& graph, const std::vector<std::int64_t>& chosen,
                       const std::vector<float>& truth) {
-    const std::int64_t k = graph.k;
+    const auto k = static_cast<std::int64_t>(truth.size() / chosen.size());
     std::int64_t found = 0;
     for (std::size_t query = 0; query < chosen.size(); ++query) {
         const float limit = truth[query * k + k - 1] * (1 + 1e-5f) + 1e-30f;
-        const float* squared = graph.squared.data() + chosen[query] * k;
+        const float* squared = graph.squared.data() + chosen[query] * graph.k;
         found += std::count_if(squared, squared + k, [&](float value) { return value <= limit; });
     }
     return static_cast<double>(found) / static_cast<double>(chosen.size() * k);

@@ -48,7 +48,8 @@ struct SearchOptions {
 NeighborGraph search_lists(const IndexedVectors& index, const GroupedQueries& queries,
                            const SearchOptions& options, Progress& progress);
 
-/// One pass over neighbours of neighbours, from the last pass's graph only, so that order does not matter.
+/// One pass over the nearer half of neighbours' neighbours, from the last pass's graph only, so that order
+/// does not matter.
 NeighborGraph refine(const IndexedVectors& index, const NeighborGraph& graph, int threads,
                      Progress& progress);
 
@@ -56,7 +57,7 @@ NeighborGraph refine(const IndexedVectors& index, const NeighborGraph& graph, in
 std::vector<float> true_distances(const IndexedVectors& index, const std::vector<std::int64_t>& chosen,
                                   std::int64_t k, int threads);
 
-/// Share of `truth` (see true_distances) that `graph` found.
+/// Share of `truth` (see true_distances) that `graph`, which may hold more neighbours, found.
 double measure_recall(const NeighborGraph& graph, const std::vector<std::int64_t>& chosen,
                       const std::vector<float>& truth);
 

@@ -111,13 +111,29 @@ struct NeighborIndex::State {
         progress.end();
     }
 
+    Squash squash() const { return {sketch->typical_norm()}; }
+
+    FloatBuffer squash_all(const Sketched& sketched, std::int64_t n) const {
+        const std::int64_t width = sketch->width();
+        auto squashed = make_float_buffer(n * width);
+        parallel_for((n + block_rows - 1) / block_rows, threads, [&](std::int64_t block) {
+            for (std::int64_t i = block * block_rows; i < std::min((block + 1) * block_rows, n); ++i) {
+                const float factor = squash().factor(sketched.half_norms[i]);
+                for (std::int64_t t = i * width; t < (i + 1) * width; ++t)
+                    squashed[t] = factor * sketched.sketches[t];
+            }
+        });
+        return squashed;
+    }
+
     void make_lists(const Sketched& sketched) {
         const std::int64_t n = duplicates.n_distinct();
         const KMeansOptions k_means{.n_lists = (n + rows_per_list(n) - 1) / rows_per_list(n),
                                     .seed = options.seed,
                                     .threads = threads};
-        centroids = fit_centroids(sketched.sketches.get(), n, sketch->width(), k_means);
-        index.lists = group(centroids.assign(sketched.sketches.get(), n, threads), centroids.n);
+        const auto squashed = squash_all(sketched, n);
+        centroids = fit_centroids(squashed.get(), n, sketch->width(), k_means);
+        index.lists = group(centroids.assign(squashed.get(), n, threads), centroids.n);
     }
 
     /// A second reading instead of a second copy in memory: each distinct row goes to its position.
@@ -151,12 +167,12 @@ struct NeighborIndex::State {
 
     std::vector<std::int32_t> probes(const Lists& lists, const PackedVectors& packed) const {
         if (exact) return {};
-        return nearest_lists(centroids, lists, packed, n_probes(), threads);
+        return nearest_lists(centroids, lists, packed, squash(), n_probes(), threads);
     }
 
     SearchOptions search_options(std::int64_t k) const {
         // A whole vector's score errs by rounding only; a sketch's by what it leaves out.
-        return {.k = k, .n_candidates = k + (sketch->width() == space.width() ? 8 : 24), .threads = threads};
+        return {.k = k, .n_candidates = k + (sketch->width() == space.width() ? 8 : 48), .threads = threads};
     }
 
     std::string method(int passes) const {
@@ -250,7 +266,9 @@ Neighbors NeighborIndex::neighbors(int k, Progress& progress) const {
                                      true,
                                      s.probes(s.index.lists, s.index.sketches),
                                      s.n_probes()};
-        graph = search_lists(s.index, queries, s.search_options(k_distinct), progress);
+        // Passes over neighbours of neighbours reach further when more than k are kept until the end.
+        const auto kept = s.exact ? k_distinct : std::min<std::int64_t>(2 * k_distinct, n_distinct() - 1);
+        graph = search_lists(s.index, queries, s.search_options(kept), progress);
         if (!s.exact) {
             const auto chosen =
                 sample_indices(n_distinct(), s.options.recall_sample, mix(s.options.seed, 0x7265));
@@ -303,7 +321,8 @@ Neighbors NeighborIndex::query(const RowSource& queries, int k, Progress& progre
         const auto sketched =
             sketch_rows(queries, begin, end, s.space, *s.sketch, false, s.threads, prepared.get());
         const Lists lists =
-            group(s.centroids.assign(sketched.sketches.get(), end - begin, s.threads), s.centroids.n);
+            group(s.centroids.assign(s.squash_all(sketched, end - begin).get(), end - begin, s.threads),
+                  s.centroids.n);
         const auto packed = pack_lists(lists, sketched.sketches.get(), sketched.half_norms.data(),
                                        s.sketch->width(), s.threads);
         const GroupedQueries grouped{

@@ -39,8 +39,8 @@ struct NeighborOptions {
     std::int64_t recall_sample = 480;
     /// Approximate: lists searched around each list, of about 100 rows each. Default 20.
     std::int64_t n_probes = 20;
-    /// Approximate: share of the variance that the sketch which finds candidates keeps. Default 0.95.
-    double sketch_share = 0.95;
+    /// Approximate: share of the variance that the sketch which finds candidates keeps. Default 0.8.
+    double sketch_share = 0.8;
     std::uint64_t seed = 0;
     /// 0: all that the process may use. The bytes of the result do not depend on it.
     int threads = 0;

@@ -1,11 +1,31 @@
 #include "tomograph/reduce/sketch.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "tomograph/base/random.h"
 #include "tomograph/reduce/pca.h"
 
 namespace tomograph {
+namespace {
+
+Vector median_rows(const Matrix& rows) {
+    Vector median(rows.cols());
+    std::vector<float> column(rows.rows());
+    const auto middle = column.begin() + static_cast<std::ptrdiff_t>(column.size() / 2);
+    for (Eigen::Index j = 0; j < rows.cols(); ++j) {
+        Eigen::Map<Vector>(column.data(), rows.rows()) = rows.col(j);
+        std::nth_element(column.begin(), middle, column.end());
+        median[j] = *middle;
+    }
+    return median;
+}
+
+float half_squared_norm(const float* vector, std::int64_t width) {
+    return 0.5f * Eigen::Map<const Vector>(vector, width).squaredNorm();
+}
+
+}  // namespace
 
 Sketch::Sketch(const RowSource& rows, const PreparedSpace& space, const Options& options)
     : full_width_(space.width()), width_(space.width()) {
@@ -14,20 +34,27 @@ Sketch::Sketch(const RowSource& rows, const PreparedSpace& space, const Options&
     for (std::size_t i = 0; i < chosen.size(); ++i) {
         space.read(rows, chosen[i], chosen[i] + 1, sample.row(static_cast<Eigen::Index>(i)).data());
     }
-    if (options.share >= 1 || full_width_ <= panel_width || chosen.size() < 2) {
-        mean_ = sample.cast<double>().colwise().mean().cast<float>();
-        return;
+    center_ = median_rows(sample);
+    sample.rowwise() -= center_.transpose();
+    std::vector<float> norms;
+    for (Eigen::Index i = 0; i < sample.rows(); ++i) {
+        norms.push_back(sample.row(i).norm());
+        if (norms.back() > 0) sample.row(i) /= norms.back();
     }
+    std::nth_element(norms.begin(), norms.begin() + static_cast<std::ptrdiff_t>(norms.size() / 2),
+                     norms.end());
+    typical_norm_ = std::max(norms[norms.size() / 2], 1e-30f);
+    if (options.share >= 1 || full_width_ <= 2 * panel_width || chosen.size() < 2) return;
     // All eigenvectors while they are cheap; of long vectors, as many as Lanczos finds quickly.
     const bool all = full_width_ <= 1040;
     const int n_components = all ? 0 : static_cast<int>(full_width_ / 16);
-    const Pca pca = fit_pca(MatrixRows(sample), {.n_components = n_components, .threads = options.threads});
-    mean_ = pca.mean;
+    const Pca pca = fit_pca(MatrixRows(sample),
+                            {.n_components = n_components, .center = false, .threads = options.threads});
     double kept = 0;
     std::int64_t needed = 0;
     while (needed < pca.n_components() && kept < options.share)
         kept += pca.explained_variance_ratio[needed++];
-    const std::int64_t n_panels = panels_for(std::max<std::int64_t>(needed, 1));
+    const std::int64_t n_panels = panels_for(std::max<std::int64_t>(needed, 2 * panel_width));
     if (pca.total_variance <= 0 || n_panels * panel_width > full_width_ * 6 / 10) return;
     width_ = std::min<std::int64_t>(n_panels * panel_width, pca.n_components());
     basis_ = make_float_buffer(n_panels * panel_floats(full_width_));
@@ -48,8 +75,8 @@ void Sketch::apply(const float* prepared, std::int64_t n, float* out, float* hal
         for (std::int64_t row = 0; row < m; ++row) {
             const float* in = prepared + (begin + row) * full_width_;
             float* difference = target + row * full_width_;
-            for (std::int64_t t = 0; t < full_width_; ++t) difference[t] = in[t] - mean_[t];
-            half_norms[begin + row] = 0.5f * Eigen::Map<const Vector>(difference, full_width_).squaredNorm();
+            for (std::int64_t t = 0; t < full_width_; ++t) difference[t] = in[t] - center_[t];
+            if (whole()) half_norms[begin + row] = half_squared_norm(difference, full_width_);
         }
         if (whole()) continue;
         pack_panel(centred.get(), m, full_width_, full_width_, panel.get());
@@ -60,6 +87,9 @@ void Sketch::apply(const float* prepared, std::int64_t n, float* out, float* hal
             for (std::int64_t row = 0; row < m; ++row) {
                 std::copy_n(tile + row * panel_width, k, out + (begin + row) * width_ + first);
             }
+        }
+        for (std::int64_t row = begin; row < begin + m; ++row) {
+            half_norms[row] = half_squared_norm(out + row * width_, width_);
         }
     }
 }

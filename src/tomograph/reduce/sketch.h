@@ -14,8 +14,8 @@ namespace tomograph {
 class Sketch {
   public:
     struct Options {
-        /// Share of the variance to keep. 1: whole vectors, only centred.
-        double share = 0.9;
+        /// Share of the sample's variance to keep. 1: whole vectors, only centred.
+        double share = 0.8;
         std::int64_t sample_rows = 4096;
         std::uint64_t seed = 0;
         int threads = 0;
@@ -24,16 +24,19 @@ class Sketch {
 
     /// Floats per sketched row.
     std::int64_t width() const { return width_; }
-    /// prepared [n, space width] -> out [n, width] and half_norms [n]: half the squared distance of the whole
-    /// vector from the sample's mean. out_i . out_j - half_norms_j then ranks j by distance from i.
+    /// prepared [n, space width] -> out [n, width] and half_norms [n], half their squared lengths:
+    /// out_i . out_j - half_norms_j then ranks j by distance from i.
     void apply(const float* prepared, std::int64_t n, float* out, float* half_norms) const;
+    /// Median length of the sample's vectors from the centre.
+    float typical_norm() const { return typical_norm_; }
 
   private:
     bool whole() const { return basis_ == nullptr; }
 
     std::int64_t full_width_;
     std::int64_t width_;
-    Vector mean_;        // [full_width]
+    float typical_norm_ = 1;
+    Vector center_;      // [full_width] median of each coordinate: massive rows do not drag it along
     FloatBuffer basis_;  // panels of components, each [full_width, 48]; null when whole
 };
 

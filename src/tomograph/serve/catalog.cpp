@@ -38,8 +38,8 @@ void append_if_json(Json& out, const char* key, const fs::path& file) {
 
 std::uint64_t row_key(Component component, std::int32_t layer, std::int32_t sequence, std::int32_t position) {
     const auto site = (static_cast<std::uint64_t>(component) << 16) ^ static_cast<std::uint16_t>(layer);
-    const auto place =
-        (static_cast<std::uint64_t>(static_cast<std::uint32_t>(sequence)) << 32) ^ static_cast<std::uint32_t>(position);
+    const auto place = (static_cast<std::uint64_t>(static_cast<std::uint32_t>(sequence)) << 32) ^
+                       static_cast<std::uint32_t>(position);
     return mix(site, place);
 }
 
@@ -80,7 +80,8 @@ Catalog::Catalog(const std::vector<fs::path>& folders, std::size_t cache_bytes)
             runs_.push_back({name, std::make_unique<Run>(Run::open(folder_ / name))});
         }
         if (runs_.empty())
-            throw Error("the study " + folder_.string() + " holds no run yet", "", "wait for its first capture to end");
+            throw Error("the study " + folder_.string() + " holds no run yet", "",
+                        "wait for its first capture to end");
         return;
     }
     for (const fs::path& folder : folders) {
@@ -133,7 +134,8 @@ Json Catalog::run_json(const Entry& entry, std::size_t index) const {
     }
     json["components"] = run.n_rows() > 0 ? components : Json::array();
     json["norm_maps"] = Json::array();
-    for (const Component component : norm_components(run)) json["norm_maps"].push_back(component_name(component));
+    for (const Component component : norm_components(run))
+        json["norm_maps"].push_back(component_name(component));
 
     json["projections"] = Json::array();
     const auto add = [&](const std::string& name, const Json& info, bool saved) {
@@ -172,7 +174,8 @@ Json Catalog::manifest() const {
 Catalog::Made Catalog::cached(const std::string& key, const std::function<ColumnSet()>& make) {
     const auto find = [&]() -> Made {
         const std::lock_guard lock(mutex_);
-        const auto found = std::find_if(cache_.begin(), cache_.end(), [&](const auto& e) { return e.first == key; });
+        const auto found =
+            std::find_if(cache_.begin(), cache_.end(), [&](const auto& e) { return e.first == key; });
         if (found == cache_.end()) return nullptr;
         cache_.splice(cache_.begin(), cache_, found);
         return found->second;
@@ -203,7 +206,8 @@ std::shared_ptr<const Projection> Catalog::load(std::size_t index, const std::st
 
 void Catalog::keep(std::size_t index, std::shared_ptr<const Projection> projection) {
     const std::lock_guard lock(mutex_);
-    std::erase_if(kept_, [&](const auto& e) { return e.first == index && e.second->name == projection->name; });
+    std::erase_if(kept_,
+                  [&](const auto& e) { return e.first == index && e.second->name == projection->name; });
     kept_.emplace_back(index, std::move(projection));
     if (kept_.size() > 8) kept_.erase(kept_.begin());
 }
@@ -212,7 +216,8 @@ std::shared_ptr<const ColumnSet> Catalog::projection(std::size_t index, const st
     check_projection_name(name);
     std::error_code error;
     const auto file = run(index).path() / "projections" / (name + ".safetensors");
-    const auto written = fs::last_write_time(file, error).time_since_epoch().count();  // made anew: another key
+    const auto written =
+        fs::last_write_time(file, error).time_since_epoch().count();  // made anew: another key
     return cached(fmt::format("p/{}/{}/{}", index, name, error ? 0 : written),
                   [&] { return projection_columns(*load(index, name)); });
 }
@@ -246,16 +251,17 @@ std::shared_ptr<const ColumnSet> Catalog::counterpart(const std::string& name) {
     return cached("c/" + name, [&] {
         const auto first = load(0, name);
         if (!first->pca)
-            throw Error("'" + name + "' has no basis to share", "it is a " + first->method(), "choose a PCA projection");
+            throw Error("'" + name + "' has no basis to share", "it is a " + first->method(),
+                        "choose a PCA projection");
         const SelectedRows rows = select(run(1), selection_from_json(first->info.at("selection")));
-        const Matrix points =
-            transform(*first->pca, rows, {.center = first->info.value("center", true)});
+        const Matrix points = transform(*first->pca, rows, {.center = first->info.value("center", true)});
         std::unordered_map<std::uint64_t, std::int64_t> place;
         const auto key = [](const RowLabels& labels, std::size_t i) {
             return row_key(labels.component[i], labels.layer[i], labels.sequence[i], labels.position[i]);
         };
         place.reserve(static_cast<std::size_t>(rows.n_rows()));
-        for (std::int64_t i = 0; i < rows.n_rows(); ++i) place[key(rows.labels(), static_cast<std::size_t>(i))] = i;
+        for (std::int64_t i = 0; i < rows.n_rows(); ++i)
+            place[key(rows.labels(), static_cast<std::size_t>(i))] = i;
 
         const auto n = static_cast<std::size_t>(first->points.rows());
         std::vector<std::int64_t> match(n, -1);
@@ -286,7 +292,8 @@ fs::path Catalog::figure(const std::string& file) const {
     if (!study_.is_null()) {
         for (const Json& figure : study_.value("figures", Json::array())) {
             const fs::path path = "figures/" + file;
-            if (figure.value("file", "") == path.string() && path.lexically_normal() == path && fs::exists(folder_ / path))
+            if (figure.value("file", "") == path.string() && path.lexically_normal() == path &&
+                fs::exists(folder_ / path))
                 return folder_ / path;
         }
     }

@@ -11,16 +11,16 @@
 
 namespace tomograph {
 
-/// What the viewer shows: one run, the runs of a study, or two runs to compare; with their columns, made on demand
-/// and kept within a budget of memory. Safe from several threads.
+/// What the viewer shows: one run, the runs of a study, or two runs to compare; with their columns, made on
+/// demand and kept within a budget of memory. Safe from several threads.
 class Catalog {
   public:
-    /// One folder (a run or a study) or two runs. Errors: Error that says what each path is instead; for two runs,
-    /// when their vectors have different widths.
+    /// One folder (a run or a study) or two runs. Errors: Error that says what each path is instead; for two
+    /// runs, when their vectors have different widths.
     explicit Catalog(const std::vector<std::filesystem::path>& folders, std::size_t cache_bytes = 1u << 30);
 
-    /// The page's table of contents: runs, their projections and findings. Reads the small files anew each time, so a
-    /// projection that was made meanwhile shows.
+    /// The page's table of contents: runs, their projections and findings. Reads the small files anew each
+    /// time, so a projection that was made meanwhile shows.
     Json manifest() const;
 
     std::size_t n_runs() const { return runs_.size(); }
@@ -33,8 +33,8 @@ class Catalog {
     std::shared_ptr<const ColumnSet> tokens(std::size_t run);
     std::shared_ptr<const std::string> vocabulary(std::size_t run);
     ColumnPtr norms(std::size_t run, Component component);
-    /// The second run in the basis of a PCA projection of the first: rows of the same site, sequence and position, in
-    /// the first one's order, NaN where there is none. Columns axis0, axis1, ...
+    /// The second run in the basis of a PCA projection of the first: rows of the same site, sequence and
+    /// position, in the first one's order, NaN where there is none. Columns axis0, axis1, ...
     std::shared_ptr<const ColumnSet> counterpart(const std::string& name);
 
     /// A figure of the study: only files that study.json lists. Errors: Error.
@@ -67,7 +67,8 @@ class Catalog {
     std::vector<std::pair<std::size_t, std::shared_ptr<const Projection>>> kept_;
 };
 
-/// The selection that a projection was made with, read back from its JSON. Errors: Error for what no selection says.
+/// The selection that a projection was made with, read back from its JSON. Errors: Error for what no
+/// selection says.
 Selection selection_from_json(const Json& json);
 
 /// Text of a run's or projection's JSON as the page gets it: bytes that are not UTF-8 replaced.

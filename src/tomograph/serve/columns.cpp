@@ -104,8 +104,7 @@ ColumnSet projection_columns(const Projection& projection) {
     Json axes = Json::array();
     for (Eigen::Index axis = 0; axis < projection.points.cols(); ++axis) {
         std::vector<float> values(n);
-        for (std::size_t i = 0; i < n; ++i)
-            values[i] = projection.points(static_cast<Eigen::Index>(i), axis);
+        for (std::size_t i = 0; i < n; ++i) values[i] = projection.points(static_cast<Eigen::Index>(i), axis);
         set.columns["axis" + std::to_string(axis)] = make_column("f32", as_bytes(values));
     }
 

@@ -13,7 +13,7 @@ namespace tomograph {
 struct Column {
     std::string dtype;  ///< "u8", "u16", "i16", "i32", "u32" or "f32"
     std::string bytes;
-    std::string etag;   ///< quoted XXH3 of the bytes
+    std::string etag;  ///< quoted XXH3 of the bytes
 };
 using ColumnPtr = std::shared_ptr<const Column>;
 
@@ -26,14 +26,14 @@ struct ColumnSet {
 
 ColumnPtr make_column(std::string dtype, std::string bytes);
 
-/// A projection as columns: axis0, axis1, ... (f32), norm (u16, logarithmic between header.norm.low and high; 65535:
-/// zero or none), token (u16 differences inside a segment, or u32), and for rows that are averages position, sequence
-/// and label (i32). Component and layer are run-length coded in header.segments.
-/// About 20 bytes a point of a projection shown in three axes.
+/// A projection as columns: axis0, axis1, ... (f32), norm (u16, logarithmic between header.norm.low and high;
+/// 65535: zero or none), token (u16 differences inside a segment, or u32), and for rows that are averages
+/// position, sequence and label (i32). Component and layer are run-length coded in header.segments. About 20
+/// bytes a point of a projection shown in three axes.
 ColumnSet projection_columns(const Projection& projection);
 
-/// A run's tokens: token_id (u16 or i32) and label (i16, where the run has labels); header.sequence_starts stands for
-/// position and sequence. Should the table not be in that order they become columns (i32).
+/// A run's tokens: token_id (u16 or i32) and label (i16, where the run has labels); header.sequence_starts
+/// stands for position and sequence. Should the table not be in that order they become columns (i32).
 ColumnSet token_columns(const Run& run);
 
 /// Text of every token id that occurs in the run, safe for eyes: [[id, text], ...].

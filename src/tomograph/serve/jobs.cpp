@@ -24,7 +24,8 @@ Projection make_umap(const Run& run, const ProjectionRequest& request, int threa
                               .threads = threads};
     Umap umap = fit_umap(rows, options, progress);
     progress.begin("checking the map", 1, "maps");
-    const MapQuality quality = measure_quality(rows, umap.points, {.k = request.n_neighbors, .sample = 3000, .threads = threads});
+    const MapQuality quality =
+        measure_quality(rows, umap.points, {.k = request.n_neighbors, .sample = 3000, .threads = threads});
     Json info = {{"method", "umap"},
                  {"n_rows", rows.n_rows()},
                  {"n_candidates", rows.n_candidates()},
@@ -57,17 +58,20 @@ ProjectionRequest parse_request(const Json& json, const JobLimits& limits) {
         check_projection_name(request.name);
         request.method = json.value("method", "pca");
         const bool umap = request.method == "umap";
-        if (!umap && request.method != "pca") throw Error("no method '" + request.method + "'", "", "use pca or umap");
+        if (!umap && request.method != "pca")
+            throw Error("no method '" + request.method + "'", "", "use pca or umap");
         request.selection = selection_from_json(json.value("selection", Json::object()));
         request.dims = json.value("dims", umap ? 2 : 6);
-        if (umap && request.dims != 2 && request.dims != 3) throw Error("a UMAP has 2 or 3 dimensions", "", "");
+        if (umap && request.dims != 2 && request.dims != 3)
+            throw Error("a UMAP has 2 or 3 dimensions", "", "");
         if (request.dims < 1 || request.dims > limits.dims)
             throw Error(fmt::format("dims must lie between 1 and {}", limits.dims), "", "");
         request.n_neighbors = json.value("n_neighbors", 15);
         if (request.n_neighbors < 2 || request.n_neighbors > 200)
             throw Error("n_neighbors must lie between 2 and 200", "", "");
         request.min_dist = json.value("min_dist", 0.1);
-        if (!(request.min_dist >= 0 && request.min_dist <= 1)) throw Error("min_dist must lie between 0 and 1", "", "");
+        if (!(request.min_dist >= 0 && request.min_dist <= 1))
+            throw Error("min_dist must lie between 0 and 1", "", "");
         std::int64_t& rows = request.selection.rows;
         const std::int64_t most = umap ? limits.umap_rows : limits.pca_rows;
         if (rows < 0) throw Error("rows must not be negative", "", "");
@@ -78,10 +82,12 @@ ProjectionRequest parse_request(const Json& json, const JobLimits& limits) {
     }
 }
 
-Projection make_projection(const Run& run, const ProjectionRequest& request, int threads, Progress& progress) {
+Projection make_projection(const Run& run, const ProjectionRequest& request, int threads,
+                           Progress& progress) {
     if (request.method == "umap") return make_umap(run, request, threads, progress);
-    return project_pca(run, request.name,
-                       {.selection = request.selection, .dims = request.dims, .basis_of = {}, .threads = threads}, progress);
+    return project_pca(
+        run, request.name,
+        {.selection = request.selection, .dims = request.dims, .basis_of = {}, .threads = threads}, progress);
 }
 
 struct Jobs::Job final : Progress {
@@ -154,7 +160,8 @@ int Jobs::start(const Json& json) {
             if (job->stop) return job->finish("cancelled");
             try {
                 save_projection(run, *projection);
-            } catch (const std::exception&) {  // a run on a disk that is full or read-only: this view has it still
+            } catch (
+                const std::exception&) {  // a run on a disk that is full or read-only: this view has it still
                 const std::lock_guard state(job->mutex);
                 job->saved = false;
             }
@@ -174,12 +181,15 @@ int Jobs::start(const Json& json) {
 Json Jobs::status(int id) const {
     const auto job = find(id);
     const std::lock_guard lock(job->mutex);
-    Json json = {{"id", id}, {"state", job->state}, {"run", job->run}, {"name", job->name}, {"task", job->task},
-                 {"done", job->done}, {"total", job->total}, {"unit", job->unit}, {"saved", job->saved}};
+    Json json = {{"id", id},           {"state", job->state}, {"run", job->run},     {"name", job->name},
+                 {"task", job->task},  {"done", job->done},   {"total", job->total}, {"unit", job->unit},
+                 {"saved", job->saved}};
     if (!job->error.empty()) json["error"] = job->error;
     return json;
 }
 
-void Jobs::cancel(int id) { find(id)->stop = true; }
+void Jobs::cancel(int id) {
+    find(id)->stop = true;
+}
 
 }  // namespace tomograph

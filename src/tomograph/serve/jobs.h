@@ -6,8 +6,8 @@
 #include <thread>
 #include <vector>
 
-#include "tomograph/base/json.h"
 #include "tomograph/base/error.h"
+#include "tomograph/base/json.h"
 #include "tomograph/base/progress.h"
 #include "tomograph/serve/catalog.h"
 
@@ -26,9 +26,9 @@ struct ProjectionRequest {
     std::size_t run = 0;
     std::string name, method = "pca";  ///< "pca" or "umap"
     Selection selection;
-    int dims = 6;            ///< UMAP: 2 or 3
-    int n_neighbors = 15;    ///< UMAP
-    double min_dist = 0.1;   ///< UMAP
+    int dims = 6;           ///< UMAP: 2 or 3
+    int n_neighbors = 15;   ///< UMAP
+    double min_dist = 0.1;  ///< UMAP
 };
 /// Errors: Error that says what is wrong with it.
 ProjectionRequest parse_request(const Json& json, const JobLimits& limits);

@@ -23,7 +23,8 @@ Nearest nearest_rows(const Run& run, const Projection& projection, std::int64_t 
     if (row < 0 || row >= n) throw Error("the projection has no such row", "", "");
     const SelectedRows rows = select(run, selection_from_json(projection.info.at("selection")));
     if (rows.n_rows() != n || rows.labels().token != projection.labels.token)
-        throw Error("the run no longer gives the rows of this projection", "it was captured anew", "project again");
+        throw Error("the run no longer gives the rows of this projection", "it was captured anew",
+                    "project again");
 
     const std::int64_t dim = rows.dim();
     const std::int64_t n_blocks = (n + kBlock - 1) / kBlock;

@@ -16,9 +16,9 @@ struct Nearest {
     std::int64_t n_searched = 0;
 };
 
-/// The k rows nearest to a projection's row in the full space, by comparing it with every other row, block by block;
-/// at most `most_numbers` coordinates are read, evenly spread segments of rows beyond that.
-/// Errors: Error when the run no longer gives the rows that the projection was made of.
+/// The k rows nearest to a projection's row in the full space, by comparing it with every other row, block by
+/// block; at most `most_numbers` coordinates are read, evenly spread segments of rows beyond that. Errors:
+/// Error when the run no longer gives the rows that the projection was made of.
 Nearest nearest_rows(const Run& run, const Projection& projection, std::int64_t row, int k,
                      std::int64_t most_numbers = std::int64_t{1} << 29);
 

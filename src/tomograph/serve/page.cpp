@@ -9,10 +9,16 @@ std::string_view page_file(std::string_view name) {
     const auto bytes = tomograph_serve_file(name);
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-bool has_page() { return true; }
+bool has_page() {
+    return true;
+}
 #else
-std::string_view page_file(std::string_view) { return {}; }
-bool has_page() { return false; }
+std::string_view page_file(std::string_view) {
+    return {};
+}
+bool has_page() {
+    return false;
+}
 #endif
 
 }  // namespace tomograph

@@ -25,11 +25,20 @@ std::string escape(std::string_view text) {
     std::string safe;
     for (const char c : text) {
         switch (c) {
-            case '&': safe += "&amp;"; break;
-            case '<': safe += "&lt;"; break;
-            case '>': safe += "&gt;"; break;
-            case '"': safe += "&quot;"; break;
-            default: safe += c;
+            case '&':
+                safe += "&amp;";
+                break;
+            case '<':
+                safe += "&lt;";
+                break;
+            case '>':
+                safe += "&gt;";
+                break;
+            case '"':
+                safe += "&quot;";
+                break;
+            default:
+                safe += c;
         }
     }
     return safe;
@@ -43,7 +52,8 @@ std::string base64(std::string_view bytes) {
         std::uint32_t three = 0;
         for (std::size_t k = 0; k < 3; ++k)
             three = three << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-        for (std::size_t k = 0; k < 4; ++k) text += i + k > bytes.size() ? '=' : kDigits[three >> (18 - 6 * k) & 63];
+        for (std::size_t k = 0; k < 4; ++k)
+            text += i + k > bytes.size() ? '=' : kDigits[three >> (18 - 6 * k) & 63];
     }
     return text;
 }
@@ -52,18 +62,22 @@ std::string base64(std::string_view bytes) {
 std::string script_json(const Json& json) {
     std::string safe;
     for (const char c : json_text(json)) {
-        if (c == '<') safe += "\\u003c";
-        else safe += c;
+        if (c == '<')
+            safe += "\\u003c";
+        else
+            safe += c;
     }
     return safe;
 }
 
 std::string json_element(const std::string& path, const Json& json) {
-    return fmt::format("<script type=\"application/json\" data-path=\"{}\">{}</script>\n", escape(path), script_json(json));
+    return fmt::format("<script type=\"application/json\" data-path=\"{}\">{}</script>\n", escape(path),
+                       script_json(json));
 }
 
 std::string column_element(const std::string& path, const Column& column) {
-    return fmt::format("<script type=\"text/plain\" data-path=\"{}\">{}</script>\n", escape(path), base64(column.bytes));
+    return fmt::format("<script type=\"text/plain\" data-path=\"{}\">{}</script>\n", escape(path),
+                       base64(column.bytes));
 }
 
 /// The same tokens at every site, chosen by hash, so that paths through the layers stay whole.
@@ -74,7 +88,8 @@ std::vector<std::int64_t> sampled_rows(const RowLabels& labels, std::int64_t mos
     for (std::int64_t row = 0; row < n; ++row) {
         const auto r = static_cast<std::size_t>(row);
         const auto who = labels.token[r] >= 0 ? mix(static_cast<std::uint64_t>(labels.token[r]))
-                                              : mix(static_cast<std::uint64_t>(labels.sequence[r]), static_cast<std::uint64_t>(labels.position[r]));
+                                              : mix(static_cast<std::uint64_t>(labels.sequence[r]),
+                                                    static_cast<std::uint64_t>(labels.position[r]));
         if (stride <= 1 || who % stride == 0) rows.push_back(row);
     }
     return rows;
@@ -82,7 +97,11 @@ std::vector<std::int64_t> sampled_rows(const RowLabels& labels, std::int64_t mos
 
 Projection thinned(const Projection& whole, std::int64_t most) {
     const auto rows = sampled_rows(whole.labels, most);
-    Projection some{whole.name, Matrix(static_cast<Eigen::Index>(rows.size()), std::min(whole.points.cols(), kAxes)), {}, {}, whole.info};
+    Projection some{whole.name,
+                    Matrix(static_cast<Eigen::Index>(rows.size()), std::min(whole.points.cols(), kAxes)),
+                    {},
+                    {},
+                    whole.info};
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto r = static_cast<std::size_t>(rows[i]);
         some.points.row(static_cast<Eigen::Index>(i)) = whole.points.row(rows[i]).head(some.points.cols());
@@ -128,40 +147,50 @@ std::string data_elements(Catalog& catalog, Json& manifest, const ReportOptions&
             const auto whole = catalog.load(run, name);
             const Projection some = thinned(*whole, most);
             if (some.points.rows() < whole->points.rows())
-                manifest["sampled"][fmt::format("{}/{}", run, name)] = {{"shown", some.points.rows()}, {"of", whole->points.rows()}};
+                manifest["sampled"][fmt::format("{}/{}", run, name)] = {{"shown", some.points.rows()},
+                                                                        {"of", whole->points.rows()}};
             entry["info"]["dims"] = some.points.cols();
             const ColumnSet set = projection_columns(some);
             html += json_element(base + "/projections/" + name, set.header);
-            for (const auto& [column, numbers] : set.columns) html += column_element(base + "/projections/" + name + "/" + column, *numbers);
+            for (const auto& [column, numbers] : set.columns)
+                html += column_element(base + "/projections/" + name + "/" + column, *numbers);
         }
         const auto tokens = catalog.tokens(run);
         html += json_element(base + "/tokens", tokens->header);
-        for (const auto& [column, numbers] : tokens->columns) html += column_element(base + "/tokens/" + column, *numbers);
+        for (const auto& [column, numbers] : tokens->columns)
+            html += column_element(base + "/tokens/" + column, *numbers);
         html += json_element(base + "/vocabulary", Json::parse(*catalog.vocabulary(run)));
         for (const Component component : norm_components(catalog.run(run)))
-            html += column_element(fmt::format("{}/norms/{}", base, component_name(component)), *catalog.norms(run, component));
+            html += column_element(fmt::format("{}/norms/{}", base, component_name(component)),
+                                   *catalog.norms(run, component));
     }
     return html;
 }
 
-std::string number_text(const Json& value) { return value.is_number() ? fmt::format("{:.4g}", value.get<double>()) : "–"; }
+std::string number_text(const Json& value) {
+    return value.is_number() ? fmt::format("{:.4g}", value.get<double>()) : "–";
+}
 
 std::string numbers_table(const Json& study) {
     const Json numbers = study.value("numbers", Json::object());
     std::string rows;
     const auto row = [&](const std::string& what, const std::string& value, const std::string& how) {
-        rows += fmt::format("<tr><th>{}</th><td>{}</td><td>{}</td></tr>\n", escape(what), escape(value), escape(how));
+        rows += fmt::format("<tr><th>{}</th><td>{}</td><td>{}</td></tr>\n", escape(what), escape(value),
+                            escape(how));
     };
     if (numbers.contains("first_token_norm_ratio"))
         row("first token's norm", number_text(numbers["first_token_norm_ratio"]) + " ×",
-            "mean norm at position 0 over the median elsewhere, at " + numbers.value("first_token_norm_site", "?"));
+            "mean norm at position 0 over the median elsewhere, at " +
+                numbers.value("first_token_norm_site", "?"));
     if (numbers.contains("variance_explained_2"))
-        row("variance explained by two components", fmt::format("{:.1f} %", 100 * numbers["variance_explained_2"].get<double>()),
+        row("variance explained by two components",
+            fmt::format("{:.1f} %", 100 * numbers["variance_explained_2"].get<double>()),
             "attention and MLP outputs together, middle layers, raw vectors");
     if (numbers.contains("attention_mlp_cosine")) {
         const Json& cosine = numbers["attention_mlp_cosine"];
         row("cosine between attention and MLP output",
-            number_text(cosine.value("mean", Json())) + " ± " + number_text(cosine.value("deviation", Json())),
+            number_text(cosine.value("mean", Json())) + " ± " +
+                number_text(cosine.value("deviation", Json())),
             "mean and deviation over pairs, middle layers, first token left out");
     }
     return rows.empty() ? "" : "<h2>Numbers</h2>\n<table>\n" + rows + "</table>\n";
@@ -171,12 +200,15 @@ std::string findings_table(const Json& manifest) {
     std::string html;
     for (const Json& run : manifest.at("runs")) {
         if (!run.contains("findings")) continue;
-        html += fmt::format("<h2>Findings, {}</h2>\n<table>\n<tr><th>finding</th><th>effect</th><th>chance</th><th>verdict</th></tr>\n",
-                            escape(run.value("name", "")));
+        html += fmt::format(
+            "<h2>Findings, "
+            "{}</h2>\n<table>\n<tr><th>finding</th><th>effect</th><th>chance</th><th>verdict</th></tr>\n",
+            escape(run.value("name", "")));
         for (const Json& finding : run["findings"].value("findings", Json::array())) {
-            html += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", escape(finding.value("name", "")),
-                                number_text(finding.value("effect", Json())), number_text(finding.value("null", Json())),
-                                escape(finding.value("verdict", "")));
+            html +=
+                fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+                            escape(finding.value("name", "")), number_text(finding.value("effect", Json())),
+                            number_text(finding.value("null", Json())), escape(finding.value("verdict", "")));
         }
         html += "</table>\n";
     }
@@ -186,7 +218,8 @@ std::string findings_table(const Json& manifest) {
 std::string figures(const Catalog& catalog) {
     std::string html, group;
     for (const Json& figure : catalog.study().value("figures", Json::array())) {
-        const std::string heading = figure.value("group", ""), file = figure.value("file", ""), caption = figure.value("caption", "");
+        const std::string heading = figure.value("group", ""), file = figure.value("file", ""),
+                          caption = figure.value("caption", "");
         if (heading != group || html.empty()) {
             if (!html.empty()) html += "</div>\n";
             group = heading;
@@ -197,8 +230,9 @@ std::string figures(const Catalog& catalog) {
             continue;
         }
         const fs::path path = catalog.figure(fs::path(file).filename().string());
-        html += fmt::format("<figure><img alt=\"{}\" src=\"data:image/png;base64,{}\"><figcaption>{}</figcaption></figure>\n",
-                            escape(caption), base64(read_file(path)), escape(caption));
+        html += fmt::format(
+            "<figure><img alt=\"{}\" src=\"data:image/png;base64,{}\"><figcaption>{}</figcaption></figure>\n",
+            escape(caption), base64(read_file(path)), escape(caption));
     }
     return html.empty() ? "" : html + "</div>\n";
 }
@@ -215,23 +249,31 @@ figure { margin: 0; } figure img { width: 100%; background: white; border-radius
 }  // namespace
 
 void write_viewer_report(const fs::path& folder, const fs::path& out, const ReportOptions& options) {
-    if (!has_page()) throw Error("this tomograph was built without its viewer", "", "build it with -DTOMOGRAPH_VIEWER=ON");
+    if (!has_page())
+        throw Error("this tomograph was built without its viewer", "", "build it with -DTOMOGRAPH_VIEWER=ON");
     Catalog catalog({folder});
     Json manifest = catalog.manifest();
     const std::string data = data_elements(catalog, manifest, options);
     const std::string name = manifest.at("runs").at(0).at("model").value("name", "?");
-    const std::string below = numbers_table(catalog.study().is_null() ? Json::object() : catalog.study()) + findings_table(manifest) +
-                              (catalog.study().is_null() ? "" : figures(catalog));
+    const std::string below = numbers_table(catalog.study().is_null() ? Json::object() : catalog.study()) +
+                              findings_table(manifest) + (catalog.study().is_null() ? "" : figures(catalog));
 
     std::string page = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
     page += fmt::format(
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'sha256-{}'; style-src "
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'sha256-{}'; "
+        "style-src "
         "'unsafe-inline'; img-src data: blob:; worker-src blob:; base-uri 'none'; form-action 'none'\">\n",
         page_file("viewer.sha256"));
-    page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n";
-    page += fmt::format("<title>{} · tomograph</title>\n<style>{}{}</style>\n", escape(name), page_file("viewer.css"), kStyle);
-    page += "<noscript><style>#app { display: none; }</style></noscript>\n</head>\n<body>\n<div id=\"app\"></div>\n";
-    page += fmt::format("<section id=\"static\">\n<h1>{}</h1>\n<p>tomograph {}</p>\n{}</section>\n", escape(name), kVersion, below);
+    page +=
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta "
+        "name=\"color-scheme\" content=\"light dark\">\n";
+    page += fmt::format("<title>{} · tomograph</title>\n<style>{}{}</style>\n", escape(name),
+                        page_file("viewer.css"), kStyle);
+    page +=
+        "<noscript><style>#app { display: none; }</style></noscript>\n</head>\n<body>\n<div "
+        "id=\"app\"></div>\n";
+    page += fmt::format("<section id=\"static\">\n<h1>{}</h1>\n<p>tomograph {}</p>\n{}</section>\n",
+                        escape(name), kVersion, below);
     page += json_element("manifest", manifest) + data;
     page += "<script type=\"module\">";
     page += page_file("viewer.js");

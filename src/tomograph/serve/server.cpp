@@ -26,7 +26,8 @@ constexpr std::size_t kThreads = 32;
 constexpr int kMostNeighbors = 100;
 
 constexpr const char* kPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src "
+    "'self'; "
     "worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Answers with this status and line.
@@ -109,7 +110,8 @@ void send_column(const Request& request, Response& response, const ColumnPtr& co
     response.set_content_provider(column->bytes.size(), "application/octet-stream",
                                   [column](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
                                       constexpr std::size_t kPiece = 1 << 20;
-                                      return sink.write(column->bytes.data() + offset, std::min(length, kPiece));
+                                      return sink.write(column->bytes.data() + offset,
+                                                        std::min(length, kPiece));
                                   });
 }
 
@@ -145,7 +147,8 @@ struct ViewServer::Impl {
         const std::string host = host_name(field);
         if (is_loopback(options.host)) {
             return field == fmt::format("127.0.0.1:{}", port) || field == fmt::format("localhost:{}", port) ||
-                   field == fmt::format("[::1]:{}", port) || field == fmt::format("{}:{}", options.host, port);
+                   field == fmt::format("[::1]:{}", port) ||
+                   field == fmt::format("{}:{}", options.host, port);
         }
         return host == options.host || host == "localhost" || is_address(host);
     }
@@ -167,11 +170,14 @@ struct ViewServer::Impl {
             throw Refusal{414, "the query is too long"};
         if (!options.token.empty()) {
             const std::string name = fmt::format("tomograph-{}", port);
-            const bool by_url = request.has_param("token") && equal_secrets(request.get_param_value("token"), options.token);
+            const bool by_url =
+                request.has_param("token") && equal_secrets(request.get_param_value("token"), options.token);
             if (!by_url && !equal_secrets(cookie(request, name), options.token))
-                throw Refusal{403, "the token is missing or wrong; open the address that tomograph view printed"};
+                throw Refusal{403,
+                              "the token is missing or wrong; open the address that tomograph view printed"};
             if (by_url)
-                response.set_header("Set-Cookie", fmt::format("{}={}; HttpOnly; SameSite=Strict; Path=/", name, options.token));
+                response.set_header("Set-Cookie", fmt::format("{}={}; HttpOnly; SameSite=Strict; Path=/",
+                                                              name, options.token));
         }
         if (request.method != "GET" && request.method != "HEAD") check_origin(request);
     }
@@ -192,11 +198,15 @@ struct ViewServer::Impl {
         const std::size_t run = run_of(request);
         const auto row = number<std::int64_t>(request.get_param_value("row"), "row");
         const int k = request.has_param("k") ? number<int>(request.get_param_value("k"), "k") : 10;
-        if (k < 1 || k > kMostNeighbors) throw Refusal{400, fmt::format("k must lie between 1 and {}", kMostNeighbors)};
+        if (k < 1 || k > kMostNeighbors)
+            throw Refusal{400, fmt::format("k must lie between 1 and {}", kMostNeighbors)};
         const auto projection = catalog.load(run, request.path_params.at("name"));
         const std::lock_guard one(searching);
         const Nearest found = nearest_rows(catalog.run(run), *projection, row, k);
-        Json json = {{"row", row}, {"n_searched", found.n_searched}, {"rows", Json::array()}, {"distances", Json::array()}};
+        Json json = {{"row", row},
+                     {"n_searched", found.n_searched},
+                     {"rows", Json::array()},
+                     {"distances", Json::array()}};
         for (const NearestRow& neighbor : found.rows) {
             json["rows"].push_back(neighbor.row);
             json["distances"].push_back(neighbor.distance);
@@ -215,11 +225,15 @@ struct ViewServer::Impl {
         server.Get("/api/manifest", [this](const Request&, Response& a) {
             Json json = catalog.manifest();
             const JobLimits& limits = jobs.limits();
-            json["jobs"] = {{"pca_rows", limits.pca_rows}, {"umap_rows", limits.umap_rows}, {"dims", limits.dims}};
+            json["jobs"] = {
+                {"pca_rows", limits.pca_rows}, {"umap_rows", limits.umap_rows}, {"dims", limits.dims}};
             send_json(a, json);
         });
-        server.Get("/api/runs/:run/tokens", [this](const Request& q, Response& a) { send_json(a, catalog.tokens(run_of(q))->header); });
-        server.Get("/api/runs/:run/tokens/:column", [this](const Request& q, Response& a) { send_column(q, a, *catalog.tokens(run_of(q))); });
+        server.Get("/api/runs/:run/tokens", [this](const Request& q, Response& a) {
+            send_json(a, catalog.tokens(run_of(q))->header);
+        });
+        server.Get("/api/runs/:run/tokens/:column",
+                   [this](const Request& q, Response& a) { send_column(q, a, *catalog.tokens(run_of(q))); });
         server.Get("/api/runs/:run/vocabulary", [this](const Request& q, Response& a) {
             a.set_content(*catalog.vocabulary(run_of(q)), "application/json");
         });
@@ -229,7 +243,8 @@ struct ViewServer::Impl {
         server.Get("/api/runs/:run/projections/:name", [this](const Request& q, Response& a) {
             send_json(a, catalog.projection(run_of(q), q.path_params.at("name"))->header);
         });
-        server.Get("/api/runs/:run/projections/:name/nearest", [this](const Request& q, Response& a) { nearest(q, a); });
+        server.Get("/api/runs/:run/projections/:name/nearest",
+                   [this](const Request& q, Response& a) { nearest(q, a); });
         server.Get("/api/runs/:run/projections/:name/:column", [this](const Request& q, Response& a) {
             send_column(q, a, *catalog.projection(run_of(q), q.path_params.at("name")));
         });
@@ -293,18 +308,24 @@ struct ViewServer::Impl {
         });
         server.set_error_handler([](const Request&, Response& response) {
             if (response.body.empty() && response.status >= 400)
-                send_json(response, {{"error", response.status == 404 ? "there is nothing here" : "the request was refused"}}, response.status);
+                send_json(
+                    response,
+                    {{"error", response.status == 404 ? "there is nothing here" : "the request was refused"}},
+                    response.status);
         });
     }
 };
 
-ViewServer::ViewServer(Catalog& catalog, const ServeOptions& options) : impl_(std::make_unique<Impl>(catalog, options)) {
+ViewServer::ViewServer(Catalog& catalog, const ServeOptions& options)
+    : impl_(std::make_unique<Impl>(catalog, options)) {
     if (!is_loopback(options.host) && options.token.empty()) impl_->options.token = make_token();
     impl_->add_guards();
     impl_->add_routes();
 }
 
-ViewServer::~ViewServer() { stop(); }
+ViewServer::~ViewServer() {
+    stop();
+}
 
 void ViewServer::bind() {
     const ServeOptions& o = impl_->options;
@@ -316,11 +337,14 @@ void ViewServer::bind() {
     const bool bound = o.port == 0 ? (impl_->port = impl_->server.bind_to_any_port(o.host)) > 0
                                    : impl_->server.bind_to_port(o.host, impl_->port = o.port);
     if (!bound)
-        throw Error(fmt::format("cannot listen on {}:{}", o.host, o.port), "the port is in use or the address is not this machine's",
+        throw Error(fmt::format("cannot listen on {}:{}", o.host, o.port),
+                    "the port is in use or the address is not this machine's",
                     "choose another --port; 0 takes a free one");
 }
 
-int ViewServer::port() const { return impl_->port; }
+int ViewServer::port() const {
+    return impl_->port;
+}
 
 std::string ViewServer::url() const {
     const ServeOptions& o = impl_->options;
@@ -329,7 +353,11 @@ std::string ViewServer::url() const {
                        o.token.empty() ? "" : "?token=" + o.token);
 }
 
-void ViewServer::run() { impl_->server.listen_after_bind(); }
-void ViewServer::stop() { impl_->server.stop(); }
+void ViewServer::run() {
+    impl_->server.listen_after_bind();
+}
+void ViewServer::stop() {
+    impl_->server.stop();
+}
 
 }  // namespace tomograph

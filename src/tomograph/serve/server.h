@@ -8,7 +8,8 @@
 namespace tomograph {
 
 struct ServeOptions {
-    /// Address to bind to. Anything but this machine's own needs the token in the page's URL. Default 127.0.0.1.
+    /// Address to bind to. Anything but this machine's own needs the token in the page's URL. Default
+    /// 127.0.0.1.
     std::string host = "127.0.0.1";
     /// 0: a free one.
     int port = 0;
@@ -31,8 +32,8 @@ struct ServeOptions {
 ///     POST   /api/jobs   GET, DELETE /api/jobs/ID   projections to be made
 ///
 /// Columns answer range requests and carry strong ETags. Errors are JSON: {"error": "..."}.
-/// Requests whose Host is not this server's are refused, there are no CORS headers, and the Content-Security-Policy
-/// allows no inline script.
+/// Requests whose Host is not this server's are refused, there are no CORS headers, and the
+/// Content-Security-Policy allows no inline script.
 class ViewServer {
   public:
     ViewServer(Catalog& catalog, const ServeOptions& options);

@@ -19,7 +19,6 @@ namespace tomograph {
 namespace {
 
 constexpr std::int64_t kVocabularyRows = 4096;
-constexpr std::size_t kTwinSequences = 8;     // enough for a control
 constexpr std::int64_t kLongestTable = 2048;  // positions of a learned table that are drawn
 
 /// What the published study recorded, in network order; `z` and `resid_pre` are the sums' other sides.
@@ -47,13 +46,11 @@ std::int32_t most_frequent_token(const PromptSet& text) {
         ->first;
 }
 
-/// The same prompts, fewer of them, through the same architecture with random weights.
-Run capture_twin(const Model& model, PromptSet text, const std::filesystem::path& study,
+/// The same prompts through the same architecture with random weights.
+Run capture_twin(const Model& model, const PromptSet& text, const std::filesystem::path& study,
                  CaptureOptions options, std::uint64_t seed, Progress& progress) {
     const std::filesystem::path weights = study / "twin.gguf";
     randomize(model.info().path, weights, {.seed = seed, .threads = options.threads});
-    if (text.sequences.size() > kTwinSequences) text.sequences.resize(kTwinSequences);
-    text.description["sequences"] = text.sequences.size();
     try {
         const Model twin = Model::open(weights.string());
         capture(twin, text, study / "twin", options, progress);
