@@ -28,12 +28,14 @@ Matrix golden(const std::string& name) {
 }
 
 void expect_close(double got, double want, const std::string& what) {
-    EXPECT_NEAR(got, want, kRelative * std::abs(want)) << what << "; remake with tests/golden/measure/make.py";
+    EXPECT_NEAR(got, want, kRelative * std::abs(want))
+        << what << "; remake with tests/golden/measure/make.py";
 }
 
 std::vector<std::int32_t> to_integers(const Matrix& values) {
     std::vector<std::int32_t> integers;
-    for (const float value : values.reshaped<Eigen::RowMajor>()) integers.push_back(static_cast<std::int32_t>(value));
+    for (const float value : values.reshaped<Eigen::RowMajor>())
+        integers.push_back(static_cast<std::int32_t>(value));
     return integers;
 }
 
@@ -48,15 +50,20 @@ TEST(Golden, SilhouetteDaviesBouldinAndCalinskiHarabaszAreScikitLearns) {
 TEST(Golden, ProbeDecidesAsScikitLearnsRidgeClassifier) {
     const Matrix labels = golden("probe.labels"), want = golden("probe.decisions");
     const Matrix decisions = probe_decisions(golden("probe.rows"), labels, to_integers(golden("probe.fold")));
-    for (Eigen::Index i = 0; i < want.rows(); ++i) EXPECT_NEAR(decisions(i, 0), want(i, 0), kRelative) << "row " << i;
-    expect_close(balanced_accuracy(decisions.col(0), labels.col(0)), golden("probe.balanced_accuracy")(0), "balanced accuracy");
+    for (Eigen::Index i = 0; i < want.rows(); ++i)
+        EXPECT_NEAR(decisions(i, 0), want(i, 0), kRelative) << "row " << i;
+    expect_close(balanced_accuracy(decisions.col(0), labels.col(0)), golden("probe.balanced_accuracy")(0),
+                 "balanced accuracy");
 }
 
 TEST(Golden, PrincipalAnglesAreSciPys) {
-    const auto angles = principal_angles(golden("subspaces.a").cast<double>(), golden("subspaces.b").cast<double>());
+    const auto angles =
+        principal_angles(golden("subspaces.a").cast<double>(), golden("subspaces.b").cast<double>());
     const Matrix want = golden("subspaces.angles");
     ASSERT_EQ(static_cast<Eigen::Index>(angles.size()), want.size());
-    for (std::size_t i = 0; i < angles.size(); ++i) EXPECT_NEAR(angles[i], want(static_cast<Eigen::Index>(i)), std::max(1e-7, kRelative * want(static_cast<Eigen::Index>(i))));
+    for (std::size_t i = 0; i < angles.size(); ++i)
+        EXPECT_NEAR(angles[i], want(static_cast<Eigen::Index>(i)),
+                    std::max(1e-7, kRelative * want(static_cast<Eigen::Index>(i))));
 }
 
 TEST(Golden, IntrinsicDimensionsAreScikitDimensions) {
@@ -70,8 +77,10 @@ TEST(Golden, IntrinsicDimensionsAreScikitDimensions) {
     expect_close(two_nn(r1, r2), golden("dimension.two_nn")(0), "TwoNN");
     expect_close(mle_dimension(near.distances), golden("dimension.mle")(0), "MLE");
     const Pca pca = fit_pca(MatrixRows(rows), {.n_components = 0});
-    expect_close(participation_ratio(pca.explained_variance), golden("dimension.participation_ratio")(0), "participation ratio");
-    expect_close(effective_rank(pca.explained_variance), golden("dimension.effective_rank")(0), "effective rank");
+    expect_close(participation_ratio(pca.explained_variance), golden("dimension.participation_ratio")(0),
+                 "participation ratio");
+    expect_close(effective_rank(pca.explained_variance), golden("dimension.effective_rank")(0),
+                 "effective rank");
 }
 
 TEST(Golden, CkaIsNumPysInEitherForm) {
@@ -96,7 +105,8 @@ TEST(Golden, PositionShareIsAnAnalysisOfVariance) {
     for (int s = 0; s < 6; ++s) table.add(s, rows.middleRows(9 * s, 9));
     table.finish();
     expect_close(table.eta2(), golden("positions.eta2")(0), "eta squared");
-    EXPECT_NEAR(table.shuffled_eta2(), golden("positions.shuffled_eta2")(0), 1e-3);  // theirs is a mean of shuffles
+    EXPECT_NEAR(table.shuffled_eta2(), golden("positions.shuffled_eta2")(0),
+                1e-3);  // theirs is a mean of shuffles
 }
 
 TEST(Golden, AnisotropyAndAuroc) {
@@ -114,7 +124,8 @@ TEST(Golden, AnisotropyAndAuroc) {
 }
 
 TEST(Golden, ProcrustesDistanceIsThatOfNumPysSingularValues) {
-    expect_close(procrustes_distance(golden("cka.x"), golden("cka.z")), golden("procrustes")(0), "Procrustes");
+    expect_close(procrustes_distance(golden("cka.x"), golden("cka.z")), golden("procrustes")(0),
+                 "Procrustes");
 }
 
 }  // namespace

@@ -58,8 +58,10 @@ TEST(MeasureRun, GivesAllTwelveFindingsWithIntervalAndNull) {
         EXPECT_LE(one.interval->lo, one.interval->hi) << one.name;
         EXPECT_FALSE(std::isnan(one.null)) << one.name;
         const bool clears = one.smaller_counts ? one.interval->hi < one.null : one.interval->lo > one.null;
-        if (one.verdict == Verdict::holds) EXPECT_TRUE(clears) << one.name;
-        else EXPECT_NE(one.reason, "") << one.name;
+        if (one.verdict == Verdict::holds)
+            EXPECT_TRUE(clears) << one.name;
+        else
+            EXPECT_NE(one.reason, "") << one.name;
     }
     // A model with a learned table: the first token stands out, and position explains more than chance.
     EXPECT_EQ(finding(report, "first_token_norm").verdict, Verdict::holds);
@@ -81,7 +83,8 @@ TEST(MeasureRun, NoNumberDependsOnThreads) {
 TEST(MeasureRun, TwinIsAControlAndMustFit) {
     const TempFolder folder;
     randomize("bytes-gpt2", folder / "twin.gguf", {.seed = 1});
-    const tomograph::Run run = capture_run(folder, "run", {}), twin = capture_run(folder, "twin", {.model = (folder / "twin.gguf").string()});
+    const tomograph::Run run = capture_run(folder, "run", {}),
+                         twin = capture_run(folder, "twin", {.model = (folder / "twin.gguf").string()});
     MeasureOptions options = kQuick;
     options.twin = &twin;
     const MeasureReport report = measure_run(run, options);
@@ -98,7 +101,8 @@ TEST(MeasureRun, TwinIsAControlAndMustFit) {
 TEST(MeasureRun, RotationOffIsComparedByWhatPositionsShare) {
     const TempFolder folder;
     const tomograph::Run run = capture_run(folder, "run", {.model = "bytes-llama"});
-    const tomograph::Run off = capture_run(folder, "off", {.model = "bytes-llama", .options = {.rope_off = true}});
+    const tomograph::Run off =
+        capture_run(folder, "off", {.model = "bytes-llama", .options = {.rope_off = true}});
     EXPECT_TRUE(off.json().at("capture").at("rope_off").get<bool>());
     MeasureOptions options = kQuick;
     options.rope_off = &off;
@@ -106,15 +110,18 @@ TEST(MeasureRun, RotationOffIsComparedByWhatPositionsShare) {
     ASSERT_EQ(report.findings.size(), 13u);
     EXPECT_EQ(report.findings.back().name, "rope_share");
     options.rope_off = &run;
-    EXPECT_NE(error_of([&] { measure_run(run, options); }).find("was captured with rotation on"), std::string::npos);
+    EXPECT_NE(error_of([&] { measure_run(run, options); }).find("was captured with rotation on"),
+              std::string::npos);
 }
 
 TEST(MeasureRun, SaysWhatIsMissingAndWhichFlagCapturesIt) {
     const TempFolder folder;
-    const tomograph::Run stream = capture_run(folder, "stream", {.options = {.components = {Component::resid_post}}});
+    const tomograph::Run stream =
+        capture_run(folder, "stream", {.options = {.components = {Component::resid_post}}});
     const MeasureReport report = measure_run(stream, kQuick);
     EXPECT_EQ(finding(report, "attn_mlp_angles").verdict, Verdict::not_measurable);
-    EXPECT_EQ(finding(report, "attn_mlp_angles").reason, "the run has no vectors of attn_out; capture with --components attn_out");
+    EXPECT_EQ(finding(report, "attn_mlp_angles").reason,
+              "the run has no vectors of attn_out; capture with --components attn_out");
     EXPECT_EQ(finding(report, "anisotropy").verdict, Verdict::holds) << "the others still run";
 
     const tomograph::Run norms = capture_run(folder, "norms", {.options = {.vectors = false}});
@@ -132,7 +139,8 @@ TEST(MeasureRun, FewSequencesShortOnesAndOneLayerAreSaidPlainly) {
     const MeasureReport single = measure_run(capture_run(folder, "single", {.sequences = 1}), kQuick);
     EXPECT_NE(finding(single, "position_share").reason.find("one sequence"), std::string::npos);
 
-    const MeasureReport layer = measure_run(capture_run(folder, "layer", {.options = {.layers = {1, 2}}}), kQuick);
+    const MeasureReport layer =
+        measure_run(capture_run(folder, "layer", {.options = {.layers = {1, 2}}}), kQuick);
     EXPECT_EQ(finding(layer, "layer_paths").reason, "one layer only");
     EXPECT_EQ(finding(layer, "separation_onset").reason, "one layer only");
 
@@ -155,17 +163,26 @@ TEST(MeasureRun, FindsASegmentOfBase64InProse) {
     const TempFolder folder;
     std::ofstream file(folder / "planted.jsonl");
     Rng rng(2);
-    const std::string prose = "It was the whiteness of the whale that above all things appalled me. But how can I hope to explain myself here; and yet in some dim random way";
+    const std::string prose =
+        "It was the whiteness of the whale that above all things appalled me. But how can I hope to explain "
+        "myself here; and yet in some dim random way";
     for (int line = 0; line < 24; ++line) {
         std::string noise;
-        for (int i = 0; i < 16; ++i) noise += "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[rng.below(64)];
+        for (int i = 0; i < 16; ++i)
+            noise += "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[rng.below(64)];
         const std::string begin = prose.substr(static_cast<std::size_t>(line), 70);
-        if (line % 4 == 0) file << Json{{"segments", {{{"label", "prose"}, {"text", begin}}, {{"label", "base64"}, {"text", noise}}}}}.dump() << "\n";
-        else file << Json{{"segments", {{{"label", "prose"}, {"text", begin}}}}}.dump() << "\n";
+        if (line % 4 == 0)
+            file << Json{{"segments",
+                          {{{"label", "prose"}, {"text", begin}}, {{"label", "base64"}, {"text", noise}}}}}
+                        .dump()
+                 << "\n";
+        else
+            file << Json{{"segments", {{{"label", "prose"}, {"text", begin}}}}}.dump() << "\n";
     }
     file.close();
     const Model model = Model::open("bytes-gpt2");
-    capture(model, jsonl_prompts(model, {.file = folder / "planted.jsonl"}), folder / "run", {}, no_progress());
+    capture(model, jsonl_prompts(model, {.file = folder / "planted.jsonl"}), folder / "run", {},
+            no_progress());
     const MeasureReport report = measure_run(Run::open(folder / "run"), kQuick);
     const Json& found = report.tables.at("found_labels");
     ASSERT_EQ(found.size(), 2u);
@@ -180,18 +197,24 @@ TEST(MeasureRun, WritesJsonAndCsvAndPrintsTheContract) {
     options.figures["anisotropy"] = "figures/a.png";
     const MeasureReport report = measure_run(run, options);
     save_measures(run, report);
-    for (const char* file : {"findings.json", "findings.csv", "sites.json", "sites.csv", "separation.json", "separation.csv", "positions.json", "trajectories.json", "cka.json", "outliers.json", "outliers.csv", "norms.json", "heads.json"}) {
+    for (const char* file : {"findings.json", "findings.csv", "sites.json", "sites.csv", "separation.json",
+                             "separation.csv", "positions.json", "trajectories.json", "cka.json",
+                             "outliers.json", "outliers.csv", "norms.json", "heads.json"}) {
         EXPECT_TRUE(std::filesystem::exists(run.path() / "measures" / file)) << file;
     }
     EXPECT_EQ(load_findings(run)["findings"].size(), 12u);
     const Json json = findings_json(report);
     for (const Json& one : json["findings"]) {
-        for (const char* key : {"name", "effect", "interval", "null", "verdict", "figure"}) EXPECT_TRUE(one.contains(key)) << key;
-        if (one["verdict"] == "not measurable") { EXPECT_TRUE(one["effect"].is_null() || one["interval"].is_null()); }
+        for (const char* key : {"name", "effect", "interval", "null", "verdict", "figure"})
+            EXPECT_TRUE(one.contains(key)) << key;
+        if (one["verdict"] == "not measurable") {
+            EXPECT_TRUE(one["effect"].is_null() || one["interval"].is_null());
+        }
     }
     EXPECT_EQ(json["findings"][5]["figure"], "figures/a.png");
     for (const Json& one : json["outliers"]) {
-        for (const char* key : {"site", "sequence", "position", "token", "score"}) EXPECT_TRUE(one.contains(key)) << key;
+        for (const char* key : {"site", "sequence", "position", "token", "score"})
+            EXPECT_TRUE(one.contains(key)) << key;
     }
     EXPECT_NE(findings_table(report).find("figures/a.png"), std::string::npos);
 }
@@ -199,9 +222,12 @@ TEST(MeasureRun, WritesJsonAndCsvAndPrintsTheContract) {
 TEST(FailOn, AsksForVerdictsByName) {
     const TempFolder folder;
     const MeasureReport report = measure_run(capture_run(folder, "run", {}), kQuick);
-    EXPECT_EQ(failing(report, {"first_token_norm", "layer_cka"}), std::vector<std::string>{"first_token_norm"});
-    EXPECT_EQ(failing(report, {"layer_cka:not-measurable", "anisotropy:absent"}), std::vector<std::string>{"layer_cka:not-measurable"});
-    EXPECT_NE(error_of([&] { failing(report, {"beauty"}); }).find("findings are attn_mlp_separation"), std::string::npos);
+    EXPECT_EQ(failing(report, {"first_token_norm", "layer_cka"}),
+              std::vector<std::string>{"first_token_norm"});
+    EXPECT_EQ(failing(report, {"layer_cka:not-measurable", "anisotropy:absent"}),
+              std::vector<std::string>{"layer_cka:not-measurable"});
+    EXPECT_NE(error_of([&] { failing(report, {"beauty"}); }).find("findings are attn_mlp_separation"),
+              std::string::npos);
 }
 
 TEST(Compare, RanksLayersOfAQuantisedModelAboveTheSameWeights) {
@@ -209,9 +235,11 @@ TEST(Compare, RanksLayersOfAQuantisedModelAboveTheSameWeights) {
     quantize("bytes-gpt2", folder / "q4.gguf", "q4_0", 1);
     const tomograph::Run a = capture_run(folder, "a", {}), same = capture_run(folder, "same", {});
     const tomograph::Run b = capture_run(folder, "b", {.model = (folder / "q4.gguf").string()});
-    const CompareReport null = compare_runs(a, same, {.rows = 400}), moved = compare_runs(a, b, {.rows = 400});
+    const CompareReport null = compare_runs(a, same, {.rows = 400}),
+                        moved = compare_runs(a, b, {.rows = 400});
     ASSERT_EQ(null.sites.size(), moved.sites.size());
-    for (const SiteDrift& drift : null.sites) EXPECT_NEAR(drift.relative_change, 0, 1e-3) << drift.site.name();
+    for (const SiteDrift& drift : null.sites)
+        EXPECT_NEAR(drift.relative_change, 0, 1e-3) << drift.site.name();
     const auto ranking = moved.ranking();
     ASSERT_EQ(ranking.size(), 4u);
     for (const SiteDrift& drift : ranking) {
@@ -230,9 +258,13 @@ TEST(Compare, RefusesOtherTokensAndSaysWhere) {
     const tomograph::Run a = capture_run(folder, "a", {});
     const Model model = Model::open("bytes-gpt2");
     folder.write("other.txt", std::string(600, 'x'));
-    capture(model, text_prompts(model, {.files = {folder / "other.txt"}, .sequences = 8, .length = 64}), folder / "b", {}, no_progress());
+    capture(model, text_prompts(model, {.files = {folder / "other.txt"}, .sequences = 8, .length = 64}),
+            folder / "b", {}, no_progress());
     const tomograph::Run b = Run::open(folder / "b");
-    EXPECT_NE(error_of([&] { compare_runs(a, b, {}); }).find("the runs read different tokens: sequence 0, position 0"), std::string::npos);
+    EXPECT_NE(error_of([&] {
+                  compare_runs(a, b, {});
+              }).find("the runs read different tokens: sequence 0, position 0"),
+              std::string::npos);
 }
 
 }  // namespace

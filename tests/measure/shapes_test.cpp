@@ -118,7 +118,8 @@ double auroc_of(Eigen::Index planted, Plant plant) {
     Matrix rows(2000, 48);
     for (Eigen::Index i = 0; i < rows.rows(); ++i) {
         const double common = rng.normal();
-        for (Eigen::Index c = 0; c < rows.cols(); ++c) rows(i, c) = static_cast<float>(2 + (c % 7) * 0.2 * common + (c < 24 ? 1.0 : 0.1) * rng.normal());
+        for (Eigen::Index c = 0; c < rows.cols(); ++c)
+            rows(i, c) = static_cast<float>(2 + (c % 7) * 0.2 * common + (c < 24 ? 1.0 : 0.1) * rng.normal());
     }
     for (Eigen::Index i = 0; i < planted; ++i) plant(rows, i);
     std::vector<double> norms, scores;
@@ -128,7 +129,8 @@ double auroc_of(Eigen::Index planted, Plant plant) {
         truth.push_back(i < planted);
     }
     const OutlierModel model(rows, fit_pca(MatrixRows(rows), {.n_components = 40}), {});
-    for (const ScoredRow& row : combine_outlier_scores(norms, model.distances(rows))) scores.push_back(row.score);
+    for (const ScoredRow& row : combine_outlier_scores(norms, model.distances(rows)))
+        scores.push_back(row.score);
     return auroc(scores, truth);
 }
 

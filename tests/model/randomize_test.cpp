@@ -24,7 +24,8 @@ TEST(Randomize, KeepsArchitectureTypesAndTokenizer) {
         EXPECT_EQ(twin.info().n_parameters, original.info().n_parameters);
         EXPECT_EQ(twin.info().name, name + " (random twin)");
         EXPECT_EQ(twin.tokenize("Call me"), original.tokenize("Call me"));
-        const Matrix a = original.token_embeddings({0, 65, 97, 200}), b = twin.token_embeddings({0, 65, 97, 200});
+        const Matrix a = original.token_embeddings({0, 65, 97, 200}),
+                     b = twin.token_embeddings({0, 65, 97, 200});
         EXPECT_NEAR(b.norm() / a.norm(), 1, 0.3) << "the same scale";
         EXPECT_LT(std::abs(a.cwiseProduct(b).sum()) / (a.norm() * b.norm()), 0.3) << "other values";
     }
@@ -49,8 +50,12 @@ TEST(Randomize, QuantisedTypesAreWrittenAgain) {
 TEST(Randomize, RefusesItsOwnInputAndMissingOnes) {
     const TempFolder folder;
     randomize("bytes-gpt2", folder / "a.gguf");
-    EXPECT_NE(error_of([&] { randomize((folder / "a.gguf").string(), folder / "a.gguf"); }).find("onto itself"), std::string::npos);
-    EXPECT_NE(error_of([&] { randomize((folder / "none.gguf").string(), folder / "b.gguf"); }).find("no such file"), std::string::npos);
+    EXPECT_NE(
+        error_of([&] { randomize((folder / "a.gguf").string(), folder / "a.gguf"); }).find("onto itself"),
+        std::string::npos);
+    EXPECT_NE(
+        error_of([&] { randomize((folder / "none.gguf").string(), folder / "b.gguf"); }).find("no such file"),
+        std::string::npos);
     EXPECT_EQ(folder.n_files(), 1u);
 }
 
@@ -65,13 +70,18 @@ Matrix last_attention(const Model& model, const std::vector<std::int32_t>& token
 TEST(RopeOff, MakesTheOrderOfEarlierTokensNoMatter) {
     const Model model = Model::open("bytes-llama");
     const std::vector<std::int32_t> tokens{72, 101, 108, 112, 33}, swapped{108, 72, 112, 101, 33};
-    EXPECT_LT(test::row_error(last_attention(model, swapped, true), last_attention(model, tokens, true)), 1e-5);
-    EXPECT_GT(test::row_error(last_attention(model, swapped, false), last_attention(model, tokens, false)), 1e-2);
+    EXPECT_LT(test::row_error(last_attention(model, swapped, true), last_attention(model, tokens, true)),
+              1e-5);
+    EXPECT_GT(test::row_error(last_attention(model, swapped, false), last_attention(model, tokens, false)),
+              1e-2);
 }
 
 TEST(RopeOff, IsRefusedWithoutRotation) {
     const Model model = Model::open("bytes-gpt2");
-    EXPECT_NE(error_of([&] { Engine(model, {.max_length = 64, .rope_off = true}); }).find("it has no rotary positions"), std::string::npos);
+    EXPECT_NE(error_of([&] {
+                  Engine(model, {.max_length = 64, .rope_off = true});
+              }).find("it has no rotary positions"),
+              std::string::npos);
 }
 
 }  // namespace

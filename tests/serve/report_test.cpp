@@ -36,14 +36,14 @@ TEST(ViewerReport, HoldsPageAndColumnsInOneFile) {
 TEST(ViewerReport, SamplesToItsBudgetAndSaysSo) {
     if (!has_page()) return;
     TempFolder folder;
-    const Run run = Run::open(ServedRun::instance().path());
+    const tomograph::Run run = tomograph::Run::open(ServedRun::instance().path());
     ProjectionOptions all;
     all.selection.components = {Component::attn_out, Component::mlp_out, Component::ln1, Component::ln2,
                                 Component::resid_post};
     Projection projection = project_pca(run, "all", all);
     const auto copy = folder / "run";
     std::filesystem::copy(run.path(), copy, std::filesystem::copy_options::recursive);
-    save_projection(Run::open(copy), projection);
+    save_projection(tomograph::Run::open(copy), projection);
     write_viewer_report(copy, folder / "report.html", {.column_bytes = 1});
     const std::string page = read_file(folder / "report.html");
     EXPECT_NE(page.find("\"sampled\":{\"0/all\":{\"shown\":"), std::string::npos);

@@ -58,7 +58,7 @@ TEST_F(View, ManifestListsRunAndProjection) {
 TEST_F(View, AxisIsTheProjectionsColumn) {
     const auto answer = server_.client().Get("/api/runs/0/projections/pair/axis1");
     ASSERT_TRUE(answer);
-    const Projection projection = load_projection(Run::open(ServedRun::instance().path()), "pair");
+    const Projection projection = load_projection(tomograph::Run::open(ServedRun::instance().path()), "pair");
     const auto n = static_cast<std::size_t>(projection.points.rows());
     ASSERT_EQ(answer->body.size(), 4 * n);
     std::vector<float> values(n);
@@ -72,7 +72,7 @@ TEST_F(View, SegmentsAndStepsGiveBackEveryRowsLabels) {
     const Json header = server_.json("/api/runs/0/projections/pair");
     const auto steps = server_.client().Get("/api/runs/0/projections/pair/token");
     ASSERT_TRUE(steps);
-    const Projection projection = load_projection(Run::open(ServedRun::instance().path()), "pair");
+    const Projection projection = load_projection(tomograph::Run::open(ServedRun::instance().path()), "pair");
     std::size_t row = 0;
     for (const Json& segment : header.at("segments")) {
         std::int32_t token = segment[3];
@@ -92,7 +92,7 @@ TEST_F(View, NormsSurviveTheirCodes) {
     const Json header = server_.json("/api/runs/0/projections/pair");
     const auto codes = server_.client().Get("/api/runs/0/projections/pair/norm");
     ASSERT_TRUE(codes);
-    const Projection projection = load_projection(Run::open(ServedRun::instance().path()), "pair");
+    const Projection projection = load_projection(tomograph::Run::open(ServedRun::instance().path()), "pair");
     const double low = header["norm"]["low"], high = header["norm"]["high"];
     for (std::size_t i = 0; i < projection.labels.norm.size(); ++i) {
         std::uint16_t code;
@@ -114,7 +114,8 @@ TEST_F(View, PointsCostAtMost32BytesWithTwoPositionSets) {
 
 TEST_F(View, RangesAnswerWithTheirPart) {
     const auto whole = server_.client().Get("/api/runs/0/projections/pair/axis0");
-    const auto part = server_.client().Get("/api/runs/0/projections/pair/axis0", {{"Range", "bytes=8-23"}});
+    const auto part =
+        server_.client().Get("/api/runs/0/projections/pair/axis0", httplib::Headers{{"Range", "bytes=8-23"}});
     ASSERT_TRUE(whole && part);
     EXPECT_EQ(part->status, 206);
     EXPECT_EQ(part->body, whole->body.substr(8, 16));
@@ -126,7 +127,8 @@ TEST_F(View, EtagSavesTheSecondTransfer) {
     ASSERT_TRUE(first);
     const std::string etag = first->get_header_value("ETag");
     ASSERT_FALSE(etag.empty());
-    const auto again = server_.client().Get("/api/runs/0/projections/pair/axis0", {{"If-None-Match", etag}});
+    const auto again =
+        server_.client().Get("/api/runs/0/projections/pair/axis0", httplib::Headers{{"If-None-Match", etag}});
     ASSERT_TRUE(again);
     EXPECT_EQ(again->status, 304);
     EXPECT_TRUE(again->body.empty());
@@ -141,7 +143,7 @@ TEST_F(View, NormMapHasLayersTimesLength) {
 
 TEST_F(View, NearestAgreesWithComparingAll) {
     const Json answer = server_.json("/api/runs/0/projections/pair/nearest?row=100&k=5");
-    const Run run = Run::open(ServedRun::instance().path());
+    const tomograph::Run run = tomograph::Run::open(ServedRun::instance().path());
     Selection selection;
     selection.components = {Component::attn_out, Component::mlp_out};
     const SelectedRows rows = select(run, selection);
@@ -184,7 +186,7 @@ TEST_F(View, NothingOutsideTheListedFilesIsReachable) {
 
 TEST_F(View, PolicyAllowsNoInlineScriptAndNoOtherSite) {
     for (const char* path : {"/", "/api/manifest", "/nothing"}) {
-        const auto answer = server_.client().Get(path, {{"Origin", "http://evil.example"}});
+        const auto answer = server_.client().Get(path, httplib::Headers{{"Origin", "http://evil.example"}});
         ASSERT_TRUE(answer);
         const std::string policy = answer->get_header_value("Content-Security-Policy");
         EXPECT_NE(policy.find("script-src 'self';"), std::string::npos) << path;
@@ -197,7 +199,7 @@ TEST_F(View, PolicyAllowsNoInlineScriptAndNoOtherSite) {
 TEST_F(View, BodiesAndQueriesHaveLimits) {
     auto client = server_.client();
     const auto body = client.Post("/api/jobs", std::string(1 << 20, ' '), "application/json");
-    if (body) EXPECT_EQ(body->status, 413);
+    EXPECT_TRUE(!body || body->status == 413) << "refused by closing or by saying so";
     EXPECT_EQ(status("/api/manifest?" + std::string(3000, 'a')), 414);
     EXPECT_NE(status("/" + std::string(20'000, 'a')), 200);
     EXPECT_EQ(status("/api/runs/0/projections/pair/nearest?row=1&k=1000000"), 400);
@@ -239,9 +241,13 @@ TEST(ViewToken, IsAskedForElsewhereThanLoopback) {
     const std::string cookie = page->get_header_value("Set-Cookie");
     EXPECT_NE(cookie.find("HttpOnly"), std::string::npos);
     EXPECT_NE(cookie.find("SameSite=Strict"), std::string::npos);
-    EXPECT_EQ(client.Get("/api/manifest", {{"Cookie", "a=b; " + cookie.substr(0, cookie.find(';'))}})->status,
-              200);
-    EXPECT_EQ(client.Get("/api/manifest?token=" + token, {{"Host", "evil.example"}})->status, 403);
+    EXPECT_EQ(
+        client
+            .Get("/api/manifest", httplib::Headers{{"Cookie", "a=b; " + cookie.substr(0, cookie.find(';'))}})
+            ->status,
+        200);
+    EXPECT_EQ(client.Get("/api/manifest?token=" + token, httplib::Headers{{"Host", "evil.example"}})->status,
+              403);
 }
 
 TEST(ViewPort, InUseIsSaid) {

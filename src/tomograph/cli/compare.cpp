@@ -25,7 +25,8 @@ void draw(const Run& a, const Run& b, const std::string& path) {
     const SharedBasis basis = shared_basis(a, b, Component::resid_post);
     Categories runs{.names = {a.model_name() + ", " + a.path().filename().string(),
                               b.model_name() + ", " + b.path().filename().string()}};
-    for (std::int32_t side = 0; side < 2; ++side) runs.of_point.insert(runs.of_point.end(), basis.layer.size(), side);
+    for (std::int32_t side = 0; side < 2; ++side)
+        runs.of_point.insert(runs.of_point.end(), basis.layer.size(), side);
     const auto label = [&](std::size_t i) {
         return fmt::format("PC {} ({:.1f} %)", i + 1, 100 * basis.variance_ratio[i]);
     };
@@ -38,22 +39,28 @@ void run_compare(const Flags& flags, Progress& progress) {
         compare_runs(a, b, {.rows = flags.rows, .seed = flags.seed, .threads = flags.threads}, progress);
     if (!flags.out.empty()) write_json(flags.out, compare_json(report));
     if (!flags.figure.empty()) draw(a, b, flags.figure);
-    if (flags.json) fmt::print("{}\n", compare_json(report).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
-    else fmt::print("{}", compare_table(report));
+    if (flags.json)
+        fmt::print("{}\n",
+                   compare_json(report).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    else
+        fmt::print("{}", compare_table(report));
 }
 
 }  // namespace
 
 void add_compare(CLI::App& app, Progress& progress) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command =
-        app.add_subcommand("compare", "Measure how far two models' vectors lie apart on the same prompts, by site");
+    CLI::App* command = app.add_subcommand(
+        "compare", "Measure how far two models' vectors lie apart on the same prompts, by site");
     command->add_option("RUN_A", flags->a, "Run folder, or a study (its text run)")->required();
     command->add_option("RUN_B", flags->b, "The other one: same prompts, same tokens")->required();
     command->add_flag("--json", flags->json, "Print JSON alone");
     command->add_option("--out", flags->out, "Also write the JSON to this file");
-    command->add_option("--figure", flags->figure, "Draw both in one shared basis: a .png, .svg or .pdf file");
-    command->add_option("--rows", flags->rows, "Rows a site, drawn by seed")->capture_default_str()->check(CLI::Range(3, 1000000));
+    command->add_option("--figure", flags->figure,
+                        "Draw both in one shared basis: a .png, .svg or .pdf file");
+    command->add_option("--rows", flags->rows, "Rows a site, drawn by seed")
+        ->capture_default_str()
+        ->check(CLI::Range(3, 1000000));
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->callback([flags, &progress] { run_compare(*flags, progress); });

@@ -14,15 +14,21 @@ void add_randomize(CLI::App& app) {
         int threads = 0;
     };
     auto flags = std::make_shared<Flags>();
-    CLI::App* command = app.add_subcommand("randomize", "Write a model's twin with random weights of the same scale: a control for measure");
-    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")->required();
+    CLI::App* command = app.add_subcommand(
+        "randomize", "Write a model's twin with random weights of the same scale: a control for measure");
+    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")
+        ->required();
     command->add_option("--out", flags->out, "GGUF file to write")->required();
     command->add_option("--seed", flags->seed, "Seed of the weights")->capture_default_str();
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->callback([flags] {
-        const RandomizeSummary summary = randomize(flags->model, flags->out, {.seed = flags->seed, .threads = flags->threads});
-        fmt::print("{}: {} tensors, {}\n", flags->out, summary.n_tensors, bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
-        if (!summary.widened.empty()) fmt::print(stderr, "note: {} tensors of a type that needs calibration data became F16\n", summary.widened.size());
+        const RandomizeSummary summary =
+            randomize(flags->model, flags->out, {.seed = flags->seed, .threads = flags->threads});
+        fmt::print("{}: {} tensors, {}\n", flags->out, summary.n_tensors,
+                   bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
+        if (!summary.widened.empty())
+            fmt::print(stderr, "note: {} tensors of a type that needs calibration data became F16\n",
+                       summary.widened.size());
     });
 }
 

@@ -33,8 +33,10 @@ double linear_cka(const Matrix& x, const Matrix& y) {
     return own_a > 0 && own_b > 0 ? cross / (own_a * own_b) : kNoNumber;
 }
 
-CkaTable::CkaTable(std::span<const Matrix> layers, std::span<const std::int32_t> group, int n_groups, int threads)
-    : n_groups_(n_groups), products_(static_cast<std::size_t>(n_groups) * static_cast<std::size_t>(n_groups)) {
+CkaTable::CkaTable(std::span<const Matrix> layers, std::span<const std::int32_t> group, int n_groups,
+                   int threads)
+    : n_groups_(n_groups),
+      products_(static_cast<std::size_t>(n_groups) * static_cast<std::size_t>(n_groups)) {
     const auto n_layers = static_cast<Eigen::Index>(layers.size());
     std::vector<Eigen::RowVectorXf> means;
     // Dividing by the root mean square keeps the products of the Gram matrices within float32's range.
@@ -43,14 +45,17 @@ CkaTable::CkaTable(std::span<const Matrix> layers, std::span<const std::int32_t>
         const Eigen::RowVectorXd mean = layer.cast<double>().colwise().mean();
         means.push_back(mean.cast<float>());
         double squares = 0;
-        for (Eigen::Index i = 0; i < layer.rows(); ++i) squares += (layer.row(i).cast<double>() - mean).squaredNorm();
-        scales.push_back(squares > 0 ? static_cast<float>(std::sqrt(static_cast<double>(layer.rows()) / squares)) : 0.0f);
+        for (Eigen::Index i = 0; i < layer.rows(); ++i)
+            squares += (layer.row(i).cast<double>() - mean).squaredNorm();
+        scales.push_back(
+            squares > 0 ? static_cast<float>(std::sqrt(static_cast<double>(layer.rows()) / squares)) : 0.0f);
     }
     std::vector<Eigen::Index> begin(static_cast<std::size_t>(n_groups) + 1, 0);
     for (const std::int32_t g : group) ++begin[static_cast<std::size_t>(g) + 1];
     for (std::size_t g = 1; g < begin.size(); ++g) begin[g] += begin[g - 1];
     parallel_for(static_cast<std::int64_t>(products_.size()), threads, [&](std::int64_t pair) {
-        const auto s = static_cast<std::size_t>(pair / n_groups), t = static_cast<std::size_t>(pair % n_groups);
+        const auto s = static_cast<std::size_t>(pair / n_groups),
+                   t = static_cast<std::size_t>(pair % n_groups);
         if (s > t) return;
         const Eigen::Index n_s = begin[s + 1] - begin[s], n_t = begin[t + 1] - begin[t];
         Matrix grams(n_layers, n_s * n_t);
@@ -74,8 +79,12 @@ MatrixD CkaTable::cka(std::span<const double> weights) const {
     MatrixD sum = MatrixD::Zero(products_.front().rows(), products_.front().cols());
     for (int s = 0; s < n_groups_; ++s) {
         for (int t = s; t < n_groups_; ++t) {
-            const double weight = weights.empty() ? 1 : weights[static_cast<std::size_t>(s)] * weights[static_cast<std::size_t>(t)];
-            if (weight != 0) sum += (s == t ? weight : 2 * weight) * products_[static_cast<std::size_t>(s * n_groups_ + t)];
+            const double weight =
+                weights.empty() ? 1
+                                : weights[static_cast<std::size_t>(s)] * weights[static_cast<std::size_t>(t)];
+            if (weight != 0)
+                sum +=
+                    (s == t ? weight : 2 * weight) * products_[static_cast<std::size_t>(s * n_groups_ + t)];
         }
     }
     MatrixD result(sum.rows(), sum.cols());

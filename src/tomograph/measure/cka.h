@@ -13,12 +13,13 @@ namespace tomograph {
 /// representations revisited".
 double linear_cka(const Matrix& x, const Matrix& y);
 
-/// CKA between all pairs of several descriptions of the same rows, kept so that groups of rows (sequences) can be
-/// weighted again: sums over pairs of groups of the product of the centred Gram matrices.
+/// CKA between all pairs of several descriptions of the same rows, kept so that groups of rows (sequences)
+/// can be weighted again: sums over pairs of groups of the product of the centred Gram matrices.
 class CkaTable {
   public:
-    /// `layers`: L matrices [n, d]; `group` [n] ascending, 0 to n_groups - 1. Each is centred on its mean over all
-    /// rows, which stays put under weights. Gram blocks are float32, their products are added up in float64.
+    /// `layers`: L matrices [n, d]; `group` [n] ascending, 0 to n_groups - 1. Each is centred on its mean
+    /// over all rows, which stays put under weights. Gram blocks are float32, their products are added up in
+    /// float64.
     CkaTable(std::span<const Matrix> layers, std::span<const std::int32_t> group, int n_groups, int threads);
 
     /// [L, L] with `weights` [n_groups] for the groups; empty: each once.

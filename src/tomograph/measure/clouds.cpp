@@ -56,7 +56,8 @@ CloudScores compare_clouds(const Matrix& a, const Matrix& b) {
     const double between = (in_a.mean - in_b.mean).norm();
     if (between > 0) scores.davies_bouldin = (in_a.distance + in_b.distance) / between;
     const double within = in_a.squares + in_b.squares;
-    if (within > 0) scores.calinski_harabasz = n_a * n_b / (n_a + n_b) * between * between / within * (n_a + n_b - 2);
+    if (within > 0)
+        scores.calinski_harabasz = n_a * n_b / (n_a + n_b) * between * between / within * (n_a + n_b - 2);
     return scores;
 }
 
@@ -74,7 +75,8 @@ CosineSilhouette::Labelled CosineSilhouette::labelled(std::span<const std::int8_
         sums[labels[at]].row(group_[at]) += unit_.row(i).cast<double>();
         result.counts_(labels[at], group_[at]) += 1;
     }
-    for (int label = 0; label < 2; ++label) result.products_[label] = unit_ * sums[label].cast<float>().transpose();
+    for (int label = 0; label < 2; ++label)
+        result.products_[label] = unit_ * sums[label].cast<float>().transpose();
     return result;
 }
 
@@ -90,13 +92,15 @@ double CosineSilhouette::Labelled::value(std::span<const double> weights) const 
         if (weight == 0) continue;
         const int own = labels_[i], other = 1 - own;
         const auto row = static_cast<Eigen::Index>(i);
-        sum += weight * row_silhouette((count[own] - sums[own][row]) / (count[own] - 1), 1 - sums[other][row] / count[other]);
+        sum += weight * row_silhouette((count[own] - sums[own][row]) / (count[own] - 1),
+                                       1 - sums[other][row] / count[other]);
     }
     return sum / count.sum();
 }
 
 double CosineSilhouette::value(std::span<const std::int8_t> labels) const {
-    Eigen::RowVectorXd sums[2] = {Eigen::RowVectorXd::Zero(unit_.cols()), Eigen::RowVectorXd::Zero(unit_.cols())};
+    Eigen::RowVectorXd sums[2] = {Eigen::RowVectorXd::Zero(unit_.cols()),
+                                  Eigen::RowVectorXd::Zero(unit_.cols())};
     double count[2] = {0, 0};
     for (Eigen::Index i = 0; i < unit_.rows(); ++i) {
         const int label = labels[static_cast<std::size_t>(i)];
@@ -108,7 +112,8 @@ double CosineSilhouette::value(std::span<const std::int8_t> labels) const {
     for (Eigen::Index i = 0; i < unit_.rows(); ++i) {
         const int own = labels[static_cast<std::size_t>(i)], other = 1 - own;
         const Eigen::RowVectorXd row = unit_.row(i).cast<double>();
-        sum += row_silhouette((count[own] - row.dot(sums[own])) / (count[own] - 1), 1 - row.dot(sums[other]) / count[other]);
+        sum += row_silhouette((count[own] - row.dot(sums[own])) / (count[own] - 1),
+                              1 - row.dot(sums[other]) / count[other]);
     }
     return sum / (count[0] + count[1]);
 }

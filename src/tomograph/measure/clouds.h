@@ -14,8 +14,8 @@ struct CloudScores {
     double calinski_harabasz = 0;  ///< euclidean; grows with separation and with the number of rows
 };
 
-/// Exact, in time O(n d), because the mean cosine distance from a row to a cloud is that to the cloud's mean unit
-/// vector. Agrees with sklearn.metrics.silhouette_score(metric="cosine"), davies_bouldin_score and
+/// Exact, in time O(n d), because the mean cosine distance from a row to a cloud is that to the cloud's mean
+/// unit vector. Agrees with sklearn.metrics.silhouette_score(metric="cosine"), davies_bouldin_score and
 /// calinski_harabasz_score. kNoNumber where a cloud has fewer than 2 rows, or all rows are equal.
 /// Sources: Rousseeuw (1987), "Silhouettes"; Davies & Bouldin (1979); Calinski & Harabasz (1974).
 CloudScores compare_clouds(const Matrix& a, const Matrix& b);
@@ -39,8 +39,8 @@ class CosineSilhouette {
         friend class CosineSilhouette;
         std::vector<std::int8_t> labels_;
         std::vector<std::int32_t> group_;
-        Matrix products_[2];          // [n, n_groups] row i with the sum of group g's rows of that label
-        Eigen::MatrixXd counts_;      // [2, n_groups]
+        Matrix products_[2];      // [n, n_groups] row i with the sum of group g's rows of that label
+        Eigen::MatrixXd counts_;  // [2, n_groups]
     };
     Labelled labelled(std::span<const std::int8_t> labels) const;
 

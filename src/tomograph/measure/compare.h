@@ -13,10 +13,10 @@
 
 namespace tomograph {
 
-/// Orthogonal Procrustes distance between two descriptions [n, d] of the same rows, each centred and divided by its
-/// Frobenius norm: the squared distance that is left after the best rotation, 2 - 2 * (sum of singular values of
-/// x^T y). 0: equal up to rotation, shift and scale; 2: nothing shared. Different widths are allowed.
-/// Source: Williams et al. (2021), "Generalized shape metrics on neural representations".
+/// Orthogonal Procrustes distance between two descriptions [n, d] of the same rows, each centred and divided
+/// by its Frobenius norm: the squared distance that is left after the best rotation, 2 - 2 * (sum of singular
+/// values of x^T y). 0: equal up to rotation, shift and scale; 2: nothing shared. Different widths are
+/// allowed. Source: Williams et al. (2021), "Generalized shape metrics on neural representations".
 double procrustes_distance(const Matrix& x, const Matrix& y);
 
 struct CompareOptions {
@@ -35,22 +35,25 @@ struct CompareOptions {
 struct SiteDrift {
     Site site;
     std::int64_t rows = 0;
-    double relative_change = kNoNumber;  ///< root mean square of |b - a|, over that of |a|; the ranking's measure
-    std::optional<Interval> interval;    ///< of relative_change, by bootstrap over sequences
-    double cka = kNoNumber;              ///< linear; 1: same up to rotation and scale
-    double procrustes = kNoNumber;       ///< see procrustes_distance()
-    double mean_shift = kNoNumber;       ///< |mean b - mean a| over the root mean square distance of a from its mean
-    double subspace_overlap = kNoNumber; ///< of the leading principal subspaces, k by a's participation ratio
-    double random_overlap = kNoNumber;   ///< what two random subspaces of that size share
+    double relative_change =
+        kNoNumber;  ///< root mean square of |b - a|, over that of |a|; the ranking's measure
+    std::optional<Interval> interval;  ///< of relative_change, by bootstrap over sequences
+    double cka = kNoNumber;            ///< linear; 1: same up to rotation and scale
+    double procrustes = kNoNumber;     ///< see procrustes_distance()
+    double mean_shift =
+        kNoNumber;  ///< |mean b - mean a| over the root mean square distance of a from its mean
+    double subspace_overlap =
+        kNoNumber;                      ///< of the leading principal subspaces, k by a's participation ratio
+    double random_overlap = kNoNumber;  ///< what two random subspaces of that size share
     std::int64_t k = 0;
-    double norm_change = kNoNumber;      ///< median of |b| / |a|, less 1
+    double norm_change = kNoNumber;         ///< median of |b| / |a|, less 1
     double neighbor_agreement = kNoNumber;  ///< share of nearest neighbours (cosine) that are the same rows
     double random_agreement = kNoNumber;    ///< what chance gives
 };
 
 struct CompareReport {
-    std::string a, b;             ///< paths
-    std::vector<SiteDrift> sites; ///< network order
+    std::string a, b;              ///< paths
+    std::vector<SiteDrift> sites;  ///< network order
     std::vector<std::string> notes;
     std::int64_t common_tokens = 0;
 
@@ -58,21 +61,22 @@ struct CompareReport {
     std::vector<SiteDrift> ranking() const;
 };
 
-/// The runs must have read the same tokens. Sites that both keep vectors of are compared, position 0 left out.
-/// Errors: Error when tokens differ (it says where) or no site is common; Stopped.
-CompareReport compare_runs(const Run& a, const Run& b, const CompareOptions& options, Progress& progress = no_progress());
+/// The runs must have read the same tokens. Sites that both keep vectors of are compared, position 0 left
+/// out. Errors: Error when tokens differ (it says where) or no site is common; Stopped.
+CompareReport compare_runs(const Run& a, const Run& b, const CompareOptions& options,
+                           Progress& progress = no_progress());
 
 /// One line a site, the ranking below.
 std::string compare_table(const CompareReport& report);
 /// {"a","b","common_tokens","sites":[...],"ranking":[{"layer","movement"}],"notes"}.
 Json compare_json(const CompareReport& report);
 
-/// Means over sequences of both runs at one component, by layer and position, as unit vectors in the basis fitted
-/// to both; the first n rows are A's. For drawing drift.
+/// Means over sequences of both runs at one component, by layer and position, as unit vectors in the basis
+/// fitted to both; the first n rows are A's. For drawing drift.
 struct SharedBasis {
-    Matrix points;                      ///< [2 n, dims]
-    std::vector<std::int32_t> layer;    ///< [n]
-    std::vector<double> variance_ratio; ///< [dims]
+    Matrix points;                       ///< [2 n, dims]
+    std::vector<std::int32_t> layer;     ///< [n]
+    std::vector<double> variance_ratio;  ///< [dims]
 };
 /// Errors: Error when widths differ or the component is missing.
 SharedBasis shared_basis(const Run& a, const Run& b, Component component, int dims = 2);

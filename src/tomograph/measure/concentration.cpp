@@ -11,7 +11,8 @@
 
 namespace tomograph {
 
-Anisotropy::Anisotropy(const Matrix& rows, std::span<const std::int32_t> group, int n_groups) : unit_(unit_rows(rows)), counts_(VectorD::Zero(n_groups)) {
+Anisotropy::Anisotropy(const Matrix& rows, std::span<const std::int32_t> group, int n_groups)
+    : unit_(unit_rows(rows)), counts_(VectorD::Zero(n_groups)) {
     MatrixD sums = MatrixD::Zero(n_groups, rows.cols());
     for (Eigen::Index i = 0; i < rows.rows(); ++i) {
         const std::int32_t g = group[static_cast<std::size_t>(i)];
@@ -61,7 +62,8 @@ MassiveCoordinates massive_coordinates(const VectorD& mean_squares) {
     if (!(sum > 0)) return result;
     std::vector<int> order(static_cast<std::size_t>(mean_squares.size()));
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return mean_squares[a] > mean_squares[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int a, int b) { return mean_squares[a] > mean_squares[b]; });
     const double least = std::max(0.02, 10.0 / static_cast<double>(mean_squares.size()));
     double carried = 0;
     for (const int coordinate : order) {
@@ -87,7 +89,8 @@ double rotated_top_share(const MatrixD& moments, std::uint64_t seed) {
     for (Eigen::Index i = 0; i < n; ++i) squares.push_back(products.col(i).dot(directions.col(i)));
     const auto top = std::max<std::ptrdiff_t>(1, n / 100);
     std::partial_sort(squares.begin(), squares.begin() + top, squares.end(), std::greater<>());
-    const double mean = std::accumulate(squares.begin(), squares.begin() + top, 0.0) / static_cast<double>(top);
+    const double mean =
+        std::accumulate(squares.begin(), squares.begin() + top, 0.0) / static_cast<double>(top);
     const double trace = moments.trace();
     return trace > 0 ? mean * static_cast<double>(std::max<Eigen::Index>(1, d / 100)) / trace : kNoNumber;
 }

@@ -28,20 +28,22 @@ double centred_mean_cosine(const Matrix& rows);
 
 /// Coordinates by what they carry of the squared norm.
 struct MassiveCoordinates {
-    std::vector<int> coordinates;  ///< largest first: those that carry at least 2 % and 10 times their even share
-    std::vector<double> shares;    ///< of the squared norm, of each of them
-    double top_share = 0;          ///< of the top hundredth of all coordinates (at least one)
-    int most = 0;                  ///< how few coordinates carry half of the squared norm
+    std::vector<int>
+        coordinates;  ///< largest first: those that carry at least 2 % and 10 times their even share
+    std::vector<double> shares;  ///< of the squared norm, of each of them
+    double top_share = 0;        ///< of the top hundredth of all coordinates (at least one)
+    int most = 0;                ///< how few coordinates carry half of the squared norm
 };
 
-/// From mean squares by coordinate [d]. Source: Sun et al. (2024), "Massive activations in large language models".
+/// From mean squares by coordinate [d]. Source: Sun et al. (2024), "Massive activations in large language
+/// models".
 MassiveCoordinates massive_coordinates(const VectorD& mean_squares);
 
 /// Share of the top hundredth of coordinates (at least one) in a sum of squares by coordinate.
 double top_share(const VectorD& squares);
 
-/// What top_share() would be in a randomly rotated basis: the shares of second moments [d, d] that directions drawn
-/// by seed carry, d of them or 512.
+/// What top_share() would be in a randomly rotated basis: the shares of second moments [d, d] that directions
+/// drawn by seed carry, d of them or 512.
 double rotated_top_share(const MatrixD& moments, std::uint64_t seed);
 
 }  // namespace tomograph

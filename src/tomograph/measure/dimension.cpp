@@ -35,7 +35,8 @@ double two_nn(std::span<const double> r1, std::span<const double> r2, std::span<
         ratios.push_back({std::log(r2[i] / r1[i]), weight});
         total += weight;
     }
-    std::sort(ratios.begin(), ratios.end(), [](const Ratio& a, const Ratio& b) { return a.log_mu < b.log_mu; });
+    std::sort(ratios.begin(), ratios.end(),
+              [](const Ratio& a, const Ratio& b) { return a.log_mu < b.log_mu; });
     const double keep = std::floor(total * (1 - 0.1));
     double below = 0, xy = 0, xx = 0;
     int kept = 0;
@@ -56,7 +57,8 @@ double mle_dimension(const Matrix& distances, std::span<const double> weights) {
         const double weight = weights.empty() ? 1 : weights[static_cast<std::size_t>(i)];
         if (weight <= 0 || !(distances(i, 0) > 0)) continue;
         double logs = 0;
-        for (Eigen::Index j = 0; j < k; ++j) logs += std::log(static_cast<double>(distances(i, k - 1)) / static_cast<double>(distances(i, j)));
+        for (Eigen::Index j = 0; j < k; ++j)
+            logs += std::log(static_cast<double>(distances(i, k - 1)) / static_cast<double>(distances(i, j)));
         inverse_sum += weight * logs / static_cast<double>(k - 1);
         count += weight;
     }

@@ -14,16 +14,16 @@ double participation_ratio(const VectorD& variances);
 /// exp of the entropy of the variances' shares. Source: Roy & Vetterli (2007), "The effective rank".
 double effective_rank(const VectorD& variances);
 
-/// TwoNN from distances to the first and second neighbour [n]: the slope through the origin of -log(1 - F) against
-/// log(r2 / r1), the largest tenth of the ratios left out, as skdim.id.TwoNN. Rows with r1 = 0 are left out.
-/// `weights` [n] count rows more than once or not at all; empty: each once. kNoNumber where fewer than 2 are left.
-/// Source: Facco et al. (2017), "Estimating the intrinsic dimension of datasets by a minimal neighborhood
-/// information".
+/// TwoNN from distances to the first and second neighbour [n]: the slope through the origin of -log(1 - F)
+/// against log(r2 / r1), the largest tenth of the ratios left out, as skdim.id.TwoNN. Rows with r1 = 0 are
+/// left out. `weights` [n] count rows more than once or not at all; empty: each once. kNoNumber where fewer
+/// than 2 are left. Source: Facco et al. (2017), "Estimating the intrinsic dimension of datasets by a minimal
+/// neighborhood information".
 double two_nn(std::span<const double> r1, std::span<const double> r2, std::span<const double> weights = {});
 
-/// Maximum likelihood from ascending distances [n, k] to the k nearest neighbours: the inverse of the mean of the
-/// rows' inverse estimates, as skdim.id.MLE. Rows with a zero distance are left out.
-/// Source: Levina & Bickel (2004); combined as in MacKay & Ghahramani (2005).
+/// Maximum likelihood from ascending distances [n, k] to the k nearest neighbours: the inverse of the mean of
+/// the rows' inverse estimates, as skdim.id.MLE. Rows with a zero distance are left out. Source: Levina &
+/// Bickel (2004); combined as in MacKay & Ghahramani (2005).
 double mle_dimension(const Matrix& distances, std::span<const double> weights = {});
 
 }  // namespace tomograph

@@ -23,31 +23,82 @@ Matrix leading(const MatrixD& curve) {
     return part.cast<float>();
 }
 
+Eigen::VectorXd unit_line(Eigen::Index n) {
+    const Eigen::ArrayXd t = Eigen::ArrayXd::LinSpaced(n, 0, static_cast<double>(n - 1));
+    return (t - t.mean()).matrix().normalized();
+}
+
+/// 1, cos and sin at a frequency, [n, 3].
+Eigen::MatrixXd waves(Eigen::Index n, double turns) {
+    const Eigen::ArrayXd angle = 2 * std::numbers::pi * turns / static_cast<double>(n) *
+                                 Eigen::ArrayXd::LinSpaced(n, 0, static_cast<double>(n - 1));
+    Eigen::MatrixXd basis(n, 3);
+    basis << Eigen::VectorXd::Ones(n), angle.cos().matrix(), angle.sin().matrix();
+    return basis;
+}
+
+/// cos and sin made orthonormal to 1, to the line and to each other, [2, n].
+Matrix wave_basis(Eigen::Index n, double turns) {
+    const Eigen::MatrixXd raw = waves(n, turns);
+    Eigen::MatrixXd basis(n, 4);
+    basis << raw.col(0), unit_line(n), raw.rightCols(2);
+    const Eigen::MatrixXd q =
+        Eigen::HouseholderQR<Eigen::MatrixXd>(basis).householderQ() * Eigen::MatrixXd::Identity(n, 4);
+    return q.rightCols(2).transpose().cast<float>();
+}
+
 }  // namespace
 
 HelixFitter::HelixFitter(std::int64_t length) {
     const auto n = static_cast<Eigen::Index>(length);
     if (n < 8) return;
-    Eigen::VectorXd t = Eigen::VectorXd::LinSpaced(n, 0, static_cast<double>(n - 1));
-    const Eigen::VectorXd line = (t.array() - t.mean()).matrix().normalized();
-    line_ = line.cast<float>();
-    for (double turns = 1; turns <= 0.5 * static_cast<double>(n) - 0.5; turns += 0.1) {
-        const double w = 2 * std::numbers::pi * turns / static_cast<double>(n);
-        Eigen::MatrixXd basis(n, 4);
-        basis << Eigen::VectorXd::Ones(n), line, (w * t).array().cos().matrix(), (w * t).array().sin().matrix();
-        const Eigen::MatrixXd q = Eigen::HouseholderQR<Eigen::MatrixXd>(basis).householderQ() * Eigen::MatrixXd::Identity(n, 4);
+    line_ = unit_line(n).cast<float>();
+    for (double turns = 1; turns <= 0.5 * static_cast<double>(n) - 0.5; turns += 0.25) {
         turns_.push_back(turns);
-        bases_.push_back(q.rightCols(2).transpose().cast<float>());
+        bases_.push_back(wave_basis(n, turns));
     }
+}
+
+HelixFitter::Best HelixFitter::search(const Matrix& curve) const {
+    const auto explained = [&](const Matrix& basis) {
+        return static_cast<double>((basis * curve).squaredNorm());
+    };
+    Best best{-1, 0};
+    for (std::size_t i = 0; i < bases_.size(); ++i) {
+        if (const double value = explained(bases_[i]); value > best.explained) best = {value, turns_[i]};
+    }
+    // A peak over w is about a turn wide and has one top.
+    constexpr double kGolden = 0.6180339887498949;
+    double low = std::max(turns_.front(), best.turns - 0.25),
+           high = std::min(turns_.back(), best.turns + 0.25);
+    double left = high - kGolden * (high - low), right = low + kGolden * (high - low);
+    double at_left = explained(wave_basis(curve.rows(), left)),
+           at_right = explained(wave_basis(curve.rows(), right));
+    for (int i = 0; i < 12; ++i) {
+        if (at_left > at_right) {
+            high = right;
+            right = left;
+            at_right = at_left;
+            left = high - kGolden * (high - low);
+            at_left = explained(wave_basis(curve.rows(), left));
+        } else {
+            low = left;
+            left = right;
+            at_left = at_right;
+            right = low + kGolden * (high - low);
+            at_right = explained(wave_basis(curve.rows(), right));
+        }
+    }
+    if (at_left > best.explained) best = {at_left, left};
+    if (at_right > best.explained) best = {at_right, right};
+    return best;
 }
 
 double HelixFitter::r2(const MatrixD& curve) const {
     const Matrix y = leading(curve);
     const double total = y.cast<double>().squaredNorm();
     if (bases_.empty() || !(total > 0)) return kNoNumber;
-    double best = 0;
-    for (const Matrix& basis : bases_) best = std::max(best, static_cast<double>((basis * y).squaredNorm()));
-    return ((line_.transpose() * y).squaredNorm() + best) / total;
+    return ((line_.transpose() * y).squaredNorm() + search(y).explained) / total;
 }
 
 HelixFit HelixFitter::fit(const MatrixD& curve) const {
@@ -56,41 +107,36 @@ HelixFit HelixFitter::fit(const MatrixD& curve) const {
     const double total = y.cast<double>().squaredNorm();
     if (bases_.empty() || !(total > 0)) return fit;
     const Eigen::Index n = y.rows();
-    double best = -1, best_circle = 0;
-    std::size_t at = 0;
-    const Eigen::ArrayXd t = Eigen::ArrayXd::LinSpaced(n, 0, static_cast<double>(n - 1));
     const MatrixD exact = y.cast<double>();
-    const auto waves = [&](double turns) {
-        const double w = 2 * std::numbers::pi * turns / static_cast<double>(n);
-        Eigen::MatrixXd basis(n, 3);
-        basis << Eigen::VectorXd::Ones(n), (w * t).cos().matrix(), (w * t).sin().matrix();
-        return basis;
-    };
-    for (std::size_t i = 0; i < bases_.size(); ++i) {
-        const double explained = (bases_[i] * y).squaredNorm();
-        if (explained > best) {
-            best = explained;
-            at = i;
-        }
-        const Eigen::MatrixXd basis = waves(turns_[i]);
-        const Eigen::MatrixXd q = Eigen::HouseholderQR<Eigen::MatrixXd>(basis).householderQ() * Eigen::MatrixXd::Identity(n, 3);
+    const Best best = search(y);
+    double best_circle = 0;
+    std::vector<double> candidates = turns_;
+    candidates.push_back(best.turns);
+    for (const double turns : candidates) {
+        const Eigen::MatrixXd q = Eigen::HouseholderQR<Eigen::MatrixXd>(waves(n, turns)).householderQ() *
+                                  Eigen::MatrixXd::Identity(n, 3);
         best_circle = std::max(best_circle, (q.transpose() * exact).squaredNorm());
     }
     fit.line_r2 = (line_.transpose() * y).squaredNorm() / total;
-    fit.r2 = fit.line_r2 + best / total;
+    fit.r2 = fit.line_r2 + best.explained / total;
     fit.circle_r2 = best_circle / total;
-    fit.turns = turns_[at];
+    fit.turns = best.turns;
     Eigen::MatrixXd basis(n, 4);
-    basis << waves(fit.turns), line_.cast<double>();
+    basis << waves(n, fit.turns), line_.cast<double>();
     const Eigen::MatrixXd coefficients = basis.colPivHouseholderQr().solve(exact);  // [4, k]
-    const Eigen::VectorXd singular = Eigen::JacobiSVD<Eigen::MatrixXd>(coefficients.middleRows(1, 2)).singularValues();
+    const Eigen::VectorXd singular =
+        Eigen::JacobiSVD<Eigen::MatrixXd>(coefficients.middleRows(1, 2)).singularValues();
     fit.circularity = singular.size() > 1 && singular[0] > 0 ? singular[1] / singular[0] : 0;
 
     const bool line = fit.r2 - fit.circle_r2 >= kTerm, wave = fit.r2 - fit.line_r2 >= kTerm;
-    if (fit.r2 < 0.5) fit.shape = "none";
-    else if (line && wave) fit.shape = fit.circularity >= kCircular ? "helix" : "wave";
-    else if (wave) fit.shape = fit.circularity >= kCircular ? "circle" : "wave";
-    else fit.shape = "line";
+    if (fit.r2 < 0.5)
+        fit.shape = "none";
+    else if (line && wave)
+        fit.shape = fit.circularity >= kCircular ? "helix" : "wave";
+    else if (wave)
+        fit.shape = fit.circularity >= kCircular ? "circle" : "wave";
+    else
+        fit.shape = "line";
     return fit;
 }
 
@@ -110,7 +156,8 @@ std::vector<PairPhase> pair_phases(const MatrixD& curve, int components) {
         for (int c = 0; c < k; ++c) {
             std::complex<double> sum = 0;
             for (Eigen::Index t = 0; t < n; ++t) {
-                const auto angle = -2 * std::numbers::pi * static_cast<double>((f + 1) * t % n) / static_cast<double>(n);
+                const auto angle =
+                    -2 * std::numbers::pi * static_cast<double>((f + 1) * t % n) / static_cast<double>(n);
                 sum += rest(t, c) * std::polar(1.0, angle);
             }
             spectrum(f, c) = sum;
@@ -121,8 +168,10 @@ std::vector<PairPhase> pair_phases(const MatrixD& curve, int components) {
             const Eigen::ArrayXd power = spectrum.col(a).array().abs2() + spectrum.col(b).array().abs2();
             Eigen::Index top = 0;
             const double most = power.maxCoeff(&top);
-            const double phase = std::abs(std::arg(spectrum(top, a) * std::conj(spectrum(top, b)))) * 180 / std::numbers::pi;
-            pairs.push_back({a, b, power.sum() > 0 ? most / power.sum() : 0, static_cast<double>(top + 1), phase});
+            const double phase =
+                std::abs(std::arg(spectrum(top, a) * std::conj(spectrum(top, b)))) * 180 / std::numbers::pi;
+            pairs.push_back(
+                {a, b, power.sum() > 0 ? most / power.sum() : 0, static_cast<double>(top + 1), phase});
         }
     }
     return pairs;

@@ -7,7 +7,8 @@
 
 namespace tomograph {
 
-/// The best fit of c + D t + A cos(w t) + B sin(w t) to a curve through its leading components, t the position.
+/// The best fit of c + D t + A cos(w t) + B sin(w t) to a curve through its leading components, t the
+/// position.
 struct HelixFit {
     double r2 = 0;           ///< share of the curve's variance that the fit explains
     double line_r2 = 0;      ///< the best of c + D t alone
@@ -21,8 +22,8 @@ struct HelixFit {
 /// Fits many curves of the same length: the bases for all w are made once.
 class HelixFitter {
   public:
-    /// Curves of `length` points. w runs from one full turn over the curve to half a turn a step, in steps of a
-    /// tenth of a turn.
+    /// Curves of `length` points. w runs from one full turn over the curve to half a turn a step, in steps of
+    /// a tenth of a turn.
     explicit HelixFitter(std::int64_t length);
     /// `curve` [length, k]: scores, the first three columns are used (fewer if there are fewer).
     HelixFit fit(const MatrixD& curve) const;
@@ -30,6 +31,13 @@ class HelixFitter {
     double r2(const MatrixD& curve) const;
 
   private:
+    struct Best {
+        double explained = 0;  // sum of squares, beyond the line's
+        double turns = 0;
+    };
+    /// The best w: on the grid, then between its points.
+    Best search(const Matrix& curve) const;
+
     std::vector<double> turns_;
     std::vector<Matrix> bases_;  // per w: [2, length], cos and sin made orthonormal to 1, t and each other
     Eigen::VectorXf line_;       // unit, orthogonal to 1

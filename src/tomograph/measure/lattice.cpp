@@ -9,8 +9,8 @@
 namespace tomograph {
 namespace {
 
-constexpr double kStep = 0.5;      // of the grid of wave vectors; a peak is about 2 wide
-constexpr double kSmallest = 5;    // |q| below it shows the outline of the cloud
+constexpr double kStep = 0.5;    // of the grid of wave vectors; a peak is about 2 wide
+constexpr double kSmallest = 5;  // |q| below it shows the outline of the cloud
 constexpr double kLargest = 64;
 
 struct Peaks {
@@ -22,7 +22,8 @@ Peaks find_peaks(const Eigen::VectorXd& x, const Eigen::VectorXd& y) {
     const auto n = x.size();
     const double reach = std::clamp(2.5 * std::sqrt(static_cast<double>(n)), 12.0, kLargest);
     const auto half = static_cast<Eigen::Index>(reach / kStep);
-    Eigen::MatrixXf real_x(n, 2 * half + 1), imag_x(n, 2 * half + 1), real_y(n, half + 1), imag_y(n, half + 1);
+    Eigen::MatrixXf real_x(n, 2 * half + 1), imag_x(n, 2 * half + 1), real_y(n, half + 1),
+        imag_y(n, half + 1);
     for (Eigen::Index q = -half; q <= half; ++q) {
         const Eigen::ArrayXd angle = kStep * static_cast<double>(q) * x.array();
         real_x.col(q + half) = angle.cos().cast<float>();
@@ -35,9 +36,12 @@ Peaks find_peaks(const Eigen::VectorXd& x, const Eigen::VectorXd& y) {
     }
     const Eigen::MatrixXf real = real_x.transpose() * real_y - imag_x.transpose() * imag_y;
     const Eigen::MatrixXf imag = real_x.transpose() * imag_y + imag_x.transpose() * real_y;
-    const Eigen::ArrayXXf height = (real.array().square() + imag.array().square()) / static_cast<float>(n * n);
+    const Eigen::ArrayXXf height =
+        (real.array().square() + imag.array().square()) / static_cast<float>(n * n);
 
-    const auto wave = [&](Eigen::Index i, Eigen::Index j) { return Eigen::Vector2d(kStep * static_cast<double>(i - half), kStep * static_cast<double>(j)); };
+    const auto wave = [&](Eigen::Index i, Eigen::Index j) {
+        return Eigen::Vector2d(kStep * static_cast<double>(i - half), kStep * static_cast<double>(j));
+    };
     const auto counts = [&](const Eigen::Vector2d& q) { return q.norm() >= kSmallest && q.norm() <= reach; };
     Peaks peaks;
     Eigen::Vector2d top(1, 0);
@@ -51,7 +55,8 @@ Peaks find_peaks(const Eigen::VectorXd& x, const Eigen::VectorXd& y) {
     for (Eigen::Index j = 0; j <= half; ++j) {
         for (Eigen::Index i = 0; i <= 2 * half; ++i) {
             if (height(i, j) <= peaks.second || !counts(wave(i, j))) continue;
-            if (std::abs(wave(i, j).normalized().dot(top)) <= 0.866) peaks.second = height(i, j);  // cos 30 degrees
+            if (std::abs(wave(i, j).normalized().dot(top)) <= 0.866)
+                peaks.second = height(i, j);  // cos 30 degrees
         }
     }
     return peaks;
@@ -67,7 +72,8 @@ LatticeScore lattice_score(const MatrixD& points, const LatticeOptions& options)
     best.n_points = n;
     if (n < 16 || k < 2) return best;
     Eigen::MatrixXd white(n, k);
-    for (Eigen::Index i = 0; i < n; ++i) white.row(i) = points.row(rows[static_cast<std::size_t>(i)]).leftCols(k);
+    for (Eigen::Index i = 0; i < n; ++i)
+        white.row(i) = points.row(rows[static_cast<std::size_t>(i)]).leftCols(k);
     white.rowwise() -= white.colwise().mean().eval();
     for (Eigen::Index c = 0; c < k; ++c) {
         const double deviation = white.col(c).norm() / std::sqrt(static_cast<double>(n));

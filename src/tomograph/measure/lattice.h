@@ -18,11 +18,12 @@ struct LatticeScore {
     std::int64_t n_points = 0;
 };
 
-/// Whether points [n, k] form a lattice in some pair of their first three (whitened) components. The structure factor
-/// |sum of exp(i q x)|^2 / n^2 is searched over wave vectors q; a lattice has peaks of height 1 in two directions, a
-/// chain or a line in one only, so the score is the highest peak at 30 degrees or more from the highest of all.
-/// Small q, where any cloud's outline shows, stay out. kNoNumber for fewer than 16 points or one component.
-/// Source: the structure factor of crystallography; Torquato (2018), "Hyperuniform states of matter".
+/// Whether points [n, k] form a lattice in some pair of their first three (whitened) components. The
+/// structure factor |sum of exp(i q x)|^2 / n^2 is searched over wave vectors q; a lattice has peaks of
+/// height 1 in two directions, a chain or a line in one only, so the score is the highest peak at 30 degrees
+/// or more from the highest of all. Small q, where any cloud's outline shows, stay out. kNoNumber for fewer
+/// than 16 points or one component. Source: the structure factor of crystallography; Torquato (2018),
+/// "Hyperuniform states of matter".
 LatticeScore lattice_score(const MatrixD& points, const LatticeOptions& options = {});
 
 /// The same for a Gaussian cloud of `n` points: once whitened, all Gaussian clouds are this one.

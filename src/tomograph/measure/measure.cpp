@@ -25,7 +25,8 @@ constexpr Claim kClaims[] = {
     {"attn_mlp_angles", "mean principal angle between their subspaces, degrees", false, true},
     {"separation_onset", "first layer from which the two clouds stay apart", true, false},
     {"first_token_norm", "norm at position 0 over the median elsewhere, strongest middle layer", false, true},
-    {"massive_coordinates", "share of the squared norm in the top 1 % of coordinates, middle layers", false, true},
+    {"massive_coordinates", "share of the squared norm in the top 1 % of coordinates, middle layers", false,
+     true},
     {"anisotropy", "mean cosine of random pairs, middle layers", false, true},
     {"intrinsic_dimension", "TwoNN dimension of the stream, middle layers", true, false},
     {"position_share", "share of variance explained by position, middle layers", false, true},
@@ -40,7 +41,8 @@ std::string why_absent(const Finding& finding, bool smaller_counts) {
     std::string cleared, failed;
     for (const Control& control : finding.controls) {
         if (std::isnan(control.value)) continue;
-        const bool clears = smaller_counts ? finding.interval->hi < control.value : finding.interval->lo > control.value;
+        const bool clears =
+            smaller_counts ? finding.interval->hi < control.value : finding.interval->lo > control.value;
         std::string& list = clears ? cleared : failed;
         list += fmt::format("{}{} ({:.4g})", list.empty() ? "" : ", ", control.name, control.value);
     }
@@ -54,7 +56,8 @@ Finding judge(const Claim& claim, const Effect& effect, const Effect* twin, cons
     finding.smaller_counts = claim.smaller_counts;
     finding.detail = effect.detail;
     finding.controls = effect.controls;
-    if (const auto figure = options.figures.find(claim.name); figure != options.figures.end()) finding.figure = figure->second;
+    if (const auto figure = options.figures.find(claim.name); figure != options.figures.end())
+        finding.figure = figure->second;
     if (twin != nullptr && !std::isnan(twin->value)) {
         if (claim.twin_counts) finding.controls.push_back({"random-weight twin", twin->value});
         finding.detail["twin"] = number(twin->value);
@@ -68,7 +71,9 @@ Finding judge(const Claim& claim, const Effect& effect, const Effect* twin, cons
     const Control* strictest = nullptr;
     for (const Control& control : finding.controls) {
         if (std::isnan(control.value)) continue;
-        const bool stricter = strictest == nullptr || (claim.smaller_counts ? control.value < strictest->value : control.value > strictest->value);
+        const bool stricter =
+            strictest == nullptr ||
+            (claim.smaller_counts ? control.value < strictest->value : control.value > strictest->value);
         if (stricter) strictest = &control;
     }
     if (strictest != nullptr) finding.null = strictest->value;
@@ -79,7 +84,8 @@ Finding judge(const Claim& claim, const Effect& effect, const Effect* twin, cons
         finding.reason = fmt::format("too few sequences for an interval: {} are needed", kFewestGroups);
     } else if (strictest == nullptr) {
         finding.reason = "there is nothing to compare it with";
-    } else if (claim.smaller_counts ? finding.interval->hi < finding.null : finding.interval->lo > finding.null) {
+    } else if (claim.smaller_counts ? finding.interval->hi < finding.null
+                                    : finding.interval->lo > finding.null) {
         finding.verdict = Verdict::holds;
     } else {
         finding.verdict = Verdict::absent;
@@ -89,11 +95,16 @@ Finding judge(const Claim& claim, const Effect& effect, const Effect* twin, cons
 }
 
 void require_same_kind(const Run& run, const Run& other, const char* what) {
-    const auto differ = [&](const std::string& why) { throw Error(fmt::format("{} is no {} of {}", other.path().string(), what, run.path().string()), why, "capture it from the same model with the same prompts"); };
+    const auto differ = [&](const std::string& why) {
+        throw Error(fmt::format("{} is no {} of {}", other.path().string(), what, run.path().string()), why,
+                    "capture it from the same model with the same prompts");
+    };
     if (run.d_model() != other.d_model() || run.n_layers() != other.n_layers()) {
-        differ(fmt::format("it has {} layers of width {}, the run {} of {}", other.n_layers(), other.d_model(), run.n_layers(), run.d_model()));
+        differ(fmt::format("it has {} layers of width {}, the run {} of {}", other.n_layers(),
+                           other.d_model(), run.n_layers(), run.d_model()));
     }
-    if (run.tokens().token_id != other.tokens().token_id || run.tokens().sequence != other.tokens().sequence) differ("it read other tokens");
+    if (run.tokens().token_id != other.tokens().token_id || run.tokens().sequence != other.tokens().sequence)
+        differ("it read other tokens");
 }
 
 struct Parts {
@@ -102,32 +113,42 @@ struct Parts {
     PartResult paths;
 
     const Effect* effect(const std::string& name) const {
-        for (const PartResult* part : {static_cast<const PartResult*>(&sites), static_cast<const PartResult*>(&positions), &paths}) {
-            if (const auto found = part->effects.find(name); found != part->effects.end()) return &found->second;
+        for (const PartResult* part :
+             {static_cast<const PartResult*>(&sites), static_cast<const PartResult*>(&positions), &paths}) {
+            if (const auto found = part->effects.find(name); found != part->effects.end())
+                return &found->second;
         }
         return nullptr;
     }
 };
 
 Parts measure_parts(const Subject& subject, Progress& progress) {
-    Parts parts{measure_sites(subject, progress), measure_positions(subject, progress), measure_paths(subject, progress)};
+    Parts parts{measure_sites(subject, progress), measure_positions(subject, progress),
+                measure_paths(subject, progress)};
     if (!subject.effects_only) measure_heads(subject, parts.sites);
     return parts;
 }
 
 /// How much of what positions share goes away without rotation, paired by bootstrap over the same sequences.
-Finding judge_rope(const PositionsResult& on, const PositionsResult& off, const Effect& share_off, const Effect* helix_off, const Effect* lattice_off, const MeasureOptions& options) {
+Finding judge_rope(const PositionsResult& on, const PositionsResult& off, const Effect& share_off,
+                   const Effect* helix_off, const Effect* lattice_off, const MeasureOptions& options) {
     Finding finding;
     finding.name = "rope_share";
     finding.effect_is = "share of the positions' structure that is gone with rotation off";
     finding.null = 0;
     finding.controls.push_back({"rotation left on", 0});
-    if (const auto figure = options.figures.find(finding.name); figure != options.figures.end()) finding.figure = figure->second;
-    finding.detail = {{"shared_on", number(on.shared)}, {"shared_off", number(off.shared)}, {"position_share_off", number(share_off.value)}};
-    if (helix_off != nullptr) finding.detail["helix_off"] = {{"r2", number(helix_off->value)}, {"detail", helix_off->detail}};
+    if (const auto figure = options.figures.find(finding.name); figure != options.figures.end())
+        finding.figure = figure->second;
+    finding.detail = {{"shared_on", number(on.shared)},
+                      {"shared_off", number(off.shared)},
+                      {"position_share_off", number(share_off.value)}};
+    if (helix_off != nullptr)
+        finding.detail["helix_off"] = {{"r2", number(helix_off->value)}, {"detail", helix_off->detail}};
     if (lattice_off != nullptr) finding.detail["lattice_off"] = number(lattice_off->value);
     if (std::isnan(on.shared) || std::isnan(off.shared)) {
-        finding.reason = share_off.unmeasurable.empty() ? "the share that position explains cannot be measured" : share_off.unmeasurable;
+        finding.reason = share_off.unmeasurable.empty()
+                             ? "the share that position explains cannot be measured"
+                             : share_off.unmeasurable;
         return finding;
     }
     if (!(on.shared > 0)) {
@@ -137,7 +158,8 @@ Finding judge_rope(const PositionsResult& on, const PositionsResult& off, const 
     finding.effect = 1 - off.shared / on.shared;
     std::vector<double> replicates;
     for (std::size_t r = 0; r < std::min(on.shared_replicates.size(), off.shared_replicates.size()); ++r) {
-        if (on.shared_replicates[r] > 0) replicates.push_back(1 - off.shared_replicates[r] / on.shared_replicates[r]);
+        if (on.shared_replicates[r] > 0)
+            replicates.push_back(1 - off.shared_replicates[r] / on.shared_replicates[r]);
     }
     if (replicates.size() < 10) {
         finding.reason = "too few sequences for an interval";
@@ -145,14 +167,20 @@ Finding judge_rope(const PositionsResult& on, const PositionsResult& off, const 
     }
     finding.interval = Interval{quantile(replicates, 0.025), quantile(replicates, 0.975)};
     finding.verdict = finding.interval->lo > 0 ? Verdict::holds : Verdict::absent;
-    if (finding.verdict == Verdict::absent) finding.reason = "positions share as much, or more, without rotation";
+    if (finding.verdict == Verdict::absent)
+        finding.reason = "positions share as much, or more, without rotation";
     return finding;
 }
 
 }  // namespace
 
 Subject::Subject(const Run& a_run, const MeasureOptions& an_options, bool only_effects)
-    : run(a_run), options(an_options), sample(draw_sample(a_run, an_options.rows, an_options.seed)), layers(headline_layers(a_run.n_layers())), threads(thread_count(an_options.threads)), effects_only(only_effects) {
+    : run(a_run),
+      options(an_options),
+      sample(draw_sample(a_run, an_options.rows, an_options.seed)),
+      layers(headline_layers(a_run.n_layers())),
+      threads(thread_count(an_options.threads)),
+      effects_only(only_effects) {
     for (const Component component : {Component::resid_post, Component::resid_mid, Component::resid_pre}) {
         if (!stream && !layers_with(component).empty()) stream = component;
     }
@@ -168,7 +196,8 @@ std::vector<int> Subject::layers_with(Component component) const {
 
 std::string Subject::lacks_rows() const {
     if (run.n_rows() > 0) return "";
-    return run.complete() ? "the run keeps no vectors; capture without --no-vectors" : "the run is incomplete and holds no vectors";
+    return run.complete() ? "the run keeps no vectors; capture without --no-vectors"
+                          : "the run is incomplete and holds no vectors";
 }
 
 std::string Subject::lacks(Component component) const {
@@ -176,19 +205,25 @@ std::string Subject::lacks(Component component) const {
     for (const SiteShape& shape : run.sites()) {
         if (shape.site.component == component && run.has_vectors(shape.site)) return "";
     }
-    return fmt::format("the run has no vectors of {}; capture with --components {}", component_name(component), component_name(component));
+    return fmt::format("the run has no vectors of {}; capture with --components {}",
+                       component_name(component), component_name(component));
 }
 
 std::string Subject::lacks_stream() const {
     if (const std::string why = lacks_rows(); !why.empty()) return why;
-    return stream ? "" : "no middle layer has vectors of the residual stream; capture with --components resid_post";
+    return stream
+               ? ""
+               : "no middle layer has vectors of the residual stream; capture with --components resid_post";
 }
 
 const char* verdict_name(Verdict verdict) {
     switch (verdict) {
-        case Verdict::holds: return "holds";
-        case Verdict::absent: return "absent";
-        default: return "not measurable";
+        case Verdict::holds:
+            return "holds";
+        case Verdict::absent:
+            return "absent";
+        default:
+            return "not measurable";
     }
 }
 
@@ -223,10 +258,12 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
     if (options.rope_off != nullptr) {
         require_same_kind(run, *options.rope_off, "run without rotation");
         if (!options.rope_off->json().at("capture").value("rope_off", false)) {
-            throw Error(options.rope_off->path().string() + " was captured with rotation on", "", "capture it with --rope-off");
+            throw Error(options.rope_off->path().string() + " was captured with rotation on", "",
+                        "capture it with --rope-off");
         }
     }
-    if (options.rows < 16) throw Error("too few rows to measure", std::to_string(options.rows), "use at least 16");
+    if (options.rows < 16)
+        throw Error("too few rows to measure", std::to_string(options.rows), "use at least 16");
     const Subject subject(run, options, false);
     Parts parts = measure_parts(subject, progress);
     std::optional<Parts> twin;
@@ -240,18 +277,27 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
     if (options.rope_off != nullptr) {
         const PositionsResult off = measure_positions(Subject(*options.rope_off, options, true), progress);
         const auto find = [&](const char* name) { return &off.effects.at(name); };
-        report.findings.push_back(judge_rope(parts.positions, off, *find("position_share"), find("position_helix"), find("position_lattice"), options));
+        report.findings.push_back(judge_rope(parts.positions, off, *find("position_share"),
+                                             find("position_helix"), find("position_lattice"), options));
     }
     report.outliers = std::move(parts.sites.outliers);
     report.first_tokens = std::move(parts.sites.first_tokens);
     report.outlier_threshold = parts.sites.outlier_threshold;
     report.false_alarm_rate = options.false_alarm_rate;
-    for (PartResult* part : {static_cast<PartResult*>(&parts.sites), static_cast<PartResult*>(&parts.positions), &parts.paths}) {
+    for (PartResult* part :
+         {static_cast<PartResult*>(&parts.sites), static_cast<PartResult*>(&parts.positions), &parts.paths}) {
         report.tables.merge(part->tables);
         report.notes.insert(report.notes.end(), part->notes.begin(), part->notes.end());
     }
-    report.how = {{"rows", subject.sample.size()}, {"rows_to_draw_from", subject.sample.n_candidates}, {"groups", subject.sample.n_groups}, {"seed", options.seed}, {"bootstrap", options.bootstrap},
-                  {"middle_layers", subject.layers}, {"twin", options.twin != nullptr ? Json(options.twin->path().string()) : Json(nullptr)}, {"rope_off", options.rope_off != nullptr ? Json(options.rope_off->path().string()) : Json(nullptr)}};
+    report.how = {
+        {"rows", subject.sample.size()},
+        {"rows_to_draw_from", subject.sample.n_candidates},
+        {"groups", subject.sample.n_groups},
+        {"seed", options.seed},
+        {"bootstrap", options.bootstrap},
+        {"middle_layers", subject.layers},
+        {"twin", options.twin != nullptr ? Json(options.twin->path().string()) : Json(nullptr)},
+        {"rope_off", options.rope_off != nullptr ? Json(options.rope_off->path().string()) : Json(nullptr)}};
     if (!run.complete()) report.notes.push_back("the run is incomplete: what it holds was measured");
     return report;
 }

@@ -51,7 +51,7 @@ struct Finding {
     double null = kNoNumber;           ///< the strictest of `controls`
     bool smaller_counts = false;       ///< the effect must lie below the null instead of above it
     Verdict verdict = Verdict::not_measurable;
-    std::string reason;                ///< why it is absent or not measurable
+    std::string reason;  ///< why it is absent or not measurable
     std::string figure;
     std::vector<Control> controls;
     Json detail = Json::object();
@@ -69,15 +69,15 @@ struct Outlier {
 };
 
 struct MeasureReport {
-    std::vector<Finding> findings;       ///< the twelve, in order; with rope_off one more, `rope_share`
-    std::vector<Outlier> outliers;       ///< above the threshold, most odd first
-    std::vector<Outlier> first_tokens;   ///< first tokens against first tokens only, most odd first
+    std::vector<Finding> findings;      ///< the twelve, in order; with rope_off one more, `rope_share`
+    std::vector<Outlier> outliers;      ///< above the threshold, most odd first
+    std::vector<Outlier> first_tokens;  ///< first tokens against first tokens only, most odd first
     double outlier_threshold = kNoNumber;
     double false_alarm_rate = 0;
     /// Every number behind the findings, one entry a file: measures/NAME.json.
     std::map<std::string, Json> tables;
-    std::vector<std::string> notes;      ///< what could not be measured and why
-    Json how;                            ///< rows, groups, seed, layers, twin
+    std::vector<std::string> notes;  ///< what could not be measured and why
+    Json how;                        ///< rows, groups, seed, layers, twin
 };
 
 /// The names of the findings that are always there, in order.
@@ -98,8 +98,11 @@ std::string findings_table(const MeasureReport& report, std::size_t most_outlier
 /// numbers that cannot be had are null; a "reason" follows where there is one.
 Json findings_json(const MeasureReport& report);
 
-/// Those of `names` that are found: findings that hold, "outliers" when there are any; NAME:absent and
-/// NAME:not-measurable ask for those verdicts. For `--fail-on`. Errors: Error for an unknown name.
+/// Errors: Error for a name that `--fail-on` does not know: findings, "outliers", NAME:absent,
+/// NAME:not-measurable.
+void check_fail_on(const std::vector<std::string>& names);
+/// Those of `names` that are found: findings with that verdict ("holds" where none is named), and "outliers"
+/// when there are any. Errors: as check_fail_on().
 std::vector<std::string> failing(const MeasureReport& report, const std::vector<std::string>& names);
 
 }  // namespace tomograph

@@ -42,7 +42,8 @@ std::optional<FirstTokenRatio> first_token_ratio(const Run& run, Component compo
     auto ratios = first_token_ratios(run, component);
     if (ratios.size() >= 3) ratios = {ratios.begin() + 1, ratios.end() - 1};
     if (ratios.empty()) return std::nullopt;
-    return *std::max_element(ratios.begin(), ratios.end(), [](const auto& a, const auto& b) { return a.ratio < b.ratio; });
+    return *std::max_element(ratios.begin(), ratios.end(),
+                             [](const auto& a, const auto& b) { return a.ratio < b.ratio; });
 }
 
 }  // namespace tomograph

@@ -6,8 +6,8 @@
 
 namespace tomograph {
 
-/// How far the first token's norm stands out at a site: the mean norm at position 0 over the median norm of all
-/// other positions. 1 says that it does not.
+/// How far the first token's norm stands out at a site: the mean norm at position 0 over the median norm of
+/// all other positions. 1 says that it does not.
 struct FirstTokenRatio {
     Site site;
     double first = 0;   ///< mean norm at position 0
@@ -18,8 +18,8 @@ struct FirstTokenRatio {
 /// The ratio at every captured `component`, by layer. Empty where sequences have one token only.
 std::vector<FirstTokenRatio> first_token_ratios(const Run& run, Component component);
 
-/// The largest of them over the middle layers, that is without the first and the last block; over all where there
-/// are fewer than three.
+/// The largest of them over the middle layers, that is without the first and the last block; over all where
+/// there are fewer than three.
 std::optional<FirstTokenRatio> first_token_ratio(const Run& run, Component component = Component::resid_post);
 
 }  // namespace tomograph

@@ -15,7 +15,9 @@ constexpr int kMostNeighbors = 16;
 // Equal values differ by rounding; a deviation of logarithms below it is none.
 constexpr double kLogFloor = 1e-3;
 
-double log_of(double value) { return std::log(std::max(value, 1e-30)); }
+double log_of(double value) {
+    return std::log(std::max(value, 1e-30));
+}
 
 }  // namespace
 
@@ -23,13 +25,16 @@ OutlierModel::OutlierModel(const Matrix& sample, const Pca& pca, const OutlierOp
     : basis_(pca), neighbor_(std::clamp(options.neighbor, 1, kMostNeighbors - 1)) {
     // Components of variance zero would turn rounding into distance.
     Eigen::Index k = 0;
-    while (k < std::min<Eigen::Index>(options.components, pca.n_components()) && pca.explained_variance[k] > 1e-10 * pca.total_variance) ++k;
+    while (k < std::min<Eigen::Index>(options.components, pca.n_components()) &&
+           pca.explained_variance[k] > 1e-10 * pca.total_variance)
+        ++k;
     basis_.components = pca.components.topRows(k);
     basis_.explained_variance = pca.explained_variance.head(k);
     inverse_deviation_ = basis_.explained_variance.cwiseSqrt().cwiseInverse().cast<float>();
     const auto rows = sample_indices(sample.rows(), options.reference, options.seed);
     Matrix chosen(static_cast<Eigen::Index>(rows.size()), sample.cols());
-    for (Eigen::Index i = 0; i < chosen.rows(); ++i) chosen.row(i) = sample.row(static_cast<Eigen::Index>(rows[static_cast<std::size_t>(i)]));
+    for (Eigen::Index i = 0; i < chosen.rows(); ++i)
+        chosen.row(i) = sample.row(static_cast<Eigen::Index>(rows[static_cast<std::size_t>(i)]));
     chosen.rowwise() -= basis_.mean.transpose();
     reference_ = chosen * basis_.components.transpose();
     reference_squares_ = reference_.rowwise().squaredNorm();
@@ -40,9 +45,11 @@ OutlierModel::Distances OutlierModel::distances(const Eigen::Ref<const Matrix>& 
     Distances result;
     for (Eigen::Index begin = 0; begin < rows.rows(); begin += kBlock) {
         const Eigen::Index n = std::min(kBlock, rows.rows() - begin);
-        const Matrix scores = (rows.middleRows(begin, n).rowwise() - basis_.mean.transpose()) * basis_.components.transpose();
+        const Matrix scores =
+            (rows.middleRows(begin, n).rowwise() - basis_.mean.transpose()) * basis_.components.transpose();
         // |z - r|^2 - |z|^2: the part that decides which reference rows are near.
-        const Matrix partial = (-2.0f * scores * reference_.transpose()).rowwise() + reference_squares_.transpose();
+        const Matrix partial =
+            (-2.0f * scores * reference_.transpose()).rowwise() + reference_squares_.transpose();
         for (Eigen::Index i = 0; i < n; ++i) {
             const double own = scores.row(i).squaredNorm();
             std::array<float, kMostNeighbors> nearest;
@@ -57,16 +64,20 @@ OutlierModel::Distances OutlierModel::distances(const Eigen::Ref<const Matrix>& 
             }
             const double rounding = 1e-5 * own;
             const std::size_t self = nearest[0] + own <= rounding ? 1 : 0;
-            const double found = nearest[std::min(static_cast<std::size_t>(neighbor_) - 1 + self, static_cast<std::size_t>(std::max<Eigen::Index>(partial.cols() - 1, 0)))];
+            const double found =
+                nearest[std::min(static_cast<std::size_t>(neighbor_) - 1 + self,
+                                 static_cast<std::size_t>(std::max<Eigen::Index>(partial.cols() - 1, 0)))];
             result.copies += found + own <= rounding;
             result.neighbor.push_back(0.5 * log_of(std::max(found + own, rounding)));
-            result.mahalanobis.push_back(log_of(scores.row(i).cwiseProduct(inverse_deviation_.transpose()).norm()));
+            result.mahalanobis.push_back(
+                log_of(scores.row(i).cwiseProduct(inverse_deviation_.transpose()).norm()));
         }
     }
     return result;
 }
 
-std::vector<ScoredRow> combine_outlier_scores(std::span<const double> norms, const OutlierModel::Distances& distances) {
+std::vector<ScoredRow> combine_outlier_scores(std::span<const double> norms,
+                                              const OutlierModel::Distances& distances) {
     std::vector<double> logs;
     logs.reserve(norms.size());
     for (const double norm : norms) logs.push_back(log_of(norm));
@@ -79,13 +90,15 @@ std::vector<ScoredRow> combine_outlier_scores(std::span<const double> norms, con
             if (z[i] > rows[i].score) rows[i] = {z[i], name};
         }
     };
-    // Where many rows are equal (token embeddings), being unlike others is no oddity: it is having a rare token.
+    // Where many rows are equal (token embeddings), being unlike others is no oddity: it is having a rare
+    // token.
     if (20 * distances.copies <= static_cast<std::int64_t>(rows.size())) add(distances.neighbor, "neighbors");
     add(distances.mahalanobis, "mahalanobis");
     return rows;
 }
 
-SiteScores score_site(const Run& run, const Site& site, const Matrix& sample, const Pca& pca, const OutlierOptions& options) {
+SiteScores score_site(const Run& run, const Site& site, const Matrix& sample, const Pca& pca,
+                      const OutlierOptions& options) {
     constexpr std::int64_t kBlock = 2048;
     const OutlierModel model(sample, pca, options);
     const bool first_apart = run.length() > 1;
@@ -113,7 +126,8 @@ SiteScores score_site(const Run& run, const Site& site, const Matrix& sample, co
         const auto part = model.distances(block.topRows(kept));
         distances.copies += part.copies;
         distances.neighbor.insert(distances.neighbor.end(), part.neighbor.begin(), part.neighbor.end());
-        distances.mahalanobis.insert(distances.mahalanobis.end(), part.mahalanobis.begin(), part.mahalanobis.end());
+        distances.mahalanobis.insert(distances.mahalanobis.end(), part.mahalanobis.begin(),
+                                     part.mahalanobis.end());
     }
     result.scored = combine_outlier_scores(norms, distances);
     for (const double z : robust_z(first_norms, kLogFloor)) result.first_scores.push_back(std::abs(z));

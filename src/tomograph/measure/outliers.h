@@ -12,7 +12,8 @@
 namespace tomograph {
 
 struct OutlierOptions {
-    /// Principal components in which distances are taken. More see rarer directions and more noise. Default 32.
+    /// Principal components in which distances are taken. More see rarer directions and more noise.
+    /// Default 32.
     int components = 32;
     /// Rows that the others are compared with, drawn from those of the fit. Default 1000.
     std::int64_t reference = 1000;
@@ -48,14 +49,14 @@ struct ScoredRow {
     const char* by = "norm";  ///< the part that gave the score: "norm", "neighbors" or "mahalanobis"
 };
 
-/// Robust z of log norms (either side), of log neighbour distances and of log Mahalanobis distances (far side),
-/// combined to the largest of the three: one score a row.
-/// Sources: Iglewicz & Hoaglin (1993) for median and MAD; Ramaswamy et al. (2000) for k-NN distances; Mahalanobis
-/// (1936).
-std::vector<ScoredRow> combine_outlier_scores(std::span<const double> norms, const OutlierModel::Distances& distances);
+/// Robust z of log norms (either side), of log neighbour distances and of log Mahalanobis distances (far
+/// side), combined to the largest of the three: one score a row. Sources: Iglewicz & Hoaglin (1993) for
+/// median and MAD; Ramaswamy et al. (2000) for k-NN distances; Mahalanobis (1936).
+std::vector<ScoredRow> combine_outlier_scores(std::span<const double> norms,
+                                              const OutlierModel::Distances& distances);
 
-/// Scores of all stored rows of a site. Where sequences are longer than one token, the first position is scored
-/// apart, by its norm among first positions.
+/// Scores of all stored rows of a site. Where sequences are longer than one token, the first position is
+/// scored apart, by its norm among first positions.
 struct SiteScores {
     std::vector<std::int64_t> rows;  ///< stored rows, ascending
     std::vector<ScoredRow> scored;
@@ -64,7 +65,8 @@ struct SiteScores {
 };
 
 /// Reads the site block by block; `sample` and its `pca` say what is ordinary.
-SiteScores score_site(const Run& run, const Site& site, const Matrix& sample, const Pca& pca, const OutlierOptions& options = {});
+SiteScores score_site(const Run& run, const Site& site, const Matrix& sample, const Pca& pca,
+                      const OutlierOptions& options = {});
 
 /// AUROC of the scores for the tokens of one label against all others; kNoNumber where there are none.
 double label_auroc(const Run& run, const SiteScores& scores, std::size_t label);

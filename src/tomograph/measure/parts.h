@@ -2,6 +2,7 @@
 // The parts of measure_run(): one function a file, each for one run. For use inside measure/ only.
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,7 +30,7 @@ struct Subject {
     Sample sample;
     std::vector<int> layers;  ///< headline layers
     int threads = 1;
-    bool effects_only = false;  ///< a twin: effects, no intervals, tables or controls
+    bool effects_only = false;        ///< a twin: effects, no intervals, tables or controls
     std::optional<Component> stream;  ///< resid_post, or the nearest to it that has vectors
 
     Subject(const Run& run, const MeasureOptions& options, bool effects_only);
@@ -61,18 +62,51 @@ struct LayerPair {
 /// What one layer says of attention against MLP.
 struct PairNumbers {
     int layer = 0;
-    double silhouette = kNoNumber, davies_bouldin = kNoNumber, calinski_harabasz = kNoNumber, probe = kNoNumber;
+    double silhouette = kNoNumber, davies_bouldin = kNoNumber, calinski_harabasz = kNoNumber,
+           probe = kNoNumber;
     double shuffled_silhouette = kNoNumber;  ///< 97.5 % of shuffled labels
     double shuffled_probe = kNoNumber;
     std::vector<double> silhouette_replicates, probe_replicates;
     std::int64_t k_attention = 0, k_mlp = 0;
-    double mean_angle = kNoNumber, least_angle = kNoNumber, overlap = kNoNumber, random_overlap = kNoNumber, random_angle = kNoNumber;  ///< degrees
+    double mean_angle = kNoNumber, least_angle = kNoNumber, overlap = kNoNumber, random_overlap = kNoNumber,
+           random_angle = kNoNumber;  ///< degrees
     double shuffled_angle = kNoNumber;
     std::vector<double> angle_replicates;
 };
 PairNumbers measure_pair(const Subject& subject, const LayerPair& pair, bool headline);
 /// attn_mlp_separation, attn_mlp_angles, separation_onset from all layers.
 void judge_pairs(const Subject& subject, const std::vector<PairNumbers>& pairs, PartResult& result);
+
+/// Highest score of each stored row over the sites that were scored so far. score() may run on several
+/// threads; the result does not depend on their order.
+class OutlierBoard {
+  public:
+    /// Both must outlive it.
+    OutlierBoard(const Run& run, const std::vector<Site>& sites);
+    /// Score all stored rows at sites[at] by what `sample` says is ordinary.
+    void score(std::size_t at, const Matrix& sample, const Pca& pca, std::uint64_t seed);
+
+    double threshold(double false_alarm_rate) const;
+    std::vector<Outlier> outliers(double threshold) const;
+    std::vector<Outlier> first_tokens() const;
+    /// How well the scores find each label's tokens: by all sites, and by the site that sees them best.
+    Json found_labels() const;
+
+  private:
+    struct Best {
+        float score = -1;
+        int site = -1;
+        const char* by = "norm";
+    };
+    static void keep_best(Best& best, double score, int site, const char* by);
+    std::vector<Outlier> ranked(const std::vector<Best>& best, double threshold, std::size_t most) const;
+
+    const Run& run_;
+    const std::vector<Site>& sites_;
+    std::vector<Best> best_, best_first_;           // per stored row
+    std::vector<std::vector<double>> label_auroc_;  // per site, by label
+    std::mutex mutex_;
+};
 
 /// Per site: norms, concentration, dimension, separation, outliers. first_token_norm, massive_coordinates,
 /// anisotropy, intrinsic_dimension and the three of judge_pairs().
@@ -82,10 +116,13 @@ struct SitesResult : PartResult {
 };
 SitesResult measure_sites(const Subject& subject, Progress& progress);
 Effect measure_first_token(const Subject& subject);
+/// Table `norms`, and each site's norms and share explained by position in its line.
+void add_norms(const Subject& subject, const std::vector<Site>& sites, std::vector<Json>& lines,
+               PartResult& result);
 
 /// position_share, position_helix, position_lattice.
 struct PositionsResult : PartResult {
-    double shared = kNoNumber;               ///< bias-free share, mean over headline layers
+    double shared = kNoNumber;  ///< bias-free share, mean over headline layers
     std::vector<double> shared_replicates;
 };
 PositionsResult measure_positions(const Subject& subject, Progress& progress);

@@ -41,7 +41,8 @@ void PositionTable::finish() {
         for (Eigen::Index h = g; h < n; ++h) {
             double sum = 0;
             for (Eigen::Index p = 0; p < sums_[0].rows(); ++p) {
-                sum += sums_[static_cast<std::size_t>(g)].row(p).cast<double>().dot(sums_[static_cast<std::size_t>(h)].row(p).cast<double>());
+                sum += sums_[static_cast<std::size_t>(g)].row(p).cast<double>().dot(
+                    sums_[static_cast<std::size_t>(h)].row(p).cast<double>());
             }
             by_position_(g, h) = by_position_(h, g) = sum;
         }
@@ -92,7 +93,8 @@ MatrixD thin_curve(const MatrixD& curve, std::int64_t most) {
     const Eigen::Index step = (curve.rows() + most - 1) / most;
     if (step <= 1) return curve;
     MatrixD thin(curve.rows() / step, curve.cols());
-    for (Eigen::Index i = 0; i < thin.rows(); ++i) thin.row(i) = curve.middleRows(i * step, step).colwise().mean();
+    for (Eigen::Index i = 0; i < thin.rows(); ++i)
+        thin.row(i) = curve.middleRows(i * step, step).colwise().mean();
     return thin;
 }
 
@@ -110,7 +112,8 @@ MatrixD shuffled_steps(const MatrixD& curve, std::uint64_t seed) {
 MatrixD shuffled_points(const MatrixD& curve, std::uint64_t seed) {
     const auto order = permutation(curve.rows(), mix(seed, 0x907));
     MatrixD shuffled(curve.rows(), curve.cols());
-    for (Eigen::Index i = 0; i < curve.rows(); ++i) shuffled.row(i) = curve.row(static_cast<Eigen::Index>(order[static_cast<std::size_t>(i)]));
+    for (Eigen::Index i = 0; i < curve.rows(); ++i)
+        shuffled.row(i) = curve.row(static_cast<Eigen::Index>(order[static_cast<std::size_t>(i)]));
     return shuffled;
 }
 

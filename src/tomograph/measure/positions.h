@@ -7,8 +7,8 @@
 
 namespace tomograph {
 
-/// Rows of sequences of equal length, summed by group of sequences and position: what the share of variance that
-/// position explains, and the curve of the positions' means, need under any weights for the groups.
+/// Rows of sequences of equal length, summed by group of sequences and position: what the share of variance
+/// that position explains, and the curve of the positions' means, need under any weights for the groups.
 class PositionTable {
   public:
     PositionTable(int n_groups, std::int64_t n_positions, std::int64_t dim);
@@ -25,18 +25,18 @@ class PositionTable {
 
     /// Share of the variance that lies between the means of positions: eta squared, SS between over SS total.
     double eta2(std::span<const double> weights = {}) const;
-    /// Its expected value if positions were shuffled within each sequence: SS within sequences over SS total, over
-    /// the number of sequences. Exact, no shuffling needed.
+    /// Its expected value if positions were shuffled within each sequence: SS within sequences over SS total,
+    /// over the number of sequences. Exact, no shuffling needed.
     double shuffled_eta2() const;
-    /// The share that sequences have in common by position, free of the bias that means of few sequences bring:
-    /// from products between different groups only. Around 0 where position explains nothing. This, and not
-    /// eta2(), may be bootstrapped: a sequence drawn twice agrees with itself.
+    /// The share that sequences have in common by position, free of the bias that means of few sequences
+    /// bring: from products between different groups only. Around 0 where position explains nothing. This,
+    /// and not eta2(), may be bootstrapped: a sequence drawn twice agrees with itself.
     double shared(std::span<const double> weights = {}) const;
 
     /// Means by position, [n_positions, dim].
     Matrix means() const;
-    /// The groups' sums projected on `basis` [k, dim], for curves under weights: [n_groups] of [n_positions, k],
-    /// divided by the number of all sequences.
+    /// The groups' sums projected on `basis` [k, dim], for curves under weights: [n_groups] of [n_positions,
+    /// k], divided by the number of all sequences.
     std::vector<MatrixD> project(const Matrix& basis) const;
 
   private:

@@ -32,7 +32,8 @@ Matrix probe_decisions(const Matrix& x, const Matrix& labels, std::span<const st
                        const ProbeOptions& options) {
     const int n_folds = fold.empty() ? 0 : *std::max_element(fold.begin(), fold.end()) + 1;
     std::vector<std::vector<Eigen::Index>> rows(static_cast<std::size_t>(n_folds));
-    for (std::size_t i = 0; i < fold.size(); ++i) rows[static_cast<std::size_t>(fold[i])].push_back(static_cast<Eigen::Index>(i));
+    for (std::size_t i = 0; i < fold.size(); ++i)
+        rows[static_cast<std::size_t>(fold[i])].push_back(static_cast<Eigen::Index>(i));
     std::erase_if(rows, [](const auto& r) { return r.empty(); });
     std::vector<FoldSums> folds;
     for (const auto& part : rows) folds.push_back(sum_fold(x, labels, part, options.threads));
@@ -45,8 +46,10 @@ Matrix probe_decisions(const Matrix& x, const Matrix& labels, std::span<const st
         Eigen::RowVectorXd sums = Eigen::RowVectorXd::Zero(labels.cols());
         for (std::size_t f = 0; f < folds.size(); ++f) {
             if (f == held_out) continue;
-            if (moments.count == 0) moments = folds[f].moments;
-            else merge_moments(moments, folds[f].moments);
+            if (moments.count == 0)
+                moments = folds[f].moments;
+            else
+                merge_moments(moments, folds[f].moments);
             products += folds[f].products;
             sums += folds[f].sums;
         }
@@ -54,10 +57,12 @@ Matrix probe_decisions(const Matrix& x, const Matrix& labels, std::span<const st
         MatrixD penalised = std::move(moments.comoment);
         penalised.diagonal().array() += options.alpha;
         const MatrixD weights = Eigen::LLT<Eigen::MatrixXd>(penalised).solve(products);  // [d, m]
-        const Eigen::RowVectorXd intercepts = sums / static_cast<double>(moments.count) - moments.mean.transpose() * weights;
+        const Eigen::RowVectorXd intercepts =
+            sums / static_cast<double>(moments.count) - moments.mean.transpose() * weights;
         const Matrix weights_f = weights.cast<float>();
         const Eigen::RowVectorXf intercepts_f = intercepts.cast<float>();
-        for (const Eigen::Index row : rows[held_out]) decisions.row(row) = x.row(row) * weights_f + intercepts_f;
+        for (const Eigen::Index row : rows[held_out])
+            decisions.row(row) = x.row(row) * weights_f + intercepts_f;
     }
     return decisions;
 }

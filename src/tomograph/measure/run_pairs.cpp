@@ -14,14 +14,14 @@
 namespace tomograph {
 namespace {
 
-constexpr int kShuffles = 20;       // of labels, for silhouettes
-constexpr int kProbeShuffles = 5;   // for probes: each costs a fit
+constexpr int kShuffles = 20;      // of labels, for silhouettes
+constexpr int kProbeShuffles = 5;  // for probes: each costs a fit
 constexpr int kAngleReplicates = 40;
 constexpr std::int64_t kMostAngles = 64;
 constexpr double kDegrees = 180 / std::numbers::pi;
 
-/// Labels of the 2 n stacked rows, 0 for attention; shuffle 0 is the truth, others swap the two of a token at random,
-/// so that each sequence keeps as many of each.
+/// Labels of the 2 n stacked rows, 0 for attention; shuffle 0 is the truth, others swap the two of a token at
+/// random, so that each sequence keeps as many of each.
 std::vector<std::int8_t> pair_labels(std::int64_t n, std::uint64_t seed, int shuffle) {
     std::vector<std::int8_t> labels(static_cast<std::size_t>(2 * n));
     Rng rng(mix(seed, 0x1abe1, static_cast<std::uint64_t>(shuffle)));
@@ -36,16 +36,21 @@ std::vector<std::int8_t> pair_labels(std::int64_t n, std::uint64_t seed, int shu
 std::int64_t subspace_size(const Pca& pca) {
     const double ratio = participation_ratio(pca.explained_variance);
     if (std::isnan(ratio)) return 0;
-    return std::clamp<std::int64_t>(std::llround(ratio), 1, std::min<std::int64_t>(kMostAngles, pca.n_components()));
+    return std::clamp<std::int64_t>(std::llround(ratio), 1,
+                                    std::min<std::int64_t>(kMostAngles, pca.n_components()));
 }
 
-MatrixD leading(const Pca& pca, std::int64_t k) { return pca.components.topRows(std::min<std::int64_t>(k, pca.n_components())).cast<double>(); }
+MatrixD leading(const Pca& pca, std::int64_t k) {
+    return pca.components.topRows(std::min<std::int64_t>(k, pca.n_components())).cast<double>();
+}
 
-/// One side's rows in its own leading components, summed by group, so that a weighted PCA needs a small matrix only.
-/// The subspace of a resampled PCA lies in the span of a somewhat larger one of all rows (Rayleigh-Ritz).
+/// One side's rows in its own leading components, summed by group, so that a weighted PCA needs a small
+/// matrix only. The subspace of a resampled PCA lies in the span of a somewhat larger one of all rows
+/// (Rayleigh-Ritz).
 class Resampled {
   public:
-    Resampled(const Matrix& rows, const Pca& pca, std::int64_t k, const Sample& sample) : k_(k), basis_(leading(pca, std::max(2 * k, k + 32))) {
+    Resampled(const Matrix& rows, const Pca& pca, std::int64_t k, const Sample& sample)
+        : k_(k), basis_(leading(pca, std::max(2 * k, k + 32))) {
         const Matrix scores = (rows.rowwise() - pca.mean.transpose()) * basis_.cast<float>().transpose();
         const auto n_groups = static_cast<std::size_t>(sample.n_groups);
         const Eigen::Index q = scores.cols();
@@ -97,13 +102,15 @@ void measure_angles(const Subject& subject, const LayerPair& pair, bool headline
     numbers.k_mlp = subspace_size(pair.mlp_pca);
     if (numbers.k_attention == 0 || numbers.k_mlp == 0) return;
     const std::int64_t d = pair.attention.cols();
-    const MatrixD a = leading(pair.attention_pca, numbers.k_attention), m = leading(pair.mlp_pca, numbers.k_mlp);
+    const MatrixD a = leading(pair.attention_pca, numbers.k_attention),
+                  m = leading(pair.mlp_pca, numbers.k_mlp);
     numbers.mean_angle = kDegrees * mean_angle(a, m);
     if (subject.effects_only) return;
     numbers.least_angle = kDegrees * principal_angles(a, m).back();
     numbers.overlap = subspace_overlap(a, m);
     numbers.random_overlap = random_overlap(numbers.k_attention, numbers.k_mlp, d);
-    numbers.random_angle = kDegrees * random_mean_angle(numbers.k_attention, numbers.k_mlp, d, subject.options.seed, 1);
+    numbers.random_angle =
+        kDegrees * random_mean_angle(numbers.k_attention, numbers.k_mlp, d, subject.options.seed, 1);
     if (!headline) return;
 
     const auto labels = pair_labels(pair.attention.rows(), subject.options.seed, 1);
@@ -112,10 +119,12 @@ void measure_angles(const Subject& subject, const LayerPair& pair, bool headline
         if (labels[static_cast<std::size_t>(i)] == 1) mixed_a.row(i).swap(mixed_m.row(i));
     }
     const auto k_a = static_cast<int>(numbers.k_attention), k_m = static_cast<int>(numbers.k_mlp);
-    const Pca pca_a = fit_pca(MatrixRows(mixed_a), {.n_components = k_a, .threads = 1}), pca_m = fit_pca(MatrixRows(mixed_m), {.n_components = k_m, .threads = 1});
+    const Pca pca_a = fit_pca(MatrixRows(mixed_a), {.n_components = k_a, .threads = 1}),
+              pca_m = fit_pca(MatrixRows(mixed_m), {.n_components = k_m, .threads = 1});
     numbers.shuffled_angle = kDegrees * mean_angle(leading(pca_a, k_a), leading(pca_m, k_m));
 
-    const Resampled side_a(pair.attention, pair.attention_pca, k_a, subject.sample), side_m(pair.mlp, pair.mlp_pca, k_m, subject.sample);
+    const Resampled side_a(pair.attention, pair.attention_pca, k_a, subject.sample),
+        side_m(pair.mlp, pair.mlp_pca, k_m, subject.sample);
     const MatrixD cross = side_a.basis() * side_m.basis().transpose();
     for (int r = 0; r < std::min(subject.options.bootstrap, kAngleReplicates); ++r) {
         const auto weights = bootstrap_weights(subject.sample.n_groups, subject.options.seed, r);
@@ -124,7 +133,8 @@ void measure_angles(const Subject& subject, const LayerPair& pair, bool headline
     }
 }
 
-void measure_probe(const Subject& subject, const Matrix& unit, std::span<const std::int32_t> group, PairNumbers& numbers) {
+void measure_probe(const Subject& subject, const Matrix& unit, std::span<const std::int32_t> group,
+                   PairNumbers& numbers) {
     const Sample& sample = subject.sample;
     if (sample.n_groups < 2) return;
     const int n_folds = std::min(5, sample.n_groups), shuffles = subject.effects_only ? 0 : kProbeShuffles;
@@ -133,7 +143,8 @@ void measure_probe(const Subject& subject, const Matrix& unit, std::span<const s
     Matrix labels(unit.rows(), 1 + shuffles);
     for (int s = 0; s <= shuffles; ++s) {
         const auto column = pair_labels(unit.rows() / 2, subject.options.seed, s);
-        for (Eigen::Index i = 0; i < unit.rows(); ++i) labels(i, s) = column[static_cast<std::size_t>(i)] == 0 ? -1.0f : 1.0f;
+        for (Eigen::Index i = 0; i < unit.rows(); ++i)
+            labels(i, s) = column[static_cast<std::size_t>(i)] == 0 ? -1.0f : 1.0f;
     }
     const Matrix decisions = probe_decisions(unit, labels, fold);
     numbers.probe = balanced_accuracy(decisions.col(0), labels.col(0));
@@ -157,12 +168,14 @@ void measure_probe(const Subject& subject, const Matrix& unit, std::span<const s
 }
 
 /// The mean over layers of the r-th replicate, for all r.
-std::vector<double> mean_replicates(const std::vector<const PairNumbers*>& pairs, std::vector<double> PairNumbers::*member) {
+std::vector<double> mean_replicates(const std::vector<const PairNumbers*>& pairs,
+                                    std::vector<double> PairNumbers::*member) {
     std::size_t n = pairs.empty() ? 0 : (pairs.front()->*member).size();
     for (const PairNumbers* pair : pairs) n = std::min(n, (pair->*member).size());
     std::vector<double> means(n, 0.0);
     for (const PairNumbers* pair : pairs) {
-        for (std::size_t r = 0; r < n; ++r) means[r] += (pair->*member)[r] / static_cast<double>(pairs.size());
+        for (std::size_t r = 0; r < n; ++r)
+            means[r] += (pair->*member)[r] / static_cast<double>(pairs.size());
     }
     return means;
 }
@@ -199,18 +212,26 @@ Effect judge_onset(const Subject& subject, const std::vector<PairNumbers>& pairs
     };
     const auto splits = splits_in([](const PairNumbers& pair) { return pair.silhouette; });
     const double found = onset_of(splits);
-    const auto layer_at = [&](double index) { return index < static_cast<double>(n) ? pairs[static_cast<std::size_t>(index)].layer : pairs.back().layer + 1; };
+    const auto layer_at = [&](double index) {
+        return index < static_cast<double>(n) ? pairs[static_cast<std::size_t>(index)].layer
+                                              : pairs.back().layer + 1;
+    };
     onset.detail["splits"] = splits;
-    if (found < static_cast<double>(n)) onset.value = layer_at(found);
-    else onset.absent = "the clouds are not apart in the last layer";
+    if (found < static_cast<double>(n))
+        onset.value = layer_at(found);
+    else
+        onset.absent = "the clouds are not apart in the last layer";
     std::vector<double> replicates, shuffled;
     for (std::size_t r = 0; r < pairs.front().silhouette_replicates.size(); ++r) {
-        replicates.push_back(layer_at(onset_of(splits_in([&](const PairNumbers& pair) { return pair.silhouette_replicates[r]; }))));
+        replicates.push_back(layer_at(
+            onset_of(splits_in([&](const PairNumbers& pair) { return pair.silhouette_replicates[r]; }))));
     }
     if (found < static_cast<double>(n)) onset.interval = percentile(subject, replicates);
     for (std::uint64_t s = 0; s < 1000; ++s) {
         std::vector<bool> mixed;
-        for (const std::int64_t i : permutation(static_cast<std::int64_t>(n), mix(subject.options.seed, 0x05e7, s))) mixed.push_back(splits[static_cast<std::size_t>(i)]);
+        for (const std::int64_t i :
+             permutation(static_cast<std::int64_t>(n), mix(subject.options.seed, 0x05e7, s)))
+            mixed.push_back(splits[static_cast<std::size_t>(i)]);
         shuffled.push_back(layer_at(onset_of(mixed)));
     }
     onset.controls.push_back({"layer order shuffled", quantile(shuffled, 0.025)});
@@ -242,10 +263,13 @@ PairNumbers measure_pair(const Subject& subject, const LayerPair& pair, bool hea
     numbers.davies_bouldin = scores.davies_bouldin;
     numbers.calinski_harabasz = scores.calinski_harabasz;
     std::vector<double> shuffled;
-    for (int s = 1; s <= kShuffles; ++s) shuffled.push_back(silhouette.value(pair_labels(n, subject.options.seed, s)));
+    for (int s = 1; s <= kShuffles; ++s)
+        shuffled.push_back(silhouette.value(pair_labels(n, subject.options.seed, s)));
     numbers.shuffled_silhouette = quantile(shuffled, 0.975);
     const auto labelled = silhouette.labelled(labels);
-    for (int r = 0; r < subject.options.bootstrap; ++r) numbers.silhouette_replicates.push_back(labelled.value(bootstrap_weights(sample.n_groups, subject.options.seed, r)));
+    for (int r = 0; r < subject.options.bootstrap; ++r)
+        numbers.silhouette_replicates.push_back(
+            labelled.value(bootstrap_weights(sample.n_groups, subject.options.seed, r)));
     return numbers;
 }
 
@@ -255,7 +279,8 @@ void judge_pairs(const Subject& subject, const std::vector<PairNumbers>& pairs, 
     Effect& onset = result.effects["separation_onset"];
     std::vector<const PairNumbers*> headline;
     for (const PairNumbers& pair : pairs) {
-        if (std::find(subject.layers.begin(), subject.layers.end(), pair.layer) != subject.layers.end()) headline.push_back(&pair);
+        if (std::find(subject.layers.begin(), subject.layers.end(), pair.layer) != subject.layers.end())
+            headline.push_back(&pair);
     }
     if (headline.empty()) {
         std::string why = subject.lacks(Component::attn_out);
@@ -272,11 +297,15 @@ void judge_pairs(const Subject& subject, const std::vector<PairNumbers>& pairs, 
     angles.value = mean_over(headline, &PairNumbers::mean_angle);
     if (std::isnan(separation.value)) separation.unmeasurable = "too few rows, or all are equal";
     if (std::isnan(angles.value)) angles.unmeasurable = "a component does not vary, so it spans no subspace";
-    if (subject.sample.n_groups >= kFewestGroups) angles.interval = spread_interval(angles.value, mean_replicates(headline, &PairNumbers::angle_replicates), 0, 90);
+    if (subject.sample.n_groups >= kFewestGroups)
+        angles.interval =
+            spread_interval(angles.value, mean_replicates(headline, &PairNumbers::angle_replicates), 0, 90);
     if (subject.effects_only) return;
-    separation.controls.push_back({"labels shuffled", mean_over(headline, &PairNumbers::shuffled_silhouette)});
+    separation.controls.push_back(
+        {"labels shuffled", mean_over(headline, &PairNumbers::shuffled_silhouette)});
     separation.detail["probe_interval"] = nullptr;
-    if (const auto interval = percentile(subject, mean_replicates(headline, &PairNumbers::probe_replicates))) separation.detail["probe_interval"] = {number(interval->lo), number(interval->hi)};
+    if (const auto interval = percentile(subject, mean_replicates(headline, &PairNumbers::probe_replicates)))
+        separation.detail["probe_interval"] = {number(interval->lo), number(interval->hi)};
     separation.detail["probe_labels_shuffled"] = number(mean_over(headline, &PairNumbers::shuffled_probe));
     angles.controls.push_back({"labels shuffled", mean_over(headline, &PairNumbers::shuffled_angle)});
     angles.detail["random_subspaces"] = number(mean_over(headline, &PairNumbers::random_angle));
@@ -286,11 +315,22 @@ void judge_pairs(const Subject& subject, const std::vector<PairNumbers>& pairs, 
 
     Json& table = result.tables["separation"] = Json::array();
     for (const PairNumbers& pair : pairs) {
-        table.push_back({{"layer", pair.layer}, {"rows", 2 * subject.sample.size()}, {"silhouette", number(pair.silhouette)}, {"silhouette_shuffled", number(pair.shuffled_silhouette)},
-                         {"davies_bouldin", number(pair.davies_bouldin)}, {"calinski_harabasz", number(pair.calinski_harabasz)},
-                         {"probe", number(pair.probe)}, {"probe_shuffled", number(pair.shuffled_probe)}, {"k_attention", pair.k_attention}, {"k_mlp", pair.k_mlp},
-                         {"mean_angle", number(pair.mean_angle)}, {"least_angle", number(pair.least_angle)}, {"random_angle", number(pair.random_angle)},
-                         {"overlap", number(pair.overlap)}, {"random_overlap", number(pair.random_overlap)}, {"shuffled_angle", number(pair.shuffled_angle)}});
+        table.push_back({{"layer", pair.layer},
+                         {"rows", 2 * subject.sample.size()},
+                         {"silhouette", number(pair.silhouette)},
+                         {"silhouette_shuffled", number(pair.shuffled_silhouette)},
+                         {"davies_bouldin", number(pair.davies_bouldin)},
+                         {"calinski_harabasz", number(pair.calinski_harabasz)},
+                         {"probe", number(pair.probe)},
+                         {"probe_shuffled", number(pair.shuffled_probe)},
+                         {"k_attention", pair.k_attention},
+                         {"k_mlp", pair.k_mlp},
+                         {"mean_angle", number(pair.mean_angle)},
+                         {"least_angle", number(pair.least_angle)},
+                         {"random_angle", number(pair.random_angle)},
+                         {"overlap", number(pair.overlap)},
+                         {"random_overlap", number(pair.random_overlap)},
+                         {"shuffled_angle", number(pair.shuffled_angle)}});
     }
 }
 

@@ -55,7 +55,8 @@ PartResult measure_paths(const Subject& subject, Progress& progress) {
         return result;
     }
     // All layers are in memory at once; of a large model fewer rows.
-    const std::int64_t most = std::max<std::int64_t>(64, kStackBytes / (4 * run.d_model() * static_cast<std::int64_t>(sites.size())));
+    const std::int64_t most = std::max<std::int64_t>(
+        64, kStackBytes / (4 * run.d_model() * static_cast<std::int64_t>(sites.size())));
     std::vector<std::int64_t> rows;
     std::vector<std::int32_t> group;
     for (const std::int64_t i : sample_indices(subject.sample.size(), most, subject.options.seed)) {
@@ -79,35 +80,56 @@ PartResult measure_paths(const Subject& subject, Progress& progress) {
     const CkaTable table(layers, group, n_groups, subject.threads);
     const MatrixD cka = table.cka();
     const bool constant = !cka.allFinite();
-    if (constant) alike.unmeasurable = "a layer is constant";
-    else alike.value = neighbor_excess(cka, given_order(cka.rows()));
-    if (sites.size() < kFewestLayers) alike.unmeasurable = "so few layers have too few orders for a null: 5 are needed";
+    if (constant)
+        alike.unmeasurable = "a layer is constant";
+    else
+        alike.value = neighbor_excess(cka, given_order(cka.rows()));
+    if (sites.size() < kFewestLayers)
+        alike.unmeasurable = "so few layers have too few orders for a null: 5 are needed";
     if (subject.effects_only) return result;
 
-    paths.interval = bootstrap(n_groups, subject.bootstrap(), [&](std::span<const double> w) { return walk.common_direction(w); });
+    paths.interval = bootstrap(n_groups, subject.bootstrap(),
+                               [&](std::span<const double> w) { return walk.common_direction(w); });
     std::vector<double> shuffled(kPathShuffles);
     parallel_for(kPathShuffles, subject.threads, [&](std::int64_t s) {
-        shuffled[static_cast<std::size_t>(s)] = shuffled_common_direction(layers, mix(subject.options.seed, static_cast<std::uint64_t>(s)));
+        shuffled[static_cast<std::size_t>(s)] =
+            shuffled_common_direction(layers, mix(subject.options.seed, static_cast<std::uint64_t>(s)));
     });
-    paths.controls.push_back({"layer order shuffled by token", *std::max_element(shuffled.begin(), shuffled.end())});
+    paths.controls.push_back(
+        {"layer order shuffled by token", *std::max_element(shuffled.begin(), shuffled.end())});
     const PathShape& shape = walk.shape();
     Json layer_names = Json::array();
     for (const Site& site : sites) layer_names.push_back(site.layer);
-    result.tables["trajectories"] = {{"component", component_name(*subject.stream)}, {"rows", rows.size()}, {"layers", layer_names}, {"step", numbers(shape.step)}, {"relative_step", numbers(shape.relative_step)},
-                                     {"turn", numbers(shape.turn)}, {"common_direction", numbers(shape.common)}, {"dispersion", numbers(shape.dispersion)}, {"spread", numbers(shape.spread)}, {"straightness", number(shape.straightness)}};
+    result.tables["trajectories"] = {{"component", component_name(*subject.stream)},
+                                     {"rows", rows.size()},
+                                     {"layers", layer_names},
+                                     {"step", numbers(shape.step)},
+                                     {"relative_step", numbers(shape.relative_step)},
+                                     {"turn", numbers(shape.turn)},
+                                     {"common_direction", numbers(shape.common)},
+                                     {"dispersion", numbers(shape.dispersion)},
+                                     {"spread", numbers(shape.spread)},
+                                     {"straightness", number(shape.straightness)}};
     Json matrix = Json::array();
     for (Eigen::Index i = 0; i < cka.rows(); ++i) {
         matrix.push_back(Json::array());
         for (Eigen::Index j = 0; j < cka.cols(); ++j) matrix.back().push_back(number(cka(i, j)));
     }
-    result.tables["cka"] = {{"component", component_name(*subject.stream)}, {"rows", rows.size()}, {"layers", layer_names}, {"cka", matrix}};
+    result.tables["cka"] = {{"component", component_name(*subject.stream)},
+                            {"rows", rows.size()},
+                            {"layers", layer_names},
+                            {"cka", matrix}};
     if (constant || sites.size() < kFewestLayers) return result;
-    alike.interval = bootstrap(n_groups, subject.bootstrap(), [&](std::span<const double> w) { return neighbor_excess(table.cka(w), given_order(cka.rows())); });
+    alike.interval = bootstrap(n_groups, subject.bootstrap(), [&](std::span<const double> w) {
+        return neighbor_excess(table.cka(w), given_order(cka.rows()));
+    });
     std::vector<double> orders;
-    for (std::uint64_t s = 0; s < kOrderShuffles; ++s) orders.push_back(neighbor_excess(cka, permutation(cka.rows(), mix(subject.options.seed, 0xcca, s))));
+    for (std::uint64_t s = 0; s < kOrderShuffles; ++s)
+        orders.push_back(neighbor_excess(cka, permutation(cka.rows(), mix(subject.options.seed, 0xcca, s))));
     alike.controls.push_back({"layer order shuffled", quantile(orders, 0.975)});
     double near = 0;
-    for (Eigen::Index i = 0; i + 1 < cka.rows(); ++i) near += cka(i, i + 1) / static_cast<double>(cka.rows() - 1);
+    for (Eigen::Index i = 0; i + 1 < cka.rows(); ++i)
+        near += cka(i, i + 1) / static_cast<double>(cka.rows() - 1);
     alike.detail["neighbors"] = number(near);
     return result;
 }

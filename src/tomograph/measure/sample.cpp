@@ -36,8 +36,10 @@ Sample draw_sample(const Run& run, std::int64_t rows, std::uint64_t seed) {
         return sample.group_of_sequence[static_cast<std::size_t>(tokens.sequence[token])];
     };
     sample.n_candidates = static_cast<std::int64_t>(candidates.size());
-    for (const std::int64_t i : sample_indices(sample.n_candidates, rows, mix(seed, 0x5a3))) sample.rows.push_back(candidates[static_cast<std::size_t>(i)]);
-    std::stable_sort(sample.rows.begin(), sample.rows.end(), [&](std::int64_t a, std::int64_t b) { return group_of(a) < group_of(b); });
+    for (const std::int64_t i : sample_indices(sample.n_candidates, rows, mix(seed, 0x5a3)))
+        sample.rows.push_back(candidates[static_cast<std::size_t>(i)]);
+    std::stable_sort(sample.rows.begin(), sample.rows.end(),
+                     [&](std::int64_t a, std::int64_t b) { return group_of(a) < group_of(b); });
     for (const std::int64_t row : sample.rows) sample.group.push_back(group_of(row));
     return sample;
 }
@@ -47,7 +49,8 @@ Matrix read_sample(const Run& run, const Site& site, const std::vector<std::int6
     for (std::size_t i = 0; i < rows.size();) {
         std::size_t end = i + 1;
         while (end < rows.size() && rows[end] == rows[i] + static_cast<std::int64_t>(end - i)) ++end;
-        run.read_rows(site, rows[i], rows[i] + static_cast<std::int64_t>(end - i), values.row(static_cast<Eigen::Index>(i)).data());
+        run.read_rows(site, rows[i], rows[i] + static_cast<std::int64_t>(end - i),
+                      values.row(static_cast<Eigen::Index>(i)).data());
         i = end;
     }
     return values;
@@ -58,7 +61,8 @@ std::vector<int> headline_layers(int n_layers) {
     const Range middle = middle_layers(n_layers);
     const std::int64_t count = *middle.end - middle.begin, n = std::min(count, kMost);
     std::vector<int> layers;
-    for (std::int64_t i = 0; i < n; ++i) layers.push_back(static_cast<int>(middle.begin + (2 * i + 1) * count / (2 * n)));
+    for (std::int64_t i = 0; i < n; ++i)
+        layers.push_back(static_cast<int>(middle.begin + (2 * i + 1) * count / (2 * n)));
     return layers;
 }
 

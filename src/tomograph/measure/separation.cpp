@@ -17,7 +17,9 @@ std::optional<MeanCosine> attention_mlp_cosine(const Run& run, const Range& laye
     MeanCosine result;
     for (const SiteShape& site : run.sites()) {
         const Site mlp{Component::mlp_out, site.site.layer};  // of the same block
-        if (site.site.component != Component::attn_out || !layers.contains(site.site.layer) || !run.has_vectors(mlp)) continue;
+        if (site.site.component != Component::attn_out || !layers.contains(site.site.layer) ||
+            !run.has_vectors(mlp))
+            continue;
         Matrix a(kBlock, site.width()), b(kBlock, site.width());
         for (std::int64_t begin = 0; begin < run.n_rows(); begin += kBlock) {
             const std::int64_t end = std::min(run.n_rows(), begin + kBlock);

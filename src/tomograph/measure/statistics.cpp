@@ -21,7 +21,9 @@ double quantile(std::vector<double> values, double q) {
     return lower + share * (*std::min_element(at + 1, values.end()) - lower);
 }
 
-double median(std::vector<double> values) { return quantile(std::move(values), 0.5); }
+double median(std::vector<double> values) {
+    return quantile(std::move(values), 0.5);
+}
 
 std::vector<double> robust_z(std::span<const double> values, double floor) {
     const double middle = median({values.begin(), values.end()});
@@ -55,7 +57,8 @@ std::optional<Interval> bootstrap(int n_groups, const BootstrapOptions& options,
     return Interval{quantile(values, 0.025), quantile(values, 0.975)};
 }
 
-std::optional<Interval> spread_interval(double effect, std::span<const double> replicates, double least, double most) {
+std::optional<Interval> spread_interval(double effect, std::span<const double> replicates, double least,
+                                        double most) {
     double sum = 0, squares = 0, n = 0;
     for (const double value : replicates) {
         if (std::isnan(value)) continue;

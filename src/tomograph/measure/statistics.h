@@ -21,8 +21,8 @@ struct Interval {
 double quantile(std::vector<double> values, double q);
 double median(std::vector<double> values);
 
-/// Robust z of each value: (x - median) / (1.4826 MAD), which is the ordinary z where values are normal. The MAD
-/// counts as at least `floor`, so that rounding noise between equal values is no deviation.
+/// Robust z of each value: (x - median) / (1.4826 MAD), which is the ordinary z where values are normal. The
+/// MAD counts as at least `floor`, so that rounding noise between equal values is no deviation.
 std::vector<double> robust_z(std::span<const double> values, double floor);
 
 struct BootstrapOptions {
@@ -32,23 +32,25 @@ struct BootstrapOptions {
     int threads = 1;
 };
 
-/// How often each of `n_groups` is drawn in one replicate: n_groups draws with replacement. The same for every
-/// measure of a run, so that intervals are comparable.
+/// How often each of `n_groups` is drawn in one replicate: n_groups draws with replacement. The same for
+/// every measure of a run, so that intervals are comparable.
 std::vector<double> bootstrap_weights(int n_groups, std::uint64_t seed, int replicate);
 
 /// Fewest groups that give an interval: below it the percentiles of so few combinations mean little.
 inline constexpr int kFewestGroups = 5;
 
-/// Percentile bootstrap over groups (whole sequences): 2.5 % and 97.5 % of `statistic(weights)`. Replicates for
-/// which it is NaN are left out. Nothing below kFewestGroups or when under half of the replicates are numbers.
-/// Source: Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapters 8 and 13.
+/// Percentile bootstrap over groups (whole sequences): 2.5 % and 97.5 % of `statistic(weights)`. Replicates
+/// for which it is NaN are left out. Nothing below kFewestGroups or when under half of the replicates are
+/// numbers. Source: Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapters 8 and 13.
 std::optional<Interval> bootstrap(int n_groups, const BootstrapOptions& options,
                                   const std::function<double(std::span<const double> weights)>& statistic);
 
-/// Around `effect`, from the spread of replicates: effect -+ 1.96 standard deviations. For statistics that noise
-/// shifts one way (angles between fitted subspaces, the fit to a curve of means), whose replicates are noisier than
-/// the original, so that only their scatter counts. Kept within [least, most]. Nothing below 10 replicates.
-std::optional<Interval> spread_interval(double effect, std::span<const double> replicates, double least, double most);
+/// Around `effect`, from the spread of replicates: effect -+ 1.96 standard deviations. For statistics that
+/// noise shifts one way (angles between fitted subspaces, the fit to a curve of means), whose replicates are
+/// noisier than the original, so that only their scatter counts. Kept within [least, most]. Nothing below 10
+/// replicates.
+std::optional<Interval> spread_interval(double effect, std::span<const double> replicates, double least,
+                                        double most);
 
 /// Area under the ROC curve of scores for planted (true) against other rows; ties count half.
 double auroc(std::span<const double> scores, std::span<const std::uint8_t> planted);

@@ -17,12 +17,15 @@ Eigen::MatrixXd span_of_rows(const MatrixD& rows) {
     const Eigen::BDCSVD<Eigen::MatrixXd> svd(rows.transpose(), Eigen::ComputeThinU);
     const auto& values = svd.singularValues();
     Eigen::Index rank = 0;
-    const double floor = values.size() > 0 ? values[0] * 1e-15 * static_cast<double>(std::max(rows.rows(), rows.cols())) : 0;
+    const double floor =
+        values.size() > 0 ? values[0] * 1e-15 * static_cast<double>(std::max(rows.rows(), rows.cols())) : 0;
     while (rank < values.size() && values[rank] > floor) ++rank;
     return svd.matrixU().leftCols(rank);
 }
 
-Eigen::VectorXd singular_values(const Eigen::MatrixXd& m) { return Eigen::BDCSVD<Eigen::MatrixXd>(m).singularValues(); }
+Eigen::VectorXd singular_values(const Eigen::MatrixXd& m) {
+    return Eigen::BDCSVD<Eigen::MatrixXd>(m).singularValues();
+}
 
 MatrixD random_basis(std::int64_t k, std::int64_t d, Rng& rng) {
     Eigen::MatrixXd columns(d, k);
@@ -37,8 +40,8 @@ std::vector<double> principal_angles(const MatrixD& a, const MatrixD& b) {
     Eigen::MatrixXd large = span_of_rows(a), small = span_of_rows(b);
     if (large.cols() < small.cols()) std::swap(large, small);
     if (small.cols() == 0) return {};
-    const Eigen::MatrixXd products = large.transpose() * small;        // [k_large, k_small]
-    const Eigen::VectorXd cosines = singular_values(products);         // descending: angles ascending
+    const Eigen::MatrixXd products = large.transpose() * small;  // [k_large, k_small]
+    const Eigen::VectorXd cosines = singular_values(products);   // descending: angles ascending
     const Eigen::VectorXd sines = singular_values(small - large * products).reverse();  // ascending
     std::vector<double> angles;
     for (Eigen::Index i = cosines.size() - 1; i >= 0; --i) {

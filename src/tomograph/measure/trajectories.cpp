@@ -12,7 +12,9 @@
 
 namespace tomograph {
 
-LayerPaths::LayerPaths(std::span<const Matrix> layers, std::span<const std::int32_t> group, int n_groups, int threads) : counts_(VectorD::Zero(n_groups)) {
+LayerPaths::LayerPaths(std::span<const Matrix> layers, std::span<const std::int32_t> group, int n_groups,
+                       int threads)
+    : counts_(VectorD::Zero(n_groups)) {
     const std::size_t n_layers = layers.size();
     if (n_layers == 0) return;
     const Eigen::Index n = layers[0].rows(), d = layers[0].cols();
@@ -23,7 +25,8 @@ LayerPaths::LayerPaths(std::span<const Matrix> layers, std::span<const std::int3
         const auto l = static_cast<std::size_t>(at);
         const Eigen::RowVectorXd mean = layers[l].cast<double>().colwise().mean();
         double squares = 0;
-        for (Eigen::Index i = 0; i < n; ++i) squares += (layers[l].row(i).cast<double>() - mean).squaredNorm();
+        for (Eigen::Index i = 0; i < n; ++i)
+            squares += (layers[l].row(i).cast<double>() - mean).squaredNorm();
         shape_.dispersion[l] = std::sqrt(squares / static_cast<double>(n));
         shape_.spread[l] = 1 - unit_rows(layers[l]).cast<double>().colwise().mean().norm();
     });
@@ -55,7 +58,8 @@ LayerPaths::LayerPaths(std::span<const Matrix> layers, std::span<const std::int3
         }
         shape_.step[l] = step_sum / static_cast<double>(n);
         shape_.relative_step[l] = relative_sum / static_cast<double>(n);
-        if (l + 2 < n_layers) shape_.turn[l] = turns > 0 ? turn_sum / turns * 180 / std::numbers::pi : kNoNumber;
+        if (l + 2 < n_layers)
+            shape_.turn[l] = turns > 0 ? turn_sum / turns * 180 / std::numbers::pi : kNoNumber;
         shape_.common[l] = sums.colwise().sum().norm() / static_cast<double>(n);
         products_[l] = sums * sums.transpose();
     });
@@ -74,7 +78,8 @@ double LayerPaths::common_direction(std::span<const double> weights) const {
     VectorD w = VectorD::Ones(counts_.size());
     if (!weights.empty()) w = Eigen::Map<const VectorD>(weights.data(), counts_.size());
     double sum = 0;
-    for (const MatrixD& products : products_) sum += std::sqrt(std::max(0.0, w.dot(products * w))) / w.dot(counts_);
+    for (const MatrixD& products : products_)
+        sum += std::sqrt(std::max(0.0, w.dot(products * w))) / w.dot(counts_);
     return sum / static_cast<double>(products_.size());
 }
 
@@ -85,9 +90,12 @@ double shuffled_common_direction(std::span<const Matrix> layers, std::uint64_t s
     MatrixD sums = MatrixD::Zero(static_cast<Eigen::Index>(n_layers - 1), d);
     Eigen::RowVectorXd step(d);
     for (Eigen::Index i = 0; i < n; ++i) {
-        const auto order = permutation(static_cast<std::int64_t>(n_layers), mix(seed, 0x9a7, static_cast<std::uint64_t>(i)));
+        const auto order =
+            permutation(static_cast<std::int64_t>(n_layers), mix(seed, 0x9a7, static_cast<std::uint64_t>(i)));
         for (std::size_t l = 0; l + 1 < n_layers; ++l) {
-            step = (layers[static_cast<std::size_t>(order[l + 1])].row(i) - layers[static_cast<std::size_t>(order[l])].row(i)).cast<double>();
+            step = (layers[static_cast<std::size_t>(order[l + 1])].row(i) -
+                    layers[static_cast<std::size_t>(order[l])].row(i))
+                       .cast<double>();
             const double length = step.norm();
             if (length > 0) sums.row(static_cast<Eigen::Index>(l)) += step / length;
         }

@@ -9,13 +9,13 @@ namespace tomograph {
 
 /// How tokens move from layer to layer. Averages are over tokens.
 struct PathShape {
-    std::vector<double> step;          ///< [L - 1] mean length of the step from layer l to l + 1
-    std::vector<double> relative_step; ///< [L - 1] the same, each divided by the norm that it starts from
-    std::vector<double> turn;          ///< [L - 2] mean angle between consecutive steps, in degrees
-    std::vector<double> common;        ///< [L - 1] mean resultant length of the steps' directions; 1: all alike
-    std::vector<double> dispersion;    ///< [L] root mean square distance from the layer's mean
-    std::vector<double> spread;        ///< [L] 1 - mean resultant length of the vectors' directions; 0: all alike
-    double straightness = 0;           ///< distance from first to last over the length of the path; 1: a line
+    std::vector<double> step;           ///< [L - 1] mean length of the step from layer l to l + 1
+    std::vector<double> relative_step;  ///< [L - 1] the same, each divided by the norm that it starts from
+    std::vector<double> turn;           ///< [L - 2] mean angle between consecutive steps, in degrees
+    std::vector<double> common;      ///< [L - 1] mean resultant length of the steps' directions; 1: all alike
+    std::vector<double> dispersion;  ///< [L] root mean square distance from the layer's mean
+    std::vector<double> spread;  ///< [L] 1 - mean resultant length of the vectors' directions; 0: all alike
+    double straightness = 0;     ///< distance from first to last over the length of the path; 1: a line
 };
 
 /// Paths of n tokens through L layers, with weights for groups of tokens.
@@ -23,7 +23,8 @@ struct PathShape {
 class LayerPaths {
   public:
     /// `layers`: L matrices [n, d], the same tokens in the same order; row i belongs to group[i].
-    LayerPaths(std::span<const Matrix> layers, std::span<const std::int32_t> group, int n_groups, int threads);
+    LayerPaths(std::span<const Matrix> layers, std::span<const std::int32_t> group, int n_groups,
+               int threads);
 
     const PathShape& shape() const { return shape_; }
     /// Mean over the steps of the resultant length of their directions.
@@ -35,8 +36,8 @@ class LayerPaths {
     VectorD counts_;
 };
 
-/// common_direction() when each token goes through the layers in an order of its own: what is left of a common
-/// path once the order of layers says nothing.
+/// common_direction() when each token goes through the layers in an order of its own: what is left of a
+/// common path once the order of layers says nothing.
 double shuffled_common_direction(std::span<const Matrix> layers, std::uint64_t seed);
 
 }  // namespace tomograph

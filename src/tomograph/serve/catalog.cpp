@@ -181,6 +181,9 @@ Catalog::Made Catalog::cached(const std::string& key, const std::function<Column
         return found->second;
     };
     if (Made made = find()) return made;
+    // A page asks for all columns at once: the first request makes them, the others wait.
+    const std::lock_guard one(making_);
+    if (Made made = find()) return made;
     auto made = std::make_shared<const ColumnSet>(make());
     const std::lock_guard lock(mutex_);
     cache_.emplace_front(key, made);

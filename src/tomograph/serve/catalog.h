@@ -61,6 +61,7 @@ class Catalog {
     bool comparing_ = false;
     std::size_t cache_bytes_;
     mutable std::mutex mutex_;
+    std::mutex making_;
     std::list<std::pair<std::string, Made>> cache_;  // newest first
     std::map<std::string, ColumnPtr> norm_maps_;
     std::map<std::size_t, std::shared_ptr<const std::string>> vocabularies_;

@@ -107,10 +107,11 @@ export class MapScene {
     readonly canvas: HTMLCanvasElement,
     private readonly onRestored: () => void,
   ) {
-    const gl = canvas.getContext('webgl2', { antialias: true, alpha: false, preserveDrawingBuffer: false })
+    // Points smooth their own edges; multisampling would cost four times the memory for nothing.
+    const gl = canvas.getContext('webgl2', { antialias: false, alpha: false, preserveDrawingBuffer: false })
     if (!gl) throw new NoWebGL('this browser gives no WebGL 2')
     this.uploads = countUploads(gl)
-    this.renderer = new WebGLRenderer({ canvas, context: gl, antialias: true })
+    this.renderer = new WebGLRenderer({ canvas, context: gl })
     this.renderer.autoClear = false
     // Colours are written as they are read: sRGB numbers, no light to add up.
     this.renderer.outputColorSpace = 'srgb-linear'

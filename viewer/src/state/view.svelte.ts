@@ -722,7 +722,8 @@ export class View {
 
   // --- projections to be made ------------------------------------------------------------------------------------
 
-  async makeProjection(request: Record<string, unknown>): Promise<void> {
+  /** False when it was cancelled. */
+  async makeProjection(request: Record<string, unknown>): Promise<boolean> {
     const { id } = await this.source.send<{ id: number }>('POST', 'jobs', { ...request, run: this.run!.id })
     for (;;) {
       this.job = await this.source.json<Job>(`jobs/${id}`)
@@ -730,12 +731,12 @@ export class View {
       await new Promise((resolve) => setTimeout(resolve, 250))
     }
     if (this.job.state === 'failed') throw new Error(this.job.error ?? 'the projection failed')
-    if (this.job.state === 'done') {
-      const { name } = this.job
-      await this.refresh()
-      await this.openProjection(name)
-    }
+    const { name, state } = this.job
     this.job = null
+    if (state !== 'done') return false
+    await this.refresh()
+    await this.openProjection(name)
+    return true
   }
 
   async cancelJob(): Promise<void> {

@@ -320,7 +320,6 @@ test('hostile token texts stay texts', async () => {
 test('a projection is asked for, watched, cancelled and made', () =>
   viewing([text], async (page) => {
     await page.getByRole('button', { name: 'New…' }).click()
-    await page.getByLabel('at most').fill('2000')
     await page.getByRole('button', { name: 'Compute' }).click()
     await page.getByRole('progressbar').waitFor()
     await page.getByRole('button', { name: 'Cancel' }).click()
@@ -395,7 +394,7 @@ test('a run that goes away is said to be gone', async () => {
   cpSync(text, gone, { recursive: true })
   await viewing([gone], async (page) => {
     rmSync(gone, { recursive: true })
-    await page.getByLabel('Projection').selectOption('paths')
+    await page.getByLabel('Projection', { exact: true }).selectOption('paths')
     await page.getByRole('alert').filter({ hasText: 'folder is gone' }).waitFor()
   }, { hash: '#p=pair', mayComplain: true })
 })
@@ -446,7 +445,9 @@ test('axe finds nothing serious, light and dark', async () => {
 for (const [n, most] of [[100_000, 3000], [1_000_000, 3000]])
   test(`${n} points: first picture, bytes, lasso, memory`, async () => {
     const big = synthesize(join(work, `n${n}`), n)
-    await viewing([big], async (page, server) => {
+    await viewing([big], async (warm, server) => {
+      // A page of its own: the one before still draws, in software, when it is left.
+      const page = await shared.context.newPage()
       const cdp = await page.context().newCDPSession(page)
       await cdp.send('Network.enable')
       let bytes = 0
@@ -454,10 +455,22 @@ for (const [n, most] of [[100_000, 3000], [1_000_000, 3000]])
       cdp.on('Network.responseReceived', (e) => e.response.url.includes('/api/') && data.add(e.requestId))
       cdp.on('Network.dataReceived', (e) => data.has(e.requestId) && (bytes += e.dataLength))
       await cdp.send('Network.setCacheDisabled', { cacheDisabled: true })
-      const began = Date.now()
-      await page.reload()
-      await page.waitForFunction(() => window.tomograph?.cloud && window.tomograph.moved > 0 && !window.tomograph.loading, null, { timeout: 60_000 })
-      const first = Date.now() - began
+      await page.goto(server.url)
+      // Until the pixels are there, not only asked for.
+      const first = await (
+        await page.waitForFunction(
+          () => {
+            const v = window.tomograph
+            if (!v?.cloud || v.loading || v.moved < 1) return 0
+            const gl = v.scene.renderer.getContext()
+            const submitted = performance.now()
+            gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4))
+            return { submitted, drawn: performance.now() }
+          },
+          null,
+          { timeout: 60_000, polling: 20 },
+        )
+      ).jsonValue()
       await page.waitForTimeout(300)
       const perPoint = bytes / n + 12 // a second set of positions costs 12 bytes more
       await page.evaluate(() => window.tomograph.setDim(2))
@@ -476,19 +489,19 @@ for (const [n, most] of [[100_000, 3000], [1_000_000, 3000]])
         const use = await cdp.send('Runtime.getHeapUsage')
         return use.usedSize + (use.backingStorageSize ?? 0)
       }
-      const rounds = n > 500_000 ? 6 : 50
+      const rounds = n > 500_000 && !process.env.TOMOGRAPH_TIMES ? 6 : 50
       const start = await heap()
       for (let i = 0; i < 50; ++i)
         await page.evaluate((by) => { window.tomograph.coloring = by; window.tomograph.applyColors() }, i % 2 ? 'norm' : 'component')
       for (let i = 0; i < rounds; ++i) await page.evaluate(() => window.tomograph.openProjection(window.tomograph.cloud.name))
       const grown = ((await heap()) - start) / 1e6
       const geometries = await page.evaluate(() => window.tomograph.scene.renderer.info.memory.geometries)
-      console.log(`    ${n} points: picture after ${first} ms, ${perPoint.toFixed(1)} bytes a point, lasso ${lasso.toFixed(0)} ms, heap ${grown.toFixed(1)} MB more after 50 recolourings and ${rounds} reloads`)
+      console.log(`    ${n} points: drawing after ${first.submitted.toFixed(0)} ms, in software done after ${first.drawn.toFixed(0)} ms, ${perPoint.toFixed(1)} bytes a point, lasso ${lasso.toFixed(0)} ms, heap ${grown.toFixed(1)} MB more after 50 recolourings and ${rounds} reloads`)
       assert.ok(perPoint <= 32, `${perPoint} bytes a point`)
       assert.ok(grown < 30, `${grown} MB more`)
       assert.ok(geometries <= 2, `${geometries} geometries are alive`)
       if (process.env.TOMOGRAPH_TIMES) {
-        assert.ok(first < most, `first picture after ${first} ms`)
+        assert.ok(first.submitted < most, `first picture after ${first.submitted} ms`)
         assert.ok(lasso < 400, `lasso took ${lasso} ms`)
       }
     })
