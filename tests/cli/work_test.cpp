@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -177,6 +178,31 @@ TEST(Cli, DescribesARunInWords) {
         << outcome.out;
 }
 
+TEST(Cli, FindsADamagedShard) {
+    const Program program;
+    ASSERT_EQ(program
+                  .run({"capture", "bytes-gpt2", "--out", "run", "--sequences", "2", "--length", "16",
+                        "--components", "attn_out", "--threads", "1"})
+                  .code,
+              0);
+    EXPECT_EQ(program.run({"info", "run", "--check"}).out, "run: 1 shards, all as they were written\n");
+    std::fstream shard(program / "run/vectors/000000.safetensors",
+                       std::ios::in | std::ios::out | std::ios::binary);
+    shard.seekp(-200, std::ios::end);  // before the rows, which are checked anyway
+    shard.put('?');
+    shard.close();
+    const Outcome outcome = program.run({"info", "run", "--check"});
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_TRUE(outcome.err.starts_with("tomograph: error: run is damaged: vectors/000000.safetensors: "))
+        << outcome.err;
+}
+
+TEST(Cli, SaysThatAStudyIsIncomplete) {
+    const Program program;
+    program.folder().write("study.json", R"({"model": {"name": "m"}, "runs": [], "status": "incomplete"})");
+    EXPECT_TRUE(program.run({"info", "."}).out.starts_with("study of m: INCOMPLETE"));
+}
+
 TEST(Cli, SaysThatARunIsIncomplete) {
     const Program program;
     RunSketch sketch;
@@ -256,7 +282,8 @@ TEST(Cli, ComparesAModelWithItsQuantisation) {
     const Json moved = change_of_layers("q4"), still = change_of_layers("again");
     ASSERT_EQ(moved.at("ranking").size(), 4u) << moved;
     for (const Json& layer : moved["ranking"]) EXPECT_GT(layer.at("movement").get<double>(), 0.01) << layer;
-    for (const Json& layer : still.at("ranking")) EXPECT_LT(layer.at("movement").get<double>(), 1e-6) << layer;
+    for (const Json& layer : still.at("ranking"))
+        EXPECT_LT(layer.at("movement").get<double>(), 1e-6) << layer;
 }
 
 TEST(Cli, RefusesToCompareDifferentTokens) {
