@@ -223,6 +223,10 @@ TEST_F(View, OtherSitesCannotStartWork) {
             .Post("/api/jobs", httplib::Headers{{"Sec-Fetch-Site", "cross-site"}}, body, "application/json")
             ->status,
         403);
+    EXPECT_EQ(client.Get("/api/manifest", httplib::Headers{{"Sec-Fetch-Site", "cross-site"}})->status, 403)
+        << "nor reading, which costs time";
+    EXPECT_EQ(client.Get("/", httplib::Headers{{"Sec-Fetch-Site", "cross-site"}})->status, 200)
+        << "a link to the page may stand anywhere";
     EXPECT_EQ(client.Options("/api/jobs")->status, 404);
 }
 
@@ -282,6 +286,8 @@ TEST_F(View, UmapSaysHowFarToBelieveIt) {
     for (const Json& projection : manifest["runs"][0]["projections"]) {
         if (projection["name"] != "map") continue;
         EXPECT_GT(projection["info"]["trustworthiness"], 0.5);
+        EXPECT_GT(projection["info"]["knn_recall"], 0);
+        EXPECT_EQ(projection["info"]["umap"]["n_neighbors"], 15);
         EXPECT_EQ(projection["info"]["n_rows"], 200);
         EXPECT_EQ(projection["info"]["n_candidates"], 512);
     }
@@ -323,6 +329,20 @@ TEST(ViewFolder, DeletedWhileOpenIsSaid) {
     EXPECT_EQ(answer->status, 422);
     EXPECT_NE(answer->body.find("folder is gone"), std::string::npos);
     EXPECT_EQ(server.json("/api/manifest")["runs"][0]["present"], false);
+}
+
+TEST(ViewFolder, ARunUnderWayIsLookedAtAnew) {
+    TempFolder folder;
+    const auto path = folder / "run";
+    std::filesystem::copy(ServedRun::instance().path(), path, std::filesystem::copy_options::recursive);
+    Json json = read_json(path / "run.json");
+    json["status"] = "incomplete";
+    write_json(path / "run.json", json);
+    const Server server({path});
+    EXPECT_EQ(server.json("/api/manifest")["runs"][0]["complete"], false);
+    json["status"] = "complete";
+    write_json(path / "run.json", json);
+    EXPECT_EQ(server.json("/api/manifest")["runs"][0]["complete"], true);
 }
 
 TEST(ViewFolder, WhatIsNoRunIsSaid) {

@@ -10,7 +10,6 @@
 #include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/serve/catalog.h"
-#include "tomograph/serve/page.h"
 #include "tomograph/serve/report.h"
 #include "tomograph/serve/server.h"
 
@@ -39,8 +38,6 @@ void open_browser(const std::string& url) {
 }
 
 void view(const Flags& flags, Progress& progress) {
-    if (!has_page())
-        throw Error("this tomograph was built without its viewer", "", "build it with -DTOMOGRAPH_VIEWER=ON");
     if (!flags.report.empty()) {
         if (flags.runs.size() != 1) throw Error("a report shows one run or study", "", "name one folder");
         write_viewer_report(flags.runs.front(), flags.report);

@@ -129,9 +129,19 @@ export class View {
     this.error = error instanceof Error ? error.message : String(error)
   }
 
+  /** What there is now: projections made meanwhile, and what a run under way has grown by. */
   async refresh(): Promise<void> {
-    this.manifest = await this.source.json<Manifest>('manifest')
-    this.run = this.manifest.runs.find((r) => r.id === this.run?.id) ?? this.manifest.runs[0]
+    try {
+      this.manifest = await this.source.json<Manifest>('manifest')
+    } catch (error) {
+      return this.fail(error)
+    }
+    const before = this.run
+    const run = this.manifest.runs.find((r) => r.id === before?.id) ?? this.manifest.runs[0]
+    const grown = run.n_tokens !== before?.n_tokens
+    if (grown) this.tokensOf.delete(run.id)
+    if (grown || !this.cloud) await this.openRun(run, this.shared())
+    else this.run = run
   }
 
   async openRun(run: RunInfo, shared: Shared = {}): Promise<void> {
@@ -269,10 +279,11 @@ export class View {
     scene.setState(this.state, this.selectedCount + this.found > 0)
     this.nextLayers = null
     if (this.otherPositions) scene.setOther(this.otherPositions)
-    scene.camera.pose = pose ?? this.restored.pose ?? restPose(this.dim)
-    scene.camera.pose.dim = this.dim
+    const wanted = pose ?? this.restored.pose
     this.restored = {}
     this.applyFilter()
+    if (wanted) scene.camera.pose = { ...wanted, dim: this.dim }
+    else this.home()
     this.applyColors()
     this.redraw()
   }
@@ -524,12 +535,30 @@ export class View {
   setDim(dim: 2 | 3): void {
     if (!this.cloud || (dim === 3 && this.cloud.dims < 3)) return
     this.dim = dim
-    if (this.scene) this.scene.camera.pose = restPose(dim)
-    this.redraw()
+    this.home()
   }
 
+  /** From the front, with all that is shown in the picture. */
   home(): void {
-    if (this.scene) this.scene.camera.pose = restPose(this.dim)
+    const { cloud, scene } = this
+    if (!cloud || !scene) return
+    scene.camera.pose = restPose(this.dim)
+    const anyLayer = { ...this.filter, onlyLayer: -1 }
+    const columns = this.columns()
+    const rows: number[] = []
+    const step = Math.max(1, Math.floor(cloud.n / 40_000))
+    for (let i = 0; i < cloud.n; i += step) if (isVisible(anyLayer, columns, i)) rows.push(i)
+    if (rows.length) scene.camera.fit(this.positions, rows)
+    this.fitted = JSON.stringify(scene.camera.pose)
+    this.redraw()
+  }
+  private fitted = ''
+
+  /** A view that nobody has turned yet is fitted anew. */
+  resize(width: number, height: number): void {
+    if (!this.scene) return
+    this.scene.setSize(width, height)
+    if (JSON.stringify(this.scene.camera.pose) === this.fitted) this.home()
     this.redraw()
   }
 
