@@ -71,6 +71,19 @@ function movedRows(view: View): number[] {
   return rows
 }
 
+/** Rows from position to position where each has one row: the curve of positions. Empty: they have several, or none. */
+function positionCurve(view: View): number[] {
+  const cloud = view.cloud!
+  if (view.coloring !== 'position' || cloud.n > 4096) return []
+  const at = new Map<number, number>()
+  for (let r = 0; r < cloud.n; ++r) {
+    const position = cloud.labels.position[r]
+    if (position < 0 || at.has(position)) return []
+    if (view.visible(r)) at.set(position, r)
+  }
+  return [...at].sort((a, b) => a[0] - b[0]).map(([, row]) => row)
+}
+
 /** Everything drawn over the points, in pixels: for the screen and for SVG alike. */
 export function overlay(view: View): Overlay {
   const out: Overlay = { axes: [], strokes: [], marks: [], shownPaths: 0, ofPaths: 0, shownLines: 0, ofLines: 0 }
@@ -104,6 +117,9 @@ export function overlay(view: View): Overlay {
       out.strokes.push({ points: [a, b], color: view.rowColor(r), width: 1, alpha: view.selectedCount ? 0.8 : 0.35 })
     }
   }
+
+  const curve = positionCurve(view).map(at)
+  if (curve.length > 2 && curve.every((p) => p !== null)) out.strokes.push({ points: curve as P2[], color: ink, width: 1, alpha: 0.25 })
 
   if (view.paths && cloud.hasLayers) {
     const { rows, of } = pathRows(view)

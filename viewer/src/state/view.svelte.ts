@@ -543,11 +543,9 @@ export class View {
     const { cloud, scene } = this
     if (!cloud || !scene) return
     scene.camera.pose = restPose(this.dim)
-    const anyLayer = { ...this.filter, onlyLayer: -1 }
-    const columns = this.columns()
     const rows: number[] = []
-    const step = Math.max(1, Math.floor(cloud.n / 40_000))
-    for (let i = 0; i < cloud.n; i += step) if (isVisible(anyLayer, columns, i)) rows.push(i)
+    const step = Math.max(1, Math.floor(this.visibleCount / 40_000))
+    for (let i = 0, seen = 0; i < cloud.n; ++i) if (this.visible(i) && seen++ % step === 0) rows.push(i)
     if (rows.length) scene.camera.fit(this.positions, rows)
     this.fitted = JSON.stringify(scene.camera.pose)
     this.redraw()
