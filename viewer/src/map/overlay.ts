@@ -187,6 +187,7 @@ export function overlay(view: View): Overlay {
 }
 
 export function paintOverlay(context: CanvasRenderingContext2D, what: Overlay, paper: string, ink: string): void {
+  context.save() // what is drawn after has its own fonts and alignment
   context.lineJoin = context.lineCap = 'round'
   for (const stroke of what.strokes) {
     context.globalAlpha = stroke.alpha
@@ -235,4 +236,5 @@ export function paintOverlay(context: CanvasRenderingContext2D, what: Overlay, p
     context.arc(mark.at[0], mark.at[1], mark.radius, 0, 7)
     context.stroke()
   }
+  context.restore()
 }
