@@ -374,6 +374,30 @@ TEST(ViewTokens, TextsTravelAsJsonStrings) {
 
 // Two runs
 
+TEST(ViewMixture, TheRoutersFirstChoiceIsAColumn) {
+    TempFolder folder;
+    const Model model = Model::open(std::string(TOMOGRAPH_TEST_DATA) + "/models/mixtral.gguf");
+    capture(model, vocabulary_prompts(model, {.rows = 20}), folder / "run", {}, no_progress());
+    const tomograph::Run run = tomograph::Run::open(folder / "run");
+    ProjectionOptions options;
+    options.selection.components = {Component::mlp_out};
+    save_projection(run, project_pca(run, "out", options));
+    const Server server({folder / "run"});
+    const Json header = server.json("/api/runs/0/projections/out");
+    ASSERT_EQ(header["columns"]["expert"]["dtype"], "u8");
+    const std::string experts = server.client().Get("/api/runs/0/projections/out/expert")->body;
+    const Projection projection = load_projection(run, "out");
+    ASSERT_EQ(experts.size(), static_cast<std::size_t>(projection.points.rows()));
+    for (std::size_t i = 0; i < experts.size(); ++i) {
+        const Site router{Component::router, projection.labels.layer[i]};
+        std::vector<float> gates(static_cast<std::size_t>(run.site(router).width()));
+        const auto row =
+            std::find(run.rows().begin(), run.rows().end(), projection.labels.token[i]) - run.rows().begin();
+        run.read_rows(router, row, row + 1, gates.data());
+        EXPECT_EQ(experts[i], std::max_element(gates.begin(), gates.end()) - gates.begin()) << i;
+    }
+}
+
 TEST(ViewTwoRuns, ARunInItsOwnBasisDoesNotMove) {
     TempFolder folder;
     std::filesystem::copy(ServedRun::instance().path(), folder / "b",

@@ -245,8 +245,12 @@ std::shared_ptr<const ColumnSet> Catalog::projection(std::size_t index, const st
     const auto file = run(index).path() / "projections" / (name + ".safetensors");
     const auto written =
         fs::last_write_time(file, error).time_since_epoch().count();  // made anew: another key
-    return cached(fmt::format("p/{}/{}/{}", index, name, error ? 0 : written),
-                  [&] { return projection_columns(*load(index, name)); });
+    return cached(fmt::format("p/{}/{}/{}", index, name, error ? 0 : written), [&] {
+        const auto projection = load(index, name);
+        ColumnSet set = projection_columns(*projection);
+        add_experts(set, run(index), projection->labels);
+        return set;
+    });
 }
 
 std::shared_ptr<const ColumnSet> Catalog::tokens(std::size_t index) {

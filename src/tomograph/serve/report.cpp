@@ -82,7 +82,7 @@ Projection thinned(const Projection& whole, std::int64_t most) {
 std::size_t bytes_of(const Json& info, std::int64_t rows) {
     const auto axes = std::min<std::int64_t>(info.value("dims", std::int64_t{3}), kAxes);
     const Json means = info.value("selection", Json::object()).value("mean", Json::array());
-    const std::int64_t labels = means.empty() ? 6 : 14;  // token and norm, or who an average is of
+    const std::int64_t labels = means.empty() ? 7 : 15;  // token, norm and expert; or who an average is of
     return static_cast<std::size_t>(std::min(rows, info.value("n_rows", std::int64_t{0})) *
                                     (4 * axes + labels));
 }
@@ -132,7 +132,8 @@ std::string projection_elements(Catalog& catalog, Json& manifest, std::int64_t m
                 manifest["sampled"][fmt::format("{}/{}", run, name)] = {{"shown", some.points.rows()},
                                                                         {"of", whole->points.rows()}};
             entry["info"]["dims"] = some.points.cols();
-            const ColumnSet set = projection_columns(some);
+            ColumnSet set = projection_columns(some);
+            add_experts(set, catalog.run(run), some.labels);
             html += json_element(base, set.header);
             for (const auto& [column, numbers] : set.columns)
                 html += column_element(base + "/" + column, *numbers);

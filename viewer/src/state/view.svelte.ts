@@ -16,7 +16,7 @@ const LISTED_TOKENS = 24
 /** A place outside the world: the shader leaves it out. */
 const NOWHERE = 1e30
 
-type Kind = 'component' | 'layer' | 'label' | 'token'
+type Kind = 'component' | 'layer' | 'label' | 'token' | 'expert'
 export interface LegendEntry {
   kind: Kind
   index: number
@@ -107,7 +107,7 @@ export class View {
   constructor(readonly source: Source) {}
 
   static nothingHidden(): Record<Kind, Set<number>> {
-    return { component: new Set(), layer: new Set(), label: new Set(), token: new Set() }
+    return { component: new Set(), layer: new Set(), label: new Set(), token: new Set(), expert: new Set() }
   }
 
   // --- loading ---------------------------------------------------------------------------------------------------
@@ -353,6 +353,7 @@ export class View {
       if (i < 0) filter.token.fill(0, LISTED_TOKENS)
       else filter.token[i] = 0
     }
+    for (const i of this.hidden.expert) filter.expert[i + 1] = 0
     filter.hideFirst = !this.showFirst
     filter.onlyLayer = this.layer
     this.filter = filter
@@ -370,8 +371,8 @@ export class View {
   private columns(): FilterColumns {
     const cloud = this.cloud!
     if (this.filterColumns?.cloud !== cloud) {
-      const { component, layer, position, label } = cloud.labels
-      this.filterColumns = { cloud, columns: { component, layer, position, label, tokenRank: cloud.tokenRank } }
+      const { component, layer, position, label, expert } = cloud.labels
+      this.filterColumns = { cloud, columns: { component, layer, position, label, expert, tokenRank: cloud.tokenRank } }
     }
     return this.filterColumns.columns
   }
@@ -410,6 +411,7 @@ export class View {
       case 'component':
         return componentColor(cloud.components[index] ?? '', this.dark)
       case 'label':
+      case 'expert':
         return index === 0 ? grey : categoryColor(index - 1, this.dark)
       case 'token':
         return index < LISTED_TOKENS ? categoryColor(index, this.dark) : grey
@@ -447,7 +449,8 @@ export class View {
       component: () => labels.component[row],
       label: () => labels.label[row] + 1,
       token: () => Math.min(1023, cloud.tokenRank[row]),
-      sequence: () => labels.sequence[row] & 1023,
+      sequence: () => labels.sequence[row] & 255,
+      expert: () => labels.expert[row] + 1,
       layer: () => fraction(labels.layer[row]),
       position: () => fraction(labels.position[row]),
       norm: () => fraction(cloud.normCode[row] === 65535 ? 0 : cloud.normCode[row]),
@@ -466,7 +469,8 @@ export class View {
         by === 'component' ? labels.component[row]
         : by === 'label' ? labels.label[row] + 1
         : by === 'token' ? Math.min(1023, tokenRank[row])
-        : by === 'sequence' ? labels.sequence[row] & 1023
+        : by === 'sequence' ? labels.sequence[row] & 255
+        : by === 'expert' ? labels.expert[row] + 1
         : Math.round(1023 * Math.min(1, Math.max(0, ((by === 'layer' ? labels.layer[row] : by === 'position' ? labels.position[row] : normCode[row] % 65535) - low) / Math.max(high - low, 1e-9))))
       const key = String(value)
       let color = table.get(key)
@@ -500,6 +504,12 @@ export class View {
       return [...counts.keys()]
         .sort((a, b) => a - b)
         .map((i) => entry('label', i, i < 0 ? 'no label' : (this.run!.labels[i] ?? `label ${i}`), this.colorOf('label', i + 1), counts.get(i)!))
+    }
+    if (this.coloring === 'expert') {
+      const counts = tally(cloud.labels.expert)
+      return [...counts.keys()]
+        .sort((a, b) => a - b)
+        .map((i) => entry('expert', i, i < 0 ? 'no expert' : `expert ${i}`, this.colorOf('expert', i + 1), counts.get(i)!))
     }
     if (this.coloring === 'token') {
       const listed = cloud.rankedTokens.slice(0, LISTED_TOKENS)
@@ -786,6 +796,7 @@ export class View {
         layer: [...this.hidden.layer],
         label: [...this.hidden.label],
         token: [...this.hidden.token],
+        expert: [...this.hidden.expert],
       },
       first: this.showFirst,
       layer: this.layer,
@@ -819,6 +830,7 @@ export function colorable(cloud: Cloud, run: RunInfo): Coloring[] {
   if (cloud.labels.token.some((t) => t >= 0 && cloud.tokens.tokenId[t] >= 0)) list.push('token')
   if (run.labels.length > 0) list.push('label')
   if (run.n_sequences > 1 && cloud.labels.sequence.some((s) => s >= 0) && run.prompts !== 'vocabulary') list.push('sequence')
+  if (cloud.labels.expert.some((e) => e >= 0)) list.push('expert')
   return list
 }
 

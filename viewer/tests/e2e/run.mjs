@@ -264,6 +264,23 @@ test('the first-token switch hides position 0', () =>
     assert.equal(await page.evaluate(() => window.tomograph.visibleCount), all - first)
   }))
 
+test('a mixture is coloured and filtered by expert', async () => {
+  const mixture = join(work, 'mixture')
+  run('capture', new URL('../../../tests/golden/models/mixtral.gguf', import.meta.url).pathname, '--out', mixture, '--prompts', 'vocabulary', '--rows', '40')
+  run('project', mixture, '--name', 'out', '--components', 'mlp_out')
+  await viewing([mixture], async (page) => {
+    await page.getByLabel('Colour by').selectOption('expert')
+    await page.getByRole('button', { name: /^expert 0/ }).click()
+    const [shown, expected] = await page.evaluate(() => [window.tomograph.visibleCount, window.tomograph.cloud.labels.expert.filter((e) => e !== 0).length])
+    assert.equal(shown, expected)
+    await settle(page)
+    const { width, height } = await box(page)
+    await page.evaluate(([w, h]) => window.tomograph.lasso(Float32Array.from([0, 0, w, 0, w, h, 0, h]), 'replace'), [width, height])
+    const chosen = await page.evaluate(() => window.tomograph.selectedRows().map((r) => window.tomograph.cloud.labels.expert[r]))
+    assert.ok(chosen.length > 0 && !chosen.includes(0))
+  }, { hash: '#p=out' })
+})
+
 test('a finding takes the map to the view that shows it, and says what it is', () =>
   viewing([text], async (page) => {
     await page.getByRole('button', { name: 'layer paths' }).click()
