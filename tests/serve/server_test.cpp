@@ -223,6 +223,10 @@ TEST_F(View, OtherSitesCannotStartWork) {
             .Post("/api/jobs", httplib::Headers{{"Sec-Fetch-Site", "cross-site"}}, body, "application/json")
             ->status,
         403);
+    EXPECT_EQ(client.Get("/api/manifest", httplib::Headers{{"Sec-Fetch-Site", "cross-site"}})->status, 403)
+        << "nor reading, which costs time";
+    EXPECT_EQ(client.Get("/", httplib::Headers{{"Sec-Fetch-Site", "cross-site"}})->status, 200)
+        << "a link to the page may stand anywhere";
     EXPECT_EQ(client.Options("/api/jobs")->status, 404);
 }
 
@@ -282,6 +286,8 @@ TEST_F(View, UmapSaysHowFarToBelieveIt) {
     for (const Json& projection : manifest["runs"][0]["projections"]) {
         if (projection["name"] != "map") continue;
         EXPECT_GT(projection["info"]["trustworthiness"], 0.5);
+        EXPECT_GT(projection["info"]["knn_recall"], 0);
+        EXPECT_EQ(projection["info"]["umap"]["n_neighbors"], 15);
         EXPECT_EQ(projection["info"]["n_rows"], 200);
         EXPECT_EQ(projection["info"]["n_candidates"], 512);
     }
@@ -325,6 +331,20 @@ TEST(ViewFolder, DeletedWhileOpenIsSaid) {
     EXPECT_EQ(server.json("/api/manifest")["runs"][0]["present"], false);
 }
 
+TEST(ViewFolder, ARunUnderWayIsLookedAtAnew) {
+    TempFolder folder;
+    const auto path = folder / "run";
+    std::filesystem::copy(ServedRun::instance().path(), path, std::filesystem::copy_options::recursive);
+    Json json = read_json(path / "run.json");
+    json["status"] = "incomplete";
+    write_json(path / "run.json", json);
+    const Server server({path});
+    EXPECT_EQ(server.json("/api/manifest")["runs"][0]["complete"], false);
+    json["status"] = "complete";
+    write_json(path / "run.json", json);
+    EXPECT_EQ(server.json("/api/manifest")["runs"][0]["complete"], true);
+}
+
 TEST(ViewFolder, WhatIsNoRunIsSaid) {
     TempFolder folder;
     EXPECT_FALSE(error_of([&] { Catalog({folder.path()}); }).empty());
@@ -353,6 +373,30 @@ TEST(ViewTokens, TextsTravelAsJsonStrings) {
 }
 
 // Two runs
+
+TEST(ViewMixture, TheRoutersFirstChoiceIsAColumn) {
+    TempFolder folder;
+    const Model model = Model::open(std::string(TOMOGRAPH_TEST_DATA) + "/models/mixtral.gguf");
+    capture(model, vocabulary_prompts(model, {.rows = 20}), folder / "run", {}, no_progress());
+    const tomograph::Run run = tomograph::Run::open(folder / "run");
+    ProjectionOptions options;
+    options.selection.components = {Component::mlp_out};
+    save_projection(run, project_pca(run, "out", options));
+    const Server server({folder / "run"});
+    const Json header = server.json("/api/runs/0/projections/out");
+    ASSERT_EQ(header["columns"]["expert"]["dtype"], "u8");
+    const std::string experts = server.client().Get("/api/runs/0/projections/out/expert")->body;
+    const Projection projection = load_projection(run, "out");
+    ASSERT_EQ(experts.size(), static_cast<std::size_t>(projection.points.rows()));
+    for (std::size_t i = 0; i < experts.size(); ++i) {
+        const Site router{Component::router, projection.labels.layer[i]};
+        std::vector<float> gates(static_cast<std::size_t>(run.site(router).width()));
+        const auto row =
+            std::find(run.rows().begin(), run.rows().end(), projection.labels.token[i]) - run.rows().begin();
+        run.read_rows(router, row, row + 1, gates.data());
+        EXPECT_EQ(experts[i], std::max_element(gates.begin(), gates.end()) - gates.begin()) << i;
+    }
+}
 
 TEST(ViewTwoRuns, ARunInItsOwnBasisDoesNotMove) {
     TempFolder folder;

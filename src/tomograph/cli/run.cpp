@@ -5,6 +5,11 @@
 #include "tomograph/cli/terminal.h"
 #include "tomograph/store/run.h"
 #include "tomograph/study/study.h"
+#ifdef TOMOGRAPH_VIEWER
+#include "tomograph/serve/report.h"
+#else
+#include "tomograph/study/report.h"
+#endif
 
 namespace tomograph {
 namespace {
@@ -18,6 +23,15 @@ struct Flags {
     int threads = 0;
     bool force = false;
 };
+
+/// The viewer in one file, or what it says without a map where the program has no viewer.
+void write_report(const std::filesystem::path& study) {
+#ifdef TOMOGRAPH_VIEWER
+    write_viewer_report(study, study / "report.html");
+#else
+    write_static_report(study, study / "report.html");
+#endif
+}
 
 void run(const Flags& flags, Progress& progress) {
     const auto began = std::chrono::steady_clock::now();
@@ -36,6 +50,7 @@ void run(const Flags& flags, Progress& progress) {
                          .force = flags.force,
                          .threads = flags.threads};
     const StudySummary summary = make_study(model, out, options, progress);
+    write_report(out);
     progress.end();
     print_notes(summary.notes);
 

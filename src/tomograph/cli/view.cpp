@@ -10,7 +10,6 @@
 #include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/serve/catalog.h"
-#include "tomograph/serve/page.h"
 #include "tomograph/serve/report.h"
 #include "tomograph/serve/server.h"
 
@@ -18,7 +17,7 @@ namespace tomograph {
 namespace {
 
 struct Flags {
-    std::vector<std::string> runs;
+    std::string run, other;
     std::string host = "127.0.0.1", token, report;
     int port = 0, threads = 0;
     bool no_open = false;
@@ -39,15 +38,15 @@ void open_browser(const std::string& url) {
 }
 
 void view(const Flags& flags, Progress& progress) {
-    if (!has_page())
-        throw Error("this tomograph was built without its viewer", "", "build it with -DTOMOGRAPH_VIEWER=ON");
     if (!flags.report.empty()) {
-        if (flags.runs.size() != 1) throw Error("a report shows one run or study", "", "name one folder");
-        write_viewer_report(flags.runs.front(), flags.report);
+        if (!flags.other.empty()) throw Error("a report shows one run or study", "", "name one folder");
+        write_viewer_report(flags.run, flags.report);
         fmt::print("{}\n", flags.report);
         return;
     }
-    Catalog catalog({flags.runs.begin(), flags.runs.end()});
+    std::vector<std::filesystem::path> folders{flags.run};
+    if (!flags.other.empty()) folders.emplace_back(flags.other);
+    Catalog catalog(folders);
     ViewServer server(
         catalog,
         {.host = flags.host, .port = flags.port, .token = flags.token, .limits = {.threads = flags.threads}});
@@ -73,9 +72,8 @@ void add_view(CLI::App& app, Progress& progress) {
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand(
         "view", "Look at a run in the browser: turn, colour, filter, lasso, play its layers");
-    command->add_option("RUN", flags->runs, "Run or study folder; two runs to compare them")
-        ->required()
-        ->expected(1, 2);
+    command->add_option("RUN", flags->run, "Run or study folder")->required();
+    command->add_option("RUN_B", flags->other, "A second run, shown in the first one's basis");
     command->add_option("--port", flags->port, "Port to listen on; 0 takes a free one")
         ->capture_default_str()
         ->check(CLI::Range(0, 65535));

@@ -103,18 +103,41 @@ Catalog::Catalog(const std::vector<fs::path>& folders, std::size_t cache_bytes)
     }
 }
 
+const Run& Catalog::opened(std::size_t index) const {
+    const std::lock_guard lock(mutex_);
+    return *runs_[index].run;
+}
+
 const Run& Catalog::run(std::size_t index) const {
     if (index >= runs_.size()) throw Error(fmt::format("there is no run {}", index), "", "");
-    const Run& run = *runs_[index].run;
+    const Run& run = opened(index);
     if (!fs::exists(run.path() / "run.json"))
         throw Error("the run's folder is gone", "it was deleted or moved while the viewer was open",
                     "start tomograph view on the new place");
     return run;
 }
 
-Json Catalog::run_json(const Entry& entry, std::size_t index) const {
-    const Run& run = *entry.run;
-    Json json = {{"id", index}, {"name", entry.name}};
+void Catalog::reopen_growing() {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+        std::unique_ptr<Run>& run = runs_[i].run;
+        if (run->complete()) continue;
+        try {
+            auto now = std::make_unique<Run>(Run::open(run->path()));
+            if (now->complete() == run->complete() && now->n_rows() == run->n_rows()) continue;
+            std::swap(run, now);
+            outgrown_.push_back(std::move(now));
+            vocabularies_.erase(i);
+            std::erase_if(norm_maps_,
+                          [&](const auto& map) { return map.first.starts_with(std::to_string(i) + "/"); });
+        } catch (const Error&) {  // in the middle of a write: the next look may have more luck
+        }
+    }
+}
+
+Json Catalog::run_json(std::size_t index) const {
+    const Run& run = opened(index);
+    Json json = {{"id", index}, {"name", runs_[index].name}};
     json["present"] = fs::exists(run.path() / "run.json");
     json["complete"] = run.complete();
     json["model"] = model_json(run.json().at("model"));
@@ -158,11 +181,12 @@ Json Catalog::run_json(const Entry& entry, std::size_t index) const {
     return json;
 }
 
-Json Catalog::manifest() const {
+Json Catalog::manifest() {
+    reopen_growing();
     Json json = {{"program", {{"name", "tomograph"}, {"version", kVersion}}}};
     json["compare"] = comparing_;
     json["runs"] = Json::array();
-    for (std::size_t i = 0; i < runs_.size(); ++i) json["runs"].push_back(run_json(runs_[i], i));
+    for (std::size_t i = 0; i < runs_.size(); ++i) json["runs"].push_back(run_json(i));
     if (!study_.is_null()) {
         json["study"] = {{"name", study_.at("model").value("name", "?")},
                          {"figures", study_.value("figures", Json::array())},
@@ -221,12 +245,17 @@ std::shared_ptr<const ColumnSet> Catalog::projection(std::size_t index, const st
     const auto file = run(index).path() / "projections" / (name + ".safetensors");
     const auto written =
         fs::last_write_time(file, error).time_since_epoch().count();  // made anew: another key
-    return cached(fmt::format("p/{}/{}/{}", index, name, error ? 0 : written),
-                  [&] { return projection_columns(*load(index, name)); });
+    return cached(fmt::format("p/{}/{}/{}", index, name, error ? 0 : written), [&] {
+        const auto projection = load(index, name);
+        ColumnSet set = projection_columns(*projection);
+        add_experts(set, run(index), projection->labels);
+        return set;
+    });
 }
 
 std::shared_ptr<const ColumnSet> Catalog::tokens(std::size_t index) {
-    return cached(fmt::format("t/{}", index), [&] { return token_columns(run(index)); });
+    const Run& owner = run(index);
+    return cached(fmt::format("t/{}/{}", index, owner.n_tokens()), [&] { return token_columns(owner); });
 }
 
 std::shared_ptr<const std::string> Catalog::vocabulary(std::size_t index) {

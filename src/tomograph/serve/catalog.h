@@ -20,8 +20,9 @@ class Catalog {
     explicit Catalog(const std::vector<std::filesystem::path>& folders, std::size_t cache_bytes = 1u << 30);
 
     /// The page's table of contents: runs, their projections and findings. Reads the small files anew each
-    /// time, so a projection that was made meanwhile shows.
-    Json manifest() const;
+    /// time, so a projection that was made meanwhile shows, and what a run that was still being written has
+    /// grown by.
+    Json manifest();
 
     std::size_t n_runs() const { return runs_.size(); }
     /// Errors: Error when there is no such run or its folder was deleted.
@@ -52,10 +53,13 @@ class Catalog {
         std::unique_ptr<Run> run;
     };
     using Made = std::shared_ptr<const ColumnSet>;
+    void reopen_growing();
     Made cached(const std::string& key, const std::function<ColumnSet()>& make);
-    Json run_json(const Entry& entry, std::size_t index) const;
+    const Run& opened(std::size_t index) const;
+    Json run_json(std::size_t index) const;
 
     std::vector<Entry> runs_;
+    std::vector<std::unique_ptr<Run>> outgrown_;  // as they were first opened: others may still read them
     std::filesystem::path folder_;
     Json study_;
     bool comparing_ = false;

@@ -32,6 +32,10 @@ ColumnPtr make_column(std::string dtype, std::string bytes);
 /// bytes a point of a projection shown in three axes.
 ColumnSet projection_columns(const Projection& projection);
 
+/// Adds column expert (u8): the expert of a mixture to which the router gave most, at each row's token and
+/// layer; 255: none. Nothing where the run keeps no router's vectors.
+void add_experts(ColumnSet& set, const Run& run, const RowLabels& labels);
+
 /// A run's tokens: token_id (u16 or i32) and label (i16, where the run has labels); header.sequence_starts
 /// stands for position and sequence. Should the table not be in that order they become columns (i32).
 ColumnSet token_columns(const Run& run);

@@ -4,48 +4,10 @@
 
 #include <algorithm>
 
-#include "tomograph/reduce/quality.h"
-#include "tomograph/reduce/umap.h"
-
 namespace tomograph {
 namespace {
 
 constexpr std::size_t kRemembered = 16;
-
-Projection make_umap(const Run& run, const ProjectionRequest& request, int threads, Progress& progress) {
-    const SelectedRows rows = select(run, request.selection);
-    if (rows.n_rows() <= request.n_neighbors)
-        throw Error(fmt::format("UMAP needs more than {} rows", request.n_neighbors),
-                    fmt::format("the selection has {}", rows.n_rows()), "select more, or fewer neighbours");
-    const UmapOptions options{.n_neighbors = request.n_neighbors,
-                              .n_components = request.dims,
-                              .min_dist = request.min_dist,
-                              .seed = request.selection.seed,
-                              .threads = threads};
-    Umap umap = fit_umap(rows, options, progress);
-    progress.begin("checking the map", 1, "maps");
-    const MapQuality quality =
-        measure_quality(rows, umap.points, {.k = request.n_neighbors, .sample = 3000, .threads = threads});
-    Json info = {{"method", "umap"},
-                 {"n_rows", rows.n_rows()},
-                 {"n_candidates", rows.n_candidates()},
-                 {"dim", rows.dim()},
-                 {"selection", request.selection.json()},
-                 {"n_neighbors", options.n_neighbors},
-                 {"min_dist", options.min_dist},
-                 {"metric", "euclidean"},
-                 {"n_epochs", umap.n_epochs},
-                 {"init", umap.init},
-                 {"knn_recall", umap.knn_recall},
-                 {"knn_method", umap.knn_method},
-                 {"trustworthiness", quality.trustworthiness},
-                 {"neighbor_recall", quality.neighbor_recall},
-                 {"quality_sample", quality.n_sampled},
-                 {"quality_k", quality.k},
-                 {"constant", false},
-                 {"dims", umap.points.cols()}};
-    return {request.name, std::move(umap.points), rows.labels(), {}, std::move(info)};
-}
 
 }  // namespace
 
@@ -84,7 +46,15 @@ ProjectionRequest parse_request(const Json& json, const JobLimits& limits) {
 
 Projection make_projection(const Run& run, const ProjectionRequest& request, int threads,
                            Progress& progress) {
-    if (request.method == "umap") return make_umap(run, request, threads, progress);
+    if (request.method == "umap")
+        return project_umap(run, request.name,
+                            {.selection = request.selection,
+                             .umap = {.n_neighbors = request.n_neighbors,
+                                      .n_components = request.dims,
+                                      .min_dist = request.min_dist,
+                                      .seed = request.selection.seed,
+                                      .threads = threads}},
+                            progress);
     return project_pca(
         run, request.name,
         {.selection = request.selection, .dims = request.dims, .basis_of = {}, .threads = threads}, progress);

@@ -5,15 +5,14 @@
 namespace tomograph {
 
 struct ReportOptions {
-    /// Most bytes of point columns before they become text (base64: a third more). Projections that do not
-    /// fit are sampled evenly, and the page says how many points of how many it shows. Default 12 MB.
-    std::size_t column_bytes = 12'000'000;
+    /// Bytes that the file should keep to. Points are sampled evenly until it does, down to 1,000 rows a
+    /// projection, and the page says how many of how many it shows. Default 32 MB.
+    std::size_t bytes = 32'000'000;
 };
 
-/// The viewer of a study or a run as one file that opens from disk and needs no server: the page, the columns
-/// of every projection, and below them the figures and numbers as plain HTML, readable without WebGL or
-/// JavaScript. Errors: Error when the folder holds no run, when the program was built without the page, or
-/// the disk is full.
+/// The viewer of a study or a run as one file that opens from disk and needs no server: the page, the points
+/// of every projection, and below them the static report (study/report.h), readable without WebGL or
+/// JavaScript. Errors: Error when the folder holds no run, or the disk is full.
 void write_viewer_report(const std::filesystem::path& folder, const std::filesystem::path& out,
                          const ReportOptions& options = {});
 

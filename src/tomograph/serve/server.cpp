@@ -121,9 +121,7 @@ void send_column(const Request& request, Response& response, const ColumnSet& se
     send_column(request, response, found->second);
 }
 
-void send_page(const Request& request, Response& response, const char* file, const char* type) {
-    (void)request;
-    if (!has_page()) throw Refusal{404, "this tomograph was built without the viewer's page"};
+void send_page(Response& response, const char* file, const char* type) {
     response.set_header("Cache-Control", "no-cache");
     const std::string_view bytes = page_file(file);
     response.set_content(bytes.data(), bytes.size(), type);
@@ -153,7 +151,7 @@ struct ViewServer::Impl {
         return host == options.host || host == "localhost" || is_address(host);
     }
 
-    /// Cross-site pages can send simple requests; none of them may change anything.
+    /// Pages of other sites can send simple requests, read or not: none of them may start anything.
     void check_origin(const Request& request) const {
         const std::string origin = request.get_header_value("Origin");
         if (!origin.empty() && origin != "http://" + request.get_header_value("Host"))
@@ -179,7 +177,7 @@ struct ViewServer::Impl {
                 response.set_header("Set-Cookie", fmt::format("{}={}; HttpOnly; SameSite=Strict; Path=/",
                                                               name, options.token));
         }
-        if (request.method != "GET" && request.method != "HEAD") check_origin(request);
+        if (request.path.starts_with("/api/")) check_origin(request);
     }
 
     std::size_t run_of(const Request& request) const {
@@ -216,7 +214,7 @@ struct ViewServer::Impl {
 
     void add_routes() {
         const auto page = [this](const char* path, const char* file, const char* type) {
-            server.Get(path, [file, type](const Request& q, Response& a) { send_page(q, a, file, type); });
+            server.Get(path, [file, type](const Request&, Response& a) { send_page(a, file, type); });
         };
         page("/", "index.html", "text/html; charset=utf-8");
         page("/viewer.js", "viewer.js", "text/javascript; charset=utf-8");

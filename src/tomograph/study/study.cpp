@@ -14,7 +14,6 @@
 #include "tomograph/store/output_folder.h"
 #include "tomograph/store/run.h"
 #include "tomograph/study/figures.h"
-#include "tomograph/study/report.h"
 
 namespace tomograph {
 namespace {
@@ -180,7 +179,6 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
     description["findings"] = findings_json(summary.measures).at("findings");
     description["notes"] = summary.notes;
     description["status"] = "complete";
-    write_report(folder.path(), description, summary);
     write_json(folder.path() / "study.json", description);
     return summary;
 }

@@ -40,8 +40,8 @@ struct StudySummary {
 
 /// The whole experiment on one model: text, one repeated token, the vocabulary, positions only, and text once
 /// more on a twin with random weights; each captured as a run in a folder of its own, projected, drawn and
-/// measured, with a report. Writes DIR/{text,repeat,vocabulary,positions,twin}/, DIR/figures/,
-/// DIR/report.html and DIR/study.json. Errors: Error as capture()'s; Stopped. What was complete stays, unless
+/// measured. Writes DIR/{text,repeat,vocabulary,positions,twin}/, DIR/figures/ and DIR/study.json; the report
+/// is the caller's (study/report.h, serve/report.h). Errors: Error as capture()'s; Stopped. What was complete stays, unless
 /// it is the first capture that failed.
 StudySummary make_study(const Model& model, const std::filesystem::path& out, const StudyOptions& options,
                         Progress& progress);

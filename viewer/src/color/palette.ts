@@ -77,5 +77,5 @@ export function sequential(t: number, dark: boolean): Rgb {
   const x = Math.min(1, Math.max(0, t))
   return dark
     ? oklch(0.45 + 0.45 * x, 0.14 + 0.04 * x, 300 - 188 * x)
-    : oklch(0.28 + 0.58 * x, 0.125 + 0.05 * x, 300 - 188 * x)
+    : oklch(0.28 + 0.52 * x, 0.125 + 0.05 * x, 300 - 186 * x)
 }

@@ -99,6 +99,8 @@ export interface Labels {
   label: Int32Array
   /** Index into the run's tokens, -1: an average. */
   token: Int32Array
+  /** Of a mixture: which one the router preferred here, at most 254; -1: none. */
+  expert: Int16Array
 }
 
 /** A projection in the page. */
@@ -159,7 +161,10 @@ export class Cloud {
       position: own('position', tokens.position),
       sequence: own('sequence', tokens.sequence),
       label: own('label', tokens.label),
+      expert: new Int16Array(this.n).fill(-1),
     }
+    const experts = columns.get('expert')
+    if (experts) for (let i = 0; i < this.n; ++i) this.labels.expert[i] = experts[i] === 255 ? -1 : experts[i]
     this.layers = [...new Set(header.segments.map(([, l]) => l))].filter((l) => l >= 0).sort((a, b) => a - b)
     this.hasLayers = this.layers.length > 1
     this.normCode = columns.get('norm') as Uint16Array

@@ -23,12 +23,11 @@ export interface ProjectionInfo {
   explained_variance_ratio?: number[]
   total_variance?: number
   relative_variance?: number
-  n_neighbors?: number
-  min_dist?: number
-  n_epochs?: number
-  knn_recall?: number
+  n_fitted?: number
+  umap?: { n_neighbors: number; min_dist: number; metric: string; neighbor_search_recall: number }
   trustworthiness?: number
-  neighbor_recall?: number
+  /** Share of a row's nearest neighbours that the map keeps. */
+  knn_recall?: number
   quality_sample?: number
   quality_k?: number
   [key: string]: unknown
@@ -57,7 +56,7 @@ export interface Outlier {
   sequence: number
   position: number
   token?: unknown
-  piece?: unknown
+  context?: unknown
   score: number
   by?: string
 }

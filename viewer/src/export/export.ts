@@ -47,6 +47,7 @@ export function records(view: View, rows: number[]): Record<string, string | num
       label: l.label[row] < 0 ? null : (view.run!.labels[l.label[row]] ?? null),
       norm: +cloud.norm(row).toPrecision(5),
     }
+    if (cloud.header.columns.expert) record.expert = none(l.expert[row])
     axes.forEach((a) => (record[`axis${a + 1}`] = cloud.axis(a)![row]))
     return record
   })

@@ -15,6 +15,10 @@ export interface Pose {
 
 export const restPose = (dim: 2 | 3): Pose => ({ dim, x: 0, y: 0, z: 0, yaw: 0.6, pitch: 0.42, reach: 1.15 })
 
+/** Share of the picture that a fitted cloud takes, and of its points that lie inside: a few are far out. */
+const FILLED = 0.9
+const INSIDE = 0.997
+
 const FIELD = (38 * Math.PI) / 180
 
 /** One pose, two lenses: orthographic in 2-D, perspective in 3-D. */
@@ -98,6 +102,35 @@ export class MapCamera {
     pose.x += move.x
     pose.y += move.y
     pose.z += move.z
+  }
+
+  /** From the same side, so near that the points at these rows just fit. */
+  fit(positions: ArrayLike<number>, rows: ArrayLike<number>): void {
+    const { pose } = this
+    const away = pose.dim === 3 ? this.outward() : new Vector3(0, 0, 1)
+    const right = new Vector3(0, 1, 0).cross(away).normalize()
+    const up = away.clone().cross(right)
+    const along = (axis: Vector3) => {
+      const out = new Float32Array(rows.length)
+      for (let i = 0; i < rows.length; ++i) {
+        const r = 3 * rows[i]
+        out[i] = axis.x * positions[r] + axis.y * positions[r + 1] + axis.z * positions[r + 2]
+      }
+      return out
+    }
+    const quantile = (values: Float32Array, q: number) => Float32Array.from(values).sort()[Math.round(q * (values.length - 1))]
+    const middle = (values: Float32Array) => (quantile(values, 1 - INSIDE) + quantile(values, INSIDE)) / 2
+    const [x, y, z] = [right, up, away].map(along)
+    const [mx, my, mz] = [x, y, z].map(middle)
+    const aspect = this.width / Math.max(1, this.height)
+    // A point nearer by dz looks larger: |y| / (reach - dz tan) has to stay below FILLED.
+    const deep = pose.dim === 3 ? Math.tan(FIELD / 2) : 0
+    const reach = Float32Array.from(x, (_, i) => Math.max(Math.abs(x[i] - mx) / aspect, Math.abs(y[i] - my)) / FILLED + (z[i] - mz) * deep)
+    const center = right.multiplyScalar(mx).addScaledVector(up, my).addScaledVector(away, mz)
+    pose.x = center.x
+    pose.y = center.y
+    pose.z = center.z
+    pose.reach = Math.max(1e-3, quantile(reach, INSIDE))
   }
 
   /** factor < 1 comes nearer; in 2-D the place under (px, py) stays. */

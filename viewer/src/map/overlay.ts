@@ -71,6 +71,29 @@ function movedRows(view: View): number[] {
   return rows
 }
 
+/** A line without its places behind the camera. */
+function pieces(line: (P2 | null)[]): P2[][] {
+  const out: P2[][] = [[]]
+  for (const place of line) {
+    if (place) out[out.length - 1].push(place)
+    else if (out[out.length - 1].length) out.push([])
+  }
+  return out.filter((piece) => piece.length > 1)
+}
+
+/** Rows from position to position where each has one row: the curve of positions. Empty: they have several, or none. */
+function positionCurve(view: View): number[] {
+  const cloud = view.cloud!
+  if (view.coloring !== 'position' || cloud.n > 4096) return []
+  const at = new Map<number, number>()
+  for (let r = 0; r < cloud.n; ++r) {
+    const position = cloud.labels.position[r]
+    if (position < 0 || at.has(position)) return []
+    if (view.visible(r)) at.set(position, r)
+  }
+  return [...at].sort((a, b) => a[0] - b[0]).map(([, row]) => row)
+}
+
 /** Everything drawn over the points, in pixels: for the screen and for SVG alike. */
 export function overlay(view: View): Overlay {
   const out: Overlay = { axes: [], strokes: [], marks: [], shownPaths: 0, ofPaths: 0, shownLines: 0, ofLines: 0 }
@@ -101,9 +124,11 @@ export function overlay(view: View): Overlay {
       const b = to(view.otherPositions[3 * r], view.otherPositions[3 * r + 1], view.otherPositions[3 * r + 2])
       if (!a || !b) continue
       ++out.shownLines
-      out.strokes.push({ points: [a, b], color: view.rowColor(r), width: 1, alpha: view.selectedCount ? 0.8 : 0.35 })
+      out.strokes.push({ points: [a, b], color: view.rowColor(r), width: 1.2, alpha: view.selectedCount ? 0.9 : 0.6 })
     }
   }
+
+  for (const points of pieces(positionCurve(view).map(at))) out.strokes.push({ points, color: ink, width: 1, alpha: 0.25 })
 
   if (view.paths && cloud.hasLayers) {
     const { rows, of } = pathRows(view)
@@ -122,8 +147,8 @@ export function overlay(view: View): Overlay {
         ++sum.n
         sums.set(layer, sum)
       }
-      if (points.every((p) => p !== null))
-        out.strokes.push({ points: points as P2[], color: css(categoryColor(i % 6, view.dark)), width: 1.2, alpha: rows.length > 20 ? 0.35 : 0.75 })
+      for (const piece of pieces(points))
+        out.strokes.push({ points: piece, color: css(categoryColor(i % 6, view.dark)), width: 1.2, alpha: rows.length > 20 ? 0.35 : 0.75 })
     })
     if (rows.length > 1) {
       const layers = [...sums.keys()].sort((a, b) => a - b)
@@ -162,6 +187,7 @@ export function overlay(view: View): Overlay {
 }
 
 export function paintOverlay(context: CanvasRenderingContext2D, what: Overlay, paper: string, ink: string): void {
+  context.save() // what is drawn after has its own fonts and alignment
   context.lineJoin = context.lineCap = 'round'
   for (const stroke of what.strokes) {
     context.globalAlpha = stroke.alpha
@@ -210,4 +236,5 @@ export function paintOverlay(context: CanvasRenderingContext2D, what: Overlay, p
     context.arc(mark.at[0], mark.at[1], mark.radius, 0, 7)
     context.stroke()
   }
+  context.restore()
 }

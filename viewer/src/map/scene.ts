@@ -75,7 +75,7 @@ export class MapScene {
   ghosts = false
   private readonly scene = new ThreeScene()
   private readonly palette = new DataTexture(new Uint8Array(1024 * 4), 1024, 1, RGBAFormat, UnsignedByteType)
-  private readonly mask = new DataTexture(new Uint8Array(256 * 4).fill(255), 256, 4, RedFormat, UnsignedByteType)
+  private readonly mask = new DataTexture(new Uint8Array(256 * 5).fill(255), 256, 5, RedFormat, UnsignedByteType)
   private readonly uniforms = {
     uSize: { value: 4 },
     uDistance: { value: 0 },
@@ -189,7 +189,7 @@ export class MapScene {
       packed[4 * i + 2] = labels.label[i] + 1
       packed[4 * i + 3] = cloud.normCode[i]
       names[2 * i] = cloud.tokenRank[i]
-      names[2 * i + 1] = labels.sequence[i] & 1023
+      names[2 * i + 1] = (labels.sequence[i] & 255) | (Math.min(labels.expert[i] + 1, 255) << 8)
     }
     const geometry = new BufferGeometry()
     const place = new BufferAttribute(positions, 3)
@@ -252,6 +252,7 @@ export class MapScene {
     data.set(filter.layer, 256)
     data.set(filter.label, 512)
     data.set(filter.token, 768)
+    data.set(filter.expert, 1024)
     this.mask.needsUpdate = true
     this.uniforms.uHideFirst.value = filter.hideFirst
     this.uniforms.uOnlyLayer.value = filter.onlyLayer + 1

@@ -1,5 +1,5 @@
 /** Columns that a point can be coloured by, as the shader numbers them. */
-export const colorings = ['component', 'layer', 'position', 'label', 'norm', 'token', 'sequence'] as const
+export const colorings = ['component', 'layer', 'position', 'label', 'norm', 'token', 'sequence', 'expert'] as const
 export type Coloring = (typeof colorings)[number]
 
 export const vertexShader = /* glsl */ `
@@ -18,13 +18,13 @@ uniform bool uHideFirst;
 uniform bool uDim;          // something is selected: the rest steps back
 uniform bool uGhost;        // the second run's points, beside the first's
 uniform sampler2D uPalette; // 1024 x 1
-uniform sampler2D uMask;    // 256 x 4: component, layer + 1, label + 1, token rank
+uniform sampler2D uMask;    // 256 x 5: component, layer + 1, label + 1, token rank, expert + 1
 uniform vec3 uPaper;
 in vec3 position;
 in vec3 next;
 in vec3 other;
 in uvec4 labels;            // component | (layer + 1) << 8, token position, label + 1, norm code
-in uvec2 names;             // token rank, sequence
+in uvec2 names;             // token rank, sequence | (expert + 1) << 8
 in uint state;              // 1: selected, 2: found by the search
 out vec4 vColor;
 flat out uint vId;
@@ -37,9 +37,11 @@ bool shown(uint row, uint index) {
 void main() {
     uint component = labels.x & 255u;
     uint layer = labels.x >> 8;
+    uint expert = names.y >> 8;
     vId = uint(gl_VertexID) + 1u;
     vRing = 0.0;
     bool visible = shown(0u, component) && shown(1u, layer) && shown(2u, labels.z) && shown(3u, names.x)
+        && shown(4u, expert)
         && !(uHideFirst && labels.y == 0u)
         && (uOnlyLayer == 0 || int(layer) == uOnlyLayer);
     vec3 place = mix(mix(position, next, uMix), other, uGhost ? 1.0 : uOther);
@@ -59,7 +61,8 @@ void main() {
     else if (uBy == 3) { value = float(labels.z); category = true; }
     else if (uBy == 4) value = float(labels.w == 65535u ? 0u : labels.w);
     else if (uBy == 5) { value = float(names.x); category = true; }
-    else { value = float(names.y); category = true; }
+    else if (uBy == 6) { value = float(names.y & 255u); category = true; }
+    else { value = float(expert); category = true; }
     float at = category ? min(value, 1023.0)
                         : clamp((value - uRange.x) / max(uRange.y - uRange.x, 1e-9), 0.0, 1.0) * 1023.0;
     vec3 color = texelFetch(uPalette, ivec2(int(at + 0.5), 0), 0).rgb;

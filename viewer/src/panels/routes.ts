@@ -1,4 +1,4 @@
-import type { RunInfo } from '../data/types'
+import type { ProjectionInfo, RunInfo } from '../data/types'
 import type { Coloring } from '../map/shaders'
 import type { View } from '../state/view.svelte'
 
@@ -11,13 +11,24 @@ export interface Route {
   paths?: boolean
 }
 
-const named = (...names: string[]) => (run: RunInfo) =>
-  names.find((name) => run.projections.some((p) => p.name === name && !p.info.constant))
+/** A projection by its name in a study, or by what was projected: a run by itself has other names. */
+const shownBy = (names: string[], fits: (selection: ProjectionInfo['selection']) => boolean) => (run: RunInfo) => {
+  const drawn = run.projections.filter((p) => !p.info.constant && p.info.n_rows > 0)
+  return names.find((name) => drawn.some((p) => p.name === name)) ?? drawn.find((p) => p.info.method === 'pca' && fits(p.info.selection))?.name
+}
+type Selection = ProjectionInfo['selection']
+const hasPair = ({ components, mean }: Selection) => components.includes('attn_out') && components.includes('mlp_out') && !mean.length
+const averaged = ({ mean }: Selection) => mean.includes('samples')
 
-const pair: Route = { find: named('attention-mlp-unit', 'attention-mlp-raw'), color: 'component', dim: 3 }
-const places: Route = { find: named('positions-raw', 'repeat-positions-raw', 'positions-only-raw', 'position-table'), color: 'position', dim: 3 }
-const layers: Route = { find: named('layer-paths'), color: 'layer', dim: 3, paths: true }
-const norms: Route = { find: named('attention-mlp-raw'), color: 'norm', dim: 3, first: true }
+const pair: Route = { find: shownBy(['attention-mlp-unit', 'attention-mlp-raw'], hasPair), color: 'component', dim: 3 }
+const norms: Route = { find: shownBy(['attention-mlp-raw'], (s) => hasPair(s) && s.normalize === 'none'), color: 'norm', dim: 3, first: true }
+const places: Route = { find: shownBy(['positions-raw', 'repeat-positions-raw', 'positions-only-raw', 'position-table'], averaged), color: 'position', dim: 3 }
+const layers: Route = {
+  find: shownBy(['layer-paths'], (s) => s.components.length === 1 && s.components[0] === 'resid_post' && !s.mean.includes('layers')),
+  color: 'layer',
+  dim: 3,
+  paths: true,
+}
 
 export const findings: Record<string, Route> = {
   attn_mlp_separation: pair,

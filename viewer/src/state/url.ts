@@ -10,7 +10,7 @@ export interface Shared {
   color?: Coloring
   size?: number
   density?: boolean
-  hide?: Record<'component' | 'layer' | 'label' | 'token', number[]>
+  hide?: Record<'component' | 'layer' | 'label' | 'token' | 'expert', number[]>
   first?: boolean
   layer?: number
   paths?: boolean
@@ -77,6 +77,7 @@ export function read(hash: string): Shared {
     layer: unlist(q.get('hide-layer') ?? ''),
     label: unlist(q.get('hide-label') ?? ''),
     token: unlist(q.get('hide-token') ?? ''),
+    expert: unlist(q.get('hide-expert') ?? ''),
   }
   state.first = q.get('first') !== '0'
   if (q.has('layer')) state.layer = unlist(q.get('layer')!)[0]

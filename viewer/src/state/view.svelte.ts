@@ -16,7 +16,7 @@ const LISTED_TOKENS = 24
 /** A place outside the world: the shader leaves it out. */
 const NOWHERE = 1e30
 
-type Kind = 'component' | 'layer' | 'label' | 'token'
+type Kind = 'component' | 'layer' | 'label' | 'token' | 'expert'
 export interface LegendEntry {
   kind: Kind
   index: number
@@ -107,7 +107,7 @@ export class View {
   constructor(readonly source: Source) {}
 
   static nothingHidden(): Record<Kind, Set<number>> {
-    return { component: new Set(), layer: new Set(), label: new Set(), token: new Set() }
+    return { component: new Set(), layer: new Set(), label: new Set(), token: new Set(), expert: new Set() }
   }
 
   // --- loading ---------------------------------------------------------------------------------------------------
@@ -129,9 +129,19 @@ export class View {
     this.error = error instanceof Error ? error.message : String(error)
   }
 
+  /** What there is now: projections made meanwhile, and what a run under way has grown by. */
   async refresh(): Promise<void> {
-    this.manifest = await this.source.json<Manifest>('manifest')
-    this.run = this.manifest.runs.find((r) => r.id === this.run?.id) ?? this.manifest.runs[0]
+    try {
+      this.manifest = await this.source.json<Manifest>('manifest')
+    } catch (error) {
+      return this.fail(error)
+    }
+    const before = this.run
+    const run = this.manifest.runs.find((r) => r.id === before?.id) ?? this.manifest.runs[0]
+    const grown = run.n_tokens !== before?.n_tokens
+    if (grown) this.tokensOf.delete(run.id)
+    if (grown || !this.cloud) await this.openRun(run, this.shared())
+    else this.run = run
   }
 
   async openRun(run: RunInfo, shared: Shared = {}): Promise<void> {
@@ -269,10 +279,11 @@ export class View {
     scene.setState(this.state, this.selectedCount + this.found > 0)
     this.nextLayers = null
     if (this.otherPositions) scene.setOther(this.otherPositions)
-    scene.camera.pose = pose ?? this.restored.pose ?? restPose(this.dim)
-    scene.camera.pose.dim = this.dim
+    const wanted = pose ?? this.restored.pose
     this.restored = {}
     this.applyFilter()
+    if (wanted) scene.camera.pose = { ...wanted, dim: this.dim }
+    else this.home()
     this.applyColors()
     this.redraw()
   }
@@ -342,6 +353,7 @@ export class View {
       if (i < 0) filter.token.fill(0, LISTED_TOKENS)
       else filter.token[i] = 0
     }
+    for (const i of this.hidden.expert) filter.expert[i + 1] = 0
     filter.hideFirst = !this.showFirst
     filter.onlyLayer = this.layer
     this.filter = filter
@@ -359,8 +371,8 @@ export class View {
   private columns(): FilterColumns {
     const cloud = this.cloud!
     if (this.filterColumns?.cloud !== cloud) {
-      const { component, layer, position, label } = cloud.labels
-      this.filterColumns = { cloud, columns: { component, layer, position, label, tokenRank: cloud.tokenRank } }
+      const { component, layer, position, label, expert } = cloud.labels
+      this.filterColumns = { cloud, columns: { component, layer, position, label, expert, tokenRank: cloud.tokenRank } }
     }
     return this.filterColumns.columns
   }
@@ -399,6 +411,7 @@ export class View {
       case 'component':
         return componentColor(cloud.components[index] ?? '', this.dark)
       case 'label':
+      case 'expert':
         return index === 0 ? grey : categoryColor(index - 1, this.dark)
       case 'token':
         return index < LISTED_TOKENS ? categoryColor(index, this.dark) : grey
@@ -436,7 +449,8 @@ export class View {
       component: () => labels.component[row],
       label: () => labels.label[row] + 1,
       token: () => Math.min(1023, cloud.tokenRank[row]),
-      sequence: () => labels.sequence[row] & 1023,
+      sequence: () => labels.sequence[row] & 255,
+      expert: () => labels.expert[row] + 1,
       layer: () => fraction(labels.layer[row]),
       position: () => fraction(labels.position[row]),
       norm: () => fraction(cloud.normCode[row] === 65535 ? 0 : cloud.normCode[row]),
@@ -455,7 +469,8 @@ export class View {
         by === 'component' ? labels.component[row]
         : by === 'label' ? labels.label[row] + 1
         : by === 'token' ? Math.min(1023, tokenRank[row])
-        : by === 'sequence' ? labels.sequence[row] & 1023
+        : by === 'sequence' ? labels.sequence[row] & 255
+        : by === 'expert' ? labels.expert[row] + 1
         : Math.round(1023 * Math.min(1, Math.max(0, ((by === 'layer' ? labels.layer[row] : by === 'position' ? labels.position[row] : normCode[row] % 65535) - low) / Math.max(high - low, 1e-9))))
       const key = String(value)
       let color = table.get(key)
@@ -489,6 +504,12 @@ export class View {
       return [...counts.keys()]
         .sort((a, b) => a - b)
         .map((i) => entry('label', i, i < 0 ? 'no label' : (this.run!.labels[i] ?? `label ${i}`), this.colorOf('label', i + 1), counts.get(i)!))
+    }
+    if (this.coloring === 'expert') {
+      const counts = tally(cloud.labels.expert)
+      return [...counts.keys()]
+        .sort((a, b) => a - b)
+        .map((i) => entry('expert', i, i < 0 ? 'no expert' : `expert ${i}`, this.colorOf('expert', i + 1), counts.get(i)!))
     }
     if (this.coloring === 'token') {
       const listed = cloud.rankedTokens.slice(0, LISTED_TOKENS)
@@ -524,12 +545,28 @@ export class View {
   setDim(dim: 2 | 3): void {
     if (!this.cloud || (dim === 3 && this.cloud.dims < 3)) return
     this.dim = dim
-    if (this.scene) this.scene.camera.pose = restPose(dim)
-    this.redraw()
+    this.home()
   }
 
+  /** From the front, with all that is shown in the picture. */
   home(): void {
-    if (this.scene) this.scene.camera.pose = restPose(this.dim)
+    const { cloud, scene } = this
+    if (!cloud || !scene) return
+    scene.camera.pose = restPose(this.dim)
+    const rows: number[] = []
+    const step = Math.max(1, Math.floor(this.visibleCount / 40_000))
+    for (let i = 0, seen = 0; i < cloud.n; ++i) if (this.visible(i) && seen++ % step === 0) rows.push(i)
+    if (rows.length) scene.camera.fit(this.positions, rows)
+    this.fitted = JSON.stringify(scene.camera.pose)
+    this.redraw()
+  }
+  private fitted = ''
+
+  /** A view that nobody has turned yet is fitted anew. */
+  resize(width: number, height: number): void {
+    if (!this.scene) return
+    this.scene.setSize(width, height)
+    if (JSON.stringify(this.scene.camera.pose) === this.fitted) this.home()
     this.redraw()
   }
 
@@ -759,6 +796,7 @@ export class View {
         layer: [...this.hidden.layer],
         label: [...this.hidden.label],
         token: [...this.hidden.token],
+        expert: [...this.hidden.expert],
       },
       first: this.showFirst,
       layer: this.layer,
@@ -792,6 +830,7 @@ export function colorable(cloud: Cloud, run: RunInfo): Coloring[] {
   if (cloud.labels.token.some((t) => t >= 0 && cloud.tokens.tokenId[t] >= 0)) list.push('token')
   if (run.labels.length > 0) list.push('label')
   if (run.n_sequences > 1 && cloud.labels.sequence.some((s) => s >= 0) && run.prompts !== 'vocabulary') list.push('sequence')
+  if (cloud.labels.expert.some((e) => e >= 0)) list.push('expert')
   return list
 }
 

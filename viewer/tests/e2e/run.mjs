@@ -2,12 +2,12 @@
 // is $TOMOGRAPH_BINARY. With $TOMOGRAPH_SCREENSHOTS pictures of the panels go to that folder.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { binary, launch, open, serve } from './browser.mjs'
-import { synthesize } from './synthetic.mjs'
+import { synthesize, synthesizeProjection } from './synthetic.mjs'
 
 const work = mkdtempSync(join(tmpdir(), 'tomograph-e2e-'))
 const run = (...args) => execFileSync(binary, args, { stdio: ['ignore', 'ignore', 'inherit'] })
@@ -18,6 +18,7 @@ const shoot = async (page, name) => shots && page.screenshot({ path: join(shots,
 const text = join(work, 'text')
 run('capture', 'bytes-gpt2', '--out', text, '--sequences', '12')
 run('project', text, '--name', 'pair', '--components', 'attn_out,mlp_out', '--positions', ':')
+run('measure', text)
 run('project', text, '--name', 'paths', '--components', 'resid_post', '--positions', '1:', '--normalize', 'unit')
 
 const tests = []
@@ -37,6 +38,12 @@ async function viewing(args, body, { hash = '#p=pair', launchOptions, cloud, may
     if (launchOptions) await browser.stop()
     server.stop()
   }
+}
+/** The address of a report of `text`, written when it is first asked for. */
+function writtenReport() {
+  const report = join(work, 'report.html')
+  if (!existsSync(report)) run('view', text, '--report', report)
+  return pathToFileURL(report).href
 }
 const settle = (page) => page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r))))
 const box = (page) => page.locator('canvas.points').boundingBox()
@@ -257,11 +264,67 @@ test('the first-token switch hides position 0', () =>
     assert.equal(await page.evaluate(() => window.tomograph.visibleCount), all - first)
   }))
 
+test('a mixture is coloured and filtered by expert', async () => {
+  const mixture = join(work, 'mixture')
+  run('capture', new URL('../../../tests/golden/models/mixtral.gguf', import.meta.url).pathname, '--out', mixture, '--prompts', 'vocabulary', '--rows', '40')
+  run('project', mixture, '--name', 'out', '--components', 'mlp_out')
+  await viewing([mixture], async (page) => {
+    await page.getByLabel('Colour by').selectOption('expert')
+    await page.getByRole('button', { name: /^expert 0/ }).click()
+    const [shown, expected] = await page.evaluate(() => [window.tomograph.visibleCount, window.tomograph.cloud.labels.expert.filter((e) => e !== 0).length])
+    assert.equal(shown, expected)
+    await settle(page)
+    const { width, height } = await box(page)
+    await page.evaluate(([w, h]) => window.tomograph.lasso(Float32Array.from([0, 0, w, 0, w, h, 0, h]), 'replace'), [width, height])
+    const chosen = await page.evaluate(() => window.tomograph.selectedRows().map((r) => window.tomograph.cloud.labels.expert[r]))
+    assert.ok(chosen.length > 0 && !chosen.includes(0))
+  }, { hash: '#p=out' })
+})
+
+test('a finding takes the map to the view that shows it, and says what it is', () =>
+  viewing([text], async (page) => {
+    await page.getByRole('button', { name: 'layer paths' }).click()
+    await page.waitForFunction(() => window.tomograph.cloud?.name === 'paths' && window.tomograph.coloring === 'layer' && window.tomograph.selectedCount > 0)
+    assert.match(await page.locator('.why').textContent(), /^Mean resultant length/)
+  }))
+
+test('the tour stops where this run has something to show', () =>
+  viewing([text], async (page) => {
+    await page.getByRole('button', { name: 'Tour' }).click()
+    const tour = page.getByRole('region', { name: 'Guided tour' })
+    assert.match(await tour.textContent(), /1 of 3/)
+    assert.match(await tour.textContent(), /silhouette .*: [\d.-]+; by chance below/)
+    for (const name of ['pair', 'paths']) {
+      await tour.getByRole('button', { name: 'Next' }).click()
+      await page.waitForFunction((name) => window.tomograph.cloud?.name === name, name)
+    }
+    await tour.getByRole('button', { name: 'Done' }).click()
+    await tour.waitFor({ state: 'detached' })
+  }))
+
+test('fitting shows the cloud whole, in a wide window and a narrow one', () =>
+  viewing([text], async (page) => {
+    for (const [width, height] of [[1440, 900], [420, 860]]) {
+      await page.setViewportSize({ width, height })
+      for (const dim of ['3', '2']) {
+        await page.keyboard.press(dim)
+        await settle(page)
+        const frame = await box(page)
+        const places = await screen(page, 1e9)
+        const inside = places.filter(([x, y]) => x > 0 && y > 0 && x < frame.width && y < frame.height)
+        assert.ok(inside.length > 0.98 * places.length, `${inside.length} of ${places.length} in ${dim}-D at ${width}`)
+        const reach = Math.max(...inside.map(([x]) => Math.abs(x / frame.width - 0.5)), ...inside.map(([, y]) => Math.abs(y / frame.height - 0.5)))
+        assert.ok(reach > 0.4, 'it fills the picture')
+      }
+    }
+    await page.setViewportSize({ width: 1440, height: 900 })
+  }))
+
 test('heat map and points are linked both ways', () =>
   viewing([text], async (page) => {
     const heat = page.getByLabel(/^Heat map of norms/)
     const at = await heat.boundingBox()
-    await heat.click({ position: { x: at.width * (10.5 / 128), y: at.height * 0.9 } })
+    await heat.click({ position: { x: at.width * (9.5 / 127), y: at.height * 0.9 } }) // position 0 stands apart
     await page.waitForFunction(() => window.tomograph.selectedCount > 0)
     const rows = await page.evaluate(() => {
       const v = window.tomograph
@@ -270,7 +333,7 @@ test('heat map and points are linked both ways', () =>
     assert.ok(rows.every(([layer, position]) => layer === 0 && position === 10))
     assert.equal(rows.length, 2 * 12)
     await page.evaluate(() => window.tomograph.pick(40))
-    await page.waitForSelector('.map i.v')
+    await page.waitForSelector('.map .part:not(.first) i.v')
   }))
 
 test('a lost context comes back with the same picture', () =>
@@ -368,19 +431,25 @@ test('two runs: the second in the first one’s basis, with lines', async () => 
 })
 
 test('the report opens from disk with the same cloud', async () => {
-  const server = await serve(text)
-  const report = join(work, 'report.html')
-  try {
-    run('view', text, '--report', report)
-    const page = await open(shared.context, pathToFileURL(report).href + '#p=pair')
-    assert.deepEqual(page.complaints, [])
-    assert.equal(await page.evaluate(() => window.tomograph.cloud.n), 12 * 128 * 8)
-    await page.evaluate(() => window.tomograph.pick(40))
-    await page.waitForFunction(() => window.tomograph.near?.map)
-    assert.equal(await page.getByRole('button', { name: 'New…' }).count(), 0)
-    await page.close()
-  } finally {
-    server.stop()
+  const page = await open(shared.context, writtenReport() + '#p=pair')
+  assert.deepEqual(page.complaints, [])
+  assert.equal(await page.evaluate(() => window.tomograph.cloud.n), 12 * 128 * 8)
+  await page.evaluate(() => window.tomograph.pick(40))
+  await page.waitForFunction(() => window.tomograph.near?.map)
+  assert.equal(await page.getByRole('button', { name: 'New…' }).count(), 0)
+  await page.close()
+})
+
+test('the report is read without JavaScript, and without WebGL', async () => {
+  for (const options of [{ context: { javaScriptEnabled: false } }, { args: ['--disable-3d-apis'] }]) {
+    const browser = await launch(options)
+    try {
+      const page = await open(browser.context, writtenReport(), { cloud: false })
+      await page.locator('#static th', { hasText: 'anisotropy' }).scrollIntoViewIfNeeded()
+      assert.equal(await page.locator('#app').isVisible(), options.args !== undefined)
+    } finally {
+      await browser.stop()
+    }
   }
 })
 
@@ -406,7 +475,20 @@ test('a run under way is said to be', async () => {
   writeFileSync(file, readFileSync(file, 'utf8').replace('"status": "complete"', '"status": "incomplete"'))
   await viewing([part], async (page) => {
     await page.getByText('still being written').waitFor()
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"status": "incomplete"', '"status": "complete"'))
+    await page.getByRole('button', { name: 'Look again' }).click()
+    await page.getByText('still being written').waitFor({ state: 'detached' })
   })
+})
+
+test('a projection of no rows is said to be one', async () => {
+  const empty = join(work, 'empty')
+  cpSync(text, empty, { recursive: true })
+  rmSync(join(empty, 'projections'), { recursive: true })
+  synthesizeProjection(empty, 'none', 0)
+  await viewing([empty], async (page) => {
+    await page.getByText('No projection of this run has rows.').waitFor()
+  }, { hash: '', cloud: false })
 })
 
 test('keyboard alone: points, camera, dialogs', () =>
@@ -445,9 +527,10 @@ test('axe finds nothing serious, light and dark', async () => {
 for (const [n, most] of [[100_000, 3000], [1_000_000, 3000]])
   test(`${n} points: first picture, bytes, lasso, memory`, async () => {
     const big = synthesize(join(work, `n${n}`), n)
-    await viewing([big], async (warm, server) => {
-      // A page of its own: the one before still draws, in software, when it is left.
-      const page = await shared.context.newPage()
+    // A server that has read nothing yet.
+    const server = await serve(big)
+    const page = await shared.context.newPage()
+    try {
       const cdp = await page.context().newCDPSession(page)
       await cdp.send('Network.enable')
       let bytes = 0
@@ -485,7 +568,11 @@ for (const [n, most] of [[100_000, 3000], [1_000_000, 3000]])
       // Outlines are float32 in the worker: a point on the line may fall to either side.
       assert.ok(Math.abs(got - expected) <= 2, `lasso ${got}, brute force ${expected}`)
       const heap = async () => {
-        await cdp.send('HeapProfiler.collectGarbage')
+        // Twice: what the worker is still being sent is let go of in between.
+        for (let i = 0; i < 2; ++i) {
+          await page.waitForTimeout(300)
+          await cdp.send('HeapProfiler.collectGarbage')
+        }
         const use = await cdp.send('Runtime.getHeapUsage')
         return use.usedSize + (use.backingStorageSize ?? 0)
       }
@@ -504,7 +591,10 @@ for (const [n, most] of [[100_000, 3000], [1_000_000, 3000]])
         assert.ok(first.submitted < most, `first picture after ${first.submitted} ms`)
         assert.ok(lasso < 400, `lasso took ${lasso} ms`)
       }
-    })
+    } finally {
+      await page.close()
+      server.stop()
+    }
   })
 
 // --- run them ----------------------------------------------------------------------------------------------------------

@@ -16,9 +16,11 @@ export function safetensors(path, tensors, metadata) {
   writeFileSync(path, Buffer.concat([head, Buffer.from(text), ...Object.values(tensors).map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength))]))
 }
 
+const i32 = (data) => ({ dtype: 'I32', shape: [data.length], data })
+
 /** n rows: 10 sites of n / 10 tokens, two components at five layers, in a spiral with noise. */
 export function synthesize(folder, n) {
-  mkdirSync(join(folder, 'projections'), { recursive: true })
+  mkdirSync(folder, { recursive: true })
   const length = 500
   const nTokens = n / 10
   const sequences = nTokens / length
@@ -26,7 +28,6 @@ export function synthesize(folder, n) {
   const position = Int32Array.from({ length: nTokens }, (_, i) => i % length)
   const sequence = Int32Array.from({ length: nTokens }, (_, i) => Math.floor(i / length))
   const none = new Int32Array(nTokens).fill(-1)
-  const i32 = (data) => ({ dtype: 'I32', shape: [data.length], data })
   safetensors(join(folder, 'tokens.safetensors'), { token_id: i32(id), position: i32(position), sequence: i32(sequence), label: i32(none) })
   const lines = Array.from({ length: sequences }, (_, s) =>
     JSON.stringify({ sequence: s, pieces: Array.from(id.subarray(s * length, (s + 1) * length), (t) => ` t${t}`) }),
@@ -38,7 +39,13 @@ export function synthesize(folder, n) {
     join(folder, 'run.json'),
     JSON.stringify({ format: 1, program: { name: 'tomograph', version: '0.1.0' }, status: 'complete', model, prompts: { kind: 'text', sequences, length, start_token: null, sources: [], asked: sequences }, labels: [], capture: { vectors: false, dtype: 'F16', layers: '0:', positions: '0:', sample: 1, seed: 1, exact: false, components: ['attn_out', 'mlp_out'] }, n_tokens: nTokens, n_rows: 0, sites, shards: [] }),
   )
+  return synthesizeProjection(folder, 'spiral', n, { position, sequence })
+}
 
+/** A projection of n rows, of the tokens whose columns are given; n may be 0. */
+export function synthesizeProjection(folder, name, n, { position, sequence } = {}) {
+  mkdirSync(join(folder, 'projections'), { recursive: true })
+  const nTokens = n / 10
   let state = 1
   const random = () => ((state = (state * 1664525 + 1013904223) >>> 0) / 2 ** 32)
   const points = new Float32Array(3 * n)
@@ -61,7 +68,7 @@ export function synthesize(folder, n) {
       }
   const of = (column) => Int32Array.from(row, (t) => column[t])
   safetensors(
-    join(folder, 'projections', 'spiral.safetensors'),
+    join(folder, 'projections', `${name}.safetensors`),
     {
       points: { dtype: 'F32', shape: [n, 3], data: points },
       row: i32(row),
@@ -75,6 +82,6 @@ export function synthesize(folder, n) {
     { components: '' },
   )
   const selection = { components: ['attn_out', 'mlp_out'], layers: '0:', positions: '0:', sequences: '0:', labels: [], normalize: 'none', mean: [], rows: 0, seed: 42, layer_order: 'given' }
-  writeFileSync(join(folder, 'projections', 'spiral.json'), JSON.stringify({ method: 'pca', n_rows: n, n_candidates: n, dim: 8, selection, center: true, constant: false, dims: 3, total_variance: 1, explained_variance: [0.5, 0.3, 0.1], explained_variance_ratio: [0.5, 0.3, 0.1] }))
+  writeFileSync(join(folder, 'projections', `${name}.json`), JSON.stringify({ method: 'pca', n_rows: n, n_candidates: n, dim: 8, selection, center: true, constant: false, dims: 3, total_variance: 1, explained_variance: [0.5, 0.3, 0.1], explained_variance_ratio: [0.5, 0.3, 0.1] }))
   return folder
 }

@@ -15,6 +15,7 @@ function cloud(n: number) {
     position: Int32Array.from({ length: n }, (_, i) => i % 17),
     label: Int32Array.from({ length: n }, (_, i) => (i % 4) - 1),
     tokenRank: Uint16Array.from({ length: n }, (_, i) => (i * 7) % 600),
+    expert: Int16Array.from({ length: n }, (_, i) => (i % 6) - 1),
   }
   return { positions, moved, columns }
 }
@@ -33,6 +34,7 @@ describe('lasso', () => {
       const filter = openFilter()
       filter.component[1] = 0
       filter.label[0] = 0
+      filter.expert[3] = 0
       filter.token.fill(0, 100, 120)
       filter.hideFirst = true
       const mix = 0.3

@@ -11,7 +11,7 @@ describe('URL state', () => {
       color: 'token',
       size: 3.5,
       density: true,
-      hide: { component: [1], layer: [0, 3], label: [-1], token: [] },
+      hide: { component: [1], layer: [0, 3], label: [-1], token: [], expert: [2] },
       first: false,
       layer: 4,
       paths: true,
