@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -178,6 +179,31 @@ TEST(Cli, DescribesARunInWords) {
         << outcome.out;
 }
 
+TEST(Cli, FindsADamagedShard) {
+    const Program program;
+    ASSERT_EQ(program
+                  .run({"capture", "bytes-gpt2", "--out", "run", "--sequences", "2", "--length", "16",
+                        "--components", "attn_out", "--threads", "1"})
+                  .code,
+              0);
+    EXPECT_EQ(program.run({"info", "run", "--check"}).out, "run: 1 shards, all as they were written\n");
+    std::fstream shard(program / "run/vectors/000000.safetensors",
+                       std::ios::in | std::ios::out | std::ios::binary);
+    shard.seekp(-200, std::ios::end);  // before the rows, which are checked anyway
+    shard.put('?');
+    shard.close();
+    const Outcome outcome = program.run({"info", "run", "--check"});
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_TRUE(outcome.err.starts_with("tomograph: error: run is damaged: vectors/000000.safetensors: "))
+        << outcome.err;
+}
+
+TEST(Cli, SaysThatAStudyIsIncomplete) {
+    const Program program;
+    program.folder().write("study.json", R"({"model": {"name": "m"}, "runs": [], "status": "incomplete"})");
+    EXPECT_TRUE(program.run({"info", "."}).out.starts_with("study of m: INCOMPLETE"));
+}
+
 TEST(Cli, SaysThatARunIsIncomplete) {
     const Program program;
     RunSketch sketch;
@@ -185,6 +211,91 @@ TEST(Cli, SaysThatARunIsIncomplete) {
     sketch.write(program / "run");
     EXPECT_NE(program.run({"info", "run"}).out.find("INCOMPLETE"), std::string::npos);
     EXPECT_EQ(Json::parse(program.run({"info", "run", "--json"}).out).at("complete"), false);
+}
+
+// Measures
+// -------------------------------------------------------------------------------------------------------------
+
+/// RUN of bytes-gpt2 on a few short sequences, or of `model`.
+Outcome capture_few(const Program& program, const std::string& run, const std::string& model = "bytes-gpt2") {
+    return program.run(
+        {"capture", model, "--out", run, "--sequences", "6", "--length", "32", "--threads", "1"});
+}
+
+TEST(Cli, MeasuresARunAgainstItsTwin) {
+    const Program program;
+    ASSERT_EQ(capture_few(program, "run").code, 0);
+    ASSERT_EQ(program.run({"randomize", "bytes-gpt2", "--out", "twin.gguf"}).code, 0);
+    ASSERT_EQ(capture_few(program, "twin", "twin.gguf").code, 0);
+    const Arguments arguments{"measure", "run",         "--twin", "twin",  "--rows",
+                              "100",     "--bootstrap", "20",     "--json"};
+    const Outcome outcome = program.run(arguments);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const Json json = Json::parse(outcome.out);
+    ASSERT_EQ(json.at("findings").size(), 12u);
+    for (const Json& finding : json["findings"]) {
+        ASSERT_TRUE(finding.at("figure").is_string()) << finding;
+        EXPECT_TRUE(is_png(program / "run" / finding["figure"].get<std::string>())) << finding;
+    }
+    EXPECT_TRUE(fs::exists(program / "run/measures/findings.csv"));
+    EXPECT_TRUE(temporaries_in(program.folder().path()).empty());
+}
+
+TEST(Cli, FailsOnAFindingWhenAsked) {
+    const Program program;
+    ASSERT_EQ(capture_few(program, "run").code, 0);
+    Arguments arguments{"measure",     "run", "--rows",    "100",
+                        "--bootstrap", "20",  "--fail-on", "first_token_norm"};
+    const Outcome found = program.run(arguments);
+    EXPECT_EQ(found.code, 3);
+    EXPECT_TRUE(found.err.ends_with("tomograph: found first_token_norm\n")) << found.err;
+    arguments.back() = "first_token_norm:absent";
+    EXPECT_EQ(program.run(arguments).code, 0);
+    arguments.back() = "second_token_norm";
+    const Outcome unknown = program.run(arguments);
+    EXPECT_EQ(unknown.code, 1);
+    EXPECT_NE(unknown.err.find("second_token_norm"), std::string::npos) << unknown.err;
+}
+
+TEST(Cli, MeasuresWithoutGnuplotButDrawsNothing) {
+    const Program program;
+    ASSERT_EQ(capture_few(program, "run").code, 0);
+    ::setenv("TOMOGRAPH_GNUPLOT", "/nowhere/gnuplot", 1);
+    const Outcome outcome = program.run({"measure", "run", "--rows", "100", "--bootstrap", "20"});
+    ::unsetenv("TOMOGRAPH_GNUPLOT");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find("note: no figures were drawn: "), std::string::npos) << outcome.err;
+    EXPECT_FALSE(fs::exists(program / "run/figures"));
+}
+
+TEST(Cli, ComparesAModelWithItsQuantisation) {
+    const Program program;
+    ASSERT_EQ(program.run({"quantize", "bytes-gpt2", "--type", "q4_0", "--out", "q4.gguf"}).code, 0);
+    ASSERT_EQ(capture_few(program, "base").code, 0);
+    ASSERT_EQ(capture_few(program, "again").code, 0);
+    ASSERT_EQ(capture_few(program, "q4", "q4.gguf").code, 0);
+    const auto change_of_layers = [&](const std::string& other) {
+        const Outcome outcome = program.run({"compare", "base", other, "--json", "--figure", other + ".png"});
+        EXPECT_EQ(outcome.code, 0) << outcome.err;
+        EXPECT_TRUE(is_png(program / (other + ".png")));
+        return Json::parse(outcome.out);
+    };
+    const Json moved = change_of_layers("q4"), still = change_of_layers("again");
+    ASSERT_EQ(moved.at("ranking").size(), 4u) << moved;
+    for (const Json& layer : moved["ranking"]) EXPECT_GT(layer.at("movement").get<double>(), 0.01) << layer;
+    for (const Json& layer : still.at("ranking"))
+        EXPECT_LT(layer.at("movement").get<double>(), 1e-6) << layer;
+}
+
+TEST(Cli, RefusesToCompareDifferentTokens) {
+    const Program program;
+    ASSERT_EQ(capture_few(program, "a").code, 0);
+    ASSERT_EQ(program.run({"capture", "bytes-gpt2", "--out", "b", "--sequences", "6", "--length", "16"}).code,
+              0);
+    const Outcome outcome = program.run({"compare", "a", "b"});
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
 }
 
 // Ctrl-C

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "figures/support.h"
+#include "tomograph/figures/heatmap.h"
 #include "tomograph/figures/histogram.h"
 #include "tomograph/figures/lines.h"
 #include "tomograph/figures/pair_grid.h"
@@ -22,6 +23,7 @@ using PairGrid = test::Figures;
 using Lines = test::Figures;
 using Paths = test::Figures;
 using Histogram = test::Figures;
+using Heatmap = test::Figures;
 
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
@@ -276,6 +278,22 @@ TEST_F(Histogram, SizesOutOfReasonAreErrors) {
 }
 
 // A title of any length is wrapped and never takes the page; hostile words do no harm anywhere.
+TEST_F(Heatmap, LeavesWhatIsNoNumberBlank) {
+    MatrixD values = MatrixD::Identity(4, 6);
+    values(1, 1) = std::numeric_limits<double>::quiet_NaN();
+    const Drawn drawn =
+        draw_heatmap(file("a.svg"), values, {.x_label = "layer", .value_label = "CKA", .first_x = 3});
+    EXPECT_EQ(drawn.n_points, 23);
+    EXPECT_EQ(drawn.n_dropped, 1);
+    const std::string svg = read_file(file("a.svg"));
+    for (const char* word : {"layer", "CKA", ">3<", ">8<"})
+        EXPECT_NE(svg.find(word), std::string::npos) << word;
+    values.setConstant(std::numeric_limits<double>::quiet_NaN());
+    EXPECT_EQ(error_of([&] { draw_heatmap(file("b.png"), values); }),
+              "there is nothing to draw: no value is finite");
+    EXPECT_FALSE(std::filesystem::exists(file("b.png")));
+}
+
 TEST_F(Scatter, HostileWordsEverywhere) {
     const std::string hostile = "q'\"{}_^@`\\n$%#\n\xff\xfe & <b> " + std::string(300, 'W');
     Categories categories = two_categories(20);

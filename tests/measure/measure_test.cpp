@@ -193,9 +193,8 @@ TEST(MeasureRun, FindsASegmentOfBase64InProse) {
 TEST(MeasureRun, WritesJsonAndCsvAndPrintsTheContract) {
     const TempFolder folder;
     const tomograph::Run run = capture_run(folder, "run", {});
-    MeasureOptions options = kQuick;
-    options.figures["anisotropy"] = "figures/a.png";
-    const MeasureReport report = measure_run(run, options);
+    MeasureReport report = measure_run(run, kQuick);
+    report.findings[5].figure = "figures/a.png";
     save_measures(run, report);
     for (const char* file : {"findings.json", "findings.csv", "sites.json", "sites.csv", "separation.json",
                              "separation.csv", "positions.json", "trajectories.json", "cka.json",

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/errors.h"
+#include "support/golden.h"
 #include "support/record.h"
 #include "support/temp_folder.h"
 #include "tomograph/base/file.h"
@@ -81,6 +82,14 @@ TEST(RopeOff, IsRefusedWithoutRotation) {
     EXPECT_NE(error_of([&] {
                   Engine(model, {.max_length = 64, .rope_off = true});
               }).find("it has no rotary positions"),
+              std::string::npos);
+}
+
+TEST(RopeOff, IsRefusedWithSlidingWindows) {
+    const Model model = Model::open(test::golden_model("gemma2"));
+    EXPECT_NE(error_of([&] {
+                  Engine(model, {.max_length = 16, .rope_off = true});
+              }).find("its sliding-window layers rotate by a scale of their own"),
               std::string::npos);
 }
 

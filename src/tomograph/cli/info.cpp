@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <map>
 
@@ -71,6 +72,30 @@ void model_info(const std::string& path, bool json) {
     print_sites(engine.sites());
 }
 
+/// Errors: Error when a shard is not what was written.
+void check_run(const std::filesystem::path& path) {
+    std::size_t n_checked = 0;
+    const auto damaged = damaged_shards(Run::open(path), &n_checked);
+    if (!damaged.empty())
+        throw Error(fmt::format("{} is damaged", path.string()),
+                    fmt::format("{}: not the bytes that were written", fmt::join(damaged, ", ")),
+                    "copy it again, or capture it again");
+    fmt::print("{}: {} shards, all as they were written\n", path.string(), n_checked);
+}
+
+void check(const std::filesystem::path& path) {
+    switch (folder_kind(path)) {
+        case FolderKind::run:
+            return check_run(path);
+        case FolderKind::study:
+            for (const Json& name : read_json(path / "study.json").at("runs"))
+                check_run(path / name.get<std::string>());
+            return;
+        default:
+            throw Error(path.string() + " is no run and no study", "", "only those have checksums");
+    }
+}
+
 void run_info(const std::string& path, bool json) {
     const Run run = Run::open(path);
     std::uint64_t bytes = 0;
@@ -103,7 +128,10 @@ void study_info(const std::filesystem::path& path, bool json) {
         fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
         return;
     }
-    fmt::print("study of {}\n", study.at("model").value("name", "?"));
+    fmt::print("study of {}{}\n", study.at("model").value("name", "?"),
+               study.value("status", "complete") == "complete"
+                   ? ""
+                   : ": INCOMPLETE, it was stopped; what is listed here can be used");
     for (const auto& name : study.at("runs")) {
         fmt::print("\n{}:\n", name.get<std::string>());
         run_info((path / name.get<std::string>()).string(), false);
@@ -115,14 +143,19 @@ void study_info(const std::filesystem::path& path, bool json) {
 void add_info(CLI::App& app) {
     struct Flags {
         std::string what;
-        bool json = false;
+        bool json = false, check = false;
     };
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand("info", "Say what a model, a run or a study holds");
     command->add_option("MODEL|RUN", flags->what, "GGUF file, built-in model, run or study folder")
         ->required();
-    command->add_flag("--json", flags->json, "Print JSON alone");
+    CLI::Option* json = command->add_flag("--json", flags->json, "Print JSON alone");
+    command
+        ->add_flag("--check", flags->check,
+                   "Read all vectors of a run or a study and compare their checksums")
+        ->excludes(json);
     command->callback([flags] {
+        if (flags->check) return check(flags->what);
         switch (folder_kind(flags->what)) {
             case FolderKind::run:
                 return run_info(flags->what, flags->json);

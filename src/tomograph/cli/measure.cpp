@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <map>
 
+#include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/figures/gnuplot.h"
+#include "tomograph/figures/measures.h"
 
 namespace tomograph {
 namespace {
@@ -18,17 +22,47 @@ struct Flags {
     std::uint64_t seed = 42;
 };
 
+bool is_study(const std::string& path) {
+    return folder_kind(path) == FolderKind::study;
+}
+
 /// A study's text run, or the run itself.
 std::filesystem::path run_folder(const std::string& path) {
-    return folder_kind(path) == FolderKind::study ? std::filesystem::path(path) / "text"
-                                                  : std::filesystem::path(path);
+    return is_study(path) ? std::filesystem::path(path) / "text" : std::filesystem::path(path);
+}
+
+/// Draws the numbers into RUN/figures, or into the study's, whose pictures of the vectors stay the findings'
+/// own.
+void draw(const std::string& path, const Run& run, MeasureReport& report) {
+    try {
+        find_gnuplot();
+    } catch (const Error& error) {
+        fmt::print(stderr, "note: no figures were drawn: {}\n", error.what());
+        return;
+    }
+    std::map<std::string, std::string> shown;
+    for (const MeasureFigure& figure : draw_measures(run, report, std::filesystem::path(path) / "figures")) {
+        for (const std::string& finding : figure.findings) shown[finding] = "figures/" + figure.name + ".png";
+    }
+    if (is_study(path)) {
+        for (const Json& finding :
+             read_json(std::filesystem::path(path) / "study.json").value("findings", Json::array())) {
+            if (finding.value("figure", Json()).is_string())
+                shown[finding.at("name").get<std::string>()] = finding["figure"].get<std::string>();
+        }
+    }
+    for (Finding& finding : report.findings) finding.figure = shown[finding.name];
 }
 
 void run_measure(const Flags& flags, Progress& progress) {
     check_fail_on(flags.fail_on);
     const Run run = Run::open(run_folder(flags.run));
     std::optional<Run> twin, rope_off;
-    if (!flags.twin.empty()) twin = Run::open(run_folder(flags.twin));
+    const std::filesystem::path own_twin = std::filesystem::path(flags.run) / "twin";
+    if (!flags.twin.empty())
+        twin = Run::open(run_folder(flags.twin));
+    else if (is_study(flags.run) && folder_kind(own_twin) == FolderKind::run)
+        twin = Run::open(own_twin);
     if (!flags.rope_off.empty()) rope_off = Run::open(run_folder(flags.rope_off));
     MeasureOptions options{.twin = twin ? &*twin : nullptr,
                            .rope_off = rope_off ? &*rope_off : nullptr,
@@ -36,9 +70,10 @@ void run_measure(const Flags& flags, Progress& progress) {
                            .bootstrap = flags.bootstrap,
                            .seed = flags.seed,
                            .threads = flags.threads};
-    const MeasureReport report = measure_run(run, options, progress);
-    save_measures(run, report);
+    MeasureReport report = measure_run(run, options, progress);
     progress.end();
+    draw(flags.run, run, report);
+    save_measures(run, report);
     if (flags.json)
         fmt::print("{}\n",
                    findings_json(report).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
@@ -58,8 +93,9 @@ void add_measure(CLI::App& app, Progress& progress) {
     CLI::App* command =
         app.add_subcommand("measure", "Give every finding as a number with its interval and its null");
     command->add_option("RUN", flags->run, "Run folder, or a study (its text run)")->required();
-    command->add_option("--twin", flags->twin,
-                        "Run of the random-weight twin on the same prompts (see randomize)");
+    command->add_option(
+        "--twin", flags->twin,
+        "Run of the random-weight twin on the same prompts (see randomize; default: the study's own)");
     command->add_option("--rope-off-run", flags->rope_off, "Run of the same model captured with --rope-off");
     command->add_flag("--json", flags->json, "Print JSON alone");
     command

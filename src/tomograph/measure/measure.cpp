@@ -49,15 +49,13 @@ std::string why_absent(const Finding& finding, bool smaller_counts) {
     return fmt::format("does not clear {}{}", failed, cleared.empty() ? "" : ", though it clears " + cleared);
 }
 
-Finding judge(const Claim& claim, const Effect& effect, const Effect* twin, const MeasureOptions& options) {
+Finding judge(const Claim& claim, const Effect& effect, const Effect* twin) {
     Finding finding;
     finding.name = claim.name;
     finding.effect_is = claim.effect_is;
     finding.smaller_counts = claim.smaller_counts;
     finding.detail = effect.detail;
     finding.controls = effect.controls;
-    if (const auto figure = options.figures.find(claim.name); figure != options.figures.end())
-        finding.figure = figure->second;
     if (twin != nullptr && !std::isnan(twin->value)) {
         if (claim.twin_counts) finding.controls.push_back({"random-weight twin", twin->value});
         finding.detail["twin"] = number(twin->value);
@@ -131,14 +129,12 @@ Parts measure_parts(const Subject& subject, Progress& progress) {
 
 /// How much of what positions share goes away without rotation, paired by bootstrap over the same sequences.
 Finding judge_rope(const PositionsResult& on, const PositionsResult& off, const Effect& share_off,
-                   const Effect* helix_off, const Effect* lattice_off, const MeasureOptions& options) {
+                   const Effect* helix_off, const Effect* lattice_off) {
     Finding finding;
     finding.name = "rope_share";
     finding.effect_is = "share of the positions' structure that is gone with rotation off";
     finding.null = 0;
     finding.controls.push_back({"rotation left on", 0});
-    if (const auto figure = options.figures.find(finding.name); figure != options.figures.end())
-        finding.figure = figure->second;
     finding.detail = {{"shared_on", number(on.shared)},
                       {"shared_off", number(off.shared)},
                       {"position_share_off", number(share_off.value)}};
@@ -272,13 +268,13 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
     MeasureReport report;
     for (const Claim& claim : kClaims) {
         const Effect* of_twin = twin ? twin->effect(claim.name) : nullptr;
-        report.findings.push_back(judge(claim, *parts.effect(claim.name), of_twin, options));
+        report.findings.push_back(judge(claim, *parts.effect(claim.name), of_twin));
     }
     if (options.rope_off != nullptr) {
         const PositionsResult off = measure_positions(Subject(*options.rope_off, options, true), progress);
         const auto find = [&](const char* name) { return &off.effects.at(name); };
         report.findings.push_back(judge_rope(parts.positions, off, *find("position_share"),
-                                             find("position_helix"), find("position_lattice"), options));
+                                             find("position_helix"), find("position_lattice")));
     }
     report.outliers = std::move(parts.sites.outliers);
     report.first_tokens = std::move(parts.sites.first_tokens);

@@ -28,8 +28,6 @@ struct MeasureOptions {
     std::uint64_t seed = 42;
     /// 0: all that the process may use. No number depends on it.
     int threads = 0;
-    /// Finding -> figure that shows it, relative to the run or study.
-    std::map<std::string, std::string> figures;
 };
 
 enum class Verdict { holds, absent, not_measurable };
@@ -52,7 +50,7 @@ struct Finding {
     bool smaller_counts = false;       ///< the effect must lie below the null instead of above it
     Verdict verdict = Verdict::not_measurable;
     std::string reason;  ///< why it is absent or not measurable
-    std::string figure;
+    std::string figure;  ///< that shows it, relative to the run or study; the caller's to set
     std::vector<Control> controls;
     Json detail = Json::object();
 };
@@ -87,7 +85,7 @@ const std::vector<std::string>& finding_names();
 /// Errors: Error when the twin or the rope_off run does not fit; NonFinite; Stopped.
 MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progress& progress = no_progress());
 
-/// measures/*.json, findings.csv, sites.csv, layers.csv and outliers.csv in the run's folder.
+/// measures/*.json, findings.csv, sites.csv, separation.csv and outliers.csv in the run's folder.
 void save_measures(const Run& run, const MeasureReport& report);
 /// What save_measures() wrote, as far as the printers below need it. Errors: Error when there is none.
 Json load_findings(const Run& run);

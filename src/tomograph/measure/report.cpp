@@ -173,8 +173,9 @@ std::string findings_table(const MeasureReport& report, std::size_t most_outlier
         const std::string interval = finding.interval ? fmt::format("{} .. {}", shown(finding.interval->lo),
                                                                     shown(finding.interval->hi))
                                                       : "-";
-        const std::string null =
-            std::isnan(finding.null) ? "-" : (finding.smaller_counts ? "> " : "< ") + shown(finding.null);
+        const std::string null = std::isnan(finding.null)
+                                     ? "-"
+                                     : shown(finding.null) + (finding.smaller_counts ? " (less counts)" : "");
         lines.push_back({finding.name, shown(finding.effect), interval, null, verdict_name(finding.verdict),
                          finding.figure});
     }

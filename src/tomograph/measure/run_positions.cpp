@@ -85,10 +85,14 @@ Grid make_grid(const Subject& subject) {
     return grid;
 }
 
+/// Unit vectors: one token with fifty times the others' norm would decide everything.
 PositionTable read_table(const Run& run, const Site& site, const Grid& grid) {
     PositionTable table(grid.n_groups, grid.n_positions, run.d_model());
-    for (std::size_t s = 0; s < grid.rows.size(); ++s)
-        table.add(grid.group[s], read_sample(run, site, grid.rows[s]));
+    for (std::size_t s = 0; s < grid.rows.size(); ++s) {
+        Matrix rows = read_sample(run, site, grid.rows[s]);
+        rows.rowwise().normalize();
+        table.add(grid.group[s], rows);
+    }
     return table;
 }
 
@@ -153,6 +157,19 @@ Json describe(const std::vector<PairPhase>& pairs) {
                         {"turns", number(pair.turns)},
                         {"phase", number(pair.phase)}});
     return list;
+}
+
+/// A curve for drawing: its first three scores, and the position of each point.
+void add_points(const MatrixD& scores, const MatrixD& position, Json& entry) {
+    entry["position"] = Json::array();
+    entry["scores"] = Json::array();
+    for (Eigen::Index i = 0; i < scores.rows(); ++i) {
+        entry["position"].push_back(number(position(i, 0)));
+        Json point = Json::array();
+        for (Eigen::Index c = 0; c < std::min<Eigen::Index>(3, scores.cols()); ++c)
+            point.push_back(number(scores(i, c)));
+        entry["scores"].push_back(std::move(point));
+    }
 }
 
 void judge_shape(const CurveNumbers& curve, Effect& effect) {
@@ -220,9 +237,12 @@ bool measure_learned(const Subject& subject, Effect& helix, PartResult& result) 
     helix.detail = {{"curve", "pos_embed"}, {"fit", describe(numbers)}};
     helix.controls = {{"positions shuffled", numbers.shuffled}, {"steps shuffled", numbers.walk}};
     judge_shape(numbers, helix);
-    if (!subject.effects_only)
-        result.tables["positions"]["learned"] = {{"fit", describe(numbers)},
-                                                 {"pairs", describe(pair_phases(curve))}};
+    if (subject.effects_only) return true;
+    Json& table = result.tables["positions"]["learned"];
+    table = {{"fit", describe(numbers)}, {"pairs", describe(pair_phases(curve))}};
+    const auto n = static_cast<Eigen::Index>(run.length());
+    add_points(curve, thin_curve(Eigen::VectorXd::LinSpaced(n, 0, static_cast<double>(n - 1)), kCurvePoints),
+               table);
     return true;
 }
 
@@ -275,8 +295,8 @@ PositionsResult measure_positions(const Subject& subject, Progress& progress) {
         progress.update(static_cast<std::int64_t>(l) + 1);
     }
     progress.end();
-    const std::string curve_name =
-        std::string(component_name(*subject.stream)) + " averaged over the middle layers and sequences";
+    const std::string curve_name = std::string(component_name(*subject.stream)) +
+                                   " as unit vectors, averaged over the middle layers and sequences";
     share.value = mean_of(eta2);
     result.shared = mean_of(shared);
     for (std::size_t r = 0; r < replicates.front().size(); ++r) {
@@ -358,6 +378,13 @@ PositionsResult measure_positions(const Subject& subject, Progress& progress) {
                        {"pairs", describe(pair_phases(principal_scores(curve)))},
                        {"variance_ratio",
                         numbers({pca.explained_variance_ratio.begin(), pca.explained_variance_ratio.end()})}};
+    MatrixD position(grid.n_positions, 1);
+    for (Eigen::Index p = 0; p < position.rows(); ++p) {
+        const std::int64_t row = grid.rows.front()[static_cast<std::size_t>(p)];
+        position(p, 0) =
+            run.tokens().position[static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)])];
+    }
+    add_points(principal_scores(curve), thin_curve(position, kCurvePoints), table["stream"]);
     table["by_layer"] = Json::array();
     for (std::size_t l = 0; l < sites.size(); ++l)
         table["by_layer"].push_back({{"layer", sites[l].layer},

@@ -321,7 +321,7 @@ SitesResult measure_sites(const Subject& subject, Progress& progress) {
                     &StreamNumbers::signs);
     result.effects["intrinsic_dimension"] =
         mean_effect(pass, &StreamNumbers::two_nn, &StreamNumbers::two_nn_replicates,
-                    "Gaussian of equal covariance", &StreamNumbers::gaussian);
+                    "Gaussian cloud", &StreamNumbers::gaussian);
     if (subject.effects_only) return result;
     result.effects["massive_coordinates"].detail["coordinates"] = births(pass);
     add_norms(subject, pass.sites, pass.rows, result);

@@ -6,17 +6,17 @@
 #include <llama.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <exception>
 #include <map>
-#include <unordered_map>
 #include <utility>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/threads.h"
 #include "tomograph/model/gguf_file.h"
 #include "tomograph/model/graph.h"
+#include "tomograph/model/record_graph.h"
+#include "tomograph/model/sum_check.h"
 
 namespace tomograph {
 namespace {
@@ -28,82 +28,6 @@ constexpr std::int64_t kMaxBatchTokens = 2048;
 constexpr std::int64_t kMinBatchTokens = 128;
 constexpr std::size_t kMaxSequences = 256;  // llama.cpp's LLAMA_MAX_SEQ
 constexpr int kProbeTokens = 4;
-
-GraphNode::Op op_of(const ggml_tensor* t) {
-    using Op = GraphNode::Op;
-    switch (t->op) {
-        case GGML_OP_ADD:
-            return Op::add;
-        case GGML_OP_MUL:
-            return Op::mul;
-        case GGML_OP_SCALE:
-            return Op::scale;
-        case GGML_OP_NORM:
-        case GGML_OP_RMS_NORM:
-            return Op::norm;
-        case GGML_OP_MUL_MAT:
-            return Op::mul_mat;
-        case GGML_OP_MUL_MAT_ID:
-            return Op::mul_mat_id;
-        case GGML_OP_GET_ROWS:
-            return Op::get_rows;
-        case GGML_OP_VIEW:
-        case GGML_OP_RESHAPE:
-        case GGML_OP_PERMUTE:
-        case GGML_OP_TRANSPOSE:
-            return Op::view;
-        case GGML_OP_CONT:
-        case GGML_OP_CPY:
-        case GGML_OP_DUP:
-            return Op::copy;
-        case GGML_OP_SOFT_MAX:
-            return Op::soft_max;
-        case GGML_OP_UNARY:
-            return ggml_get_unary_op(t) == GGML_UNARY_OP_SIGMOID ? Op::sigmoid : Op::other;
-        case GGML_OP_FLASH_ATTN_EXT:
-            return Op::attention;
-        case GGML_OP_SSM_CONV:
-        case GGML_OP_SSM_SCAN:
-        case GGML_OP_RWKV_WKV6:
-        case GGML_OP_RWKV_WKV7:
-        case GGML_OP_GATED_LINEAR_ATTN:
-            return Op::recurrent;
-        default:
-            return Op::other;
-    }
-}
-
-bool is_weight(const ggml_tensor* t) {
-    return t->op == GGML_OP_NONE && t->buffer != nullptr &&
-           ggml_backend_buffer_get_usage(t->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
-}
-
-/// The graph as one evaluation shows it: nodes in order, sources by index.
-class GraphRecorder {
-  public:
-    void add(const ggml_tensor* t) {
-        GraphNode node;
-        node.op = op_of(t);
-        node.name = t->name;
-        node.computed = (t->flags & GGML_TENSOR_FLAG_COMPUTE) != 0;
-        std::copy(std::begin(t->ne), std::end(t->ne), node.shape.begin());
-        for (const ggml_tensor* source : t->src) {
-            if (source == nullptr) continue;
-            const auto known = index_.find(source);
-            if (known != index_.end())
-                node.sources.push_back({known->second, "", false});
-            else
-                node.sources.push_back({-1, source->name, is_weight(source)});
-        }
-        index_[t] = static_cast<int>(nodes.size());
-        nodes.push_back(std::move(node));
-    }
-
-    std::vector<GraphNode> nodes;
-
-  private:
-    std::unordered_map<const ggml_tensor*, int> index_;
-};
 
 struct BatchDeleter {
     void operator()(llama_batch* batch) const {
@@ -118,77 +42,6 @@ struct GraphMap {
     std::vector<SiteNode> sites;
     std::vector<GraphNode::Op> ops;  // of every node, in order
     std::vector<std::string> names;
-};
-
-/// || parts added - sum || / || sum ||, in float64.
-double sum_error(const std::vector<const std::vector<float>*>& parts, const std::vector<float>& sum) {
-    double difference = 0, norm = 0;
-    for (std::size_t i = 0; i < sum.size(); ++i) {
-        double added = 0;
-        for (const auto* part : parts) added += (*part)[i];
-        difference += (added - sum[i]) * (added - sum[i]);
-        norm += static_cast<double>(sum[i]) * sum[i];
-    }
-    return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
-}
-
-/// Collects the stream sites of a layer while a batch runs, and adds them up as soon as all are there.
-class SumCheck {
-  public:
-    SumCheck(const std::vector<SiteShape>& sites, std::string model) : model_(std::move(model)) {
-        for (std::size_t i = 0; i < sites.size(); ++i) {
-            const Site& site = sites[i].site;
-            switch (site.component) {
-                case Component::resid_pre:
-                case Component::attn_out:
-                case Component::resid_mid:
-                case Component::mlp_out:
-                case Component::resid_post:
-                    watched.push_back(i);
-                    watched_sites_.push_back(site);
-                    ++expected_[site.layer];
-                    break;
-                default:
-                    break;
-            }
-        }
-    }
-
-    std::vector<std::size_t> watched;  // indices into the model's sites
-
-    void take(std::size_t which, const float* data, std::size_t size) {
-        const Site& site = watched_sites_[which];
-        auto& parts = parts_[site.layer];
-        parts[site.component].assign(data, data + size);
-        if (parts.size() < expected_[site.layer]) return;
-        check(site.layer, parts);
-        parts_.erase(site.layer);
-    }
-
-  private:
-    void check(int layer, const std::map<Component, std::vector<float>>& parts) const {
-        // A float32 addition errs by 6e-8; a misread site by the size of what it left out.
-        constexpr double kTolerance = 1e-5;
-        const bool sequential = parts.contains(Component::resid_mid);
-        std::vector<const std::vector<float>*> added{&parts.at(Component::resid_pre)};
-        double error = 0;
-        if (parts.contains(Component::attn_out)) added.push_back(&parts.at(Component::attn_out));
-        if (sequential) {
-            error = sum_error(added, parts.at(Component::resid_mid));
-            added = {&parts.at(Component::resid_mid)};
-        }
-        if (parts.contains(Component::mlp_out)) added.push_back(&parts.at(Component::mlp_out));
-        error = std::max(error, sum_error(added, parts.at(Component::resid_post)));
-        if (error < kTolerance) return;
-        throw Error(fmt::format("the residual stream of {} does not add up", model_),
-                    fmt::format("layer {}: relative error {:.1e}", layer, error),
-                    "this architecture writes to the stream in a way that tomograph cannot name yet");
-    }
-
-    std::string model_;
-    std::vector<Site> watched_sites_;
-    std::map<int, std::size_t> expected_;
-    std::map<int, std::map<Component, std::vector<float>>> parts_;
 };
 
 enum Kind { kTokens, kVectors };

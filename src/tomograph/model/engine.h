@@ -24,18 +24,6 @@ struct EngineOptions {
     std::function<bool()> stop_requested = {};
 };
 
-/// A site of an open model and the shape of its value for one token.
-struct SiteShape {
-    Site site;
-    std::vector<std::int64_t> shape;  ///< {d_model}, {n_heads, d_head} or {n_experts}
-
-    std::int64_t width() const {
-        std::int64_t product = 1;
-        for (const std::int64_t extent : shape) product *= extent;
-        return product;
-    }
-};
-
 /// What one site holds for consecutive tokens of the batch. Valid only during Tap::take.
 struct SiteBatch {
     std::size_t site;          ///< index into the sites that were asked for

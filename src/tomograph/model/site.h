@@ -1,9 +1,11 @@
 #pragma once
 #include <compare>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tomograph {
 
@@ -39,6 +41,18 @@ struct Site {
 
     std::string name() const;
     auto operator<=>(const Site&) const = default;
+};
+
+/// A site of an open model and the shape of its value for one token.
+struct SiteShape {
+    Site site;
+    std::vector<std::int64_t> shape;  ///< {d_model}, {n_heads, d_head} or {n_experts}
+
+    std::int64_t width() const {
+        std::int64_t product = 1;
+        for (const std::int64_t extent : shape) product *= extent;
+        return product;
+    }
 };
 
 /// Network order: embeddings, then block by block, then the last norm.

@@ -203,6 +203,19 @@ void Run::read_rows(const Site& wanted, std::int64_t begin, std::int64_t end, fl
     }
 }
 
+std::vector<std::string> damaged_shards(const Run& run, std::size_t* n_checked) {
+    std::vector<std::string> damaged;
+    std::size_t count = 0;
+    for (const Json& shard : run.json().at("shards")) {
+        const std::string checksum = shard.value("xxh3_128", ""), file = shard.at("file").get<std::string>();
+        if (checksum.empty()) continue;
+        ++count;
+        if (xxh3_128(MappedFile(run.path() / file).bytes()) != checksum) damaged.push_back(file);
+    }
+    if (n_checked != nullptr) *n_checked = count;
+    return damaged;
+}
+
 void Run::release() const {
     for (const Shard& shard : shards_) shard.file->release();
 }

@@ -101,6 +101,10 @@ class Run {
     mutable std::shared_ptr<std::vector<std::string>> pieces_;
 };
 
+/// Shards whose bytes are no longer those that were written, by the checksums of run.json; relative to the
+/// run. Reads every vector. `n_checked`: shards that have a checksum.
+std::vector<std::string> damaged_shards(const Run& run, std::size_t* n_checked = nullptr);
+
 /// What `path` is.
 enum class FolderKind { none, run, study, other };
 FolderKind folder_kind(const std::filesystem::path& path);

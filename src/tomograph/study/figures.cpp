@@ -73,11 +73,11 @@ std::vector<double> mean_norms(const Run& run, const Site& site) {
 }  // namespace
 
 std::filesystem::path StudyFigures::target(const std::string& file) const {
-    return study_ / "figures" / (file + ".png");
+    return study_ / study_figure(file);
 }
 
 void StudyFigures::add(const std::string& file, const std::string& group, const std::string& caption) {
-    figures_.push_back({file.empty() ? "" : "figures/" + file + ".png", group, caption});
+    figures_.push_back({file.empty() ? "" : study_figure(file), group, caption});
 }
 
 void StudyFigures::text(const Run& run) {

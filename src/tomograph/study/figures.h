@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "tomograph/base/progress.h"
@@ -7,6 +8,11 @@
 #include "tomograph/study/study.h"
 
 namespace tomograph {
+
+/// "figures/NAME.png".
+inline std::string study_figure(const std::string& name) {
+    return "figures/" + name + ".png";
+}
 
 /// Draws a study's figures one by one. A figure that a model cannot have (no learned positions, one layer
 /// only) is left out; one whose data are constant is replaced by a caption that says so.

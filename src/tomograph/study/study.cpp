@@ -8,6 +8,7 @@
 #include "tomograph/base/version.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/figures/gnuplot.h"
+#include "tomograph/figures/measures.h"
 #include "tomograph/model/randomize.h"
 #include "tomograph/prompts/prompts.h"
 #include "tomograph/store/output_folder.h"
@@ -61,27 +62,24 @@ Run capture_twin(const Model& model, const PromptSet& text, const std::filesyste
     return Run::open(study / "twin");
 }
 
-/// Which figure shows which finding.
-std::map<std::string, std::string> figures_of_findings(const std::vector<Figure>& figures) {
-    static const std::pair<const char*, const char*> kShownBy[] = {
+/// Which figure shows which finding: a picture of the vectors where there is one, else of the numbers.
+void set_figures(const std::vector<Figure>& figures, const std::vector<MeasureFigure>& of_measures,
+                 MeasureReport& report) {
+    static const std::pair<const char*, const char*> kPictures[] = {
         {"attn_mlp_separation", "attention-mlp-unit-3d"},
-        {"attn_mlp_angles", "attention-mlp-unit-2d"},
-        {"separation_onset", "attention-mlp-umap"},
         {"first_token_norm", "norm-by-position"},
-        {"massive_coordinates", "norm-by-layer"},
-        {"anisotropy", "attention-mlp-raw-3d"},
-        {"position_share", "positions-raw"},
         {"position_helix", "position-table-3d"},
-        {"position_lattice", "positions-unit"},
         {"layer_paths", "layer-paths-2d"}};
     std::map<std::string, std::string> shown;
-    for (const auto& [finding, name] : kShownBy) {
-        const std::string file = fmt::format("figures/{}.png", name);
+    for (const MeasureFigure& figure : of_measures) {
+        for (const std::string& finding : figure.findings) shown[finding] = study_figure(figure.name);
+    }
+    for (const auto& [finding, name] : kPictures) {
         for (const Figure& figure : figures) {
-            if (figure.file == file) shown[finding] = file;
+            if (figure.file == study_figure(name)) shown[finding] = figure.file;
         }
     }
-    return shown;
+    for (Finding& finding : report.findings) finding.figure = shown[finding.name];
 }
 
 Json numbers_json(const StudySummary& summary) {
@@ -166,12 +164,12 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
     summary.first_token = first_token_ratio(text_run);
     summary.attention_mlp = attention_mlp_cosine(text_run, middle_layers(info.n_layers), Range{1, {}});
 
-    summary.measures = measure_run(text_run,
-                                   {.twin = &twin_run,
-                                    .seed = options.seed,
-                                    .threads = options.threads,
-                                    .figures = figures_of_findings(summary.figures)},
-                                   progress);
+    summary.measures = measure_run(
+        text_run, {.twin = &twin_run, .seed = options.seed, .threads = options.threads}, progress);
+    const auto of_measures = draw_measures(text_run, summary.measures, folder.path() / "figures");
+    set_figures(summary.figures, of_measures, summary.measures);
+    for (const MeasureFigure& figure : of_measures)
+        summary.figures.push_back({study_figure(figure.name), "The findings' numbers", figure.caption});
     save_measures(text_run, summary.measures);
 
     for (const Figure& figure : summary.figures)

@@ -1,0 +1,79 @@
+#include "tomograph/model/record_graph.h"
+
+#include <ggml-backend.h>
+
+#include <algorithm>
+
+namespace tomograph {
+namespace {
+
+bool is_weight(const ggml_tensor* t) {
+    return t->op == GGML_OP_NONE && t->buffer != nullptr &&
+           ggml_backend_buffer_get_usage(t->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
+}
+
+}  // namespace
+
+GraphNode::Op op_of(const ggml_tensor* t) {
+    using Op = GraphNode::Op;
+    switch (t->op) {
+        case GGML_OP_ADD:
+            return Op::add;
+        case GGML_OP_MUL:
+            return Op::mul;
+        case GGML_OP_SCALE:
+            return Op::scale;
+        case GGML_OP_NORM:
+        case GGML_OP_RMS_NORM:
+            return Op::norm;
+        case GGML_OP_MUL_MAT:
+            return Op::mul_mat;
+        case GGML_OP_MUL_MAT_ID:
+            return Op::mul_mat_id;
+        case GGML_OP_GET_ROWS:
+            return Op::get_rows;
+        case GGML_OP_VIEW:
+        case GGML_OP_RESHAPE:
+        case GGML_OP_PERMUTE:
+        case GGML_OP_TRANSPOSE:
+            return Op::view;
+        case GGML_OP_CONT:
+        case GGML_OP_CPY:
+        case GGML_OP_DUP:
+            return Op::copy;
+        case GGML_OP_SOFT_MAX:
+            return Op::soft_max;
+        case GGML_OP_UNARY:
+            return ggml_get_unary_op(t) == GGML_UNARY_OP_SIGMOID ? Op::sigmoid : Op::other;
+        case GGML_OP_FLASH_ATTN_EXT:
+            return Op::attention;
+        case GGML_OP_SSM_CONV:
+        case GGML_OP_SSM_SCAN:
+        case GGML_OP_RWKV_WKV6:
+        case GGML_OP_RWKV_WKV7:
+        case GGML_OP_GATED_LINEAR_ATTN:
+            return Op::recurrent;
+        default:
+            return Op::other;
+    }
+}
+
+void GraphRecorder::add(const ggml_tensor* t) {
+    GraphNode node;
+    node.op = op_of(t);
+    node.name = t->name;
+    node.computed = (t->flags & GGML_TENSOR_FLAG_COMPUTE) != 0;
+    std::copy(std::begin(t->ne), std::end(t->ne), node.shape.begin());
+    for (const ggml_tensor* source : t->src) {
+        if (source == nullptr) continue;
+        const auto known = index_.find(source);
+        if (known != index_.end())
+            node.sources.push_back({known->second, "", false});
+        else
+            node.sources.push_back({-1, source->name, is_weight(source)});
+    }
+    index_[t] = static_cast<int>(nodes.size());
+    nodes.push_back(std::move(node));
+}
+
+}  // namespace tomograph
