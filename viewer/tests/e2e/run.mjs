@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { binary, launch, open, serve } from './browser.mjs'
 import { synthesize, synthesizeProjection } from './synthetic.mjs'
 
@@ -516,12 +517,34 @@ test('axe finds nothing serious, light and dark', async () => {
       // Through the debugger, which the page's own policy does not bind.
       const session = await page.context().newCDPSession(page)
       await session.send('Runtime.evaluate', { expression: axe })
-      const found = await page.evaluate(async () => {
-        const { violations } = await window.axe.run(document)
-        return violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' | ')}`)
-      })
-      assert.deepEqual(found, [])
+      const audit = async (where) => {
+        const found = await page.evaluate(async () => {
+          const { violations } = await window.axe.run(document)
+          return violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' | ')}`)
+        })
+        assert.deepEqual(found, [], where)
+      }
+      await audit('a picked point')
+      await page.getByRole('button', { name: 'anisotropy' }).click()
+      await page.getByRole('button', { name: 'Tour' }).click()
+      await page.locator('summary').click()
+      await page.getByLabel('Colour by').selectOption('token')
+      await page.getByRole('button', { name: /^only / }).first().click()
+      await audit('tour, menu, an opened finding, a filter')
+      await page.getByRole('button', { name: 'New…' }).click()
+      await audit('a new projection')
     }, { hash: `#p=pair&theme=${theme}` })
+})
+
+test('the page’s own code is small', async () => {
+  const server = await serve(text)
+  try {
+    let bytes = 0
+    for (const file of ['', 'viewer.js', 'viewer.css']) bytes += gzipSync(Buffer.from(await (await fetch(server.url + file)).arrayBuffer())).length
+    assert.ok(bytes > 50_000 && bytes < 900_000, `${bytes} bytes`)
+  } finally {
+    server.stop()
+  }
 })
 
 for (const [n, most] of [[100_000, 3000], [1_000_000, 3000]])
