@@ -146,9 +146,9 @@ NeighborGraph add_reverse(const NeighborGraph& graph, int threads) {
         if (is_news(edge)) ++offsets[graph.positions[edge] + 1];
     }
     std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
-    std::vector<std::int64_t> edges(offsets.back());
-    for (std::int64_t edge = 0; edge < n * k; ++edge) {
-        if (is_news(edge)) edges[offsets[graph.positions[edge]]++] = edge;  // offsets now end each row
+    std::vector<std::int32_t> sources(offsets.back());
+    for (std::int64_t edge = 0; edge < n * k; ++edge) {  // offsets then end each row instead of beginning it
+        if (is_news(edge)) sources[offsets[graph.positions[edge]]++] = static_cast<std::int32_t>(edge / k);
     }
     NeighborGraph better{k, std::vector<std::int32_t>(n * k), std::vector<float>(n * k),
                          std::vector<std::uint8_t>(n * k)};
@@ -162,10 +162,12 @@ NeighborGraph add_reverse(const NeighborGraph& graph, int threads) {
                            graph.squared.begin() + row * k + static_cast<std::int64_t>(ids.size()));
             const auto n_own = static_cast<std::int64_t>(ids.size());
             for (auto e = row > 0 ? offsets[row - 1] : 0; e < offsets[row]; ++e) {
-                const auto source = static_cast<std::int32_t>(edges[e] / k);
+                const std::int32_t source = sources[e];
                 if (std::find(ids.begin(), ids.begin() + n_own, source) != ids.begin() + n_own) continue;
+                const auto theirs = graph.positions.begin() + static_cast<std::int64_t>(source) * k;
+                const auto place = std::find(theirs, theirs + k, static_cast<std::int32_t>(row)) - theirs;
                 ids.push_back(source);
-                squared.push_back(graph.squared[edges[e]]);
+                squared.push_back(graph.squared[static_cast<std::int64_t>(source) * k + place]);
             }
             const auto kept =
                 keep_nearest(squared.data(), ids.data(), static_cast<std::int64_t>(ids.size()), k, order,

@@ -13,10 +13,11 @@ namespace {
 
 constexpr std::int64_t block_rows = neighbor_block_rows;
 
-/// Rows a list should hold: more when there are many, so that finding a row's list stays as cheap as
-/// searching it.
+/// Rows a list should hold: a thousand lists, for they are also the coarse map that a UMAP starts from; more
+/// rows in each when there are many, so that finding a row's list stays as cheap as searching it.
 std::int64_t rows_per_list(std::int64_t n) {
-    return static_cast<std::int64_t>(100 * std::max(1.0, std::sqrt(static_cast<double>(n) / 100'000)));
+    if (n <= 100'000) return std::max<std::int64_t>((n + 999) / 1000, 10);
+    return static_cast<std::int64_t>(100 * std::sqrt(static_cast<double>(n) / 100'000));
 }
 
 /// Multiply-adds of an exact search that are not worth avoiding.
