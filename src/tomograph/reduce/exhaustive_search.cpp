@@ -91,11 +91,29 @@ void search_chunk(const SearchVectors& vectors, std::int64_t n, const Wanted& wa
     });
 }
 
+/// Where nearly all are neighbours, keeping the best few is more work than sorting all.
+void sort_all(const SearchVectors& vectors, std::int64_t n, const Wanted& wanted, int threads,
+              NeighborGraph& result) {
+    parallel_for(wanted.n, threads, [&](std::int64_t i) {
+        std::vector<std::int32_t> others;
+        for (std::int64_t position = 0; position < n; ++position) {
+            if (position != wanted.position(i)) others.push_back(static_cast<std::int32_t>(position));
+        }
+        keep_nearest_in_full(vectors, wanted.vector(i), others.data(),
+                             static_cast<std::int64_t>(others.size()), result.k,
+                             result.positions.data() + i * result.k, result.squared.data() + i * result.k);
+    });
+}
+
 }  // namespace
 
 NeighborGraph search_exhaustively(const SearchVectors& vectors, std::int64_t n, const Wanted& wanted,
                                   std::int64_t k, int threads, Progress& progress) {
     NeighborGraph result{k, std::vector<std::int32_t>(wanted.n * k), std::vector<float>(wanted.n * k), {}};
+    if (4 * k > n) {
+        sort_all(vectors, n, wanted, threads, result);
+        return result;
+    }
     for (std::int64_t begin = 0; begin < wanted.n; begin += chunk) {
         if (progress.stop_requested()) throw Stopped("the neighbour search is not kept");
         const std::int64_t end = std::min(begin + chunk, wanted.n);
