@@ -20,6 +20,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/json.h"
+#include "tomograph/base/memory.h"
 #include "tomograph/reduce/neighbors.h"
 #include "tomograph/reduce/panels.h"
 #include "tomograph/reduce/pca.h"
@@ -182,6 +183,7 @@ Json run(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    tomograph::return_large_blocks();
     try {
         fmt::print("{}\n", run({argv + 1, argv + argc}).dump());
         return 0;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "reduce/golden.h"
+#include "tomograph/reduce/byte_vectors.h"
 #include "tomograph/reduce/distances.h"
 #include "tomograph/reduce/finite.h"
 #include "tomograph/reduce/panels.h"
@@ -38,6 +39,29 @@ TEST(Distances, AgreeWithPlainSums) {
     const Vector scores = Vector::Random(48), minus = Vector::Random(48);
     const auto bits = above(scores.data(), minus.data(), 0.2f);
     for (int j = 0; j < 48; ++j) EXPECT_EQ(bits >> j & 1, scores[j] - minus[j] > 0.2f);
+}
+
+TEST(ByteVectors, ScoreLikeTheVectorsTheyRound) {
+    constexpr std::int64_t n = 21, dim = 100;
+    Matrix rows = Matrix::Random(n, dim);
+    rows.col(3).array() += 40;  // a massive coordinate
+    const Vector center = rows.colwise().mean();
+    ByteVectors bytes(n, dim);
+    for (std::int64_t i = 0; i < n; ++i) bytes.set(i, rows.row(i).data(), center);
+    std::vector<float> tile(n * 32), scores(n);
+    std::vector<std::int32_t> ids(n);
+    bytes.score_tile(bytes, 2, 7, 5, 15, 32, tile.data());
+    for (std::int64_t i = 0; i < n; ++i) ids[i] = static_cast<std::int32_t>(n - 1 - i);
+    bytes.score_ids(bytes, 4, ids.data(), n, scores.data());
+    const auto expected = [&](std::int64_t a, std::int64_t b) {
+        return -0.5f * (rows.row(a) - rows.row(b)).squaredNorm();
+    };
+    for (std::int64_t j = 0; j < n; ++j) {
+        EXPECT_NEAR(scores[j], expected(4, ids[j]), 0.3);  // of about 33
+        if (j >= 15) continue;
+        for (std::int64_t i = 0; i < 7; ++i) EXPECT_NEAR(tile[i * 32 + j], expected(2 + i, 5 + j), 0.3);
+        EXPECT_NEAR(tile[2 * 32 + j], scores[n - 1 - (5 + j)], 1e-4);
+    }
 }
 
 class GoldenNeighbors : public ::testing::TestWithParam<const char*> {};
@@ -79,6 +103,14 @@ TEST(Neighbors, ApproximateFindsNearlyAll) {
     EXPECT_NEAR(found.recall, recall, 0.02);
 }
 
+TEST(Neighbors, TightGroupsFarApartAreToldFromWithin) {
+    // Within a group, rows differ by less than a byte of the whole can say.
+    Matrix x = 1e-3f * clustered(4000, 128, 7);
+    for (int i = 0; i < 4000; ++i) x(i, i % 100) += 10;
+    const auto found = find_neighbors(MatrixRows(x), 10, {.search = Search::approximate});
+    EXPECT_GE(found.recall, 0.95);
+}
+
 TEST(Neighbors, EqualBytesAtAnyNumberOfThreadsAndOutOfCore) {
     const Matrix x = clustered(5000, 64, 2);
     const auto run = [&](const RowSource& rows, int threads) {
@@ -88,13 +120,13 @@ TEST(Neighbors, EqualBytesAtAnyNumberOfThreadsAndOutOfCore) {
                                .target_recall = 1,
                                .threads = threads});
     };
-    const auto one = run(MatrixRows(x), 1), four = run(MatrixRows(x), 4), blocked = run(BlockedRows(x), 2);
-    EXPECT_TRUE(same_bytes(one.indices, four.indices));
-    EXPECT_TRUE(same_bytes(one.distances, four.distances));
+    const auto one = run(MatrixRows(x), 1), eight = run(MatrixRows(x), 8), blocked = run(BlockedRows(x), 2);
+    EXPECT_TRUE(same_bytes(one.indices, eight.indices));
+    EXPECT_TRUE(same_bytes(one.distances, eight.distances));
     EXPECT_TRUE(same_bytes(one.indices, blocked.indices));
     EXPECT_TRUE(same_bytes(one.distances, blocked.distances));
-    EXPECT_EQ(one.recall, four.recall);
-    EXPECT_EQ(one.method, four.method);
+    EXPECT_EQ(one.recall, eight.recall);
+    EXPECT_EQ(one.method, eight.method);
 }
 
 TEST(Neighbors, EqualRowsChooseAmongThemselves) {

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/memory.h"
 #include "tomograph/base/version.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/terminal.h"
@@ -29,6 +30,7 @@ int complain(const std::string& message, int code) {
 
 int main(int argc, char** argv) {
     using namespace tomograph;
+    return_large_blocks();
     set_fatal_handler(on_fatal);
     TerminalProgress progress;
     CLI::App app{"Shows the geometry of a language model's latent space.", "tomograph"};

@@ -127,9 +127,9 @@ Lists group(const Assignment& assignment, std::int64_t n_lists) {
     auto next = lists.offsets;
     for (std::int64_t i = 0; i < n; ++i)
         lists.order[next[assignment.nearest[i]]++] = static_cast<std::int32_t>(i);
-    lists.panel_offsets.assign(n_lists + 1, 0);
+    lists.bundles.assign(n_lists + 1, 0);
     for (std::int64_t l = 0; l < n_lists; ++l) {
-        lists.panel_offsets[l + 1] = lists.panel_offsets[l] + panels_for(lists.size(l));
+        lists.bundles[l + 1] = lists.bundles[l] + (lists.size(l) + bundle_size - 1) / bundle_size;
         std::stable_sort(
             lists.order.begin() + lists.offsets[l], lists.order.begin() + lists.offsets[l + 1],
             [&](std::int32_t a, std::int32_t b) { return assignment.second[a] < assignment.second[b]; });
@@ -142,27 +142,25 @@ float Squash::factor(float half_norm) const {
     return length > 0 ? std::log1p(length / unit) / length : 1.0f;
 }
 
-std::vector<std::int32_t> nearest_lists(const Centroids& centroids, const Lists& lists,
-                                        const PackedVectors& packed, Squash squash, std::int64_t count,
+std::vector<std::int32_t> nearest_lists(const Centroids& centroids, const Lists& lists, const float* vectors,
+                                        const float* half_norms, Squash squash, std::int64_t count,
                                         int threads) {
-    const std::int64_t n_panels = lists.panel_offsets.back(), width = centroids.width;
-    std::vector<float> means(n_panels * width);
+    const std::int64_t n_bundles = lists.bundles.back(), width = centroids.width;
+    std::vector<float> means(n_bundles * width, 0.0f);
     parallel_for(lists.n_lists(), threads, [&](std::int64_t list) {
-        for (std::int64_t p = lists.panel_offsets[list]; p < lists.panel_offsets[list + 1]; ++p) {
-            const std::int64_t first = lists.offsets[list] + (p - lists.panel_offsets[list]) * panel_width;
-            const std::int64_t m = std::min(panel_width, lists.offsets[list + 1] - first);
-            float factors[panel_width];
-            for (std::int64_t i = 0; i < m; ++i)
-                factors[i] = squash.factor(packed.half_norm(p)[i]) / static_cast<float>(m);
-            for (std::int64_t t = 0; t < width; ++t) {
-                means[p * width + t] =
-                    std::inner_product(factors, factors + m, packed.panel(p) + t * panel_width, 0.0f);
+        for (std::int64_t b = lists.bundles[list]; b < lists.bundles[list + 1]; ++b) {
+            const auto [begin, end] = lists.bundle(list, b);
+            for (auto position = begin; position < end; ++position) {
+                const std::int64_t i = lists.order[position];
+                const float factor = squash.factor(half_norms[i]) / static_cast<float>(end - begin);
+                for (std::int64_t t = 0; t < width; ++t)
+                    means[b * width + t] += factor * vectors[i * width + t];
             }
         }
     });
-    std::vector<std::int32_t> result(n_panels * count);
-    parallel_for(panels_for(n_panels), threads, [&](std::int64_t group_of_panels) {
-        const std::int64_t first = group_of_panels * panel_width, m = std::min(panel_width, n_panels - first);
+    std::vector<std::int32_t> result(n_bundles * count);
+    parallel_for(panels_for(n_bundles), threads, [&](std::int64_t chunk) {
+        const std::int64_t first = chunk * panel_width, m = std::min(panel_width, n_bundles - first);
         const auto panel = make_float_buffer(panel_floats(width));
         pack_panel(means.data() + first * width, m, width, width, panel.get());
         alignas(64) float tile[tile_size];
@@ -187,29 +185,6 @@ std::vector<std::int32_t> nearest_lists(const Centroids& centroids, const Lists&
         }
     });
     return result;
-}
-
-PackedVectors pack_lists(const Lists& lists, const float* vectors, const float* half_norms,
-                         std::int64_t width, int threads) {
-    PackedVectors packed;
-    packed.width = width;
-    const std::int64_t n_panels = lists.panel_offsets.back();
-    packed.panels = make_float_buffer(n_panels * panel_floats(width));
-    packed.half_norms.assign(n_panels * panel_width, infinity);
-    parallel_for(lists.n_lists(), threads, [&](std::int64_t list) {
-        const auto rows = make_float_buffer(panel_width * width);
-        for (std::int64_t p = lists.panel_offsets[list]; p < lists.panel_offsets[list + 1]; ++p) {
-            const std::int64_t first = lists.offsets[list] + (p - lists.panel_offsets[list]) * panel_width;
-            const std::int64_t m = std::min(panel_width, lists.offsets[list + 1] - first);
-            for (std::int64_t i = 0; i < m; ++i) {
-                const std::int64_t vector = lists.order[first + i];
-                std::copy_n(vectors + vector * width, width, rows.get() + i * width);
-                packed.half_norms[p * panel_width + i] = half_norms[vector];
-            }
-            pack_panel(rows.get(), m, width, width, packed.panels.get() + p * panel_floats(width));
-        }
-    });
-    return packed;
 }
 
 }  // namespace tomograph

@@ -1,5 +1,7 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "tomograph/reduce/panels.h"
@@ -48,17 +50,27 @@ struct KMeansOptions {
 Centroids fit_centroids(const float* vectors, std::int64_t n, std::int64_t width,
                         const KMeansOptions& options);
 
+/// Vectors that search the same lists: fewer fit them better, more share the reading of the lists.
+constexpr std::int64_t bundle_size = 16;
+
 /// Vectors grouped: list l holds positions [offsets[l], offsets[l + 1]); order[position] is the vector's
 /// index.
 struct Lists {
-    std::vector<std::int64_t> offsets;        // [n_lists + 1]
-    std::vector<std::int32_t> order;          // [n]
-    std::vector<std::int64_t> panel_offsets;  // [n_lists + 1]; each list starts a new panel
+    std::vector<std::int64_t> offsets;  // [n_lists + 1]
+    std::vector<std::int32_t> order;    // [n]
+    /// List l is searched in bundles [bundles[l], bundles[l + 1]) of `bundle_size` vectors, the last one
+    /// shorter.
+    std::vector<std::int64_t> bundles;  // [n_lists + 1]
     std::int64_t n_lists() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
     std::int64_t size(std::int64_t list) const { return offsets[list + 1] - offsets[list]; }
+    /// Positions [first, second) of bundle b of a list.
+    std::pair<std::int64_t, std::int64_t> bundle(std::int64_t list, std::int64_t b) const {
+        const std::int64_t begin = offsets[list] + (b - bundles[list]) * bundle_size;
+        return {begin, std::min(begin + bundle_size, offsets[list + 1])};
+    }
 };
 
-/// Lists by nearest centroid; within one, by second nearest, so that the 48 vectors of a panel lie close
+/// Lists by nearest centroid; within one, by second nearest, so that the vectors of a bundle lie close
 /// together.
 Lists group(const Assignment& assignment, std::int64_t n_lists);
 
@@ -70,14 +82,11 @@ struct Squash {
     float factor(float half_norm) const;
 };
 
-/// For each panel of grouped vectors, the `count` centroids nearest to the mean of its squashed vectors,
-/// nearest first: the lists worth searching for all of them. [n_panels, count], count at most centroids.n.
-std::vector<std::int32_t> nearest_lists(const Centroids& centroids, const Lists& lists,
-                                        const PackedVectors& packed, Squash squash, std::int64_t count,
+/// For each bundle of grouped vectors, the `count` centroids nearest to the mean of its squashed vectors,
+/// nearest first: the lists worth searching for all of them. vectors [n, width] and half_norms [n] by index.
+/// [n_bundles, count], count at most centroids.n.
+std::vector<std::int32_t> nearest_lists(const Centroids& centroids, const Lists& lists, const float* vectors,
+                                        const float* half_norms, Squash squash, std::int64_t count,
                                         int threads);
-
-/// vectors [n, width] (in index order) packed list by list; half_norms [n].
-PackedVectors pack_lists(const Lists& lists, const float* vectors, const float* half_norms,
-                         std::int64_t width, int threads);
 
 }  // namespace tomograph

@@ -1,64 +1,63 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "tomograph/base/progress.h"
+#include "tomograph/reduce/byte_vectors.h"
 #include "tomograph/reduce/lists.h"
 
 namespace tomograph {
 
-/// Neighbours by position (place in list order), nearest first, while they are being searched.
+/// Neighbours by position (place in list order), nearest first, while they are being searched. Slots without
+/// one hold -1 and infinity.
 struct NeighborGraph {
     std::int64_t k = 0;
     std::vector<std::int32_t> positions;  // [n, k]
     std::vector<float> squared;           // [n, k] euclidean, between prepared vectors
+    std::vector<std::uint8_t> is_new;     // [n, k] not yet there when refine last looked; empty: all are
 };
 
-/// Indexed vectors in list order.
-struct IndexedVectors {
-    Lists lists;
-    PackedVectors sketches;
-    FloatBuffer vectors;  // [n, width] prepared vectors by position
+/// Prepared vectors, by position. What only ranks candidates uses their bytes, where there are any.
+struct SearchVectors {
+    const float* values = nullptr;  // [n, width]
     std::int64_t width = 0;
-    std::int64_t n() const { return static_cast<std::int64_t>(lists.order.size()); }
-    const float* vector(std::int64_t position) const { return vectors.get() + position * width; }
+    const ByteVectors* bytes = nullptr;   // null: all is compared in full
+    const std::int32_t* order = nullptr;  // row of `values` at each position; null: the same
+    const float* vector(std::int64_t position) const {
+        return values + (order ? order[position] : position) * width;
+    }
 };
 
-/// Queries grouped into the same lists. Those of an index itself have `vectors` in list order and skip
-/// themselves.
-struct GroupedQueries {
-    const Lists* lists;
-    const PackedVectors* sketches;
-    const float* vectors;  // [n, width] prepared; by position, or by index when `by_index`
-    bool by_index;
-    bool skip_self;
-    /// Lists to search for the queries of panel p: probes[p * n_probes ...], nearest first. Empty: all lists.
-    std::vector<std::int32_t> probes;
+/// Who is searched where.
+struct ListSearch {
+    const Lists* lists;          // of the queries
+    const std::int32_t* probes;  // [n_bundles, n_probes] lists of the index to search for each bundle
     std::int64_t n_probes;
+    std::int64_t k;
+    bool skip_self;  // the queries are the index's own vectors
+    int threads;
 };
 
-struct SearchOptions {
-    std::int64_t k = 15;
-    /// Best of the sketch's candidates to compare in full, at least k.
-    std::int64_t n_candidates = 32;
-    int threads = 1;
-};
+/// Every query against the lists that its bundle probes, ranked roughly (SearchVectors::bytes).
+NeighborGraph search_lists(const Lists& lists, const SearchVectors& vectors, const SearchVectors& queries,
+                           const ListSearch& search, Progress& progress);
 
-/// Every query against the lists that its own list probes. Slots without a candidate hold -1 and infinity.
-NeighborGraph search_lists(const IndexedVectors& index, const GroupedQueries& queries,
-                           const SearchOptions& options, Progress& progress);
+/// Being near is mutual: every row also learns of those that list it. Costs no comparison.
+NeighborGraph add_reverse(const NeighborGraph& graph, int threads);
 
-/// One pass over the nearer half of neighbours' neighbours, from the last pass's graph only, so that order
-/// does not matter.
-NeighborGraph refine(const IndexedVectors& index, const NeighborGraph& graph, int threads,
+/// One pass over the nearer half of neighbours' neighbours, ranked roughly, from the last pass's graph only,
+/// so that order does not matter.
+NeighborGraph refine(const SearchVectors& vectors, const NeighborGraph& graph, int threads,
                      Progress& progress);
 
-/// True neighbours of some positions by comparing with every vector: squared distances [chosen, k] ascending.
-std::vector<float> true_distances(const IndexedVectors& index, const std::vector<std::int64_t>& chosen,
-                                  std::int64_t k, int threads);
+/// The k nearest to `query` of n candidates, by distance in full, ties by id.
+void keep_nearest_in_full(const SearchVectors& vectors, const float* query, const std::int32_t* candidates,
+                          std::int64_t n, std::int64_t k, std::int32_t* positions, float* squared);
 
-/// Share of `truth` (see true_distances) that `graph`, which may hold more neighbours, found.
-double measure_recall(const NeighborGraph& graph, const std::vector<std::int64_t>& chosen,
-                      const std::vector<float>& truth);
+/// The same of the rough neighbours of `rows` (of queries and graph): [rows, k].
+NeighborGraph compare_in_full(const SearchVectors& vectors, const SearchVectors& queries,
+                              const NeighborGraph& graph, const std::vector<std::int64_t>& rows,
+                              std::int64_t k, int threads);
 
 }  // namespace tomograph

@@ -21,7 +21,7 @@ struct Neighbors {
     /// Share of the true k nearest that were found, over a seeded sample of rows; 1 for exact search. A
     /// neighbour as near as the true k-th counts as found. Of query(): not measured, -1.
     double recall = -1;
-    /// How they were found, for example "exact" or "lists=1000 probes=20 sketch=192 passes=1".
+    /// How they were found, for example "exact" or "lists=1000 probes=30 passes=2".
     std::string method;
 };
 
@@ -37,24 +37,23 @@ struct NeighborOptions {
     /// Rows whose true neighbours are searched exhaustively to measure recall. Cost: sample * n * d. Default
     /// 480.
     std::int64_t recall_sample = 480;
-    /// Approximate: lists searched around each list, of about 100 rows each. Default 20.
-    std::int64_t n_probes = 20;
-    /// Approximate: share of the variance that the sketch which finds candidates keeps. Default 0.8.
-    double sketch_share = 0.8;
+    /// Approximate: rows that each row is compared with at first, give or take what its lists hold. Larger
+    /// is slower and finds more; passes then add about half as many. Default 3000.
+    std::int64_t rows_compared = 3000;
     std::uint64_t seed = 0;
     /// 0: all that the process may use. The bytes of the result do not depend on it.
     int threads = 0;
 };
 
-/// Rows prepared for neighbour searches. Holds its own copy of them (4 n d bytes) beside a sketch (a fraction
-/// of that).
+/// Rows prepared for neighbour searches. Holds its own copy of them (4 n d bytes), and one in bytes (n d).
 ///
-/// Method, approximate: k-means puts rows into lists of about 100; each list is compared with the lists
-/// around it through tiles of dot products between sketches (panels.h); the best candidates are compared in
-/// full; passes over neighbours of neighbours (Dong, Moses & Li 2011, "Efficient k-nearest neighbor graph
-/// construction for generic similarity measures") raise recall until the target. Rows equal to each other are
-/// searched once, and each chooses k of its equals by hash, so that thousands of them form a well-mixed group
-/// rather than a star.
+/// Method, approximate: k-means puts rows into lists of about 100 (more when there are many); each row is
+/// compared with the lists around its own, then in passes with its neighbours' neighbours and with those that
+/// have it for a neighbour (Dong, Moses & Li 2011, "Efficient k-nearest neighbor graph construction for
+/// generic similarity measures"), until recall reaches the target. All this ranks rows by their bytes
+/// (byte_vectors.h); of twice as many as are wanted, the nearest are chosen in full. Rows equal to each other
+/// are searched once, and each chooses k of its equals by hash, so that thousands of them form a well-mixed
+/// group rather than a star.
 class NeighborIndex {
   public:
     /// Errors: Error for fewer than 2 rows; NonFinite naming the row; Stopped.

@@ -44,18 +44,12 @@ Sketch::Sketch(const RowSource& rows, const PreparedSpace& space, const Options&
     std::nth_element(norms.begin(), norms.begin() + static_cast<std::ptrdiff_t>(norms.size() / 2),
                      norms.end());
     typical_norm_ = std::max(norms[norms.size() / 2], 1e-30f);
-    if (options.share >= 1 || full_width_ <= 2 * panel_width || chosen.size() < 2) return;
-    // All eigenvectors while they are cheap; of long vectors, as many as Lanczos finds quickly.
-    const bool all = full_width_ <= 1040;
-    const int n_components = all ? 0 : static_cast<int>(full_width_ / 16);
-    const Pca pca = fit_pca(MatrixRows(sample),
-                            {.n_components = n_components, .center = false, .threads = options.threads});
-    double kept = 0;
-    std::int64_t needed = 0;
-    while (needed < pca.n_components() && kept < options.share)
-        kept += pca.explained_variance_ratio[needed++];
-    const std::int64_t n_panels = panels_for(std::max<std::int64_t>(needed, 2 * panel_width));
-    if (pca.total_variance <= 0 || n_panels * panel_width > full_width_ * 6 / 10) return;
+    constexpr std::int64_t n_panels = 2;
+    if (full_width_ <= n_panels * panel_width || chosen.size() < 2) return;
+    const Pca pca = fit_pca(MatrixRows(sample), {.n_components = static_cast<int>(n_panels * panel_width),
+                                                 .center = false,
+                                                 .threads = options.threads});
+    if (pca.total_variance <= 0) return;
     width_ = std::min<std::int64_t>(n_panels * panel_width, pca.n_components());
     basis_ = make_float_buffer(n_panels * panel_floats(full_width_));
     for (std::int64_t p = 0; p < n_panels; ++p) {

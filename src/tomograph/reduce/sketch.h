@@ -7,15 +7,11 @@
 
 namespace tomograph {
 
-/// A shorter description of prepared vectors for finding candidates: their leading principal components,
-/// fitted to a sample. Activations have few strong directions, so a fraction of the coordinates keeps most of
-/// every distance; candidates are then compared in full. Where the spectrum is flat the sketch is the whole
-/// (centred) vector.
+/// A short description of prepared vectors, for putting them into lists: their 96 leading principal
+/// components, fitted to a sample. Vectors not longer than that are taken whole, only centred.
 class Sketch {
   public:
     struct Options {
-        /// Share of the sample's variance to keep. 1: whole vectors, only centred.
-        double share = 0.8;
         std::int64_t sample_rows = 4096;
         std::uint64_t seed = 0;
         int threads = 0;
@@ -25,8 +21,10 @@ class Sketch {
     /// Floats per sketched row.
     std::int64_t width() const { return width_; }
     /// prepared [n, space width] -> out [n, width] and half_norms [n], half their squared lengths:
-    /// out_i . out_j - half_norms_j then ranks j by distance from i.
+    /// out_i . out_j - half_norms_j ranks j by distance from i.
     void apply(const float* prepared, std::int64_t n, float* out, float* half_norms) const;
+    /// Median of each of the sample's coordinates [space width].
+    const Vector& center() const { return center_; }
     /// Median length of the sample's vectors from the centre.
     float typical_norm() const { return typical_norm_; }
 

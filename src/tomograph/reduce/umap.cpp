@@ -59,9 +59,12 @@ Matrix weighted_means(const WeightedGraph& graph, const Matrix& map) {
 }
 
 /// A small map first: the means of the index's lists, [n_lists, dims]. It starts from the spectrum of a graph
-/// of wide neighbourhoods, which holds together what is far apart, and is laid out on one of narrow ones.
+/// in which each is linked to most others, and is laid out on one of wide neighbourhoods: what lies far apart
+/// (attention and MLP, early layers and late) keeps its place in the whole, which a graph of near neighbours
+/// alone knows nothing of.
 Matrix map_of_lists(const NeighborIndex& index, const UmapOptions& options, LayoutOptions layout) {
-    constexpr int wide = 60, narrow = 14;
+    const auto n = static_cast<int>(index.n_lists());
+    const int wide = std::min(n * 9 / 10, 900), narrow = std::clamp(n * 6 / 100, 14, 60);
     const Matrix centers = index.list_centers();
     const MatrixRows rows(centers);
     const NeighborIndex of_centers(rows, {.seed = options.seed, .threads = options.threads});
@@ -69,9 +72,8 @@ Matrix map_of_lists(const NeighborIndex& index, const UmapOptions& options, Layo
                                options.seed, layout.threads);
     if (!start) start = pca_init(rows, Metric::euclidean, options.n_components, options.seed, layout.threads);
     layout.n_epochs = 500;
-    return lay_out(
-        UmapLayout(fuzzy_union(of_centers.neighbors(narrow), layout.threads), *start, layout),
-        no_progress());
+    return lay_out(UmapLayout(fuzzy_union(of_centers.neighbors(narrow), layout.threads), *start, layout),
+                   no_progress());
 }
 
 }  // namespace

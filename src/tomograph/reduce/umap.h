@@ -30,9 +30,10 @@ struct UmapOptions {
     double learning_rate = 1.0;
     int negative_sample_rate = 5;
     double repulsion_strength = 1.0;
-    /// Where the layout starts (umap_init.h). umap-learn's default is spectral; ours is multilevel, which
-    /// costs little more than pca and untangles what pca folds. multilevel is pca below about 10,000 rows;
-    /// spectral falls back to multilevel on a graph in pieces.
+    /// Where the layout starts (umap_init.h). umap-learn's default is spectral; ours is multilevel: a small
+    /// map of the index's lists first, and every row starts amid those of its neighbours. It is pca below
+    /// about 1,000 rows. spectral falls back to multilevel on a graph in pieces, as that of many activations
+    /// is. docs/performance.md compares times and trustworthiness of all three.
     Init init = Init::multilevel;
     std::uint64_t seed = 42;
     /// 0: all that the process may use. The bytes of the result do not depend on it.
