@@ -22,7 +22,7 @@ const averaged = ({ mean }: Selection) => mean.includes('samples')
 
 const pair: Route = { find: shownBy(['attention-mlp-unit', 'attention-mlp-raw'], hasPair), color: 'component', dim: 3 }
 const norms: Route = { find: shownBy(['attention-mlp-raw'], (s) => hasPair(s) && s.normalize === 'none'), color: 'norm', dim: 3, first: true }
-const places: Route = { find: shownBy(['positions-raw', 'repeat-positions-raw', 'positions-only-raw', 'position-table'], averaged), color: 'position', dim: 3 }
+const places: Route = { find: shownBy(['positions-unit', 'positions-raw', 'repeat-positions-raw', 'position-table', 'positions-only-raw'], averaged), color: 'position', dim: 3 }
 const layers: Route = {
   find: shownBy(['layer-paths'], (s) => s.components.length === 1 && s.components[0] === 'resid_post' && !s.mean.includes('layers')),
   color: 'layer',

@@ -160,7 +160,9 @@ export class View {
       (error) => this.fail(error),
     )
     const usable = run.projections.filter((p) => p.info.n_rows > 0)
-    const first = usable.find((p) => p.name === shared.projection) ?? usable.find((p) => !p.info.constant) ?? usable[0]
+    // Unit vectors show directions; raw ones are owned by whoever is loud.
+    const telling = (p: (typeof usable)[number]) => !p.info.constant && p.info.selection.normalize === 'unit' && p.info.selection.mean.length === 0
+    const first = usable.find((p) => p.name === shared.projection) ?? usable.find(telling) ?? usable.find((p) => !p.info.constant) ?? usable[0]
     if (first) await this.openProjection(first.name, shared)
   }
 

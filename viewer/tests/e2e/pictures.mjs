@@ -46,7 +46,7 @@ const pictures = {
     hash: 'theme=dark',
     async show(page) {
       await page.getByRole('button', { name: 'position share' }).click()
-      await loaded(page, 'positions-raw')
+      await loaded(page, 'positions-unit')
     },
   },
   layers: {
