@@ -135,7 +135,7 @@ Json bench_umap(const RowSource& rows, UmapOptions options, const std::string& o
                 const std::string& fresh) {
     const double start = seconds();
     const NeighborIndex index(rows, neighbor_options(options));
-    const Umap umap = fit_umap(rows, index, options);
+    const Umap umap = fit_umap(rows, index, index.neighbors(options.n_neighbors - 1), options);
     Json result{{"seconds", seconds() - start},
                 {"peak_mb", peak_megabytes()},
                 {"init", umap.init},

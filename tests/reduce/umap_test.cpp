@@ -77,7 +77,7 @@ TEST(Umap, IsAsTrustworthyAsUmapLearn) {
     const Matrix fit_rows = x.topRows(n_fit), new_rows = x.bottomRows(x.rows() - n_fit);
     const NeighborIndex index(MatrixRows(fit_rows), neighbor_options({}));
     for (const auto init : {UmapOptions::Init::pca, UmapOptions::Init::spectral}) {
-        const Umap umap = fit_umap(MatrixRows(fit_rows), index, {.init = init});
+        const Umap umap = fit_umap(MatrixRows(fit_rows), index, index.neighbors(14), {.init = init});
         EXPECT_GE(measure_quality(MatrixRows(fit_rows), umap.points).trustworthiness,
                   expected["trustworthiness"].get<double>() - 0.01);
         Matrix all(x.rows(), 2);
@@ -91,7 +91,7 @@ TEST(Umap, EqualBytesAtAnyNumberOfThreadsAndOutOfCore) {
     const Matrix x = clustered(12000, 24, 1), fresh = clustered(700, 24, 2);
     UmapOptions options{.n_epochs = 20, .threads = 1};
     const NeighborIndex index(MatrixRows(x), neighbor_options(options));
-    const Umap one = fit_umap(MatrixRows(x), index, options);
+    const Umap one = fit_umap(MatrixRows(x), index, index.neighbors(options.n_neighbors - 1), options);
     EXPECT_EQ(one.init, "multilevel");
     options.threads = 4;
     const Umap four = fit_umap(MatrixRows(x), options), blocked = fit_umap(BlockedRows(x), options);
@@ -138,6 +138,9 @@ TEST(Umap, BadInput) {
               "n_neighbors");
     EXPECT_EQ(error_of([&] { fit_umap(MatrixRows(x), {.n_components = 5}); }),
               "no map of 5 dimensions; ask for 2 or 3");
+    const NeighborIndex index(MatrixRows(x), {});
+    EXPECT_EQ(error_of([&] { fit_umap(MatrixRows(x), index, index.neighbors(3), {.n_neighbors = 5}); }),
+              "cannot map 14 rows: the neighbours given are 3 of 14 rows");
     EXPECT_EQ(error_of([&] { fit_umap(MatrixRows(x), {.n_neighbors = 1}); }),
               "no map with n_neighbors 1: a row itself counts as one; use 2 or more");
     Matrix bad = clustered(40, 8, 8);

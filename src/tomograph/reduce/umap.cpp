@@ -85,25 +85,27 @@ NeighborOptions neighbor_options(const UmapOptions& options) {
 Umap fit_umap(const RowSource& rows, const UmapOptions& options, Progress& progress) {
     require_valid(options, rows.n_rows());
     const NeighborIndex index(rows, neighbor_options(options), progress);
-    return fit_umap(rows, index, options, progress);
+    return fit_umap(rows, index, index.neighbors(options.n_neighbors - 1, progress), options, progress);
 }
 
-Umap fit_umap(const RowSource& rows, const NeighborIndex& index, const UmapOptions& options,
-              Progress& progress) {
+Umap fit_umap(const RowSource& rows, const NeighborIndex& index, const Neighbors& neighbors,
+              const UmapOptions& options, Progress& progress) {
     require_valid(options, rows.n_rows());
+    if (neighbors.indices.rows() != rows.n_rows() || neighbors.indices.cols() != options.n_neighbors - 1) {
+        throw Error(fmt::format("cannot map {} rows", rows.n_rows()),
+                    fmt::format("the neighbours given are {} of {} rows", neighbors.indices.cols(),
+                                neighbors.indices.rows()),
+                    "");
+    }
     Umap umap;
     umap.options = options;
     umap.curve = fit_curve(options.min_dist, options.spread);
     umap.n_epochs = options.n_epochs > 0 ? options.n_epochs : rows.n_rows() <= 10000 ? 500 : 200;
     const int threads = thread_count(options.threads);
 
-    WeightedGraph graph;
-    {
-        const Neighbors neighbors = index.neighbors(options.n_neighbors - 1, progress);
-        umap.knn_recall = neighbors.recall;
-        umap.knn_method = neighbors.method;
-        graph = fuzzy_union(neighbors, threads);
-    }
+    umap.knn_recall = neighbors.recall;
+    umap.knn_method = neighbors.method;
+    const WeightedGraph graph = fuzzy_union(neighbors, threads);
     const auto layout = layout_options(options, umap.curve, umap.n_epochs);
     if (options.init == UmapOptions::Init::spectral) {
         if (auto start = spectral_init(graph, options.n_components, options.seed, threads)) {

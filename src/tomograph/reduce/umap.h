@@ -64,9 +64,10 @@ NeighborOptions neighbor_options(const UmapOptions& options);
 /// NonFinite naming the row; Stopped.
 Umap fit_umap(const RowSource& rows, const UmapOptions& options = {}, Progress& progress = no_progress());
 
-/// The same on an index of these rows made before; it is needed again to transform.
-Umap fit_umap(const RowSource& rows, const NeighborIndex& index, const UmapOptions& options = {},
-              Progress& progress = no_progress());
+/// The same on an index of these rows made before, which is needed again to transform, and on
+/// index.neighbors(options.n_neighbors - 1). Errors: also when the neighbours are not those of these rows.
+Umap fit_umap(const RowSource& rows, const NeighborIndex& index, const Neighbors& neighbors,
+              const UmapOptions& options = {}, Progress& progress = no_progress());
 
 /// Place new rows [m, d] on a fitted map without moving it: [m, n_components]. Each starts at the weighted
 /// mean of its neighbours among the fit rows and is laid out against them. `index` is of the fit rows, in

@@ -2,7 +2,9 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
+#include "tomograph/base/version.h"
 #include "tomograph/reduce/finite.h"
+#include "tomograph/reduce/neighbor_file.h"
 #include "tomograph/reduce/projection.h"
 #include "tomograph/reduce/quality.h"
 
@@ -59,6 +61,25 @@ void with_names(const SelectedRows& selected, const std::vector<std::int64_t>& c
     }
 }
 
+/// The neighbours that a map of these rows is built on: those in the run's folder, else searched and put
+/// there.
+Neighbors kept_neighbors(const Run& run, const UmapProjectionOptions& options,
+                         const std::vector<std::int64_t>& fitted, const NeighborIndex& index,
+                         Progress& progress) {
+    const int k = options.umap.n_neighbors - 1;
+    const Json how = {{"version", kVersion},          {"selection", options.selection.json()},
+                      {"run_rows", run.n_rows()},     {"n_rows", fitted.size()},
+                      {"pre_dims", options.pre_dims}, {"metric", metric_name(options.umap.metric)},
+                      {"seed", options.umap.seed},    {"k", k}};
+    if (auto known = load_neighbors(run, how);
+        known && known->indices.cols() == k &&
+        known->indices.rows() == static_cast<Eigen::Index>(fitted.size()))
+        return *std::move(known);
+    Neighbors found = index.neighbors(k, progress);
+    save_neighbors(run, how, fitted, found);
+    return found;
+}
+
 }  // namespace
 
 Projection project_umap(const Run& run, const std::string& name, const UmapProjectionOptions& options,
@@ -96,7 +117,8 @@ Projection project_umap(const Run& run, const std::string& name, const UmapProje
         Umap umap;
         {
             const NeighborIndex index(fit_rows, neighbor_options(options.umap), progress);
-            umap = fit_umap(fit_rows, index, options.umap, progress);
+            umap = fit_umap(fit_rows, index, kept_neighbors(run, options, fitted, index, progress),
+                            options.umap, progress);
             for (std::size_t i = 0; i < fitted.size(); ++i)
                 projection.points.row(fitted[i]) = umap.points.row(static_cast<Eigen::Index>(i));
             if (!placed.empty()) {
