@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "support/errors.h"
 #include "support/open_run.h"
 #include "support/run_folder.h"
 #include "support/temp_folder.h"
@@ -48,6 +49,14 @@ TEST_F(UmapOfARun, FitsSomeAndPlacesTheOthers) {
     EXPECT_EQ(map.info.at("n_fitted"), 300);
     EXPECT_EQ(map.info.at("umap").at("neighbor_search_recall"), 1.0);
     EXPECT_GT(map.info.at("trustworthiness").get<double>(), 0.5);
+}
+
+TEST_F(UmapOfARun, NeedsAsManyRowsAsNeighbours) {
+    UmapProjectionOptions options{.selection = {.rows = 5}};
+    EXPECT_EQ(
+        error_of([&] { project_umap(open_run(folder_ / "run"), "map", options); }),
+        "cannot map 5 rows with n_neighbors 15: there are fewer rows than neighbours; select more rows or "
+        "lower n_neighbors");
 }
 
 TEST_F(UmapOfARun, KeepsItsNeighboursForTheNextMap) {

@@ -17,23 +17,6 @@ namespace {
 /// A map of fewer lists says less than PCA.
 constexpr std::int64_t fewest_groups = 100;
 
-void require_valid(const UmapOptions& options, std::int64_t n_rows) {
-    if (options.n_components != 2 && options.n_components != 3) {
-        throw Error(fmt::format("no map of {} dimensions", options.n_components), "", "ask for 2 or 3");
-    }
-    if (options.n_neighbors < 2) {
-        throw Error(fmt::format("no map with n_neighbors {}", options.n_neighbors),
-                    "a row itself counts as one", "use 2 or more");
-    }
-    if (n_rows < options.n_neighbors) {
-        throw Error(fmt::format("cannot map {} rows with n_neighbors {}", n_rows, options.n_neighbors),
-                    "there are fewer rows than neighbours", "select more rows or lower n_neighbors");
-    }
-    if (options.negative_sample_rate < 0 || options.n_epochs < 0 || !(options.learning_rate > 0)) {
-        throw Error("no map with a negative rate or number of epochs", "", "");
-    }
-}
-
 LayoutOptions layout_options(const UmapOptions& options, const UmapCurve& curve, int n_epochs) {
     return {.curve = curve,
             .n_epochs = n_epochs,
@@ -78,19 +61,36 @@ Matrix map_of_lists(const NeighborIndex& index, const UmapOptions& options, Layo
 
 }  // namespace
 
+void check_umap(const UmapOptions& options, std::int64_t n_rows) {
+    if (options.n_components != 2 && options.n_components != 3) {
+        throw Error(fmt::format("no map of {} dimensions", options.n_components), "", "ask for 2 or 3");
+    }
+    if (options.n_neighbors < 2) {
+        throw Error(fmt::format("no map with n_neighbors {}", options.n_neighbors),
+                    "a row itself counts as one", "use 2 or more");
+    }
+    if (n_rows < options.n_neighbors) {
+        throw Error(fmt::format("cannot map {} rows with n_neighbors {}", n_rows, options.n_neighbors),
+                    "there are fewer rows than neighbours", "select more rows or lower n_neighbors");
+    }
+    if (options.negative_sample_rate < 0 || options.n_epochs < 0 || !(options.learning_rate > 0)) {
+        throw Error("no map with a negative rate or number of epochs", "", "");
+    }
+}
+
 NeighborOptions neighbor_options(const UmapOptions& options) {
     return {.metric = options.metric, .seed = options.seed, .threads = options.threads};
 }
 
 Umap fit_umap(const RowSource& rows, const UmapOptions& options, Progress& progress) {
-    require_valid(options, rows.n_rows());
+    check_umap(options, rows.n_rows());
     const NeighborIndex index(rows, neighbor_options(options), progress);
     return fit_umap(rows, index, index.neighbors(options.n_neighbors - 1, progress), options, progress);
 }
 
 Umap fit_umap(const RowSource& rows, const NeighborIndex& index, const Neighbors& neighbors,
               const UmapOptions& options, Progress& progress) {
-    require_valid(options, rows.n_rows());
+    check_umap(options, rows.n_rows());
     if (neighbors.indices.rows() != rows.n_rows() || neighbors.indices.cols() != options.n_neighbors - 1) {
         throw Error(fmt::format("cannot map {} rows", rows.n_rows()),
                     fmt::format("the neighbours given are {} of {} rows", neighbors.indices.cols(),

@@ -51,6 +51,10 @@ struct Umap {
     std::string knn_method;  ///< Neighbors::method
 };
 
+/// Errors: Error when options make no sense or are no map of n_rows rows; those of fit_umap() that need no
+/// data.
+void check_umap(const UmapOptions& options, std::int64_t n_rows);
+
 /// The neighbour search that a map of these options is built on.
 NeighborOptions neighbor_options(const UmapOptions& options);
 

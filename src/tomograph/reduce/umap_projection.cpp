@@ -89,6 +89,7 @@ Projection project_umap(const Run& run, const std::string& name, const UmapProje
     const std::int64_t n = selected.n_rows();
     const auto fitted = sample_indices(n, options.fit_rows > 0 ? options.fit_rows : n, options.umap.seed);
     const auto placed = others(n, fitted);
+    check_umap(options.umap, static_cast<std::int64_t>(fitted.size()));
     const SubsetRows fit_selected(selected, fitted), place_selected(selected, placed);
 
     Projection projection{name, Matrix(n, options.umap.n_components), selected.labels(), {}, {}};
