@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
 #include "tomograph/figures/scatter.h"
 
 namespace tomograph {
@@ -15,11 +16,6 @@ struct Flags {
     std::uint64_t seed = 42;
     int threads = 0;
 };
-
-std::filesystem::path run_folder(const std::string& path) {
-    return folder_kind(path) == FolderKind::study ? std::filesystem::path(path) / "text"
-                                                  : std::filesystem::path(path);
-}
 
 void draw(const Run& a, const Run& b, const std::string& path) {
     const SharedBasis basis = shared_basis(a, b, Component::resid_post);
@@ -40,8 +36,7 @@ void run_compare(const Flags& flags, Progress& progress) {
     if (!flags.out.empty()) write_json(flags.out, compare_json(report));
     if (!flags.figure.empty()) draw(a, b, flags.figure);
     if (flags.json)
-        fmt::print("{}\n",
-                   compare_json(report).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_json(compare_json(report));
     else
         fmt::print("{}", compare_table(report));
 }

@@ -5,6 +5,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/model/engine.h"
 #include "tomograph/reduce/projection.h"
@@ -56,7 +57,7 @@ void model_info(const std::string& path, bool json) {
                           {"learned_positions", info.learned_positions},
                           {"start_token", info.adds_start_token ? Json(info.start_token) : Json(nullptr)},
                           {"sites", site_json(engine.sites())}};
-        fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_json(out);
         return;
     }
     fmt::print("{}: {}, {} weights, {:.1f} million parameters, {}\n", info.name, info.architecture, info.type,
@@ -105,7 +106,7 @@ void run_info(const std::string& path, bool json) {
         Json out = {{"kind", "run"}, {"complete", run.complete()}};
         out.update(run.json());
         out["projections"] = projections;
-        fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_json(out);
         return;
     }
     fmt::print(
@@ -125,7 +126,7 @@ void study_info(const std::filesystem::path& path, bool json) {
     if (json) {
         Json out = {{"kind", "study"}};
         out.update(study);
-        fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_json(out);
         return;
     }
     fmt::print("study of {}{}\n", study.at("model").value("name", "?"),

@@ -7,6 +7,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
 #include "tomograph/figures/gnuplot.h"
 #include "tomograph/figures/measures.h"
 
@@ -26,11 +27,6 @@ bool is_study(const std::string& path) {
     return folder_kind(path) == FolderKind::study;
 }
 
-/// A study's text run, or the run itself.
-std::filesystem::path run_folder(const std::string& path) {
-    return is_study(path) ? std::filesystem::path(path) / "text" : std::filesystem::path(path);
-}
-
 /// Draws the numbers into RUN/figures, or into the study's, whose pictures of the vectors stay the findings'
 /// own.
 void draw(const std::string& path, const Run& run, MeasureReport& report) {
@@ -40,18 +36,17 @@ void draw(const std::string& path, const Run& run, MeasureReport& report) {
         fmt::print(stderr, "note: no figures were drawn: {}\n", error.what());
         return;
     }
-    std::map<std::string, std::string> shown;
-    for (const MeasureFigure& figure : draw_measures(run, report, std::filesystem::path(path) / "figures")) {
-        for (const std::string& finding : figure.findings) shown[finding] = "figures/" + figure.name + ".png";
+    draw_measures(run, report, path);
+    if (!is_study(path)) return;
+    std::map<std::string, std::string> own;
+    for (const Json& finding :
+         read_json(std::filesystem::path(path) / "study.json").value("findings", Json::array())) {
+        if (finding.value("figure", Json()).is_string())
+            own[finding.at("name").get<std::string>()] = finding["figure"].get<std::string>();
     }
-    if (is_study(path)) {
-        for (const Json& finding :
-             read_json(std::filesystem::path(path) / "study.json").value("findings", Json::array())) {
-            if (finding.value("figure", Json()).is_string())
-                shown[finding.at("name").get<std::string>()] = finding["figure"].get<std::string>();
-        }
+    for (Finding& finding : report.findings) {
+        if (const auto figure = own.find(finding.name); figure != own.end()) finding.figure = figure->second;
     }
-    for (Finding& finding : report.findings) finding.figure = shown[finding.name];
 }
 
 void run_measure(const Flags& flags, Progress& progress) {
@@ -75,8 +70,7 @@ void run_measure(const Flags& flags, Progress& progress) {
     draw(flags.run, run, report);
     save_measures(run, report);
     if (flags.json)
-        fmt::print("{}\n",
-                   findings_json(report).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+        print_json(findings_json(report));
     else
         fmt::print("{}", findings_table(report));
     const auto found = failing(report, flags.fail_on);

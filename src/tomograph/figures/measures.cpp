@@ -25,9 +25,9 @@ bool has_points(const Series& series) {
 
 class MeasureFigures {
   public:
-    MeasureFigures(const Run& run, const MeasureReport& report, const std::filesystem::path& folder)
-        : run_(run), report_(report), folder_(folder) {
-        std::filesystem::create_directories(folder);
+    MeasureFigures(const Run& run, const MeasureReport& report, const std::filesystem::path& root)
+        : run_(run), report_(report), root_(root) {
+        std::filesystem::create_directories(root / "figures");
     }
 
     /// One key of the table `separation`, by layer.
@@ -78,8 +78,9 @@ class MeasureFigures {
         }
         LinesOptions options{.x_label = "layer", .y_label = y_label, .log_y = log_y, .whole_x = true};
         options.figure.title = title + "\n" + run_text(run_);
-        draw_lines(folder_ / (name + ".png"), lines, options);
-        figures_.push_back({name, caption, {finding}});
+        const std::string file = "figures/" + name + ".png";
+        draw_lines(root_ / file, lines, options);
+        figures_.push_back({file, caption, {finding}});
     }
 
     void separation() {
@@ -153,8 +154,9 @@ class MeasureFigures {
             fmt::format("{}\n{}\nhelix fit: R² {:.2f}, of which a line {:.2f}",
                         learned ? "Learned position embeddings" : "Position means of the stream",
                         run_text(run_), value_of(fit.at("r2")), value_of(fit.at("line_r2")));
-        draw_scatter(folder_ / "position-curve.png", points, color, options);
-        figures_.push_back({"position-curve",
+        const std::string file = "figures/position-curve.png";
+        draw_scatter(root_ / file, points, color, options);
+        figures_.push_back({file,
                             fmt::format("{} on three components, consecutive positions joined.",
                                         learned ? "The learned position table" : "Means by position"),
                             {"position_helix", "position_lattice"}});
@@ -199,8 +201,9 @@ class MeasureFigures {
         options.high = 1;
         options.figure.title = fmt::format("How alike layers are\n{}\n{}", run_text(run_),
                                            cka.at("component").get<std::string>());
-        draw_heatmap(folder_ / "layer-cka.png", values, options);
-        figures_.push_back({"layer-cka",
+        const std::string file = "figures/layer-cka.png";
+        draw_heatmap(root_ / file, values, options);
+        figures_.push_back({file,
                             "Linear CKA between all pairs of layers; 1: equal up to rotation and scale.",
                             {"layer_cka"}});
     }
@@ -223,21 +226,28 @@ class MeasureFigures {
 
     const Run& run_;
     const MeasureReport& report_;
-    const std::filesystem::path& folder_;
+    const std::filesystem::path& root_;
     std::vector<MeasureFigure> figures_;
 };
 
 }  // namespace
 
-std::vector<MeasureFigure> draw_measures(const Run& run, const MeasureReport& report,
-                                         const std::filesystem::path& folder) {
-    MeasureFigures figures(run, report, folder);
+std::vector<MeasureFigure> draw_measures(const Run& run, MeasureReport& report,
+                                         const std::filesystem::path& root) {
+    MeasureFigures figures(run, report, root);
     figures.separation();
     figures.sites();
     figures.positions();
     figures.paths();
     figures.alike();
-    return figures.take();
+    auto drawn = figures.take();
+    for (const MeasureFigure& figure : drawn) {
+        for (Finding& finding : report.findings) {
+            if (std::ranges::find(figure.findings, finding.name) != figure.findings.end())
+                finding.figure = figure.file;
+        }
+    }
+    return drawn;
 }
 
 }  // namespace tomograph

@@ -62,24 +62,20 @@ Run capture_twin(const Model& model, const PromptSet& text, const std::filesyste
     return Run::open(study / "twin");
 }
 
-/// Which figure shows which finding: a picture of the vectors where there is one, else of the numbers.
-void set_figures(const std::vector<Figure>& figures, const std::vector<MeasureFigure>& of_measures,
-                 MeasureReport& report) {
-    static const std::pair<const char*, const char*> kPictures[] = {
-        {"attn_mlp_separation", "attention-mlp-unit-3d"},
-        {"first_token_norm", "norm-by-position"},
-        {"position_helix", "position-table-3d"},
-        {"layer_paths", "layer-paths-2d"}};
-    std::map<std::string, std::string> shown;
-    for (const MeasureFigure& figure : of_measures) {
-        for (const std::string& finding : figure.findings) shown[finding] = study_figure(figure.name);
-    }
-    for (const auto& [finding, name] : kPictures) {
+/// A picture of the vectors, where there is one, shows a finding better than one of its numbers.
+void prefer_pictures(const std::vector<Figure>& figures, MeasureReport& report) {
+    static const std::map<std::string, std::string> kPictures{
+        {"attn_mlp_separation", study_figure("attention-mlp-unit-3d")},
+        {"first_token_norm", study_figure("norm-by-position")},
+        {"position_helix", study_figure("position-table-3d")},
+        {"layer_paths", study_figure("layer-paths-2d")}};
+    for (Finding& finding : report.findings) {
+        const auto picture = kPictures.find(finding.name);
+        if (picture == kPictures.end()) continue;
         for (const Figure& figure : figures) {
-            if (figure.file == study_figure(name)) shown[finding] = figure.file;
+            if (figure.file == picture->second) finding.figure = figure.file;
         }
     }
-    for (Finding& finding : report.findings) finding.figure = shown[finding.name];
 }
 
 Json numbers_json(const StudySummary& summary) {
@@ -166,10 +162,10 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
 
     summary.measures = measure_run(
         text_run, {.twin = &twin_run, .seed = options.seed, .threads = options.threads}, progress);
-    const auto of_measures = draw_measures(text_run, summary.measures, folder.path() / "figures");
-    set_figures(summary.figures, of_measures, summary.measures);
+    const auto of_measures = draw_measures(text_run, summary.measures, folder.path());
+    prefer_pictures(summary.figures, summary.measures);
     for (const MeasureFigure& figure : of_measures)
-        summary.figures.push_back({study_figure(figure.name), "The findings' numbers", figure.caption});
+        summary.figures.push_back({figure.file, "The findings' numbers", figure.caption});
     save_measures(text_run, summary.measures);
 
     for (const Figure& figure : summary.figures)

@@ -88,14 +88,17 @@ void main() {
 }
 `
 
-export const fragmentShader = /* glsl */ `
-precision highp float;
+/** What the vertex shader hands to every fragment shader of points. */
+const pointInput = /* glsl */ `precision highp float;
 precision highp int;
-uniform float uAlpha;
-uniform vec3 uInk;
 in vec4 vColor;
 flat in uint vId;
-flat in float vRing;
+flat in float vRing;`
+
+export const fragmentShader = /* glsl */ `
+${pointInput}
+uniform float uAlpha;
+uniform vec3 uInk;
 out vec4 color;
 void main() {
     vec2 d = gl_PointCoord * 2.0 - 1.0;
@@ -108,11 +111,7 @@ void main() {
 `
 
 export const pickFragmentShader = /* glsl */ `
-precision highp float;
-precision highp int;
-in vec4 vColor;
-flat in uint vId;
-flat in float vRing;
+${pointInput}
 out uvec4 id;
 void main() {
     vec2 d = gl_PointCoord * 2.0 - 1.0;
@@ -123,11 +122,7 @@ void main() {
 
 /** Adds up: colour in rgb, count in a. */
 export const densityFragmentShader = /* glsl */ `
-precision highp float;
-precision highp int;
-in vec4 vColor;
-flat in uint vId;
-flat in float vRing;
+${pointInput}
 out vec4 color;
 void main() {
     vec2 d = gl_PointCoord * 2.0 - 1.0;
