@@ -21,11 +21,11 @@
 #include "tomograph/base/file.h"
 #include "tomograph/base/json.h"
 #include "tomograph/base/memory.h"
-#include "tomograph/reduce/neighbors.h"
-#include "tomograph/reduce/panels.h"
-#include "tomograph/reduce/pca.h"
-#include "tomograph/reduce/quality.h"
-#include "tomograph/reduce/umap.h"
+#include "tomograph/linear/panels.h"
+#include "tomograph/linear/pca.h"
+#include "tomograph/maps/quality.h"
+#include "tomograph/maps/umap.h"
+#include "tomograph/neighbors/neighbors.h"
 
 namespace {
 

@@ -35,7 +35,6 @@ find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_package(Spectra REQUIRED)
 find_package(nlohmann_json 3.10 REQUIRED)
 find_package(CLI11 REQUIRED)
-find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
 
 find_path(TOMOGRAPH_CBLAS_INCLUDE cblas.h PATH_SUFFIXES openblas x86_64-linux-gnu/openblas-pthread REQUIRED)

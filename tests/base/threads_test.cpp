@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -40,6 +42,20 @@ TEST_P(ParallelFor, StartsNoBlocksAfterAFailure) {
     };
     EXPECT_THROW(parallel_for(1'000'000, GetParam(), fail), std::runtime_error);
     EXPECT_LE(runs, GetParam());
+}
+
+TEST_P(ParallelFor, RethrowsTheLowestBlocksFailure) {
+    const auto fail = [](std::int64_t block) {
+        // The lower of two blocks that run at once fails last.
+        if (block == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        throw std::runtime_error(std::to_string(block));
+    };
+    try {
+        parallel_for(100, GetParam(), fail);
+        FAIL();
+    } catch (const std::runtime_error& e) {
+        EXPECT_STREQ(e.what(), "0");
+    }
 }
 
 TEST(ParallelForThreads, RunOneBlockOnTheCaller) {

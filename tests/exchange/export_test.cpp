@@ -13,7 +13,7 @@
 #include "support/run_folder.h"
 #include "support/temp_folder.h"
 #include "tomograph/base/file.h"
-#include "tomograph/reduce/projection.h"
+#include "tomograph/maps/projection.h"
 
 namespace tomograph {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "support/temp_folder.h"
 #include "tomograph/capture/capture.h"
+#include "tomograph/maps/projection.h"
 #include "tomograph/prompts/prompts.h"
-#include "tomograph/reduce/projection.h"
 #include "tomograph/serve/server.h"
 
 namespace tomograph::test {

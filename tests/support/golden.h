@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "tomograph/base/matrix.h"
-#include "tomograph/model/site.h"
 #include "tomograph/store/safetensors.h"
+#include "tomograph/words/site.h"
 
 namespace tomograph::test {
 

@@ -2,8 +2,9 @@
 
 namespace tomograph {
 
-/// For a program's start: blocks of 4 MB and more go back to the system as soon as they are freed. glibc would
-/// learn to keep them for later, under the peak of what comes next. Does nothing with other C libraries.
+/// For a program's start: blocks of 4 MB and more go back to the system as soon as they are freed. glibc
+/// would learn to keep them for later, under the peak of what comes next. Does nothing with other C
+/// libraries.
 void return_large_blocks();
 
 }  // namespace tomograph

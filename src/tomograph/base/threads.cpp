@@ -26,13 +26,18 @@ void parallel_for(std::int64_t n_blocks, int threads, const std::function<void(s
     }
     std::atomic<std::int64_t> next{0};
     std::exception_ptr failure;
+    std::int64_t failed_block = n_blocks;
     std::mutex failure_mutex;
     const auto work = [&] {
+        std::int64_t block = 0;
         try {
-            for (std::int64_t block; (block = next.fetch_add(1)) < n_blocks;) body(block);
+            while ((block = next.fetch_add(1)) < n_blocks) body(block);
         } catch (...) {
             const std::lock_guard lock(failure_mutex);
-            if (!failure) failure = std::current_exception();
+            if (block < failed_block) {
+                failed_block = block;
+                failure = std::current_exception();
+            }
             next.store(n_blocks);
         }
     };

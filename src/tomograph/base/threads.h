@@ -9,7 +9,8 @@ int thread_count(int requested);
 
 /// Call `body(block)` for every block in [0, n_blocks), on `threads` threads. Which thread runs a block is
 /// not fixed, so a deterministic caller writes each block's result to its own place and reduces them in
-/// order. The first exception thrown by a body is rethrown here after all threads have stopped.
+/// order. Of the exceptions that bodies throw, the lowest block's is rethrown here after all threads have
+/// stopped: blocks start in order, so that is the one a single thread would have met.
 void parallel_for(std::int64_t n_blocks, int threads, const std::function<void(std::int64_t block)>& body);
 
 }  // namespace tomograph

@@ -5,7 +5,8 @@
 
 namespace tomograph {
 
-/// What a command exits with that was asked to fail on a finding and found it; it throws CLI::RuntimeError{kFoundExit}.
+/// What a command exits with that was asked to fail on a finding and found it; it throws
+/// CLI::RuntimeError{kFoundExit}.
 inline constexpr int kFoundExit = 3;
 
 /// One function a command: adds its options to the parser, with what to do as the callback.

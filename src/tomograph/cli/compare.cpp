@@ -1,4 +1,4 @@
-#include "tomograph/measure/compare.h"
+#include "tomograph/findings/compare.h"
 
 #include <fmt/format.h>
 

@@ -7,8 +7,8 @@
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
 #include "tomograph/cli/terminal.h"
+#include "tomograph/maps/projection.h"
 #include "tomograph/model/engine.h"
-#include "tomograph/reduce/projection.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {

@@ -1,4 +1,4 @@
-#include "tomograph/measure/measure.h"
+#include "tomograph/findings/measure.h"
 
 #include <fmt/format.h>
 

@@ -3,7 +3,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/options.h"
-#include "tomograph/reduce/projection.h"
+#include "tomograph/maps/projection.h"
 
 namespace tomograph {
 namespace {

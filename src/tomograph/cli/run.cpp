@@ -8,7 +8,7 @@
 #ifdef TOMOGRAPH_VIEWER
 #include "tomograph/serve/report.h"
 #else
-#include "tomograph/study/report.h"
+#include "tomograph/report/report.h"
 #endif
 
 namespace tomograph {
@@ -80,8 +80,8 @@ void run(const Flags& flags, Progress& progress) {
 
 void add_run(CLI::App& app, Progress& progress) {
     auto flags = std::make_shared<Flags>();
-    CLI::App* command =
-        app.add_subcommand("run", "Do the whole experiment on a model: captures, figures, measures, a report");
+    CLI::App* command = app.add_subcommand(
+        "run", "Do the whole experiment on a model: captures, figures, measures, a report");
     command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")
         ->required();
     command->add_option("--text", flags->text, "Text files (default: a chapter of Moby-Dick)");

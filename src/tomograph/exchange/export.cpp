@@ -8,7 +8,7 @@
 #include "tomograph/base/text.h"
 #include "tomograph/exchange/csv.h"
 #include "tomograph/exchange/npy.h"
-#include "tomograph/reduce/projection.h"
+#include "tomograph/maps/projection.h"
 
 namespace tomograph {
 namespace {

@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "tomograph/base/progress.h"
-#include "tomograph/model/site.h"
+#include "tomograph/words/site.h"
 
 namespace tomograph {
 

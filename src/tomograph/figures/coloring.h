@@ -3,7 +3,7 @@
 
 #include "tomograph/figures/cloud.h"
 #include "tomograph/figures/scatter.h"
-#include "tomograph/reduce/projection.h"
+#include "tomograph/maps/projection.h"
 
 namespace tomograph {
 

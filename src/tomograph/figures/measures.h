@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "tomograph/measure/measure.h"
+#include "tomograph/findings/measure.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {

@@ -19,7 +19,8 @@ struct ScatterOptions {
     /// Points' radius in points of 1/72 inch and opacity; 0: chosen by their number (look_of_cloud()).
     double point_radius = 0.0;
     double point_alpha = 0.0;
-    /// A thin line through the points in the order of their rows, such as positions along a helix. Default false.
+    /// A thin line through the points in the order of their rows, such as positions along a helix. Default
+    /// false.
     bool connect = false;
     /// Draw each category's mean as a large ringed disc. Ignored when coloured by value. Default false.
     bool show_means = false;

@@ -7,7 +7,7 @@
 
 #include "tomograph/model/model.h"
 #include "tomograph/model/sequence.h"
-#include "tomograph/model/site.h"
+#include "tomograph/words/site.h"
 
 namespace tomograph {
 

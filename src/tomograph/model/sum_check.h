@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "tomograph/model/site.h"
+#include "tomograph/words/site.h"
 
 namespace tomograph {
 

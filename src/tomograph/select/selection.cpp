@@ -114,18 +114,6 @@ struct Accumulator {
 
 }  // namespace
 
-void normalize_rows(Normalize normalize, float* rows, std::int64_t n, std::int64_t dim) {
-    if (normalize == Normalize::none) return;
-    for (std::int64_t i = 0; i < n; ++i) {
-        Eigen::Map<Eigen::ArrayXf> row(rows + i * dim, dim);
-        if (normalize == Normalize::layernorm) row -= static_cast<float>(row.cast<double>().mean());
-        const double squares = row.cast<double>().square().sum();
-        const double scale =
-            normalize == Normalize::unit ? std::sqrt(squares) : std::sqrt(squares / static_cast<double>(dim));
-        if (scale > 0) row /= static_cast<float>(scale);
-    }
-}
-
 void SelectedRows::read(std::int64_t begin, std::int64_t end, float* out) const {
     if (averages_.size() > 0) {
         std::copy(averages_.data() + begin * dim_, averages_.data() + end * dim_, out);

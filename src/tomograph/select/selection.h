@@ -8,15 +8,10 @@
 #include "tomograph/base/json.h"
 #include "tomograph/base/range.h"
 #include "tomograph/base/rows.h"
+#include "tomograph/linear/normalize.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
-
-enum class Normalize {
-    none,
-    unit,       ///< each vector divided by its norm; zero vectors stay zero
-    layernorm,  ///< each vector minus its mean, divided by its standard deviation over coordinates
-};
 
 /// Layers under other numbers, as a control: structure that survives it is not the layers'.
 enum class LayerOrder { given, reversed, random };
@@ -91,9 +86,6 @@ class SelectedRows final : public RowSource {
 /// components have different widths, when the run keeps no vectors and the selection needs them, or when
 /// nothing is left.
 SelectedRows select(const Run& run, const Selection& selection);
-
-/// In place, n rows of `dim`.
-void normalize_rows(Normalize normalize, float* rows, std::int64_t n, std::int64_t dim);
 
 /// Errors: Error for an unknown word. "none", "unit", "layernorm".
 Normalize parse_normalize(const std::string& text);

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "tomograph/base/json.h"
-#include "tomograph/reduce/projection.h"
+#include "tomograph/maps/projection.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {

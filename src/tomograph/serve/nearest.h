@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "tomograph/reduce/projection.h"
+#include "tomograph/maps/projection.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {

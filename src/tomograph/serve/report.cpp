@@ -7,9 +7,9 @@
 #include "tomograph/base/file.h"
 #include "tomograph/base/html.h"
 #include "tomograph/base/random.h"
+#include "tomograph/report/report.h"
 #include "tomograph/serve/catalog.h"
 #include "tomograph/serve/page.h"
-#include "tomograph/study/report.h"
 
 namespace tomograph {
 namespace {

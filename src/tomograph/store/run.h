@@ -9,9 +9,8 @@
 
 #include "tomograph/base/json.h"
 #include "tomograph/base/matrix.h"
-#include "tomograph/model/engine.h"
-#include "tomograph/model/site.h"
 #include "tomograph/store/safetensors.h"
+#include "tomograph/words/site.h"
 
 namespace tomograph {
 

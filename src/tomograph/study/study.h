@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "tomograph/base/progress.h"
-#include "tomograph/measure/measure.h"
-#include "tomograph/measure/norms.h"
-#include "tomograph/measure/separation.h"
+#include "tomograph/findings/measure.h"
+#include "tomograph/findings/norms.h"
+#include "tomograph/findings/separation.h"
 #include "tomograph/model/model.h"
 
 namespace tomograph {
@@ -41,8 +41,8 @@ struct StudySummary {
 /// The whole experiment on one model: text, one repeated token, the vocabulary, positions only, and text once
 /// more on a twin with random weights; each captured as a run in a folder of its own, projected, drawn and
 /// measured. Writes DIR/{text,repeat,vocabulary,positions,twin}/, DIR/figures/ and DIR/study.json; the report
-/// is the caller's (study/report.h, serve/report.h). Errors: Error as capture()'s; Stopped. What was complete stays, unless
-/// it is the first capture that failed.
+/// is the caller's (study/report.h, serve/report.h). Errors: Error as capture()'s; Stopped. What was complete
+/// stays, unless it is the first capture that failed.
 StudySummary make_study(const Model& model, const std::filesystem::path& out, const StudyOptions& options,
                         Progress& progress);
 

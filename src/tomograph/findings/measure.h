@@ -1,0 +1,106 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tomograph/base/json.h"
+#include "tomograph/base/progress.h"
+#include "tomograph/statistics/statistics.h"
+#include "tomograph/store/run.h"
+
+namespace tomograph {
+
+struct MeasureOptions {
+    /// A run of the model's random-weight twin on the same prompts: one more control for every finding that
+    /// architecture alone might show. Null: none.
+    const Run* twin = nullptr;
+    /// The same model and prompts captured with rotation switched off (`capture --rope-off`). Null: none.
+    const Run* rope_off = nullptr;
+    /// Rows a site for what compares rows, drawn by seed. Default 4000.
+    std::int64_t rows = 4000;
+    /// Replicates of the bootstrap over sequences. Default 100.
+    int bootstrap = 100;
+    /// Share of the run's own tokens that lie above the outliers' threshold. Default 0.001.
+    double false_alarm_rate = 0.001;
+    std::uint64_t seed = 42;
+    /// 0: all that the process may use. No number depends on it.
+    int threads = 0;
+};
+
+enum class Verdict { holds, absent, not_measurable };
+/// "holds", "absent", "not measurable".
+const char* verdict_name(Verdict verdict);
+
+/// One control of a finding and what the same measure gives there.
+struct Control {
+    std::string name;  ///< "labels shuffled", "random-weight twin", ...
+    double value = kNoNumber;
+};
+
+/// One of the claims, as a number. A missing number is NaN.
+struct Finding {
+    std::string name;
+    std::string effect_is;  ///< what the number means, with its unit
+    double effect = kNoNumber;
+    std::optional<Interval> interval;  ///< 95 %, bootstrap over sequences
+    double null = kNoNumber;           ///< the strictest of `controls`
+    bool smaller_counts = false;       ///< the effect must lie below the null instead of above it
+    Verdict verdict = Verdict::not_measurable;
+    std::string reason;  ///< why it is absent or not measurable
+    std::string figure;  ///< that shows it, relative to the run or study; the caller's to set
+    std::vector<Control> controls;
+    Json detail = Json::object();
+};
+
+/// A token that stands out, at the site where it does so most.
+struct Outlier {
+    Site site;
+    std::int64_t token = 0;  ///< index into Run::tokens()
+    std::int32_t sequence = 0, position = 0;
+    std::string piece;    ///< its bytes
+    std::string context;  ///< bytes of its neighbourhood
+    double score = 0;     ///< robust z
+    std::string by;       ///< "norm", "neighbors" or "mahalanobis"
+};
+
+struct MeasureReport {
+    std::vector<Finding> findings;      ///< the twelve, in order; with rope_off one more, `rope_share`
+    std::vector<Outlier> outliers;      ///< above the threshold, most odd first
+    std::vector<Outlier> first_tokens;  ///< first tokens against first tokens only, most odd first
+    double outlier_threshold = kNoNumber;
+    double false_alarm_rate = 0;
+    /// Every number behind the findings, one entry a file: measures/NAME.json.
+    std::map<std::string, Json> tables;
+    std::vector<std::string> notes;  ///< what could not be measured and why
+    Json how;                        ///< rows, groups, seed, layers, twin
+};
+
+/// The names of the findings that are always there, in order.
+const std::vector<std::string>& finding_names();
+
+/// Measure everything that the run allows. What it lacks makes findings `not measurable`, not an error.
+/// Errors: Error when the twin or the rope_off run does not fit; NonFinite; Stopped.
+MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progress& progress = no_progress());
+
+/// measures/*.json, findings.csv, sites.csv, separation.csv and outliers.csv in the run's folder.
+void save_measures(const Run& run, const MeasureReport& report);
+/// What save_measures() wrote, as far as the printers below need it. Errors: Error when there is none.
+Json load_findings(const Run& run);
+
+/// For a terminal: finding, effect, interval, null, verdict and figure, one line each; then the outliers.
+std::string findings_table(const MeasureReport& report, std::size_t most_outliers = 10);
+/// {"findings":[{"name","effect","interval","null","verdict","figure"}],"outliers":[...],"first_tokens":[...]};
+/// numbers that cannot be had are null; a "reason" follows where there is one.
+Json findings_json(const MeasureReport& report);
+
+/// Errors: Error for a name that `--fail-on` does not know: findings, "outliers", NAME:absent,
+/// NAME:not-measurable.
+void check_fail_on(const std::vector<std::string>& names);
+/// Those of `names` that are found: findings with that verdict ("holds" where none is named), and "outliers"
+/// when there are any. Errors: as check_fail_on().
+std::vector<std::string> failing(const MeasureReport& report, const std::vector<std::string>& names);
+
+}  // namespace tomograph

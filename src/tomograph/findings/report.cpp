@@ -1,0 +1,262 @@
+// What measure_run() found, for people, programs and spreadsheets.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "tomograph/base/error.h"
+#include "tomograph/base/file.h"
+#include "tomograph/base/text.h"
+#include "tomograph/base/version.h"
+#include "tomograph/findings/measure.h"
+#include "tomograph/findings/parts.h"
+
+namespace tomograph {
+namespace {
+
+std::string shown(double value) {
+    return std::isnan(value) ? "-" : fmt::format("{:.4g}", value);
+}
+
+Json interval_json(const std::optional<Interval>& interval) {
+    if (!interval) return nullptr;
+    return {number(interval->lo), number(interval->hi)};
+}
+
+Json outlier_json(const Outlier& outlier, bool full) {
+    Json json = {{"site", outlier.site.name()},
+                 {"sequence", outlier.sequence},
+                 {"position", outlier.position},
+                 {"token", piece_to_json(outlier.piece)},
+                 {"score", number(outlier.score)}};
+    if (!full) return json;
+    json["by"] = outlier.by;
+    json["context"] = piece_to_json(outlier.context);
+    return json;
+}
+
+std::string csv_field(const std::string& text) {
+    if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+    std::string quoted = "\"";
+    for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+    return quoted + "\"";
+}
+
+std::string csv_value(const Json& value) {
+    if (value.is_null()) return "";
+    if (value.is_string()) return csv_field(value.get<std::string>());
+    return csv_field(value.dump());
+}
+
+/// Objects of a table as lines; the first one's keys are the heading. Long lists are left to the JSON.
+std::string csv_of(const Json& table) {
+    std::vector<std::string> keys;
+    for (const Json& row : table) {
+        for (const auto& [key, value] : row.items()) {
+            if (key != "spectrum" && std::find(keys.begin(), keys.end(), key) == keys.end())
+                keys.push_back(key);
+        }
+    }
+    std::string text = fmt::format("{}\n", fmt::join(keys, ","));
+    for (const Json& row : table) {
+        std::string line;
+        for (const std::string& key : keys)
+            line += (line.empty() && key == keys.front() ? "" : ",") +
+                    (row.contains(key) ? csv_value(row[key]) : "");
+        text += line + "\n";
+    }
+    return text;
+}
+
+void write_text(const std::filesystem::path& path, const std::string& text) {
+    AtomicFile file(path);
+    file.write(text);
+    file.commit();
+}
+
+Json finding_json(const Finding& finding) {
+    Json json = {{"name", finding.name},
+                 {"effect", number(finding.effect)},
+                 {"interval", interval_json(finding.interval)},
+                 {"null", number(finding.null)},
+                 {"verdict", verdict_name(finding.verdict)},
+                 {"figure", finding.figure.empty() ? Json(nullptr) : Json(finding.figure)}};
+    if (!finding.reason.empty()) json["reason"] = finding.reason;
+    return json;
+}
+
+/// Characters as they take room on a terminal, near enough: UTF-8 continuation bytes take none.
+std::size_t width_of(const std::string& text) {
+    return static_cast<std::size_t>(std::count_if(
+        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+/// "anisotropy:absent" into its two halves; without the second, "holds".
+std::pair<std::string, std::string> split_at_colon(const std::string& text) {
+    const std::size_t colon = text.find(':');
+    if (colon == std::string::npos) return {text, "holds"};
+    return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+}  // namespace
+
+Json findings_json(const MeasureReport& report) {
+    Json json = {{"findings", Json::array()}, {"outliers", Json::array()}, {"first_tokens", Json::array()}};
+    for (const Finding& finding : report.findings) json["findings"].push_back(finding_json(finding));
+    for (const Outlier& outlier : report.outliers) json["outliers"].push_back(outlier_json(outlier, false));
+    for (const Outlier& outlier : report.first_tokens)
+        json["first_tokens"].push_back(outlier_json(outlier, false));
+    return json;
+}
+
+void save_measures(const Run& run, const MeasureReport& report) {
+    const auto folder = run.path() / "measures";
+    std::filesystem::create_directories(folder);
+    for (const auto& [name, table] : report.tables) write_json(folder / (name + ".json"), table);
+    for (const char* name : {"sites", "separation", "heads"}) {
+        if (const auto table = report.tables.find(name); table != report.tables.end())
+            write_text(folder / (std::string(name) + ".csv"), csv_of(table->second));
+    }
+    Json outliers = {{"threshold", number(report.outlier_threshold)},
+                     {"false_alarm_rate", report.false_alarm_rate},
+                     {"outliers", Json::array()},
+                     {"first_tokens", Json::array()}};
+    for (const Outlier& outlier : report.outliers)
+        outliers["outliers"].push_back(outlier_json(outlier, true));
+    for (const Outlier& outlier : report.first_tokens)
+        outliers["first_tokens"].push_back(outlier_json(outlier, true));
+    write_json(folder / "outliers.json", outliers);
+    write_text(folder / "outliers.csv", csv_of(outliers["outliers"]));
+
+    Json findings = {{"program", {{"name", "tomograph"}, {"version", kVersion}}},
+                     {"model", run.model_name()},
+                     {"how", report.how},
+                     {"notes", report.notes},
+                     {"findings", Json::array()}};
+    Json lines = Json::array();
+    for (const Finding& finding : report.findings) {
+        Json json = finding_json(finding);
+        lines.push_back({{"finding", finding.name},
+                         {"effect", json["effect"]},
+                         {"lo", finding.interval ? number(finding.interval->lo) : Json(nullptr)},
+                         {"hi", finding.interval ? number(finding.interval->hi) : Json(nullptr)},
+                         {"null", json["null"]},
+                         {"verdict", json["verdict"]},
+                         {"reason", finding.reason},
+                         {"effect_is", finding.effect_is},
+                         {"figure", json["figure"]}});
+        json["effect_is"] = finding.effect_is;
+        json["smaller_counts"] = finding.smaller_counts;
+        json["controls"] = Json::array();
+        for (const Control& control : finding.controls)
+            json["controls"].push_back({{"name", control.name}, {"value", number(control.value)}});
+        json["detail"] = finding.detail;
+        findings["findings"].push_back(std::move(json));
+    }
+    write_text(folder / "findings.csv", csv_of(lines));
+    write_json(folder / "findings.json", findings);
+}
+
+Json load_findings(const Run& run) {
+    const auto path = run.path() / "measures" / "findings.json";
+    if (!std::filesystem::exists(path))
+        throw Error(run.path().string() + " was not measured", "",
+                    "run: tomograph measure " + run.path().string());
+    return read_json(path);
+}
+
+std::string findings_table(const MeasureReport& report, std::size_t most_outliers) {
+    std::vector<std::array<std::string, 6>> lines{
+        {"finding", "effect", "interval", "null", "verdict", "figure"}};
+    for (const Finding& finding : report.findings) {
+        const std::string interval = finding.interval ? fmt::format("{} .. {}", shown(finding.interval->lo),
+                                                                    shown(finding.interval->hi))
+                                                      : "-";
+        const std::string null = std::isnan(finding.null)
+                                     ? "-"
+                                     : shown(finding.null) + (finding.smaller_counts ? " (less counts)" : "");
+        lines.push_back({finding.name, shown(finding.effect), interval, null, verdict_name(finding.verdict),
+                         finding.figure});
+    }
+    std::array<std::size_t, 6> widths{};
+    for (const auto& line : lines) {
+        for (std::size_t c = 0; c < line.size(); ++c) widths[c] = std::max(widths[c], width_of(line[c]));
+    }
+    std::string text;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        std::string line;
+        for (std::size_t c = 0; c < lines[i].size(); ++c)
+            line += lines[i][c] + std::string(widths[c] + 2 - width_of(lines[i][c]), ' ');
+        text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+    }
+    std::string reasons;
+    for (const Finding& finding : report.findings) {
+        if (!finding.reason.empty())
+            reasons +=
+                fmt::format("  {}: {}: {}\n", finding.name, verdict_name(finding.verdict), finding.reason);
+    }
+    if (!reasons.empty()) text += "\n" + reasons;
+    const auto list = [&](const std::vector<Outlier>& outliers) {
+        for (std::size_t i = 0; i < std::min(most_outliers, outliers.size()); ++i) {
+            const Outlier& outlier = outliers[i];
+            text += fmt::format("  {:8.1f}  {:<22} sequence {:>4} position {:>5}  {:<11} {}\n", outlier.score,
+                                outlier.site.name(), outlier.sequence, outlier.position, outlier.by,
+                                printable(outlier.context));
+        }
+    };
+    if (!report.outliers.empty()) {
+        text += fmt::format(
+            "\n{} tokens stand out (score above {}, which 1 in {:.0f} of this run's tokens is):\n",
+            report.outliers.size(), shown(report.outlier_threshold), 1 / report.false_alarm_rate);
+        list(report.outliers);
+    }
+    if (!report.first_tokens.empty()) {
+        text += "\nfirst tokens, against first tokens only:\n";
+        list(report.first_tokens);
+    }
+    if (const auto labels = report.tables.find("found_labels"); labels != report.tables.end()) {
+        text += "\nhow well these scores find labelled tokens (AUROC):\n";
+        for (const Json& entry : labels->second) {
+            text += fmt::format("  {}: {} by all sites, {} at {}\n", entry["label"].get<std::string>(),
+                                entry["auroc"].dump(), entry["best_auroc"].dump(),
+                                entry["best_site"].get<std::string>());
+        }
+    }
+    for (const std::string& note : report.notes) text += "\nnote: " + note + "\n";
+    return text;
+}
+
+void check_fail_on(const std::vector<std::string>& names) {
+    std::vector<std::string> known = finding_names();
+    known.insert(known.end(), {"rope_share", "outliers"});
+    for (const std::string& wanted : names) {
+        const auto [name, verdict] = split_at_colon(wanted);
+        const bool possible = verdict == "holds" ||
+                              (name != "outliers" && (verdict == "absent" || verdict == "not-measurable"));
+        if (possible && std::find(known.begin(), known.end(), name) != known.end()) continue;
+        throw Error("cannot fail on '" + wanted + "'", fmt::format("findings are {}", fmt::join(known, ", ")),
+                    "use NAME, NAME:absent or NAME:not-measurable");
+    }
+}
+
+std::vector<std::string> failing(const MeasureReport& report, const std::vector<std::string>& names) {
+    check_fail_on(names);
+    std::vector<std::string> found;
+    for (const std::string& wanted : names) {
+        const auto [name, verdict] = split_at_colon(wanted);
+        if (name == "outliers") {
+            if (!report.outliers.empty()) found.push_back(wanted);
+            continue;
+        }
+        const Verdict asked = verdict == "holds"    ? Verdict::holds
+                              : verdict == "absent" ? Verdict::absent
+                                                    : Verdict::not_measurable;
+        for (const Finding& finding : report.findings) {
+            if (finding.name == name && finding.verdict == asked) found.push_back(wanted);
+        }
+    }
+    return found;
+}
+
+}  // namespace tomograph

@@ -1,0 +1,72 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tomograph/base/json.h"
+#include "tomograph/base/progress.h"
+#include "tomograph/linear/pca.h"
+#include "tomograph/maps/umap.h"
+#include "tomograph/select/selection.h"
+
+namespace tomograph {
+
+struct ProjectionOptions {
+    Selection selection;
+    /// Scores to keep. Default 6.
+    int dims = 6;
+    /// Name of an earlier PCA projection of the run whose basis is used instead of a new fit; empty: fit.
+    std::string basis_of;
+    /// Subtract the fitted mean before projecting. Default true.
+    bool center = true;
+    int threads = 0;
+};
+
+/// Rows of a run in few dimensions, with who they are and how they were made: projections/NAME.safetensors
+/// and NAME.json.
+struct Projection {
+    std::string name;
+    Matrix points;           ///< [n, dims]
+    RowLabels labels;        ///< [n]
+    std::optional<Pca> pca;  ///< the fitted basis, of PCA projections
+    Json info;               ///< method, selection, shapes, variance explained and other measures of honesty
+
+    std::string method() const { return info.value("method", "?"); }
+    /// The rows are equal up to rounding: nothing to draw. The points are all zero then.
+    bool constant() const { return info.value("constant", false); }
+};
+
+/// Select, fit PCA (or reuse a fit), project. A selection whose variance is rounding noise, below 1e-5 of the
+/// mean square, is called constant instead of being scaled up and taken for structure: a rotary model gives
+/// one token repeated the same vector at every position.
+/// Errors: as select() and fit_pca(); NaN or Inf names the site and the token.
+Projection project_pca(const Run& run, const std::string& name, const ProjectionOptions& options,
+                       Progress& progress = no_progress());
+
+struct UmapProjectionOptions {
+    Selection selection;
+    UmapOptions umap;
+    /// Reduce the vectors to so many principal components first: faster, and less noise. 0: do not. Default
+    /// 0.
+    int pre_dims = 0;
+    /// Fit the map on at most so many of the selected rows, chosen by seed, and place the others on it. 0:
+    /// fit on all. Default 100,000.
+    std::int64_t fit_rows = 100'000;
+};
+
+/// Select, fit UMAP, place the rows that were not fitted, and measure how far the map can be believed
+/// (trustworthiness and neighbour recall, in the info).
+/// Errors: as select() and fit_umap(); NaN or Inf names the site and the token.
+Projection project_umap(const Run& run, const std::string& name, const UmapProjectionOptions& options,
+                        Progress& progress = no_progress());
+
+/// Errors: Error for a name that cannot be a file's.
+void save_projection(const Run& run, const Projection& projection);
+/// Errors: Error that lists the projections there are.
+Projection load_projection(const Run& run, const std::string& name);
+std::vector<std::string> projection_names(const Run& run);
+
+/// Letters, digits, '-', '_' and '.', not first: a name is a file's. Errors: Error.
+void check_projection_name(const std::string& name);
+
+}  // namespace tomograph

@@ -1,0 +1,253 @@
+#include "tomograph/neighbors/byte_vectors.h"
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+
+#include "tomograph/linear/simd.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace tomograph {
+namespace {
+
+/// Coordinates mixed together, and bytes of the widest register.
+constexpr std::int64_t block = 64;
+
+/// v <- H v / 8, orthogonal.
+void hadamard(float* v) {
+    for (std::int64_t half = 1; half < block; half *= 2) {
+        for (std::int64_t start = 0; start < block; start += 2 * half) {
+            for (std::int64_t i = start; i < start + half; ++i) {
+                const float a = v[i], b = v[i + half];
+                v[i] = a + b;
+                v[i + half] = a - b;
+            }
+        }
+    }
+    for (std::int64_t i = 0; i < block; ++i) v[i] *= 0.125f;
+}
+
+[[gnu::always_inline]] inline void fetch(const std::int8_t* code, std::int64_t width) {
+    for (std::int64_t t = 0; t < width; t += block) __builtin_prefetch(code + t);
+}
+
+[[gnu::always_inline]] inline std::int32_t plain_dot(const std::int8_t* a, const std::int8_t* b,
+                                                     std::int64_t width) {
+    std::int32_t sum = 0;
+    for (std::int64_t t = 0; t < width; ++t) sum += static_cast<std::int16_t>(a[t]) * b[t];
+    return sum;
+}
+using Dot = std::int32_t (*)(const std::int8_t*, const std::int8_t*, std::int64_t);
+
+std::int32_t dot_any(const std::int8_t* a, const std::int8_t* b, std::int64_t width) {
+    return plain_dot(a, b, width);
+}
+#if defined(__x86_64__)
+TOMOGRAPH_AVX2 std::int32_t dot_avx2(const std::int8_t* a, const std::int8_t* b, std::int64_t width) {
+    __m256i sum = _mm256_setzero_si256();
+    for (std::int64_t t = 0; t < width; t += 16) {
+        const __m256i left = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a + t)));
+        const __m256i right = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b + t)));
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(left, right));
+    }
+    alignas(32) std::int32_t lanes[8];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sum);
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+bool has_vnni() {
+    static const bool has = [] {
+        return simd_level() == SimdLevel::avx512 && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vnni");
+    }();
+    return has;
+}
+#define TOMOGRAPH_VNNI [[gnu::target("avx512f,avx512dq,avx512bw,avx512vnni,fma")]]
+
+/// sum += a . b in groups of four bytes. As an intrinsic, GCC 12 copies the sums around in every step.
+[[gnu::always_inline]] inline void add_products(__m512i& sum, const __m512i& a, const __m512i& b) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+}
+
+TOMOGRAPH_VNNI inline __m512 each_four_times(const float* four) {
+    const __m512i lanes = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+    return _mm512_permutexvar_ps(lanes, _mm512_castps128_ps512(_mm_loadu_ps(four)));
+}
+
+/// The sums of 16 registers, in order.
+TOMOGRAPH_VNNI inline __m512i sum_lanes(const __m512i* s) {
+    __m512i pairs[8], fours[4], wide[2];
+    for (int i = 0; i < 8; ++i) {
+        pairs[i] = _mm512_add_epi32(_mm512_unpacklo_epi32(s[2 * i], s[2 * i + 1]),
+                                    _mm512_unpackhi_epi32(s[2 * i], s[2 * i + 1]));
+    }
+    for (int i = 0; i < 4; ++i) {
+        fours[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(pairs[2 * i], pairs[2 * i + 1]),
+                                    _mm512_unpackhi_epi64(pairs[2 * i], pairs[2 * i + 1]));
+    }
+    for (int i = 0; i < 2; ++i) {
+        wide[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(fours[2 * i], fours[2 * i + 1], 0x88),
+                                   _mm512_shuffle_i32x4(fours[2 * i], fours[2 * i + 1], 0xdd));
+    }
+    return _mm512_add_epi32(_mm512_shuffle_i32x4(wide[0], wide[1], 0x88),
+                            _mm512_shuffle_i32x4(wide[0], wide[1], 0xdd));
+}
+#endif
+
+}  // namespace
+
+/// The loops over codes. VNNI multiplies unsigned by signed bytes, so there the query's codes are raised by
+/// 128, and 128 times the sum of the other's is taken off.
+struct ByteKernels {
+    static const std::int8_t* code(const ByteVectors& v, std::int64_t i) {
+        return v.codes_.get() + i * v.width_;
+    }
+    static float score(const ByteVectors& a, std::int64_t i, const ByteVectors& b, std::int64_t j,
+                       std::int32_t dot) {
+        return static_cast<float>(dot) * (a.scales_[i] * b.scales_[j]) -
+               (a.half_norms_[i] + b.half_norms_[j]);
+    }
+
+#if defined(__x86_64__)
+    TOMOGRAPH_VNNI static void tile_vnni(const ByteVectors& a, std::int64_t first_a, std::int64_t n_a,
+                                         const ByteVectors& b, std::int64_t first_b, std::int64_t n_b,
+                                         std::int64_t stride, float* out) {
+        const __m512i raise = _mm512_set1_epi8(-128);
+        for (std::int64_t j = 0; j < n_b; j += 4) {
+            const std::int8_t* right[4];  // beyond the end: the last once more
+            for (int c = 0; c < 4; ++c) right[c] = code(b, first_b + std::min(j + c, n_b - 1));
+            const __m512i sum_b = _mm512_broadcast_i32x4(
+                _mm_loadu_si128(reinterpret_cast<const __m128i*>(b.sums_.data() + first_b + j)));
+            const __m512 scale_b = _mm512_broadcast_f32x4(_mm_loadu_ps(b.scales_.data() + first_b + j));
+            const __m512 half_b = _mm512_broadcast_f32x4(_mm_loadu_ps(b.half_norms_.data() + first_b + j));
+            for (std::int64_t i = 0; i < n_a; i += 4) {
+                if (i < 16 && j + 4 + i / 4 < n_b) fetch(right[3] + (1 + i / 4) * b.width_, b.width_);
+                const std::int8_t* left[4];
+                for (int r = 0; r < 4; ++r) left[r] = code(a, first_a + std::min(i + r, n_a - 1));
+                __m512i s[16];
+#pragma GCC unroll 16
+                for (int x = 0; x < 16; ++x) s[x] = _mm512_setzero_si512();
+                for (std::int64_t t = 0; t < b.width_; t += block) {
+                    __m512i r[4];
+#pragma GCC unroll 4
+                    for (int c = 0; c < 4; ++c) r[c] = _mm512_loadu_si512(right[c] + t);
+#pragma GCC unroll 4
+                    for (int q = 0; q < 4; ++q) {
+                        const __m512i l = _mm512_xor_si512(_mm512_loadu_si512(left[q] + t), raise);
+#pragma GCC unroll 4
+                        for (int c = 0; c < 4; ++c) add_products(s[4 * q + c], l, r[c]);
+                    }
+                }
+                const __m512 dots =
+                    _mm512_cvtepi32_ps(_mm512_sub_epi32(sum_lanes(s), _mm512_slli_epi32(sum_b, 7)));
+                const __m512 scale_a = each_four_times(a.scales_.data() + first_a + i),
+                             half_a = each_four_times(a.half_norms_.data() + first_a + i);
+                const __m512 scores = _mm512_sub_ps(_mm512_mul_ps(dots, _mm512_mul_ps(scale_a, scale_b)),
+                                                    _mm512_add_ps(half_a, half_b));
+                const std::int64_t last = n_a - i;
+                float* to = out + i * stride + j;
+                _mm_storeu_ps(to, _mm512_extractf32x4_ps(scores, 0));
+                if (last > 1) _mm_storeu_ps(to + stride, _mm512_extractf32x4_ps(scores, 1));
+                if (last > 2) _mm_storeu_ps(to + 2 * stride, _mm512_extractf32x4_ps(scores, 2));
+                if (last > 3) _mm_storeu_ps(to + 3 * stride, _mm512_extractf32x4_ps(scores, 3));
+            }
+        }
+    }
+
+    TOMOGRAPH_VNNI static void ids_vnni(const ByteVectors& a, std::int64_t i, const ByteVectors& b,
+                                        const std::int32_t* ids, std::int64_t n, float* out) {
+        const __m512i raise = _mm512_set1_epi8(-128);
+        const std::int8_t* left = code(a, i);
+        for (std::int64_t first = 0; first < n; first += 16) {
+            for (auto j = first + 16; j < std::min(first + 32, n); ++j) fetch(code(b, ids[j]), b.width_);
+            const std::int8_t* right[16];
+#pragma GCC unroll 16
+            for (int c = 0; c < 16; ++c) right[c] = code(b, ids[std::min(first + c, n - 1)]);
+            __m512i s[16];
+#pragma GCC unroll 16
+            for (int c = 0; c < 16; ++c) s[c] = _mm512_setzero_si512();
+            for (std::int64_t t = 0; t < b.width_; t += block) {
+                const __m512i l = _mm512_xor_si512(_mm512_loadu_si512(left + t), raise);
+#pragma GCC unroll 16
+                for (int c = 0; c < 16; ++c) add_products(s[c], l, _mm512_loadu_si512(right[c] + t));
+            }
+            alignas(64) std::int32_t dots[16];
+            _mm512_store_si512(dots, sum_lanes(s));
+            for (int c = 0; c < std::min<std::int64_t>(16, n - first); ++c) {
+                const std::int32_t id = ids[first + c];
+                out[first + c] = score(a, i, b, id, dots[c] - 128 * b.sums_[id]);
+            }
+        }
+    }
+#endif
+
+    static Dot dot() {
+#if defined(__x86_64__)
+        if (simd_level() != SimdLevel::plain) return dot_avx2;
+#endif
+        return dot_any;
+    }
+};
+
+ByteVectors::ByteVectors(std::int64_t n, std::int64_t dim)
+    : dim_(dim), width_((dim + block - 1) / block * block), scales_(n + 4), half_norms_(n + 4), sums_(n + 4) {
+    void* memory = std::aligned_alloc(64, static_cast<std::size_t>(std::max<std::int64_t>(n, 1) * width_));
+    if (!memory) throw std::bad_alloc();
+    codes_.reset(static_cast<std::int8_t*>(memory));
+}
+
+void ByteVectors::set(std::int64_t position, const float* vector, const Vector& center) {
+    std::vector<float> mixed(width_, 0.0f);
+    for (std::int64_t t = 0; t < dim_; ++t) mixed[t] = vector[t] - center[t];
+    float largest = 0;
+    for (std::int64_t t = 0; t < width_; t += block) hadamard(mixed.data() + t);
+    for (const float value : mixed) largest = std::max(largest, std::fabs(value));
+    const float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0.0f;
+    std::int8_t* code = codes_.get() + position * width_;
+    std::int32_t sum = 0, squares = 0;
+    for (std::int64_t t = 0; t < width_; ++t) {
+        const auto rounded =
+            std::clamp(static_cast<std::int32_t>(std::nearbyintf(mixed[t] * inverse)), -127, 127);
+        code[t] = static_cast<std::int8_t>(rounded);
+        sum += rounded;
+        squares += rounded * rounded;
+    }
+    scales_[position] = scale;
+    sums_[position] = sum;
+    half_norms_[position] = 0.5f * scale * scale * static_cast<float>(squares);
+}
+
+void ByteVectors::score_tile(const ByteVectors& queries, std::int64_t first_query, std::int64_t n_queries,
+                             std::int64_t first, std::int64_t n, std::int64_t stride, float* out) const {
+#if defined(__x86_64__)
+    if (has_vnni()) {
+        return ByteKernels::tile_vnni(queries, first_query, n_queries, *this, first, n, stride, out);
+    }
+#endif
+    const Dot dot = ByteKernels::dot();
+    for (std::int64_t j = 0; j < n; ++j) {
+        for (std::int64_t i = 0; i < n_queries; ++i) {
+            out[i * stride + j] = ByteKernels::score(queries, first_query + i, *this, first + j,
+                                                     dot(ByteKernels::code(queries, first_query + i),
+                                                         ByteKernels::code(*this, first + j), width_));
+        }
+    }
+}
+
+void ByteVectors::score_ids(const ByteVectors& queries, std::int64_t query, const std::int32_t* ids,
+                            std::int64_t n, float* out) const {
+#if defined(__x86_64__)
+    if (has_vnni()) return ByteKernels::ids_vnni(queries, query, *this, ids, n, out);
+#endif
+    const Dot dot = ByteKernels::dot();
+    for (std::int64_t j = 0; j < n; ++j) {
+        if (j + 2 < n) fetch(ByteKernels::code(*this, ids[j + 2]), width_);
+        out[j] = ByteKernels::score(
+            queries, query, *this, ids[j],
+            dot(ByteKernels::code(queries, query), ByteKernels::code(*this, ids[j]), width_));
+    }
+}
+
+}  // namespace tomograph

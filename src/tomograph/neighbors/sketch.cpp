@@ -1,0 +1,91 @@
+#include "tomograph/neighbors/sketch.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "tomograph/base/random.h"
+#include "tomograph/linear/pca.h"
+
+namespace tomograph {
+namespace {
+
+Vector median_rows(const Matrix& rows) {
+    Vector median(rows.cols());
+    std::vector<float> column(rows.rows());
+    const auto middle = column.begin() + static_cast<std::ptrdiff_t>(column.size() / 2);
+    for (Eigen::Index j = 0; j < rows.cols(); ++j) {
+        Eigen::Map<Vector>(column.data(), rows.rows()) = rows.col(j);
+        std::nth_element(column.begin(), middle, column.end());
+        median[j] = *middle;
+    }
+    return median;
+}
+
+float half_squared_norm(const float* vector, std::int64_t width) {
+    return 0.5f * Eigen::Map<const Vector>(vector, width).squaredNorm();
+}
+
+}  // namespace
+
+Sketch::Sketch(const RowSource& rows, const PreparedSpace& space, const Options& options)
+    : full_width_(space.width()), width_(space.width()) {
+    const auto chosen = sample_indices(rows.n_rows(), options.sample_rows, mix(options.seed, 0x5ce7c4));
+    Matrix sample(chosen.size(), full_width_);
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+        space.read(rows, chosen[i], chosen[i] + 1, sample.row(static_cast<Eigen::Index>(i)).data());
+    }
+    center_ = median_rows(sample);
+    sample.rowwise() -= center_.transpose();
+    std::vector<float> norms;
+    for (Eigen::Index i = 0; i < sample.rows(); ++i) {
+        norms.push_back(sample.row(i).norm());
+        if (norms.back() > 0) sample.row(i) /= norms.back();
+    }
+    std::nth_element(norms.begin(), norms.begin() + static_cast<std::ptrdiff_t>(norms.size() / 2),
+                     norms.end());
+    typical_norm_ = std::max(norms[norms.size() / 2], 1e-30f);
+    constexpr std::int64_t n_panels = 2;
+    if (full_width_ <= n_panels * panel_width || chosen.size() < 2) return;
+    const Pca pca = fit_pca(MatrixRows(sample), {.n_components = static_cast<int>(n_panels * panel_width),
+                                                 .center = false,
+                                                 .threads = options.threads});
+    if (pca.total_variance <= 0) return;
+    width_ = std::min<std::int64_t>(n_panels * panel_width, pca.n_components());
+    basis_ = make_float_buffer(n_panels * panel_floats(full_width_));
+    for (std::int64_t p = 0; p < n_panels; ++p) {
+        const std::int64_t first = p * panel_width, n = std::min(panel_width, width_ - first);
+        pack_panel(pca.components.data() + first * full_width_, n, full_width_, full_width_,
+                   basis_.get() + p * panel_floats(full_width_));
+    }
+}
+
+void Sketch::apply(const float* prepared, std::int64_t n, float* out, float* half_norms) const {
+    const auto centred = make_float_buffer(panel_width * full_width_);
+    const auto panel = make_float_buffer(panel_floats(full_width_));
+    alignas(64) float tile[tile_size];
+    for (std::int64_t begin = 0; begin < n; begin += panel_width) {
+        const std::int64_t m = std::min(panel_width, n - begin);
+        float* target = whole() ? out + begin * width_ : centred.get();
+        for (std::int64_t row = 0; row < m; ++row) {
+            const float* in = prepared + (begin + row) * full_width_;
+            float* difference = target + row * full_width_;
+            for (std::int64_t t = 0; t < full_width_; ++t) difference[t] = in[t] - center_[t];
+            if (whole()) half_norms[begin + row] = half_squared_norm(difference, full_width_);
+        }
+        if (whole()) continue;
+        pack_panel(centred.get(), m, full_width_, full_width_, panel.get());
+        for (std::int64_t first = 0; first < width_; first += panel_width) {
+            const float* basis = basis_.get() + first / panel_width * panel_floats(full_width_);
+            multiply_panels(panel.get(), basis, full_width_, tile);
+            const std::int64_t k = std::min(panel_width, width_ - first);
+            for (std::int64_t row = 0; row < m; ++row) {
+                std::copy_n(tile + row * panel_width, k, out + (begin + row) * width_ + first);
+            }
+        }
+        for (std::int64_t row = begin; row < begin + m; ++row) {
+            half_norms[row] = half_squared_norm(out + row * width_, width_);
+        }
+    }
+}
+
+}  // namespace tomograph

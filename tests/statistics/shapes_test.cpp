@@ -1,0 +1,163 @@
+// Curves, lattices and outliers of which the truth is known.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+#include "tomograph/base/random.h"
+#include "tomograph/statistics/helix.h"
+#include "tomograph/statistics/lattice.h"
+#include "tomograph/statistics/outliers.h"
+#include "tomograph/statistics/positions.h"
+#include "tomograph/statistics/statistics.h"
+
+namespace tomograph {
+namespace {
+
+constexpr Eigen::Index kLength = 256;
+
+/// line, wave: how much of each; `flat` leaves the sine out.
+MatrixD curve(double line, double wave, double noise, bool flat = false) {
+    Rng rng(3);
+    MatrixD points(kLength, 3);
+    for (Eigen::Index t = 0; t < kLength; ++t) {
+        const double at = static_cast<double>(t) / kLength, angle = 2 * std::numbers::pi * 5.4 * at;
+        points.row(t) << line * (at - 0.5), wave * std::cos(angle), flat ? 0.0 : wave * std::sin(angle);
+        for (double& value : points.row(t)) value += noise * rng.normal();
+    }
+    return principal_scores(points);
+}
+
+TEST(Helix, IsFoundUnderNoiseAndGoneWhenPositionsAreShuffled) {
+    const HelixFitter fitter(kLength);
+    const MatrixD points = curve(3, 1, 0.05);
+    const HelixFit fit = fitter.fit(points);
+    EXPECT_GE(fit.r2, 0.99);
+    EXPECT_EQ(fit.shape, "helix");
+    EXPECT_NEAR(fit.turns, 5.4, 0.2);
+    EXPECT_GT(fit.circularity, 0.8);
+    EXPECT_NEAR(fit.r2, fitter.r2(points), 1e-6);
+    EXPECT_LE(fitter.r2(shuffled_points(points, 1)), 0.2);
+}
+
+TEST(Helix, LineCircleAndWaveAreToldApartFromIt) {
+    const HelixFitter fitter(kLength);
+    EXPECT_EQ(fitter.fit(curve(3, 0, 0.05)).shape, "line");
+    EXPECT_EQ(fitter.fit(curve(0, 1, 0.05)).shape, "circle");
+    EXPECT_EQ(fitter.fit(curve(3, 1, 0.05, true)).shape, "wave");
+    EXPECT_EQ(fitter.fit(curve(0, 0, 1)).shape, "none");
+}
+
+TEST(Helix, OfConstantOrTooFewPointsHasNoNumber) {
+    EXPECT_TRUE(std::isnan(HelixFitter(64).fit(MatrixD::Zero(64, 3)).r2));
+    EXPECT_TRUE(std::isnan(HelixFitter(4).fit(MatrixD::Random(4, 3)).r2));
+}
+
+TEST(PairPhases, FindQuadratureAndFrequency) {
+    MatrixD points(kLength, 3);
+    for (Eigen::Index t = 0; t < kLength; ++t) {
+        const double angle = 2 * std::numbers::pi * 7 * static_cast<double>(t) / kLength;
+        points.row(t) << std::cos(angle), std::sin(angle), std::cos(angle + std::numbers::pi / 6);
+    }
+    const auto pairs = pair_phases(points);
+    ASSERT_EQ(pairs.size(), 3u);
+    EXPECT_NEAR(pairs[0].phase, 90, 2);
+    EXPECT_NEAR(pairs[1].phase, 30, 2);
+    EXPECT_EQ(pairs[0].turns, 7);
+    EXPECT_GT(pairs[0].power_share, 0.95);
+}
+
+MatrixD grid_cloud(double noise, bool chain) {
+    Rng rng(8);
+    MatrixD points(400, 3);
+    for (Eigen::Index i = 0; i < points.rows(); ++i) {
+        const auto x = static_cast<double>(i % 20);
+        const double y = chain ? 6 * rng.normal() : static_cast<double>(i / 20) * 0.9;
+        points.row(i) << x + noise * rng.normal(), y + noise * rng.normal(), 0.5 * rng.normal();
+    }
+    return points;
+}
+
+TEST(Lattice, AGridScoresFarAboveChainsAndGaussianClouds) {
+    const double gaussian = gaussian_lattice_score(400, 3, 1);
+    EXPECT_GT(lattice_score(grid_cloud(0.02, false)).score, 0.7);
+    EXPECT_GT(lattice_score(grid_cloud(0.1, false)).score, 4 * gaussian);
+    EXPECT_LT(lattice_score(grid_cloud(0.02, true)).score, 3 * gaussian) << "rows in one direction only";
+    EXPECT_LT(gaussian, 0.05);
+    EXPECT_TRUE(std::isnan(lattice_score(MatrixD::Zero(8, 3)).score));
+}
+
+TEST(Positions, ShareIsZeroWithoutStructureAndBootstrapsWithoutBias) {
+    Rng rng(4);
+    PositionTable noise(12, 40, 6), structured(12, 40, 6);
+    Matrix shape(40, 6);
+    for (float& value : shape.reshaped()) value = static_cast<float>(rng.normal());
+    for (int s = 0; s < 12; ++s) {
+        Matrix rows(40, 6);
+        for (float& value : rows.reshaped()) value = static_cast<float>(rng.normal());
+        noise.add(s, rows);
+        structured.add(s, rows + shape);
+    }
+    noise.finish();
+    structured.finish();
+    EXPECT_NEAR(noise.shared(), 0, 0.02);
+    EXPECT_NEAR(noise.eta2(), noise.shuffled_eta2(), 0.03);
+    EXPECT_NEAR(structured.shared(), 0.5, 0.05);
+    const auto interval = bootstrap(12, {}, [&](std::span<const double> w) { return structured.shared(w); });
+    ASSERT_TRUE(interval);
+    EXPECT_LT(interval->lo, structured.shared());
+    EXPECT_GT(interval->hi, structured.shared());
+    EXPECT_LT(interval->hi - interval->lo, 0.2);
+}
+
+/// A correlated cloud of 2000 rows, the first `planted` of which `plant` changes; AUROC of finding them.
+template <class Plant>
+double auroc_of(Eigen::Index planted, Plant plant) {
+    Rng rng(6);
+    Matrix rows(2000, 48);
+    for (Eigen::Index i = 0; i < rows.rows(); ++i) {
+        const double common = rng.normal();
+        for (Eigen::Index c = 0; c < rows.cols(); ++c)
+            rows(i, c) = static_cast<float>(2 + (c % 7) * 0.2 * common + (c < 24 ? 1.0 : 0.1) * rng.normal());
+    }
+    for (Eigen::Index i = 0; i < planted; ++i) plant(rows, i);
+    std::vector<double> norms, scores;
+    std::vector<std::uint8_t> truth;
+    for (Eigen::Index i = 0; i < rows.rows(); ++i) {
+        norms.push_back(rows.row(i).norm());
+        truth.push_back(i < planted);
+    }
+    const OutlierModel model(rows, fit_pca(MatrixRows(rows), {.n_components = 40}), {});
+    for (const ScoredRow& row : combine_outlier_scores(norms, model.distances(rows)))
+        scores.push_back(row.score);
+    return auroc(scores, truth);
+}
+
+TEST(Outliers, ScaledRowsAreFound) {
+    EXPECT_GE(auroc_of(20, [](Matrix& rows, Eigen::Index i) { rows.row(i) *= 3; }), 0.99);
+    EXPECT_GE(auroc_of(20, [](Matrix& rows, Eigen::Index i) { rows.row(i) *= 0.2f; }), 0.99);
+}
+
+TEST(Outliers, RowsOffTheCloudAtAnOrdinaryNormAreFound) {
+    EXPECT_GE(auroc_of(20, [](Matrix& rows, Eigen::Index i) { rows.row(i).reverseInPlace(); }), 0.95);
+    EXPECT_NEAR(auroc_of(200, [](Matrix&, Eigen::Index) {}), 0.5, 0.06) << "nothing planted, nothing found";
+}
+
+TEST(RobustZ, RoundingBetweenEqualValuesIsNoDeviation) {
+    const std::vector<double> values{1, 1 + 1e-9, 1, 1 - 1e-9};
+    for (const double z : robust_z(values, 1e-3)) EXPECT_NEAR(z, 0, 1e-5);
+}
+
+TEST(Bootstrap, TooFewGroupsGiveNoInterval) {
+    const auto mean = [](std::span<const double> w) { return w[0]; };
+    EXPECT_FALSE(bootstrap(4, {}, mean));
+    EXPECT_TRUE(bootstrap(5, {}, mean));
+    const auto weights = bootstrap_weights(10, 1, 3);
+    EXPECT_EQ(std::accumulate(weights.begin(), weights.end(), 0.0), 10);
+    EXPECT_EQ(weights, bootstrap_weights(10, 1, 3));
+    EXPECT_NE(weights, bootstrap_weights(10, 1, 4));
+}
+
+}  // namespace
+}  // namespace tomograph
