@@ -192,7 +192,7 @@ TEST_F(BadInput, MayBeLayersThatDoNotExist) {
 
 TEST_F(BadInput, MayBeNoRange) {
     EXPECT_EQ(usage_error({"capture", golden_model("llama"), "--out", "x", "--layers", "all"}),
-              "'all' is no range of layers; write for example 2:9 (half-open), 1: or :5");
+              "'all' is no range of layers; write for example 2:9 (half-open), 1:, :5, or -1 for the last");
 }
 
 TEST_F(BadInput, MayBeAComponentThatNoModelHas) {
