@@ -1,4 +1,5 @@
 #include "tomograph/capture/capture.h"
+#include "tomograph/model/model.h"
 
 #include <gtest/gtest.h>
 
@@ -88,11 +89,11 @@ class Capture : public testing::Test {
     Recording tapped() const {
         std::int64_t longest = 0;
         for (const Sequence& sequence : prompts_.sequences) longest = std::max(longest, sequence.length());
-        Engine engine(model_, {.max_length = longest, .threads = 1});
+        const auto engine = model_.make_engine({.max_length = longest, .threads = 1});
         Recording all;
         for (std::span<const Sequence> rest = prompts_.sequences; !rest.empty();) {
-            const std::size_t n = engine.next_batch(rest);
-            for (const auto& [site, values] : record(engine, rest.first(n))) {
+            const std::size_t n = engine->next_batch(rest);
+            for (const auto& [site, values] : record(*engine, rest.first(n))) {
                 Matrix& rows = all[site];
                 rows.conservativeResize(rows.rows() + values.rows(), values.cols());
                 rows.bottomRows(values.rows()) = values;

@@ -65,6 +65,15 @@ TEST_F(BadInput, MayBeAMissingModel) {
               "bytes-gpt2 or bytes-llama, which are built in");
 }
 
+TEST_F(BadInput, MayBeMoreThreadsThanThereAre) {
+    const std::string refusal =
+        "100000 threads are too many: at most 512 can be used; leave --threads away to use all processors";
+    EXPECT_EQ(error({"capture", "bytes-gpt2", "--out", "x", "--threads", "100000"}), refusal);
+    EXPECT_EQ(error({"quantize", "bytes-gpt2", "--type", "q8_0", "--out", "x", "--threads", "100000"}),
+              refusal);
+    EXPECT_FALSE(fs::exists(program_ / "x"));
+}
+
 TEST_F(BadInput, MayBeATruncatedModel) {
     const std::string path = golden_path("bad/truncated.gguf");
     EXPECT_EQ(capture_error({}, path),

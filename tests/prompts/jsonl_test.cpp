@@ -6,6 +6,7 @@
 #include "support/errors.h"
 #include "support/start_token.h"
 #include "support/temp_folder.h"
+#include "tomograph/model/model.h"
 #include "tomograph/prompts/prompts.h"
 
 namespace tomograph {
@@ -100,7 +101,7 @@ TEST_F(JsonlPrompts, AreDescribed) {
 TEST_F(JsonlPrompts, PutAStartTokenWithoutALabelBefore) {
     const Model model = Model::open(with_start_token(folder_, "llama", 7).string());
     const auto file = folder_.write("a.jsonl", R"({"segments": [{"label": "x", "text": "ab"}]})");
-    const PromptSet set = jsonl_prompts(model, {.file = file});
+    const PromptSet set = jsonl_prompts(model.vocabulary(), {.file = file});
     EXPECT_EQ(set.sequences[0].tokens, (Tokens{7, 'a', 'b'}));
     EXPECT_EQ(set.sequences[0].labels, (Tokens{-1, 0, 0}));
 }
@@ -109,7 +110,7 @@ TEST_F(JsonlPrompts, PutAStartTokenWithoutALabelBefore) {
 // -------------------------------------------------------------------------------------------------------------
 
 TEST_F(JsonlPrompts, NameAMissingFile) {
-    EXPECT_EQ(error_of([&] { jsonl_prompts(model_, {.file = folder_ / "absent"}); }),
+    EXPECT_EQ(error_of([&] { jsonl_prompts(model_.vocabulary(), {.file = folder_ / "absent"}); }),
               "cannot read " + (folder_ / "absent").string() + ": no such file, or no permission");
 }
 

@@ -377,7 +377,7 @@ TEST(ViewTokens, TextsTravelAsJsonStrings) {
 TEST(ViewMixture, TheRoutersFirstChoiceIsAColumn) {
     TempFolder folder;
     const Model model = Model::open(std::string(TOMOGRAPH_TEST_DATA) + "/models/mixtral.gguf");
-    capture(model, vocabulary_prompts(model, {.rows = 20}), folder / "run", {}, no_progress());
+    capture(model, vocabulary_prompts(model.vocabulary(), {.rows = 20}), folder / "run", {}, no_progress());
     const tomograph::Run run = tomograph::Run::open(folder / "run");
     ProjectionOptions options;
     options.selection.components = {Component::mlp_out};

@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::size_t kWriteBuffers = 32'000'000;
 
-void write_tokens(const std::filesystem::path& folder, const Model& model, const PromptSet& prompts,
+void write_tokens(const std::filesystem::path& folder, const Vocabulary& vocabulary, const PromptSet& prompts,
                   const CapturePlan& plan) {
     std::vector<std::int32_t> ids, sequences, labels;
     AtomicFile lines(folder / "tokens.jsonl");
@@ -35,7 +35,7 @@ void write_tokens(const std::filesystem::path& folder, const Model& model, const
             ids.push_back(token);
             sequences.push_back(static_cast<std::int32_t>(s));
             labels.push_back(sequence.labels.empty() ? -1 : sequence.labels[p]);
-            line["pieces"].push_back(token < 0 ? Json("") : piece_to_json(model.piece(token)));
+            line["pieces"].push_back(token < 0 ? Json("") : piece_to_json(vocabulary.piece(token)));
         }
         if (!sequence.labels.empty()) {
             for (const std::int32_t label : sequence.labels)
@@ -57,25 +57,12 @@ void write_tokens(const std::filesystem::path& folder, const Model& model, const
                                                       {{"label", Dtype::i32, shape}, labels.data()}});
 }
 
-Json describe_run(const Model& model, const Engine& engine, const PromptSet& prompts, const CapturePlan& plan,
-                  const CaptureOptions& options) {
-    const ModelInfo& info = model.info();
+Json describe_run(const ModelInfo& model, const Engine& engine, const PromptSet& prompts,
+                  const CapturePlan& plan, const CaptureOptions& options) {
     Json json = {{"format", kRunFormat},
                  {"program", {{"name", "tomograph"}, {"version", kVersion}}},
                  {"status", "incomplete"}};
-    json["model"] = {{"name", info.name},
-                     {"path", info.path},
-                     {"architecture", info.architecture},
-                     {"type", info.type},
-                     {"d_model", info.d_model},
-                     {"n_layers", info.n_layers},
-                     {"n_heads", info.n_heads},
-                     {"n_kv_heads", info.n_kv_heads},
-                     {"context_length", info.context_length},
-                     {"n_vocab", info.n_vocab},
-                     {"n_parameters", info.n_parameters},
-                     {"file_bytes", info.file_bytes},
-                     {"learned_positions", info.learned_positions}};
+    json["model"] = model_json(model);
     json["prompts"] = prompts.description;
     json["labels"] = prompts.labels;
     if (prompts.label_outside_means >= 0)
@@ -119,23 +106,25 @@ class SinkTap final : public Tap {
 
 }  // namespace
 
-CaptureSummary capture(const Model& model, const PromptSet& prompts, const std::filesystem::path& out,
+CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, const std::filesystem::path& out,
                        const CaptureOptions& options, Progress& progress) {
     check_output_folder(out, options.force);
     std::int64_t longest = 1;
     for (const Sequence& sequence : prompts.sequences) longest = std::max(longest, sequence.length());
-    Engine engine(model, {.max_length = longest,
-                          .exact = options.exact,
-                          .rope_off = options.rope_off,
-                          .threads = options.threads,
-                          .stop_requested = [&progress] { return progress.stop_requested(); }});
+    const auto made =
+        model.make_engine({.max_length = longest,
+                           .exact = options.exact,
+                           .rope_off = options.rope_off,
+                           .threads = options.threads,
+                           .stop_requested = [&progress] { return progress.stop_requested(); }});
+    Engine& engine = *made;
     const CapturePlan plan = plan_capture(engine, model.info(), prompts, options);
 
     OutputFolder folder(out, options.force);
     std::filesystem::create_directories(folder.path() / "stats");
     if (options.vectors) std::filesystem::create_directories(folder.path() / "vectors");
-    write_tokens(folder.path(), model, prompts, plan);
-    Json run = describe_run(model, engine, prompts, plan, options);
+    write_tokens(folder.path(), model.vocabulary(), prompts, plan);
+    Json run = describe_run(model.info(), engine, prompts, plan, options);
     write_json(folder.path() / "run.json", run);
 
     const auto began = std::chrono::steady_clock::now();
@@ -159,8 +148,8 @@ CaptureSummary capture(const Model& model, const PromptSet& prompts, const std::
                           plan, *next_shard, engine.sites(), options.dtype, queue);
         }
         tap.begin(batch.first_token, shard ? &*shard : nullptr);
-        engine.run(std::span(prompts.sequences).subspan(batch.first_sequence, batch.n_sequences), plan.sites,
-                   tap, b == 0);
+        engine.run(std::span(prompts.sequences).subspan(batch.first_sequence, batch.n_sequences),
+                   {.reads = plan.sites, .check_sums = b == 0}, tap);
         folder.keep();
         if (shard && b + 1 == next_shard->first_batch + next_shard->n_batches) {
             const Json entry = shard->finish();

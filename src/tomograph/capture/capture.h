@@ -5,7 +5,7 @@
 
 #include "tomograph/base/progress.h"
 #include "tomograph/base/range.h"
-#include "tomograph/model/engine.h"
+#include "tomograph/engine/language_model.h"
 #include "tomograph/prompts/prompts.h"
 #include "tomograph/store/dtype.h"
 
@@ -43,7 +43,7 @@ struct CaptureSummary {
 /// checked: a model whose blocks do not add up is refused. When the capture fails before its first batch is
 /// complete, no folder is left (and a run that it was to replace is back); later, whole shards stay readable.
 /// Errors: Error for a component or layer that does not exist, a float16 overflow, a full disk; Stopped.
-CaptureSummary capture(const Model& model, const PromptSet& prompts, const std::filesystem::path& out,
+CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, const std::filesystem::path& out,
                        const CaptureOptions& options, Progress& progress);
 
 /// The sites of `engine` that the options choose, as indices into engine.sites().

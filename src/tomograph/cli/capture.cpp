@@ -8,6 +8,7 @@
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
+#include "tomograph/model/model.h"
 #include "tomograph/prompts/prompts.h"
 
 namespace tomograph {
@@ -57,12 +58,12 @@ PromptSet make_prompts(const Model& model, const Flags& flags) {
             options.prefix = Prefix::token;
             if (!CLI::detail::lexical_cast(flags.prefix, options.prefix_token)) throw CLI::ValidationError("--prefix is start, none or a token's id");
         }
-        return repeat_prompts(model, options);
+        return repeat_prompts(model.vocabulary(), options);
     }
-    if (flags.prompts == "vocabulary") return vocabulary_prompts(model, {.rows = flags.rows.value_or(0), .seed = flags.seed, .start = start});
+    if (flags.prompts == "vocabulary") return vocabulary_prompts(model.vocabulary(), {.rows = flags.rows.value_or(0), .seed = flags.seed, .start = start});
     if (flags.prompts == "positions") return positions_prompts(model, {.length = length, .sequences = flags.sequences.value_or(32), .seed = flags.seed});
-    if (flags.prompts == "jsonl") return jsonl_prompts(model, {.file = flags.jsonl, .sequences = flags.sequences.value_or(0), .length = length, .start = start});
-    return text_prompts(model, {.files = {flags.text.begin(), flags.text.end()}, .sequences = flags.sequences.value_or(32), .length = length, .start = start});
+    if (flags.prompts == "jsonl") return jsonl_prompts(model.vocabulary(), {.file = flags.jsonl, .sequences = flags.sequences.value_or(0), .length = length, .start = start});
+    return text_prompts(model.vocabulary(), {.files = {flags.text.begin(), flags.text.end()}, .sequences = flags.sequences.value_or(32), .length = length, .start = start});
 }
 
 void run(const Flags& flags, Progress& progress) {

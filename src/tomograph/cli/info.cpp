@@ -8,7 +8,7 @@
 #include "tomograph/cli/common.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/maps/projection.h"
-#include "tomograph/model/engine.h"
+#include "tomograph/model/model.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
@@ -40,23 +40,18 @@ void print_sites(const std::vector<SiteShape>& sites) {
 void model_info(const std::string& path, bool json) {
     const Model model = Model::open(path);
     const ModelInfo& info = model.info();
-    const Engine engine(model, {.max_length = std::min<std::int64_t>(16, info.context_length)});
+    const Vocabulary& vocabulary = model.vocabulary();
+    const auto [start, adds_start] =
+        std::pair(vocabulary.info().start_token, vocabulary.info().adds_start_token);
+    const auto engine = model.make_engine({.max_length = std::min<std::int64_t>(16, info.context_length)});
+    std::map<TokenType, std::int64_t> types;
+    for (std::int32_t token = 0; token < info.n_vocab; ++token) ++types[vocabulary.type(token)];
     if (json) {
-        const Json out = {{"kind", "model"},
-                          {"name", info.name},
-                          {"architecture", info.architecture},
-                          {"type", info.type},
-                          {"d_model", info.d_model},
-                          {"n_layers", info.n_layers},
-                          {"n_heads", info.n_heads},
-                          {"n_kv_heads", info.n_kv_heads},
-                          {"context_length", info.context_length},
-                          {"n_vocab", info.n_vocab},
-                          {"n_parameters", info.n_parameters},
-                          {"file_bytes", info.file_bytes},
-                          {"learned_positions", info.learned_positions},
-                          {"start_token", info.adds_start_token ? Json(info.start_token) : Json(nullptr)},
-                          {"sites", site_json(engine.sites())}};
+        Json out = {{"kind", "model"}};
+        out.update(model_json(info));
+        out["start_token"] = adds_start ? Json(*start) : Json(nullptr);
+        for (const auto& [type, count] : types) out["tokens"][std::string(token_type_name(type))] = count;
+        out["sites"] = site_json(engine->sites());
         print_json(out);
         return;
     }
@@ -67,10 +62,13 @@ void model_info(const std::string& path, bool json) {
                info.n_layers, info.d_model, info.n_heads, info.n_kv_heads, info.n_vocab, info.context_length);
     fmt::print("positions: {}; start token: {}\n",
                info.learned_positions ? "learned table" : "rotary or other, no table",
-               info.adds_start_token ? fmt::format("{} '{}'", info.start_token, model.piece(info.start_token))
-                                     : "none");
-    fmt::print("{} sites:\n", engine.sites().size());
-    print_sites(engine.sites());
+               adds_start ? fmt::format("{} '{}'", *start, vocabulary.piece(*start)) : "none");
+    std::string kinds;
+    for (const auto& [type, count] : types)
+        kinds += fmt::format("{}{} {}", kinds.empty() ? "" : ", ", count, token_type_name(type));
+    fmt::print("tokens: {}\n", kinds);
+    fmt::print("{} sites:\n", engine->sites().size());
+    print_sites(engine->sites());
 }
 
 /// Errors: Error when a shard is not what was written.

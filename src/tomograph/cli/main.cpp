@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
     add_plot(app);
     add_measure(app, progress);
     add_compare(app, progress);
+    add_intervene(app, progress);
 #ifdef TOMOGRAPH_VIEWER
     add_view(app, progress);
 #endif

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 #include "tomograph/base/error.h"
 #include "tomograph/exchange/npy.h"
@@ -20,6 +21,14 @@ namespace fs = std::filesystem;
 constexpr std::array<std::string_view, 8> kNames{"zero", "mean", "resample", "project_out", "clamp", "add", "patch", "rotate"};
 constexpr std::array<std::string_view, 9> kKeys{"act",   "site",      "heads",    "coordinates", "positions",
                                                 "label", "direction", "strength", "from"};
+
+/// The rows of a .npy file; a vector is one row.
+Matrix read_rows(const fs::path& path) {
+    const NpyFile file(path);
+    Matrix rows(file.n_rows(), file.dim());
+    to_f32(file.dtype(), file.rows(0, file.n_rows()).data(), rows.data(), static_cast<std::size_t>(rows.size()));
+    return rows;
+}
 
 /// An act's faults, told by its number in the file.
 struct Where {
@@ -147,7 +156,7 @@ std::vector<std::int64_t> columns_of(const Act& act, const SiteShape& shape) {
 Matrix read_directions(const std::string& name, const fs::path& folder) {
     const auto place = [&](const std::string& path) { return fs::path(path).is_relative() ? folder / path : fs::path(path); };
     const auto last = name.rfind(':');
-    if (last == std::string::npos) return read_npy_matrix(place(name));
+    if (last == std::string::npos) return read_rows(place(name));
     const auto first = name.rfind(':', last - 1);
     const auto bad = [&]() -> Error {
         return Error(fmt::format("'{}' names no direction", name), "", "give a .npy file, RUN:PROJECTION:N or RUN:PROJECTION:A-B");

@@ -2,6 +2,8 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/prompts/common.h"
+#include "tomograph/prompts/prompts.h"
+#include "tomograph/prompts/reading.h"
 
 namespace tomograph {
 

@@ -19,10 +19,10 @@ std::int32_t label_index(PromptSet& set, const std::string& label) {
     return static_cast<std::int32_t>(found - set.labels.begin());
 }
 
-Sequence read_line(const Model& model, PromptSet& set, const Json& json) {
+Sequence read_line(const Vocabulary& vocabulary, PromptSet& set, const Json& json) {
     Sequence sequence;
     const auto append = [&](const std::string& text, std::int32_t label) {
-        const auto tokens = model.tokenize(text);
+        const auto tokens = vocabulary.tokenize(text);
         sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
         sequence.labels.resize(sequence.tokens.size(), label);
     };
@@ -39,10 +39,10 @@ Sequence read_line(const Model& model, PromptSet& set, const Json& json) {
 
 }  // namespace
 
-PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options) {
+PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& options) {
     std::ifstream in(options.file, std::ios::binary);
     if (!in) throw Error("cannot read " + options.file.string(), "no such file, or no permission", "");
-    const auto start = start_token(model, options.start);
+    const auto start = start_token(vocabulary, options.start);
     PromptSet set;
     std::int64_t number = 0, cut = 0;
     for (std::string line; std::getline(in, line);) {
@@ -52,7 +52,7 @@ PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options) {
             break;
         Sequence sequence;
         try {
-            sequence = read_line(model, set, Json::parse(line));
+            sequence = read_line(vocabulary, set, Json::parse(line));
         } catch (const nlohmann::json::exception& e) {
             throw Error(where + " cannot be used", e.what(),
                         R"(a line is {"text": "..."} or {"segments": [{"label": "...", "text": "..."}]})");

@@ -45,6 +45,21 @@ std::vector<Spelling> find_spellings(const Vocabulary& vocabulary, const std::st
     return found;
 }
 
+/// Every byte that belongs to no character becomes U+FFFD, and is counted.
+std::string counted_utf8(const std::string& text, std::int64_t& replaced) {
+    std::string valid;
+    valid.reserve(text.size());
+    for (std::size_t i = 0; i < text.size();) {
+        const std::size_t length = utf8_length(std::string_view(text).substr(i));
+        if (length > 0)
+            valid.append(text, i, length);
+        else
+            valid += "\xef\xbf\xbd", ++replaced;
+        i += std::max<std::size_t>(length, 1);
+    }
+    return valid;
+}
+
 char lower(char c) {
     return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
 }
@@ -97,7 +112,7 @@ Reading read_segments(const Vocabulary& vocabulary, std::span<const Segment> seg
     std::vector<std::size_t> ends;
     Reading reading;
     for (const Segment& segment : segments) {
-        text += valid_utf8(segment.text, &reading.replaced);
+        text += counted_utf8(segment.text, reading.replaced);
         ends.push_back(text.size());
     }
     const auto segment_at = [&](std::size_t place) {

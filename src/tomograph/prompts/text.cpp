@@ -15,12 +15,13 @@ namespace {
 
 /// At least `wanted` tokens of `text`, or all: only as much of a large file is tokenised as is needed. The
 /// last tokens before a cut may differ from those of the whole text, so some more are made and dropped.
-std::vector<std::int32_t> tokenize_front(const Model& model, std::string_view text, std::int64_t wanted) {
+std::vector<std::int32_t> tokenize_front(const Vocabulary& vocabulary, std::string_view text,
+                                         std::int64_t wanted) {
     constexpr std::int64_t kSpare = 64;
     std::size_t bytes = static_cast<std::size_t>(wanted + kSpare) * 6;
     while (true) {
         const bool all = bytes >= text.size();
-        auto tokens = model.tokenize(all ? text : text.substr(0, bytes));
+        auto tokens = vocabulary.tokenize(all ? text : text.substr(0, bytes));
         if (all) return tokens;
         if (static_cast<std::int64_t>(tokens.size()) >= wanted + kSpare) {
             tokens.resize(static_cast<std::size_t>(wanted));
@@ -50,10 +51,10 @@ std::vector<Source> read_sources(const std::vector<std::filesystem::path>& files
 
 }  // namespace
 
-PromptSet text_prompts(const Model& model, const TextOptions& options) {
+PromptSet text_prompts(const Vocabulary& vocabulary, const TextOptions& options) {
     if (options.sequences < 1) throw Error("no sequences were asked for", "", "use --sequences 1 or more");
-    check_length(model, options.length);
-    const auto start = start_token(model, options.start);
+    check_length(vocabulary, options.length);
+    const auto start = start_token(vocabulary, options.start);
     const std::int64_t body = options.length - (start ? 1 : 0);
     if (body < 1)
         throw Error(fmt::format("length {} leaves no room for text", options.length),
@@ -76,7 +77,7 @@ PromptSet text_prompts(const Model& model, const TextOptions& options) {
         // No text gives more sequences than this, however many are asked for: a byte is at most the three of
         // U+FFFD.
         const auto most = 3 * static_cast<std::int64_t>(source.text.size()) / body + 1;
-        tokens.push_back(tokenize_front(model, source.text, std::min(options.sequences, most) * body));
+        tokens.push_back(tokenize_front(vocabulary, source.text, std::min(options.sequences, most) * body));
     }
     // The files take turns, so that each is there when fewer sequences are asked for than there are.
     for (std::int64_t turn = 0, added = 1; added > 0; ++turn) {

@@ -98,8 +98,9 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
                         Progress& progress) {
     const ModelInfo& info = model.info();
     find_gnuplot();  // a missing program should not show after the captures
-    const PromptSet text = text_prompts(
-        model, {.files = options.text, .sequences = options.sequences, .length = options.length});
+    const PromptSet text =
+        text_prompts(model.vocabulary(),
+                     {.files = options.text, .sequences = options.sequences, .length = options.length});
     OutputFolder folder(out, options.force);
     StudySummary summary;
     summary.notes = text.notes;
@@ -107,17 +108,15 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
     Json description = {{"format", kRunFormat},
                         {"program", {{"name", "tomograph"}, {"version", kVersion}}},
                         {"status", "incomplete"}};
-    description["model"] = {
-        {"name", info.name}, {"path", info.path},         {"architecture", info.architecture},
-        {"type", info.type}, {"n_layers", info.n_layers}, {"d_model", info.d_model}};
+    description["model"] = model_json(info);
     description["seed"] = options.seed;
     description["runs"] = Json::array();
 
     std::vector<Component> components;
     {
-        const Engine engine(model, {.max_length = std::min<std::int64_t>(16, info.context_length),
-                                    .threads = options.threads});
-        components = study_components(engine.sites());
+        const auto engine = model.make_engine(
+            {.max_length = std::min<std::int64_t>(16, info.context_length), .threads = options.threads});
+        components = study_components(engine->sites());
     }
     CaptureOptions capturing{.components = components, .threads = options.threads, .seed = options.seed};
     const auto record = [&](const std::string& name, const PromptSet& prompts,
@@ -134,11 +133,14 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
 
     const Run text_run = record("text", text, {});
     const Run repeat_run = record(
-        "repeat", repeat_prompts(model, {.token = most_frequent_token(text), .length = options.length}), {});
-    const Run vocabulary_run = record(
-        "vocabulary",
-        vocabulary_prompts(model, {.rows = std::min(kVocabularyRows, info.n_vocab), .seed = options.seed}),
-        {Component::embed});
+        "repeat",
+        repeat_prompts(model.vocabulary(), {.token = most_frequent_token(text), .length = options.length}),
+        {});
+    const Run vocabulary_run =
+        record("vocabulary",
+               vocabulary_prompts(model.vocabulary(),
+                                  {.rows = std::min(kVocabularyRows, info.n_vocab), .seed = options.seed}),
+               {Component::embed});
     // A learned table is shown whole; rotary positions at the length of the text.
     const std::int64_t length =
         info.learned_positions ? std::min(info.context_length, kLongestTable) : options.length;
