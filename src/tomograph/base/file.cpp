@@ -74,7 +74,8 @@ void AtomicFile::fail(const char* verb) const {
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    // Without waiting for a pipe's other end, only to find that a pipe cannot be mapped.
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0) throw Error("cannot open " + path.string(), std::strerror(errno), "");
     struct stat status {};
     if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
