@@ -128,11 +128,13 @@ Projection project_umap(const Run& run, const std::string& name, const UmapProje
                     projection.points.row(placed[i]) = points.row(static_cast<Eigen::Index>(i));
             }
         }
+        progress.begin("measuring how far to believe the map", 1, "");
         const MapQuality quality = measure_quality(selected, projection.points,
                                                    {.metric = options.umap.metric,
                                                     .k = options.umap.n_neighbors,
                                                     .seed = options.umap.seed,
                                                     .threads = options.umap.threads});
+        if (progress.stop_requested()) throw Stopped("nothing, the map was not finished");
         const UmapOptions& used = umap.options;
         projection.info["umap"] = {{"n_neighbors", used.n_neighbors},
                                    {"min_dist", used.min_dist},

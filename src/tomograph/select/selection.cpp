@@ -78,21 +78,6 @@ std::vector<std::uint8_t> filter_tokens(const Run& run, const Selection& selecti
     return passes;
 }
 
-/// The number under which each layer is shown.
-std::vector<std::int32_t> layer_numbers(const Run& run, const Selection& selection) {
-    const int n = run.n_layers();
-    std::vector<std::int32_t> numbers(static_cast<std::size_t>(n));
-    const auto order = permutation(n, selection.seed);
-    for (int i = 0; i < n; ++i) {
-        const std::int64_t shown = selection.layer_order == LayerOrder::given ? i
-                                   : selection.layer_order == LayerOrder::reversed
-                                       ? n - 1 - i
-                                       : order[static_cast<std::size_t>(i)];
-        numbers[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(shown);
-    }
-    return numbers;
-}
-
 void add_label(RowLabels& labels, Component component, std::int32_t layer, std::int32_t position,
                std::int32_t token, std::int32_t sequence, std::int32_t label, float norm) {
     labels.component.push_back(component);
@@ -113,6 +98,20 @@ struct Accumulator {
 };
 
 }  // namespace
+
+std::vector<std::int32_t> layer_numbers(const Run& run, const Selection& selection) {
+    const int n = run.n_layers();
+    std::vector<std::int32_t> numbers(static_cast<std::size_t>(n));
+    const auto order = permutation(n, selection.seed);
+    for (int i = 0; i < n; ++i) {
+        const std::int64_t shown = selection.layer_order == LayerOrder::given ? i
+                                   : selection.layer_order == LayerOrder::reversed
+                                       ? n - 1 - i
+                                       : order[static_cast<std::size_t>(i)];
+        numbers[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(shown);
+    }
+    return numbers;
+}
 
 void SelectedRows::read(std::int64_t begin, std::int64_t end, float* out) const {
     if (averages_.size() > 0) {

@@ -87,6 +87,10 @@ class SelectedRows final : public RowSource {
 /// nothing is left.
 SelectedRows select(const Run& run, const Selection& selection);
 
+/// The number under which the selection's layer order shows each of the run's layers, [n_layers]: a
+/// permutation.
+std::vector<std::int32_t> layer_numbers(const Run& run, const Selection& selection);
+
 /// Errors: Error for an unknown word. "none", "unit", "layernorm".
 Normalize parse_normalize(const std::string& text);
 /// "given", "reversed", "random".
