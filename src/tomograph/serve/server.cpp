@@ -30,6 +30,27 @@ constexpr const char* kPolicy =
     "'self'; "
     "worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// What a status says by itself.
+const char* line_of(int status) {
+    switch (status) {
+        case 404:
+            return "there is nothing here";
+        case 405:
+            return "this can be read (GET), projections asked for (POST) and cancelled (DELETE), nothing "
+                   "else";
+        case 413:
+            return "the request is too large";
+        case 414:
+            return "the address is too long";
+        case 415:
+            return "the request's type or encoding is not one that is read here";
+        case 416:
+            return "there is no such range";
+        default:
+            return status < 500 ? "this is no request that can be read" : "the server failed";
+    }
+}
+
 /// Answers with this status and line.
 struct Refusal {
     int status;
@@ -180,6 +201,13 @@ struct ViewServer::Impl {
 
     void check(const Request& request, Response& response) const {
         if (!host_allowed(request)) throw Refusal{403, "this server answers only under its own name"};
+        const std::string& method = request.method;
+        if (method != "GET" && method != "HEAD" && method != "POST" && method != "DELETE") {
+            response.set_header("Allow", "GET, HEAD, POST, DELETE");
+            throw Refusal{405, line_of(405)};
+        }
+        // Said before it is read: a client may announce terabytes.
+        if (request.get_header_value_u64("Content-Length") > kLargestBody) throw Refusal{413, line_of(413)};
         const std::size_t query = request.target.find('?');
         if (query != std::string::npos && request.target.size() - query > kLargestQuery)
             throw Refusal{414, "the query is too long"};
@@ -332,10 +360,7 @@ struct ViewServer::Impl {
         });
         server.set_error_handler([](const Request&, Response& response) {
             if (response.body.empty() && response.status >= 400)
-                send_json(
-                    response,
-                    {{"error", response.status == 404 ? "there is nothing here" : "the request was refused"}},
-                    response.status);
+                send_json(response, {{"error", line_of(response.status)}}, response.status);
         });
     }
 };

@@ -55,6 +55,6 @@ export async function apply(view: View, route: Route, projection: string): Promi
     const of = Array.from({ length: cloud.n }, (_, i) => i).filter((i) => cloud.labels.layer[i] === last)
     const step = Math.max(1, Math.floor(of.length / 12))
     for (let i = 0; i < of.length; i += step) rows.push(...cloud.path(of[i]))
-    view.select(rows, 'replace')
+    view.marks.select(rows, 'replace')
   }
 }
