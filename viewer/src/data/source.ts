@@ -27,10 +27,10 @@ const versioned = (path: string, version?: string) => (version ? `${path}${path.
 export class HttpSource implements Source {
   readonly live = true
 
-  private async get(path: string): Promise<Response> {
+  private async get(path: string, options: RequestInit = {}): Promise<Response> {
     let response: Response
     try {
-      response = await fetch(`api/${path}`, { credentials: 'same-origin' })
+      response = await fetch(`api/${path}`, { credentials: 'same-origin', ...options })
     } catch {
       throw new Error('the server does not answer: was tomograph view stopped?')
     }
@@ -47,13 +47,11 @@ export class HttpSource implements Source {
   }
 
   async send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
-    const response = await fetch(`api/${path}`, {
+    const response = await this.get(path, {
       method,
-      credentials: 'same-origin',
       headers: { 'Content-Type': 'application/json' },
       body: body === undefined ? undefined : JSON.stringify(body),
     })
-    if (!response.ok) throw await failure(response)
     return response.json() as Promise<T>
   }
 }

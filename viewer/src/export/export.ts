@@ -47,6 +47,8 @@ export function records(view: View, rows: number[]): Record<string, string | num
       label: l.label[row] < 0 ? null : (view.run!.labels[l.label[row]] ?? null),
       norm: +cloud.norm(row).toPrecision(5),
     }
+    // Of a control whose layers have other numbers: the one that it is.
+    if (cloud.header.layer_of) record.layer_is = none(cloud.layerOf(l.layer[row]))
     if (cloud.header.columns.expert) record.expert = none(l.expert[row])
     axes.forEach((a) => (record[`axis${a + 1}`] = cloud.axis(a)![row]))
     return record

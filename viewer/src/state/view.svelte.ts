@@ -38,6 +38,10 @@ export class View {
   error = $state('')
   noWebGL = $state(false)
   tour = $state(-1)
+  /** The next drag on the map is a lasso. */
+  lassoing = $state(false)
+  /** Why nothing happened, for a while. */
+  note = $state('')
   /** Counts changes of the picture, for what is drawn over the map. */
   moved = $state(0)
 
@@ -58,6 +62,7 @@ export class View {
   private lassos = 0
   private frame = 0
   private fitted = ''
+  private noteTimer = 0
 
   constructor(readonly source: Source) {
     this.picking = new Picking(source, this.searcher, () => ({ dim: this.dim, filter: this.hiding.filter }), () => this.redraw())
@@ -82,6 +87,13 @@ export class View {
   fail(error: unknown): void {
     this.loading = ''
     this.error = error instanceof Error ? error.message : String(error)
+  }
+
+  /** A click or a key that can do nothing says why. */
+  say(note: string): void {
+    this.note = note
+    clearTimeout(this.noteTimer)
+    this.noteTimer = window.setTimeout(() => (this.note = ''), 5000)
   }
 
   /** What there is now: projections made meanwhile, and what is another by now under the name that is shown. */
@@ -285,7 +297,8 @@ export class View {
   }
 
   setDim(dim: 2 | 3): void {
-    if (!this.cloud || (dim === 3 && this.cloud.dims < 3)) return
+    if (!this.cloud) return
+    if (dim === 3 && this.cloud.dims < 3) return this.say('This projection has two dimensions only.')
     this.dim = dim
     this.home()
   }
@@ -335,10 +348,27 @@ export class View {
   }
 
   clear(): void {
+    this.lassoing = false
     ++this.lassos
     for (const back of this.cleared) back()
     this.picking.clear()
     this.marks.clear()
+  }
+
+  /** Selects what lies at a layer and position. */
+  selectAt(layer: number, position: number, mode: Mode): void {
+    const rows = this.cloud?.rowsAt(layer, position) ?? []
+    if (!rows.length) return this.say(`No point of this map lies at layer ${layer}, position ${position}.`)
+    this.marks.select(rows, mode)
+  }
+
+  play(): void {
+    if (this.cloud?.hasLayers) this.playback.play()
+    else this.say('This map has one layer only: there is nothing to play.')
+  }
+  stepLayer(by: number): void {
+    if (this.cloud?.hasLayers) this.playback.stepLayer(by)
+    else this.say('This map has one layer only.')
   }
 
   /** False when it was cancelled. */
