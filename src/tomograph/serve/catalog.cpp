@@ -45,10 +45,6 @@ std::uint64_t row_key(Component component, std::int32_t layer, std::int32_t sequ
 
 }  // namespace
 
-std::string json_text(const Json& json) {
-    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 Selection selection_from_json(const Json& json) {
     Selection selection;
     for (const auto& name : json.value("components", std::vector<std::string>{})) {

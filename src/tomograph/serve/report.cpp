@@ -110,7 +110,7 @@ std::string shared_elements(Catalog& catalog) {
         html += json_element(base + "/tokens", tokens->header);
         for (const auto& [column, numbers] : tokens->columns)
             html += column_element(base + "/tokens/" + column, *numbers);
-        html += json_element(base + "/vocabulary", Json::parse(*catalog.vocabulary(run)));
+        html += json_element(base + "/vocabulary", parse_json(*catalog.vocabulary(run)));
         for (const Component component : norm_components(catalog.run(run)))
             html += column_element(fmt::format("{}/norms/{}", base, component_name(component)),
                                    *catalog.norms(run, component));
