@@ -5,7 +5,7 @@
 namespace tomograph {
 
 void print_json(const Json& json) {
-    fmt::print("{}\n", json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(json, 1));
 }
 
 }  // namespace tomograph

@@ -45,34 +45,24 @@ std::uint64_t row_key(Component component, std::int32_t layer, std::int32_t sequ
 }
 
 /// Which of `rows` stands where each of `wanted` does: same site, sequence and position; -1: none.
-/// `layer_of`: the layers behind the numbers of each, empty: their own.
-std::vector<std::int64_t> matching_rows(const RowLabels& wanted,
-                                        const std::vector<std::int32_t>& wanted_layer_of,
-                                        const RowLabels& rows,
-                                        const std::vector<std::int32_t>& rows_layer_of) {
-    const auto key = [](const RowLabels& labels, const std::vector<std::int32_t>& layer_of, std::size_t i) {
-        const std::int32_t shown = labels.layer[i];
-        const bool renumbered = shown >= 0 && !layer_of.empty();
-        return row_key(labels.component[i], renumbered ? layer_of[static_cast<std::size_t>(shown)] : shown,
-                       labels.sequence[i], labels.position[i]);
+std::vector<std::int64_t> matching_rows(const RowLabels& wanted, const RowLabels& rows) {
+    const auto key = [](const RowLabels& labels, std::int64_t row) {
+        const Site site = labels.site(row);
+        const auto i = static_cast<std::size_t>(row);
+        return row_key(site.component, site.layer, labels.sequence[i], labels.position[i]);
     };
-    const auto n = static_cast<std::size_t>(rows.size());
     std::unordered_map<std::uint64_t, std::int64_t> place;
-    place.reserve(n);
-    for (std::size_t i = 0; i < n; ++i) place[key(rows, rows_layer_of, i)] = static_cast<std::int64_t>(i);
-    std::vector<std::int64_t> match(static_cast<std::size_t>(wanted.size()), -1);
-    for (std::size_t i = 0; i < match.size(); ++i) {
-        const auto found = place.find(key(wanted, wanted_layer_of, i));
-        if (found != place.end()) match[i] = found->second;
+    place.reserve(static_cast<std::size_t>(rows.size()));
+    for (std::int64_t row = 0; row < rows.size(); ++row) place[key(rows, row)] = row;
+    std::vector<std::int64_t> match;
+    for (std::int64_t row = 0; row < wanted.size(); ++row) {
+        const auto found = place.find(key(wanted, row));
+        match.push_back(found == place.end() ? -1 : found->second);
     }
     return match;
 }
 
 }  // namespace
-
-std::string json_text(const Json& json) {
-    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 Catalog::Catalog(const std::vector<fs::path>& folders, std::size_t cache_bytes) : cache_bytes_(cache_bytes) {
     if (folders.empty() || folders.size() > 2)
@@ -384,13 +374,11 @@ std::shared_ptr<const ColumnSet> Catalog::counterpart(const std::string& name) {
         const auto first = load(0, a, name);
         if (!first->pca)
             throw Error("'" + name + "' has no basis", "", "choose a PCA projection to compare two runs in");
-        const Selection selection = selection_of(*first);
-        const SelectedRows rows = select(*b.run, selection);
+        const SelectedRows rows = select(*b.run, selection_of(*first));
         if (rows.dim() != first->pca->mean.size())
             throw Error("these runs cannot share a basis", "their vectors have different widths", "");
         const Matrix points = transform(*first->pca, rows, {.center = first->info.value("center", true)});
-        const auto match = matching_rows(first->labels, shown_layers(*a.run, selection), rows.labels(),
-                                         shown_layers(*b.run, selection));
+        const auto match = matching_rows(first->labels, rows.labels());
         const auto n_matched =
             std::count_if(match.begin(), match.end(), [](std::int64_t row) { return row >= 0; });
         if (n_matched == 0)

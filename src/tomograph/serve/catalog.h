@@ -97,7 +97,5 @@ class Catalog {
     int n_kept_ = 0;
 };
 
-/// Text of a run's or projection's JSON as the page gets it: bytes that are not UTF-8 replaced.
-std::string json_text(const Json& json);
 
 }  // namespace tomograph

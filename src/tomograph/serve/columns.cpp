@@ -83,9 +83,18 @@ Json shape_of(const std::map<std::string, ColumnPtr>& columns) {
     return json;
 }
 
+/// The layer behind each number, -1 where no row has it.
+std::vector<std::int32_t> layers_shown(const RowLabels& labels, int n_layers) {
+    std::vector<std::int32_t> layer_of(static_cast<std::size_t>(n_layers), -1);
+    for (std::size_t i = 0; i < labels.layer.size(); ++i) {
+        if (labels.layer[i] >= 0)
+            layer_of[static_cast<std::size_t>(labels.layer[i])] = labels.true_layer[i];
+    }
+    return layer_of;
+}
+
 /// Column expert, where the run keeps a router's vectors.
-void add_experts(ColumnSet& set, const Run& run, const RowLabels& labels,
-                 const std::vector<std::int32_t>& layer_of) {
+void add_experts(ColumnSet& set, const Run& run, const RowLabels& labels) {
     constexpr std::uint8_t kNone = 255;
     constexpr std::int64_t kBlock = 4096;
     std::map<int, std::vector<std::uint8_t>> preferred;  // by layer, of each token
@@ -109,9 +118,7 @@ void add_experts(ColumnSet& set, const Run& run, const RowLabels& labels,
     if (preferred.empty()) return;
     std::vector<std::uint8_t> experts(static_cast<std::size_t>(labels.size()), kNone);
     for (std::size_t i = 0; i < experts.size(); ++i) {
-        const std::int32_t shown = labels.layer[i];
-        const bool renumbered = shown >= 0 && !layer_of.empty();
-        const auto layer = preferred.find(renumbered ? layer_of[static_cast<std::size_t>(shown)] : shown);
+        const auto layer = preferred.find(labels.site(static_cast<std::int64_t>(i)).layer);
         if (layer != preferred.end() && labels.token[i] >= 0)
             experts[i] = layer->second[static_cast<std::size_t>(labels.token[i])];
     }
@@ -145,15 +152,6 @@ Selection selection_from_json(const Json& json) {
 
 Selection selection_of(const Projection& projection) {
     return selection_from_json(projection.info.value("selection", Json::object()));
-}
-
-std::vector<std::int32_t> shown_layers(const Run& run, const Selection& selection) {
-    if (selection.layer_order == LayerOrder::given) return {};
-    const std::vector<std::int32_t> numbers = layer_numbers(run, selection);
-    std::vector<std::int32_t> layer_of(numbers.size());
-    for (std::size_t layer = 0; layer < numbers.size(); ++layer)
-        layer_of[static_cast<std::size_t>(numbers[layer])] = static_cast<std::int32_t>(layer);
-    return layer_of;
 }
 
 std::size_t ColumnSet::n_bytes() const {
@@ -201,9 +199,8 @@ ColumnSet projection_columns(const Run& run, const Projection& projection) {
     }
     Column norm = norm_column(labels.norm, set.header);
     set.columns["norm"] = make_column(norm.dtype, std::move(norm.bytes));
-    const std::vector<std::int32_t> layer_of = shown_layers(run, selection_of(projection));
-    if (!layer_of.empty()) set.header["layer_of"] = layer_of;
-    add_experts(set, run, labels, layer_of);
+    if (labels.renumbered()) set.header["layer_of"] = layers_shown(labels, run.n_layers());
+    add_experts(set, run, labels);
     set.header["columns"] = shape_of(set.columns);
     return set;
 }

@@ -33,12 +33,8 @@ ColumnPtr make_column(std::string dtype, std::string bytes);
 /// row's token and layer; 255: none. About 20 bytes a point of a projection shown in three axes.
 ///
 /// Layers have the numbers under which the selection shows them. Where that is not their own
-/// (--layer-order), header.layer_of is the layer behind each number, [n_layers].
+/// (--layer-order), header.layer_of is the layer behind each number, [n_layers]; -1: no row has it.
 ColumnSet projection_columns(const Run& run, const Projection& projection);
-
-/// The layer behind each number under which a selection shows the run's layers, [n_layers]; empty: each its
-/// own.
-std::vector<std::int32_t> shown_layers(const Run& run, const Selection& selection);
 
 /// A selection as its JSON says it. Errors: Error for what no selection says.
 Selection selection_from_json(const Json& json);
