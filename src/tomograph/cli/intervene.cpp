@@ -24,7 +24,7 @@ struct Flags {
 
 /// A file, or the JSON itself.
 std::pair<Json, std::filesystem::path> read_spec(const std::string& spec) {
-    if (spec.starts_with("{")) return {Json::parse(spec), std::filesystem::current_path()};
+    if (spec.starts_with("{")) return {parse_json(spec), std::filesystem::current_path()};
     return {read_json(spec), std::filesystem::absolute(spec).parent_path()};
 }
 

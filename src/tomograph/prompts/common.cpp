@@ -38,6 +38,8 @@ void check_length(const Vocabulary& vocabulary, std::int64_t length) {
 void check_text(std::string_view bytes, const std::string& shown) {
     if (bytes.find_first_not_of(" \t\r\n") == std::string_view::npos)
         throw Error(shown + " is empty", "", "give a file with text");
+    if (bytes.starts_with("\xff\xfe") || bytes.starts_with("\xfe\xff"))
+        throw Error(shown + " is UTF-16", "texts are read as UTF-8", "convert it: iconv -f UTF-16 -t UTF-8");
     if (bytes.find('\0') != std::string_view::npos)
         throw Error(shown + " is not text", "it holds zero bytes", "give a plain text file");
 }

@@ -107,23 +107,45 @@ std::vector<std::size_t> token_places(const Vocabulary& vocabulary, std::span<co
     return places;
 }
 
-Reading read_segments(const Vocabulary& vocabulary, std::span<const Segment> segments) {
-    std::string text;
-    std::vector<std::size_t> ends;
-    Reading reading;
-    for (const Segment& segment : segments) {
-        text += counted_utf8(segment.text, reading.replaced);
-        ends.push_back(text.size());
-    }
-    const auto segment_at = [&](std::size_t place) {
-        const auto end = std::upper_bound(ends.begin(), ends.end(), place);
-        return std::min<std::ptrdiff_t>(end - ends.begin(), static_cast<std::ptrdiff_t>(ends.size()) - 1);
-    };
-    const auto how = [&](std::size_t place) { return segments[static_cast<std::size_t>(segment_at(place))].special; };
+namespace {
 
+/// The front of joined segments.
+struct Joined {
+    std::string text;
+    std::vector<std::size_t> ends;  // of each segment, in the text
+    std::int64_t replaced = 0;
+    bool whole = true;
+};
+
+Joined join(std::span<const Segment> segments, std::size_t most_bytes) {
+    Joined joined;
+    for (const Segment& segment : segments) {
+        const std::size_t room = most_bytes - std::min(most_bytes, joined.text.size());
+        if (segment.text.size() <= room) {
+            joined.text += counted_utf8(segment.text, joined.replaced);
+        } else {
+            // A cut inside a character would read its bytes as none.
+            std::size_t end = room;
+            while (end > 0 && (static_cast<unsigned char>(segment.text[end]) & 0xc0) == 0x80) --end;
+            joined.text += counted_utf8(segment.text.substr(0, end), joined.replaced);
+            joined.whole = false;
+        }
+        joined.ends.push_back(joined.text.size());
+    }
+    return joined;
+}
+
+Reading read_joined(const Vocabulary& vocabulary, std::span<const Segment> segments, const Joined& joined) {
+    const std::string& text = joined.text;
+    const auto segment_at = [&](std::size_t place) {
+        const auto end = std::upper_bound(joined.ends.begin(), joined.ends.end(), place);
+        return static_cast<std::size_t>(std::min(end - joined.ends.begin(), std::ssize(joined.ends) - 1));
+    };
+    Reading reading;
+    reading.replaced = joined.replaced;
     std::vector<Spelling> parsed;
     for (const Spelling& spelling : find_spellings(vocabulary, text)) {
-        switch (how(spelling.begin)) {
+        switch (segments[segment_at(spelling.begin)].special) {
             case Special::parse:
                 parsed.push_back(spelling);
                 break;
@@ -137,7 +159,6 @@ Reading read_segments(const Vocabulary& vocabulary, std::span<const Segment> seg
                             "--special parse reads it as the token, --special text as letters");
         }
     }
-    const bool whole = std::ranges::all_of(segments, [](const Segment& s) { return s.special == Special::parse; });
     const auto append = [&](std::size_t begin, std::size_t end, bool special) {
         if (begin == end) return;
         const std::string part = text.substr(begin, end - begin);
@@ -148,8 +169,9 @@ Reading read_segments(const Vocabulary& vocabulary, std::span<const Segment> seg
             reading.segment.push_back(static_cast<std::int32_t>(segment_at(begin + places[i])));
         }
     };
-    if (whole || parsed.empty()) {
-        append(0, text.size(), whole);
+    // Where nothing that is spelt is to be letters, the vocabulary itself cuts at its special tokens.
+    if (parsed.empty() || reading.spelt == 0) {
+        append(0, text.size(), !parsed.empty());
         return reading;
     }
     std::size_t at = 0;
@@ -161,6 +183,31 @@ Reading read_segments(const Vocabulary& vocabulary, std::span<const Segment> seg
     }
     append(at, text.size(), false);
     return reading;
+}
+
+}  // namespace
+
+Reading read_segments(const Vocabulary& vocabulary, std::span<const Segment> segments, std::int64_t most) {
+    // The last tokens before a cut may differ from those of the whole text, so some more are made and dropped.
+    constexpr std::int64_t kSpare = 64;
+    constexpr std::int64_t kBytes = 6;  // a token, generously
+    std::size_t size = 0;
+    for (const Segment& segment : segments) size += segment.text.size();
+    std::size_t bytes = size;
+    if (most < static_cast<std::int64_t>(size)) bytes = std::min(size, static_cast<std::size_t>((most + kSpare) * kBytes));
+    while (true) {
+        const Joined joined = join(segments, bytes);
+        Reading reading = read_joined(vocabulary, segments, joined);
+        const auto n = static_cast<std::int64_t>(reading.tokens.size());
+        if (joined.whole || n >= most + kSpare) {
+            if (n > most) {
+                reading.tokens.resize(static_cast<std::size_t>(most));
+                reading.segment.resize(static_cast<std::size_t>(most));
+            }
+            return reading;
+        }
+        bytes *= 2;
+    }
 }
 
 }  // namespace tomograph

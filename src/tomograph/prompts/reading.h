@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,8 +39,10 @@ struct Reading {
 /// segments end: a vocabulary that puts a space before each text does it once. Where one segment's special
 /// tokens are parsed and another's are not, the text is cut at the parsed ones, as the vocabulary itself does,
 /// and what lies between is tokenised as text.
+/// Of a long text, only as much as is needed for the first `most` tokens is looked at.
 /// Errors: Error with the spelling, in a segment that refuses it.
-Reading read_segments(const Vocabulary& vocabulary, std::span<const Segment> segments);
+Reading read_segments(const Vocabulary& vocabulary, std::span<const Segment> segments,
+                      std::int64_t most = std::numeric_limits<std::int64_t>::max());
 
 /// Where each token of `text` begins, in bytes, [tokens.size()], by the tokens' own bytes. Vocabularies that change
 /// what they read (a space before the text, lower case, dropped accents) are followed as far as they can be: places
