@@ -14,8 +14,8 @@ struct Range {
 
     /// Does a bound count from the end?
     bool from_end() const { return begin < 0 || (end && *end < 0); }
-    /// Is i, of `count` of them, in the range? What a bound from the end puts before the first begins there: of
-    /// three, "-8:" are all.
+    /// Is i, of `count` of them, in the range? What a bound from the end puts before the first begins there:
+    /// of three, "-8:" are all.
     bool contains(std::int64_t i, std::int64_t count) const;
     bool operator==(const Range&) const = default;
     std::string text() const;
@@ -24,8 +24,8 @@ struct Range {
 /// Errors: Error when `text` is no range; `what` names it in the message ("layers").
 Range parse_range(std::string_view text, std::string_view what);
 
-/// The range with its end filled in and both bounds counted from the start. Errors: Error when it is empty, or a
-/// bound lies past `count` or before 0.
+/// The range with its end filled in and both bounds counted from the start. Errors: Error when it is empty,
+/// or a bound lies past `count` or before 0.
 Range resolve_range(const Range& range, std::int64_t count, std::string_view what);
 
 }  // namespace tomograph

@@ -47,7 +47,7 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
     CapturePlan plan;
     plan.sites = choose_sites(engine, model, options.components, options.layers);
     for (const Sequence& sequence : prompts.sequences) plan.length = std::max(plan.length, sequence.length());
-    const Range positions = resolve_range(options.positions, plan.length, "positions");
+    resolve_range(options.positions, plan.length, "positions");  // the longest sequence must have them
 
     std::vector<std::int32_t> seen(static_cast<std::size_t>(plan.length), 0);
     for (std::size_t s = 0; s < prompts.sequences.size(); ++s) {
@@ -55,7 +55,7 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
         for (std::int64_t p = 0; p < sequence.length(); ++p) {
             const auto at = static_cast<std::size_t>(p);
             const bool chosen = options.sample >= 1 || to_unit(mix(options.seed, s, at)) < options.sample;
-            plan.kept.push_back(options.vectors && positions.contains(p) && chosen);
+            plan.kept.push_back(options.vectors && options.positions.contains(p, sequence.length()) && chosen);
             plan.position.push_back(static_cast<std::int32_t>(p));
             const bool outside = prompts.label_outside_means >= 0 && !sequence.labels.empty() &&
                                  sequence.labels[at] == prompts.label_outside_means;

@@ -40,12 +40,12 @@ class Vocabulary {
     virtual ~Vocabulary() = default;
 
     virtual const VocabularyInfo& info() const = 0;
-    /// Token ids of `text`, without a start token; with `special`, special tokens that are spelt in the text are
-    /// those tokens, else they are plain text. Bytes that are not UTF-8 are U+FFFD.
-    /// Errors: Error when the model has no vocabulary.
+    /// Token ids of `text`, without a start token; with `special`, special tokens that are spelt in the text
+    /// are those tokens, else they are plain text. Bytes that are not UTF-8 are U+FFFD. Errors: Error when
+    /// the model has no vocabulary.
     virtual std::vector<std::int32_t> tokenize(std::string_view text, bool special = false) const = 0;
-    /// Control tokens and the unknown token, by their number: what `special` decides about. Tokens that were added
-    /// to a finished vocabulary are read by their spelling always.
+    /// Control tokens and the unknown token, by their number: what `special` decides about. Tokens that were
+    /// added to a finished vocabulary are read by their spelling always.
     virtual const std::vector<SpecialToken>& special_tokens() const = 0;
     /// The model's own Jinja template for conversations; empty where it has none.
     virtual std::string chat_template() const = 0;

@@ -17,7 +17,7 @@ std::optional<MeanCosine> attention_mlp_cosine(const Run& run, const Range& laye
     MeanCosine result;
     for (const SiteShape& site : run.sites()) {
         const Site mlp{Component::mlp_out, site.site.layer};  // of the same block
-        if (site.site.component != Component::attn_out || !layers.contains(site.site.layer) ||
+        if (site.site.component != Component::attn_out || !layers.contains(site.site.layer, run.n_layers()) ||
             !run.has_vectors(mlp))
             continue;
         Matrix a(kBlock, site.width()), b(kBlock, site.width());

@@ -18,7 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 8> kNames{"zero", "mean", "resample", "project_out", "clamp", "add", "patch", "rotate"};
+constexpr std::array<std::string_view, 8> kNames{"zero",  "mean", "resample", "project_out",
+                                                 "clamp", "add",  "patch",    "rotate"};
 constexpr std::array<std::string_view, 9> kKeys{"act",   "site",      "heads",    "coordinates", "positions",
                                                 "label", "direction", "strength", "from"};
 
@@ -26,7 +27,8 @@ constexpr std::array<std::string_view, 9> kKeys{"act",   "site",      "heads",  
 Matrix read_rows(const fs::path& path) {
     const NpyFile file(path);
     Matrix rows(file.n_rows(), file.dim());
-    to_f32(file.dtype(), file.rows(0, file.n_rows()).data(), rows.data(), static_cast<std::size_t>(rows.size()));
+    to_f32(file.dtype(), file.rows(0, file.n_rows()).data(), rows.data(),
+           static_cast<std::size_t>(rows.size()));
     return rows;
 }
 
@@ -39,18 +41,21 @@ struct Where {
 };
 
 ActKind read_kind(const Json& json, const Where& where) {
-    if (!json.contains("act")) where.fail("it has no \"act\"", fmt::format("use one of {}", fmt::join(kNames, ", ")));
+    if (!json.contains("act"))
+        where.fail("it has no \"act\"", fmt::format("use one of {}", fmt::join(kNames, ", ")));
     const auto name = json.at("act").get<std::string>();
     const auto found = std::find(kNames.begin(), kNames.end(), name);
     if (found == kNames.end())
-        where.fail(fmt::format("there is no act '{}'", name), fmt::format("use one of {}", fmt::join(kNames, ", ")));
+        where.fail(fmt::format("there is no act '{}'", name),
+                   fmt::format("use one of {}", fmt::join(kNames, ", ")));
     return static_cast<ActKind>(found - kNames.begin());
 }
 
 const SiteShape& read_site(const Json& json, std::span<const SiteShape> shapes, const Where& where) {
     if (!json.contains("site")) where.fail("it has no \"site\"", "name one such as blocks.1.attn_out");
     const auto name = json.at("site").get<std::string>();
-    const auto found = std::ranges::find_if(shapes, [&](const SiteShape& s) { return s.site.name() == name; });
+    const auto found =
+        std::ranges::find_if(shapes, [&](const SiteShape& s) { return s.site.name() == name; });
     if (found == shapes.end())
         where.fail(fmt::format("the model has no site {}", name),
                    fmt::format("it has {} sites, {} to {}: tomograph info lists them", shapes.size(),
@@ -66,8 +71,9 @@ Range read_positions(const Json& json) {
 void read_columns(Act& act, const Json& json, const SiteShape& shape, const Where& where) {
     if (json.contains("heads")) {
         if (act.site.component != Component::z)
-            where.fail(fmt::format("{} has no heads", act.site.name()),
-                       fmt::format("heads are told apart in z: use blocks.{}.z", std::max(0, act.site.layer)));
+            where.fail(
+                fmt::format("{} has no heads", act.site.name()),
+                fmt::format("heads are told apart in z: use blocks.{}.z", std::max(0, act.site.layer)));
         act.heads = json.at("heads").get<std::vector<int>>();
         for (const int head : act.heads) {
             if (head < 0 || head >= shape.shape.front())
@@ -88,24 +94,32 @@ void read_columns(Act& act, const Json& json, const SiteShape& shape, const Wher
 
 void check_needs(const Act& act, const Where& where) {
     const auto k = act.directions.rows();
-    const bool along = act.kind == ActKind::project_out || act.kind == ActKind::clamp || act.kind == ActKind::add;
-    if (along && k == 0) where.fail(fmt::format("{} needs a \"direction\"", act_name(act.kind)), "give a .npy file or RUN:PROJECTION:N");
+    const bool along =
+        act.kind == ActKind::project_out || act.kind == ActKind::clamp || act.kind == ActKind::add;
+    if (along && k == 0)
+        where.fail(fmt::format("{} needs a \"direction\"", act_name(act.kind)),
+                   "give a .npy file or RUN:PROJECTION:N");
     if (act.kind == ActKind::rotate && k != 2)
-        where.fail(fmt::format("rotate needs a plane, \"direction\" gives {} rows", k), "give two: RUN:PROJECTION:1-2, or a .npy file of two rows");
+        where.fail(fmt::format("rotate needs a plane, \"direction\" gives {} rows", k),
+                   "give two: RUN:PROJECTION:1-2, or a .npy file of two rows");
     if ((act.kind == ActKind::patch) == act.from.empty())
-        where.fail(act.from.empty() ? "patch needs \"from\"" : fmt::format("{} takes nothing \"from\" elsewhere", act_name(act.kind)),
+        where.fail(act.from.empty() ? "patch needs \"from\""
+                                    : fmt::format("{} takes nothing \"from\" elsewhere", act_name(act.kind)),
                    "\"from\" is a text file or a run, for patch");
     if (!std::isfinite(act.strength)) where.fail("its strength is not finite");
     const bool share = act.kind != ActKind::clamp && act.kind != ActKind::add && act.kind != ActKind::rotate;
     if (share && (act.strength < 0 || act.strength > 1))
-        where.fail(fmt::format("a strength of {} of {}", act.strength, act_name(act.kind)), "give 0 (nothing) to 1 (all of it)");
+        where.fail(fmt::format("a strength of {} of {}", act.strength, act_name(act.kind)),
+                   "give 0 (nothing) to 1 (all of it)");
 }
 
-Act read_act(const Json& json, std::span<const SiteShape> shapes, const fs::path& folder, const Where& where) {
+Act read_act(const Json& json, std::span<const SiteShape> shapes, const fs::path& folder,
+             const Where& where) {
     if (!json.is_object()) where.fail("it is no JSON object");
     for (const auto& [key, value] : json.items()) {
         if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end())
-            where.fail(fmt::format("there is no key \"{}\"", key), fmt::format("the keys are {}", fmt::join(kKeys, ", ")));
+            where.fail(fmt::format("there is no key \"{}\"", key),
+                       fmt::format("the keys are {}", fmt::join(kKeys, ", ")));
     }
     Act act;
     act.json = json;
@@ -125,7 +139,8 @@ Act read_act(const Json& json, std::span<const SiteShape> shapes, const fs::path
             where.fail(fmt::format("{} is {} wide", name, act.directions.cols()),
                        fmt::format("what it changes of {} is {} wide", act.site.name(), width));
         if (!act.directions.allFinite()) where.fail(name + " holds NaN or Inf");
-        if ((act.directions.rowwise().norm().array() == 0).any()) where.fail(name + " holds a direction of length 0");
+        if ((act.directions.rowwise().norm().array() == 0).any())
+            where.fail(name + " holds a direction of length 0");
     }
     if (!act.from.empty() && fs::path(act.from).is_relative()) act.from = (folder / act.from).string();
     check_needs(act, where);
@@ -154,12 +169,15 @@ std::vector<std::int64_t> columns_of(const Act& act, const SiteShape& shape) {
 }
 
 Matrix read_directions(const std::string& name, const fs::path& folder) {
-    const auto place = [&](const std::string& path) { return fs::path(path).is_relative() ? folder / path : fs::path(path); };
+    const auto place = [&](const std::string& path) {
+        return fs::path(path).is_relative() ? folder / path : fs::path(path);
+    };
     const auto last = name.rfind(':');
     if (last == std::string::npos) return read_rows(place(name));
     const auto first = name.rfind(':', last - 1);
     const auto bad = [&]() -> Error {
-        return Error(fmt::format("'{}' names no direction", name), "", "give a .npy file, RUN:PROJECTION:N or RUN:PROJECTION:A-B");
+        return Error(fmt::format("'{}' names no direction", name), "",
+                     "give a .npy file, RUN:PROJECTION:N or RUN:PROJECTION:A-B");
     };
     if (last == 0 || first == std::string::npos) throw bad();
     const std::string numbers = name.substr(last + 1);
@@ -176,16 +194,20 @@ Matrix read_directions(const std::string& name, const fs::path& folder) {
     const Run run = Run::open(place(name.substr(0, first)));
     const std::string projection_name = name.substr(first + 1, last - first - 1);
     const Projection projection = load_projection(run, projection_name);
-    if (!projection.pca) throw Error(fmt::format("{} has no components", projection_name), "it is no PCA", "name a PCA projection");
+    if (!projection.pca)
+        throw Error(fmt::format("{} has no components", projection_name), "it is no PCA",
+                    "name a PCA projection");
     const int n = projection.pca->n_components();
     if (from < 1 || to < from || to > n)
-        throw Error(fmt::format("{} has no component {}", projection_name, numbers), fmt::format("it has 1 to {}", n), "");
+        throw Error(fmt::format("{} has no component {}", projection_name, numbers),
+                    fmt::format("it has 1 to {}", n), "");
     return projection.pca->components.middleRows(from - 1, to - from + 1);
 }
 
 std::vector<Act> read_acts(const Json& spec, std::span<const SiteShape> shapes, const fs::path& folder) {
     if (!spec.is_object() || !spec.contains("acts") || !spec.at("acts").is_array() || spec.at("acts").empty())
-        throw Error("no acts are given", "", R"(a spec is {"acts": [{"act": "zero", "site": "blocks.1.attn_out"}, ...]})");
+        throw Error("no acts are given", "",
+                    R"(a spec is {"acts": [{"act": "zero", "site": "blocks.1.attn_out"}, ...]})");
     for (const auto& [key, value] : spec.items()) {
         if (key != "acts") throw Error(fmt::format("a spec has no key \"{}\"", key), "", "it has \"acts\"");
     }

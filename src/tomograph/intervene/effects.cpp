@@ -31,7 +31,8 @@ std::vector<Guess> guesses(const std::vector<float>& log_p) {
     const auto n = std::min(kGuesses, order.size());
     std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n), order.end(),
                       [&](std::int32_t a, std::int32_t b) {
-                          const float p = log_p[static_cast<std::size_t>(a)], q = log_p[static_cast<std::size_t>(b)];
+                          const float p = log_p[static_cast<std::size_t>(a)],
+                                      q = log_p[static_cast<std::size_t>(b)];
                           return p != q ? p > q : a < b;
                       });
     std::vector<Guess> best;
@@ -53,8 +54,9 @@ std::vector<PromptBatch> batches(const Engine& engine, const std::vector<Sequenc
         for (std::size_t s = first; s < first + batch.count; ++s) {
             const Sequence& sequence = sequences[s];
             for (std::int64_t p = 0; p < sequence.length(); ++p)
-                batch.places.push_back({static_cast<std::int64_t>(s), p, sequence.length(),
-                                        sequence.labels.empty() ? -1 : sequence.labels[static_cast<std::size_t>(p)]});
+                batch.places.push_back(
+                    {static_cast<std::int64_t>(s), p, sequence.length(),
+                     sequence.labels.empty() ? -1 : sequence.labels[static_cast<std::size_t>(p)]});
         }
         first += batch.count;
         all.push_back(std::move(batch));
@@ -79,8 +81,10 @@ class KeepTap final : public Tap {
 };
 
 /// The values of some sites for all tokens of the sequences, from the undisturbed model.
-std::map<std::size_t, std::shared_ptr<SiteValues>> read_values(Engine& engine, const std::vector<Sequence>& sequences,
-                                                               std::vector<std::size_t> sites, Progress& progress) {
+std::map<std::size_t, std::shared_ptr<SiteValues>> read_values(Engine& engine,
+                                                               const std::vector<Sequence>& sequences,
+                                                               std::vector<std::size_t> sites,
+                                                               Progress& progress) {
     std::sort(sites.begin(), sites.end());
     sites.erase(std::unique(sites.begin(), sites.end()), sites.end());
     std::map<std::size_t, std::shared_ptr<SiteValues>> kept;
@@ -116,10 +120,13 @@ std::map<std::size_t, std::shared_ptr<SiteValues>> read_values(Engine& engine, c
 std::shared_ptr<const SiteValues> values_of_run(const Run& run, const SiteShape& shape) {
     if (run.site(shape.site).width() != shape.width())
         throw Error(fmt::format("cannot patch {} from {}", shape.site.name(), run.path().string()),
-                    fmt::format("it is {} wide there, and {} in the model", run.site(shape.site).width(), shape.width()), "");
+                    fmt::format("it is {} wide there, and {} in the model", run.site(shape.site).width(),
+                                shape.width()),
+                    "");
     if (!run.has_vectors(shape.site) || run.n_rows() != run.n_tokens())
         throw Error(fmt::format("cannot patch {} from {}", shape.site.name(), run.path().string()),
-                    "it does not keep the vectors of every token there", "capture it with --components and all positions");
+                    "it does not keep the vectors of every token there",
+                    "capture it with --components and all positions");
     auto values = std::make_shared<SiteValues>();
     values->width = shape.width();
     values->first_token = {0};
@@ -154,7 +161,8 @@ class LossTap final : public Tap {
         if (token >= 0) losses[which] = -static_cast<double>(log_p_[static_cast<std::size_t>(token)]);
         if (reference_ != nullptr) {
             const auto size = static_cast<Eigen::Index>(log_p_.size());
-            const Eigen::Map<const Eigen::ArrayXf> before((*reference_)[which].data(), size), now(log_p_.data(), size);
+            const Eigen::Map<const Eigen::ArrayXf> before((*reference_)[which].data(), size),
+                now(log_p_.data(), size);
             kl[which] = (before.exp() * (before - now)).cast<double>().sum();
         }
         if (token < 0) last_logits.push_back(log_p_);
@@ -179,12 +187,13 @@ struct Losses {
 
     Losses(std::size_t n_sequences, std::size_t length)
         : sequence(n_sequences, 0), kl(n_sequences, 0), position(length, 0), count(length, 0) {}
-    void add(const LossTap& tap, const std::vector<TokenPlace>& predicts, const std::vector<std::int32_t>& next,
-             const std::vector<std::int32_t>& contrast_tokens) {
+    void add(const LossTap& tap, const std::vector<TokenPlace>& predicts,
+             const std::vector<std::int32_t>& next, const std::vector<std::int32_t>& contrast_tokens) {
         for (std::size_t i = 0; i < predicts.size(); ++i) {
             if (next[i] < 0) continue;
             const TokenPlace& place = predicts[i];
-            const auto s = static_cast<std::size_t>(place.sequence), p = static_cast<std::size_t>(place.position);
+            const auto s = static_cast<std::size_t>(place.sequence),
+                       p = static_cast<std::size_t>(place.position);
             const auto n = static_cast<double>(place.length - 1);
             sequence[s] += tap.losses[i] / n;
             kl[s] += tap.kl[i] / n;
@@ -212,8 +221,8 @@ Json guesses_json(const std::vector<Guess>& guesses, const Vocabulary& vocabular
 
 }  // namespace
 
-ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptSet& prompts, const std::vector<Act>& acts,
-                       std::uint64_t seed, Progress& progress) {
+ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptSet& prompts,
+                       const std::vector<Act>& acts, std::uint64_t seed, Progress& progress) {
     const auto site_index = [&](const Site& site) {
         const auto& sites = engine.sites();
         return static_cast<std::size_t>(
@@ -222,7 +231,8 @@ ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptS
     std::vector<std::size_t> compared;
     std::map<std::string, std::vector<std::size_t>> patched;
     for (const Act& act : acts) {
-        if (act.kind == ActKind::mean || act.kind == ActKind::resample) compared.push_back(site_index(act.site));
+        if (act.kind == ActKind::mean || act.kind == ActKind::resample)
+            compared.push_back(site_index(act.site));
         if (act.kind == ActKind::patch) patched[act.from].push_back(site_index(act.site));
     }
     std::map<std::size_t, std::shared_ptr<SiteValues>> baseline;
@@ -231,14 +241,16 @@ ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptS
     for (const auto& [from, sites] : patched) {
         if (folder_kind(from) == FolderKind::run) {
             const Run run = Run::open(from);
-            for (const std::size_t site : sites) sources[{from, site}] = values_of_run(run, engine.sites()[site]);
+            for (const std::size_t site : sites)
+                sources[{from, site}] = values_of_run(run, engine.sites()[site]);
             continue;
         }
         std::int64_t longest = 1;
         for (const Sequence& sequence : prompts.sequences) longest = std::max(longest, sequence.length());
         const PromptSet other = text_prompts(
-            model.vocabulary(),
-            {.files = {from}, .sequences = static_cast<std::int64_t>(prompts.sequences.size()), .length = longest});
+            model.vocabulary(), {.files = {from},
+                                 .sequences = static_cast<std::int64_t>(prompts.sequences.size()),
+                                 .length = longest});
         const auto values = read_values(engine, other.sequences, sites, progress);
         for (const auto& [site, its] : values) sources[{from, site}] = its;
     }
@@ -250,11 +262,13 @@ ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptS
         const auto source = sources.find({act.from, site});
         patches.push_back(source != sources.end() ? source->second : nullptr);
     }
-    return ActWriter(acts, engine.sites(), std::move(per_act), std::move(patches), prompts.sequences, prompts.labels, seed);
+    return ActWriter(acts, engine.sites(), std::move(per_act), std::move(patches), prompts.sequences,
+                     prompts.labels, seed);
 }
 
-InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& prompts, const std::vector<Act>& acts,
-                                  const InterveneOptions& options, Progress& progress) {
+InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& prompts,
+                                  const std::vector<Act>& acts, const InterveneOptions& options,
+                                  Progress& progress) {
     std::int64_t longest = 0, total = 0;
     for (const Sequence& sequence : prompts.sequences) {
         longest = std::max(longest, sequence.length());
@@ -264,10 +278,11 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
                         "give sequences of two tokens or more");
     }
     if (prompts.sequences.empty()) throw Error("there is nothing to read", "", "give --text or --prompt");
-    const auto engine = model.make_engine({.max_length = longest,
-                                           .exact = options.exact,
-                                           .threads = options.threads,
-                                           .stop_requested = [&progress] { return progress.stop_requested(); }});
+    const auto engine =
+        model.make_engine({.max_length = longest,
+                           .exact = options.exact,
+                           .threads = options.threads,
+                           .stop_requested = [&progress] { return progress.stop_requested(); }});
     ActWriter writer = prepare_acts(model, *engine, prompts, acts, options.seed, progress);
     const std::size_t n = prompts.sequences.size();
     Losses before(n, static_cast<std::size_t>(longest)), after = before, control = before;
@@ -286,7 +301,9 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
             const TokenPlace& place = batch.places[i];
             plan.logits.push_back(static_cast<std::int64_t>(i));
             const auto& tokens = prompts.sequences[static_cast<std::size_t>(place.sequence)].tokens;
-            next.push_back(place.position + 1 < place.length ? tokens[static_cast<std::size_t>(place.position + 1)] : -1);
+            next.push_back(place.position + 1 < place.length
+                               ? tokens[static_cast<std::size_t>(place.position + 1)]
+                               : -1);
         }
         distributions.resize(std::max(distributions.size(), next.size()));
         const auto pass = [&](Losses& losses, std::vector<std::vector<float>>* keep,
@@ -322,8 +339,8 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
     }
     for (std::size_t p = 0; p < before.position.size(); ++p) {
         if (before.count[p] > 0)
-            effect.by_position.push_back(
-                {static_cast<std::int64_t>(p), before.position[p] / before.count[p], after.position[p] / after.count[p]});
+            effect.by_position.push_back({static_cast<std::int64_t>(p), before.position[p] / before.count[p],
+                                          after.position[p] / after.count[p]});
     }
     effect.interval = bootstrap(static_cast<int>(n), {.replicates = options.bootstrap, .seed = options.seed},
                                 [&](std::span<const double> weights) {
@@ -335,7 +352,8 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
                                     return sum / weight;
                                 });
     if (!effect.interval)
-        effect.notes.push_back(fmt::format("{} sequences give no interval: use {} or more", n, kFewestGroups));
+        effect.notes.push_back(
+            fmt::format("{} sequences give no interval: use {} or more", n, kFewestGroups));
     progress.end();
     return effect;
 }
@@ -343,11 +361,13 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
 Json effect_json(const InterventionEffect& effect, const Vocabulary& vocabulary) {
     Json json;
     json["loss"] = {{"before", effect.before}, {"after", effect.after}, {"change", effect.change}};
-    json["loss"]["interval"] = effect.interval ? Json{effect.interval->lo, effect.interval->hi} : Json(nullptr);
+    json["loss"]["interval"] =
+        effect.interval ? Json{effect.interval->lo, effect.interval->hi} : Json(nullptr);
     json["kl"] = effect.kl;
     json["by_position"] = Json::array();
     for (const auto& at : effect.by_position)
-        json["by_position"].push_back({{"position", at.position}, {"before", at.before}, {"after", at.after}});
+        json["by_position"].push_back(
+            {{"position", at.position}, {"before", at.before}, {"after", at.after}});
     if (effect.control_change)
         json["control"] = {{"what", "each token's change in a random direction, as long as the acts' is"},
                            {"change", *effect.control_change}};

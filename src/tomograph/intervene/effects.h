@@ -31,8 +31,8 @@ struct Guess {
     double probability = 0;
 };
 
-/// What acts do to what the model says next. Losses are in nats: the mean over a sequence's tokens of -log p(next
-/// token), then the mean over sequences.
+/// What acts do to what the model says next. Losses are in nats: the mean over a sequence's tokens of -log
+/// p(next token), then the mean over sequences.
 struct InterventionEffect {
     double before = 0, after = 0;
     double change = 0;                 ///< after - before
@@ -45,7 +45,7 @@ struct InterventionEffect {
     std::vector<AtPosition> by_position;
     std::vector<double> sequence_before, sequence_after;  ///< [n_sequences]
     std::optional<double> control_change;
-    std::int64_t n_changed = 0;  ///< tokens that acts choose
+    std::int64_t n_changed = 0;                ///< tokens that acts choose
     std::vector<Guess> top_before, top_after;  ///< what follows the last token of the first sequence
     std::optional<double> contrast_before, contrast_after;
     std::vector<std::string> notes;
@@ -53,16 +53,17 @@ struct InterventionEffect {
 
 /// Run prompts through the model without and with the acts. Everything that acts compare with (means, other
 /// sequences, patches) is read from the model without them first.
-/// Errors: Error for acts that cannot be done (before the run), sequences of one token, or more values to hold than
-/// 4 GB; Stopped.
-InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& prompts, const std::vector<Act>& acts,
-                                  const InterveneOptions& options, Progress& progress = no_progress());
+/// Errors: Error for acts that cannot be done (before the run), sequences of one token, or more values to
+/// hold than 4 GB; Stopped.
+InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& prompts,
+                                  const std::vector<Act>& acts, const InterveneOptions& options,
+                                  Progress& progress = no_progress());
 
 /// {"loss":{"before","after","change","interval"},"kl","by_position":[...],"control":{...},...}.
 Json effect_json(const InterventionEffect& effect, const Vocabulary& vocabulary);
 
 /// The acts made ready for `prompts`: reads what they need of the undisturbed model.
-ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptSet& prompts, const std::vector<Act>& acts,
-                       std::uint64_t seed, Progress& progress);
+ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptSet& prompts,
+                       const std::vector<Act>& acts, std::uint64_t seed, Progress& progress);
 
 }  // namespace tomograph

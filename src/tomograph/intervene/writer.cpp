@@ -13,8 +13,8 @@
 namespace tomograph {
 namespace {
 
-/// Orthonormal rows with the span of `directions` [k, d]; rows that others already span are left out. The first
-/// stays the first, so that a plane keeps its sense of rotation.
+/// Orthonormal rows with the span of `directions` [k, d]; rows that others already span are left out. The
+/// first stays the first, so that a plane keeps its sense of rotation.
 MatrixD orthonormal(const Matrix& directions) {
     MatrixD basis(0, directions.cols());
     for (Eigen::Index i = 0; i < directions.rows(); ++i) {
@@ -43,13 +43,15 @@ std::vector<std::int64_t> donors(std::int64_t n, std::uint64_t seed) {
 void check_patch(std::size_t act, const SiteValues& source, const TokenPlace& place) {
     if (source.n_sequences() > 1 && place.sequence >= source.n_sequences())
         throw Error(fmt::format("act {} cannot be done", act + 1),
-                    fmt::format("it patches from {} sequences into sequence {}", source.n_sequences(), place.sequence),
+                    fmt::format("it patches from {} sequences into sequence {}", source.n_sequences(),
+                                place.sequence),
                     "give one sequence, or as many as there are prompts");
     const std::int64_t length = source.length(source.n_sequences() == 1 ? 0 : place.sequence);
     if (place.position >= length)
-        throw Error(fmt::format("act {} cannot be done", act + 1),
-                    fmt::format("it patches position {} from a sequence of {} tokens", place.position, length),
-                    "choose fewer positions, or a longer text");
+        throw Error(
+            fmt::format("act {} cannot be done", act + 1),
+            fmt::format("it patches position {} from a sequence of {} tokens", place.position, length),
+            "choose fewer positions, or a longer text");
 }
 
 }  // namespace
@@ -65,23 +67,27 @@ const float* SiteValues::at(std::int64_t sequence, std::int64_t position) const 
 
 ActWriter::ActWriter(std::vector<Act> acts, std::span<const SiteShape> shapes,
                      std::vector<std::shared_ptr<const SiteValues>> baseline,
-                     std::vector<std::shared_ptr<const SiteValues>> patches, const std::vector<Sequence>& sequences,
-                     const std::vector<std::string>& labels, std::uint64_t seed)
+                     std::vector<std::shared_ptr<const SiteValues>> patches,
+                     const std::vector<Sequence>& sequences, const std::vector<std::string>& labels,
+                     std::uint64_t seed)
     : seed_(seed) {
     const auto n_sequences = static_cast<std::int64_t>(sequences.size());
     for (std::size_t i = 0; i < acts.size(); ++i) {
         Prepared one;
         one.act = std::move(acts[i]);
-        const auto shape = std::ranges::find_if(shapes, [&](const SiteShape& s) { return s.site == one.act.site; });
+        const auto shape =
+            std::ranges::find_if(shapes, [&](const SiteShape& s) { return s.site == one.act.site; });
         one.site = static_cast<std::size_t>(shape - shapes.begin());
         one.columns = columns_of(one.act, *shape);
         one.basis = orthonormal(one.act.directions);
         if (one.act.kind == ActKind::rotate && one.basis.rows() < 2)
-            throw Error(fmt::format("act {} cannot be done", i + 1), "its two directions are one, which is no plane", "");
+            throw Error(fmt::format("act {} cannot be done", i + 1),
+                        "its two directions are one, which is no plane", "");
         if (!one.act.label.empty()) {
             const auto found = std::find(labels.begin(), labels.end(), one.act.label);
             if (found == labels.end())
-                throw Error(fmt::format("act {} cannot be done", i + 1), fmt::format("no token has the label '{}'", one.act.label),
+                throw Error(fmt::format("act {} cannot be done", i + 1),
+                            fmt::format("no token has the label '{}'", one.act.label),
                             labels.empty() ? "the prompts have no labels" : "");
             one.label = static_cast<std::int32_t>(found - labels.begin());
         }
@@ -92,26 +98,30 @@ ActWriter::ActWriter(std::vector<Act> acts, std::span<const SiteShape> shapes,
         for (std::int64_t s = 0; s < n_sequences; ++s) {
             const Sequence& sequence = sequences[static_cast<std::size_t>(s)];
             for (std::int64_t p = 0; p < sequence.length(); ++p) {
-                const TokenPlace place{s, p, sequence.length(),
-                                       sequence.labels.empty() ? -1 : sequence.labels[static_cast<std::size_t>(p)]};
+                const TokenPlace place{
+                    s, p, sequence.length(),
+                    sequence.labels.empty() ? -1 : sequence.labels[static_cast<std::size_t>(p)]};
                 if (!chosen(one, place)) continue;
                 ++count;
                 if (one.act.kind == ActKind::patch) check_patch(i, *one.source, place);
                 if (one.act.kind != ActKind::mean) continue;
                 const float* x = one.source->at(s, p);
-                for (Eigen::Index c = 0; c < width; ++c) sum[c] += x[one.columns[static_cast<std::size_t>(c)]];
+                for (Eigen::Index c = 0; c < width; ++c)
+                    sum[c] += x[one.columns[static_cast<std::size_t>(c)]];
             }
         }
         if (count == 0)
-            throw Error(fmt::format("act {} changes nothing", i + 1),
-                        fmt::format("no token stands at positions {}{}", one.act.positions.text(),
-                                    one.act.label.empty() ? "" : fmt::format(" with the label '{}'", one.act.label)),
-                        "");
+            throw Error(
+                fmt::format("act {} changes nothing", i + 1),
+                fmt::format("no token stands at positions {}{}", one.act.positions.text(),
+                            one.act.label.empty() ? "" : fmt::format(" with the label '{}'", one.act.label)),
+                "");
         n_tokens_ += count;
         one.mean = sum / static_cast<double>(count);
         if (one.act.kind == ActKind::resample) {
             if (n_sequences < 2)
-                throw Error(fmt::format("act {} cannot be done", i + 1), "resample takes from another sequence, and there is one",
+                throw Error(fmt::format("act {} cannot be done", i + 1),
+                            "resample takes from another sequence, and there is one",
                             "give more prompts, or use mean");
             one.donor = donors(n_sequences, mix(seed, i));
         }
@@ -120,7 +130,8 @@ ActWriter::ActWriter(std::vector<Act> acts, std::span<const SiteShape> shapes,
 }
 
 bool ActWriter::chosen(const Prepared& one, const TokenPlace& place) const {
-    return one.act.positions.contains(place.position, place.length) && (one.label < 0 || place.label == one.label);
+    return one.act.positions.contains(place.position, place.length) &&
+           (one.label < 0 || place.label == one.label);
 }
 
 bool ActWriter::target(const Prepared& one, const TokenPlace& place, const VectorD& x, VectorD& y) const {
@@ -170,7 +181,8 @@ bool ActWriter::target(const Prepared& one, const TokenPlace& place, const Vecto
     return true;
 }
 
-void ActWriter::change(std::size_t number, const WriteBatch& batch, std::span<const TokenPlace> places) const {
+void ActWriter::change(std::size_t number, const WriteBatch& batch,
+                       std::span<const TokenPlace> places) const {
     const Prepared& one = acts_[number];
     const auto width = static_cast<Eigen::Index>(one.columns.size());
     VectorD x(width), y(width);
@@ -181,7 +193,8 @@ void ActWriter::change(std::size_t number, const WriteBatch& batch, std::span<co
         for (Eigen::Index c = 0; c < width; ++c) x[c] = row[one.columns[static_cast<std::size_t>(c)]];
         if (!target(one, place, x, y)) continue;
         if (random_) {
-            Rng rng(mix(mix(seed_, number), static_cast<std::uint64_t>(place.sequence), static_cast<std::uint64_t>(place.position)));
+            Rng rng(mix(mix(seed_, number), static_cast<std::uint64_t>(place.sequence),
+                        static_cast<std::uint64_t>(place.position)));
             const double length = (y - x).norm();
             VectorD direction(width);
             for (Eigen::Index c = 0; c < width; ++c) direction[c] = rng.normal();
@@ -195,7 +208,8 @@ void ActWriter::change(std::size_t number, const WriteBatch& batch, std::span<co
 std::vector<Write> ActWriter::writes(std::span<const TokenPlace> places) const {
     std::vector<Write> writes;
     for (std::size_t i = 0; i < acts_.size(); ++i)
-        writes.push_back({acts_[i].site, [this, i, places](const WriteBatch& batch) { change(i, batch, places); }});
+        writes.push_back(
+            {acts_[i].site, [this, i, places](const WriteBatch& batch) { change(i, batch, places); }});
     return writes;
 }
 

@@ -11,8 +11,8 @@
 
 namespace tomograph {
 
-/// What acts compare with or take values from: a site's values for every token of some sequences, as they were
-/// without any act.
+/// What acts compare with or take values from: a site's values for every token of some sequences, as they
+/// were without any act.
 struct SiteValues {
     std::int64_t width = 0;
     std::vector<std::int64_t> first_token;  ///< [n_sequences + 1]
@@ -32,9 +32,11 @@ struct TokenPlace {
 /// Acts, ready to be done to any batch of the prompts. What they need of the undisturbed model is here.
 class ActWriter {
   public:
-    /// `acts` with their sites as indices into the engine's; `baseline` and `patches` per act, null where it needs
-    /// none. `labels` are the prompts'. Errors: Error when a label does not exist, or no token is chosen.
-    ActWriter(std::vector<Act> acts, std::span<const SiteShape> shapes, std::vector<std::shared_ptr<const SiteValues>> baseline,
+    /// `acts` with their sites as indices into the engine's; `baseline` and `patches` per act, null where it
+    /// needs none. `labels` are the prompts'. Errors: Error when a label does not exist, or no token is
+    /// chosen.
+    ActWriter(std::vector<Act> acts, std::span<const SiteShape> shapes,
+              std::vector<std::shared_ptr<const SiteValues>> baseline,
               std::vector<std::shared_ptr<const SiteValues>> patches, const std::vector<Sequence>& sequences,
               const std::vector<std::string>& labels, std::uint64_t seed);
 
@@ -51,8 +53,8 @@ class ActWriter {
         std::size_t site = 0;
         std::vector<std::int64_t> columns;
         std::int32_t label = -1;
-        MatrixD basis;  // orthonormal rows spanning the directions
-        VectorD mean;   // of the columns
+        MatrixD basis;                    // orthonormal rows spanning the directions
+        VectorD mean;                     // of the columns
         std::vector<std::int64_t> donor;  // resample: per sequence
         std::shared_ptr<const SiteValues> source;
     };

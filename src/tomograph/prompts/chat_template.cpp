@@ -98,7 +98,8 @@ ChatTemplate::ChatTemplate(const std::string& source, std::string start, std::st
         state_->program = jinja::parse_from_tokens(lexed);
         state_->content_is_text = jinja::caps_get(state_->program).supports_string_content;
     } catch (const std::exception& e) {
-        throw Error("the chat template cannot be read", reason_of(e), "give one that works with --chat-template FILE");
+        throw Error("the chat template cannot be read", reason_of(e),
+                    "give one that works with --chat-template FILE");
     }
 }
 
@@ -115,8 +116,9 @@ std::vector<ChatPiece> ChatTemplate::render(const std::vector<ChatMessage>& mess
         }
     }();
     const std::string whole = text_of(stretches);
-    // Where each message ends: at the end of what the messages up to it render to alone. A template that goes back
-    // on what it wrote (drops earlier reasoning, say), or refuses the shorter conversation, leaves the end unknown.
+    // Where each message ends: at the end of what the messages up to it render to alone. A template that goes
+    // back on what it wrote (drops earlier reasoning, say), or refuses the shorter conversation, leaves the
+    // end unknown.
     std::vector<std::size_t> ends(messages.size(), 0);
     for (std::size_t i = 0; i < messages.size(); ++i) {
         std::string before;
@@ -125,7 +127,8 @@ std::vector<ChatPiece> ChatTemplate::render(const std::vector<ChatMessage>& mess
         } catch (const std::exception&) {
         }
         const std::size_t least = i > 0 ? ends[i - 1] : 0;
-        ends[i] = !before.empty() && before.size() >= least && whole.starts_with(before) ? before.size() : least;
+        ends[i] =
+            !before.empty() && before.size() >= least && whole.starts_with(before) ? before.size() : least;
     }
     std::vector<ChatPiece> pieces;
     std::size_t at = 0;
@@ -135,8 +138,8 @@ std::vector<ChatPiece> ChatTemplate::render(const std::vector<ChatMessage>& mess
             const std::size_t left = stretch.text.size() - done;
             const bool after = end == ends.end();
             const std::size_t take = after ? left : std::min(left, *end - at);
-            pieces.push_back({stretch.text.substr(done, take), after ? -1 : static_cast<int>(end - ends.begin()),
-                              stretch.content});
+            pieces.push_back({stretch.text.substr(done, take),
+                              after ? -1 : static_cast<int>(end - ends.begin()), stretch.content});
             done += take;
             at += take;
         }

@@ -14,8 +14,8 @@ struct ChatMessage {
 /// A stretch of a rendered conversation.
 struct ChatPiece {
     std::string text;
-    int turn = -1;         ///< index of the message that it belongs to; -1: the prompt for the answer, or what
-                           ///< a template says without a message (a system prompt of its own)
+    int turn = -1;  ///< index of the message that it belongs to; -1: the prompt for the answer, or what
+                    ///< a template says without a message (a system prompt of its own)
     bool content = false;  ///< the user's words; false: the template's
 };
 
@@ -32,8 +32,8 @@ class ChatTemplate {
 
     /// The conversation as the model is to read it; the pieces laid end to end are the whole text, as Hugging
     /// Face's apply_chat_template(tokenize=False) gives it. With `ask`, what makes the model answer follows
-    /// the last message (add_generation_prompt). Errors: Error with the template's own complaint (roles that do not
-    /// alternate, a role that it does not know).
+    /// the last message (add_generation_prompt). Errors: Error with the template's own complaint (roles that
+    /// do not alternate, a role that it does not know).
     std::vector<ChatPiece> render(const std::vector<ChatMessage>& messages, bool ask) const;
     /// True after a render in which the template asked for the date.
     const std::string& start() const { return start_; }

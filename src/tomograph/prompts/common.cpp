@@ -81,9 +81,10 @@ bool cut_to(Sequence& sequence, std::int64_t length) {
 
 void note_reading(PromptSet& set, std::int64_t spelt, std::int64_t replaced, const Vocabulary& vocabulary) {
     if (spelt > 0)
-        set.notes.push_back(fmt::format(
-            "{} {} of {} in the text {} read as letters; --special parse reads them as tokens", spelt,
-            spelt == 1 ? "special token" : "special tokens", vocabulary.info().model, spelt == 1 ? "was" : "were"));
+        set.notes.push_back(
+            fmt::format("{} {} of {} in the text {} read as letters; --special parse reads them as tokens",
+                        spelt, spelt == 1 ? "special token" : "special tokens", vocabulary.info().model,
+                        spelt == 1 ? "was" : "were"));
     if (replaced > 0)
         set.notes.push_back(fmt::format("{} bytes that are no UTF-8 were read as U+FFFD", replaced));
 }

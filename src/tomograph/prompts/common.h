@@ -23,7 +23,8 @@ void check_text(std::string_view bytes, const std::string& shown);
 /// Fill in what every description has: kind, sequences, length (of the longest), start_token.
 void describe(PromptSet& set, const std::string& kind, std::optional<std::int32_t> start);
 
-/// Put the start token before a sequence that begins with another one. A chat template may have written it already.
+/// Put the start token before a sequence that begins with another one. A chat template may have written it
+/// already.
 void add_start(Sequence& sequence, std::optional<std::int32_t> start);
 
 /// Cut to `length` tokens. True where there were more.

@@ -25,7 +25,9 @@ PromptSet given_prompts(const Vocabulary& vocabulary, const GivenOptions& option
     }
     if (set.sequences.empty()) throw Error("no prompt was given", "", "use --prompt \"...\"");
     note_reading(set, spelt, replaced, vocabulary);
-    if (cut > 0) set.notes.push_back(fmt::format("{} of {} prompts were cut to {} tokens", cut, set.sequences.size(), options.length));
+    if (cut > 0)
+        set.notes.push_back(
+            fmt::format("{} of {} prompts were cut to {} tokens", cut, set.sequences.size(), options.length));
     set.description = {{"prompts", options.prompts}};
     describe(set, "prompt", start);
     return set;

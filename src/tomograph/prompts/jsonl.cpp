@@ -57,7 +57,8 @@ class Lines {
         check_keys(json, "a line", {"text", "segments", "messages", "ids"});
         if (json.size() != 1) {
             std::string keys;
-            for (const auto& [key, value] : json.items()) keys += fmt::format("{}'{}'", keys.empty() ? "" : " and ", key);
+            for (const auto& [key, value] : json.items())
+                keys += fmt::format("{}'{}'", keys.empty() ? "" : " and ", key);
             throw JsonError(json.empty() ? "it has no 'text'" : "it has both " + keys);
         }
         if (json.contains("ids")) return read_ids(list_at(json, "ids"));
@@ -75,17 +76,20 @@ class Lines {
         replaced += reading.replaced;
         Sequence sequence;
         sequence.tokens = std::move(reading.tokens);
-        for (const std::int32_t segment : reading.segment) sequence.labels.push_back(labels[static_cast<std::size_t>(segment)]);
+        for (const std::int32_t segment : reading.segment)
+            sequence.labels.push_back(labels[static_cast<std::size_t>(segment)]);
         return sequence;
     }
 
     Sequence read_ids(const Json& ids) const {
         Sequence sequence;
         for (const Json& id : ids) {
-            if (!id.is_number_integer()) throw JsonError(fmt::format("'ids' holds {}, which is no token's id", json_text(id)));
+            if (!id.is_number_integer())
+                throw JsonError(fmt::format("'ids' holds {}, which is no token's id", json_text(id)));
             const auto token = id.get<std::int64_t>();
             if (token < 0 || token >= vocabulary_.info().n_tokens)
-                throw JsonError(fmt::format("there is no token {}: the model has 0 to {}", token, vocabulary_.info().n_tokens - 1));
+                throw JsonError(fmt::format("there is no token {}: the model has 0 to {}", token,
+                                            vocabulary_.info().n_tokens - 1));
             sequence.tokens.push_back(static_cast<std::int32_t>(token));
         }
         sequence.labels.assign(sequence.tokens.size(), -1);
@@ -98,7 +102,8 @@ class Lines {
         for (const Json& json : list) {
             check_keys(json, "a segment", {"label", "text", "special"});
             Segment segment{string_at(json, "a segment", "text"), options_.special};
-            if (json.contains("special")) segment.special = parse_special(string_at(json, "a segment", "special"));
+            if (json.contains("special"))
+                segment.special = parse_special(string_at(json, "a segment", "special"));
             segments.push_back(std::move(segment));
             labels.push_back(label_index(set_, string_at(json, "a segment", "label")));
         }
@@ -109,7 +114,8 @@ class Lines {
         std::vector<ChatMessage> messages;
         for (const Json& json : list) {
             check_keys(json, "a message", {"role", "content"});
-            messages.push_back({string_at(json, "a message", "role"), string_at(json, "a message", "content")});
+            messages.push_back(
+                {string_at(json, "a message", "role"), string_at(json, "a message", "content")});
         }
         if (messages.empty()) throw JsonError("'messages' holds no message");
         if (!template_) template_ = make_template();
@@ -118,18 +124,20 @@ class Lines {
         std::vector<std::int32_t> labels;
         for (ChatPiece& piece : template_->render(messages, ask)) {
             segments.push_back({std::move(piece.text), piece.content ? Special::text : Special::parse});
-            labels.push_back(label_index(
-                set_, piece.content && piece.turn >= 0 ? messages[static_cast<std::size_t>(piece.turn)].role : "template"));
+            labels.push_back(label_index(set_, piece.content && piece.turn >= 0
+                                                   ? messages[static_cast<std::size_t>(piece.turn)].role
+                                                   : "template"));
         }
         ++conversations;
         return cut(segments, labels);
     }
 
     ChatTemplate make_template() const {
-        const std::string source = options_.chat_template.empty() ? vocabulary_.chat_template() : options_.chat_template;
+        const std::string source =
+            options_.chat_template.empty() ? vocabulary_.chat_template() : options_.chat_template;
         if (source.empty())
-            throw Error(vocabulary_.info().model + " has no chat template", "a conversation cannot be written out for it",
-                        "give one with --chat-template FILE");
+            throw Error(vocabulary_.info().model + " has no chat template",
+                        "a conversation cannot be written out for it", "give one with --chat-template FILE");
         const auto text_of = [&](const std::optional<std::int32_t>& token) {
             return token ? vocabulary_.piece(*token) : std::string();
         };
@@ -160,7 +168,8 @@ PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& option
     for (std::string line; std::getline(in, line);) {
         ++number;
         const auto where = fmt::format("line {} of {}", number, name);
-        if (options.sequences > 0 && static_cast<std::int64_t>(set.sequences.size()) == options.sequences) break;
+        if (options.sequences > 0 && static_cast<std::int64_t>(set.sequences.size()) == options.sequences)
+            break;
         Sequence sequence;
         try {
             sequence = lines.read(parse_json(line));

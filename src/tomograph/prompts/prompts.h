@@ -35,8 +35,8 @@ enum class Start {
 struct TextOptions {
     /// "-" is standard input; empty: the chapter of Moby-Dick inside the program.
     std::vector<std::filesystem::path> files;
-    std::int64_t sequences = 32;               ///< at most
-    std::int64_t length = 512;                 ///< tokens a sequence, start token included
+    std::int64_t sequences = 32;  ///< at most
+    std::int64_t length = 512;    ///< tokens a sequence, start token included
     Start start = Start::model;
     Special special = Special::text;
 };
@@ -91,16 +91,16 @@ struct JsonlOptions {
     Start start = Start::model;
     Special special = Special::text;  ///< of texts; a segment may say otherwise for itself
     std::string chat_template;        ///< of conversations; empty: the model's own
-    bool ask = true;                  ///< a conversation that ends with the user is followed by what makes the model answer
+    bool ask = true;  ///< a conversation that ends with the user is followed by what makes the model answer
 };
 /// One sequence a line, whose index is its number:
 ///     {"text": "..."}
 ///     {"segments": [{"label": "...", "text": "...", "special": "parse"}, ...]}
 ///     {"messages": [{"role": "...", "content": "..."}, ...]}
 ///     {"ids": [1, 2, ...]}
-/// A conversation is read through the model's template: the template's own special tokens are tokens, the words of
-/// the messages are text; each token's label is its message's role, or "template".
-/// Errors: Error that names the line; for a conversation also when the model has no template.
+/// A conversation is read through the model's template: the template's own special tokens are tokens, the
+/// words of the messages are text; each token's label is its message's role, or "template". Errors: Error
+/// that names the line; for a conversation also when the model has no template.
 PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& options);
 
 /// The id of a word that is one token. Errors: Error that names its tokens.

@@ -88,7 +88,8 @@ std::vector<std::size_t> token_places(const Vocabulary& vocabulary, std::span<co
             // A space that the vocabulary put there, or spaces of the text that it dropped.
             if (!piece.empty() && piece.front() == ' ' && !(at < text.size() && is_space(text[at])))
                 piece.erase(0, 1);
-            while (at < text.size() && is_space(text[at]) && (piece.empty() || !is_space(piece.front()))) ++at;
+            while (at < text.size() && is_space(text[at]) && (piece.empty() || !is_space(piece.front())))
+                ++at;
         }
         places.push_back(std::min(at, text.size()));
         if (std::string_view(text).substr(at).starts_with(piece)) {
@@ -188,13 +189,15 @@ Reading read_joined(const Vocabulary& vocabulary, std::span<const Segment> segme
 }  // namespace
 
 Reading read_segments(const Vocabulary& vocabulary, std::span<const Segment> segments, std::int64_t most) {
-    // The last tokens before a cut may differ from those of the whole text, so some more are made and dropped.
+    // The last tokens before a cut may differ from those of the whole text, so some more are made and
+    // dropped.
     constexpr std::int64_t kSpare = 64;
     constexpr std::int64_t kBytes = 6;  // a token, generously
     std::size_t size = 0;
     for (const Segment& segment : segments) size += segment.text.size();
     std::size_t bytes = size;
-    if (most < static_cast<std::int64_t>(size)) bytes = std::min(size, static_cast<std::size_t>((most + kSpare) * kBytes));
+    if (most < static_cast<std::int64_t>(size))
+        bytes = std::min(size, static_cast<std::size_t>((most + kSpare) * kBytes));
     while (true) {
         const Joined joined = join(segments, bytes);
         Reading reading = read_joined(vocabulary, segments, joined);

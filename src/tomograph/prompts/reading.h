@@ -37,16 +37,15 @@ struct Reading {
 
 /// The segments are joined before they are cut, so that the tokens are those of the whole text wherever its
 /// segments end: a vocabulary that puts a space before each text does it once. Where one segment's special
-/// tokens are parsed and another's are not, the text is cut at the parsed ones, as the vocabulary itself does,
-/// and what lies between is tokenised as text.
-/// Of a long text, only as much as is needed for the first `most` tokens is looked at.
-/// Errors: Error with the spelling, in a segment that refuses it.
+/// tokens are parsed and another's are not, the text is cut at the parsed ones, as the vocabulary itself
+/// does, and what lies between is tokenised as text. Of a long text, only as much as is needed for the first
+/// `most` tokens is looked at. Errors: Error with the spelling, in a segment that refuses it.
 Reading read_segments(const Vocabulary& vocabulary, std::span<const Segment> segments,
                       std::int64_t most = std::numeric_limits<std::int64_t>::max());
 
-/// Where each token of `text` begins, in bytes, [tokens.size()], by the tokens' own bytes. Vocabularies that change
-/// what they read (a space before the text, lower case, dropped accents) are followed as far as they can be: places
-/// never go back and never lie past the end.
+/// Where each token of `text` begins, in bytes, [tokens.size()], by the tokens' own bytes. Vocabularies that
+/// change what they read (a space before the text, lower case, dropped accents) are followed as far as they
+/// can be: places never go back and never lie past the end.
 std::vector<std::size_t> token_places(const Vocabulary& vocabulary, std::span<const std::int32_t> tokens,
                                       const std::string& text);
 

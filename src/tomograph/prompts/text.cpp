@@ -32,7 +32,8 @@ std::vector<Source> read_sources(const std::vector<std::filesystem::path>& files
         } else {
             sources.push_back({file.filename().string(), read_file(file)});
         }
-        check_text(sources.back().text, sources.back().name == "standard input" ? "standard input" : file.string());
+        check_text(sources.back().text,
+                   sources.back().name == "standard input" ? "standard input" : file.string());
         if (sources.back().text.starts_with("\xef\xbb\xbf")) sources.back().text.erase(0, 3);
     }
     return sources;

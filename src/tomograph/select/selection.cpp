@@ -41,7 +41,8 @@ std::vector<SiteShape> choose(const Run& run, const Selection& selection) {
                                ? site.site.component != Component::z && site.width() == run.d_model()
                                : std::find(selection.components.begin(), selection.components.end(),
                                            site.site.component) != selection.components.end();
-        if (named && (site.site.layer < 0 || layers.contains(site.site.layer))) chosen.push_back(site);
+        if (named && (site.site.layer < 0 || layers.contains(site.site.layer, run.n_layers())))
+            chosen.push_back(site);
     }
     if (chosen.empty())
         throw Error("the selection names no captured site", "the run holds " + names(),
@@ -56,9 +57,23 @@ std::vector<SiteShape> choose(const Run& run, const Selection& selection) {
     return chosen;
 }
 
-/// Which tokens pass the filters on positions, sequences and labels.
+/// Tokens of each sequence.
+std::vector<std::int64_t> sequence_lengths(const Run& run) {
+    std::vector<std::int64_t> lengths(static_cast<std::size_t>(run.n_sequences()), 0);
+    const TokenTable& tokens = run.tokens();
+    for (std::size_t i = 0; i < tokens.sequence.size(); ++i) {
+        std::int64_t& length = lengths[static_cast<std::size_t>(tokens.sequence[i])];
+        length = std::max<std::int64_t>(length, tokens.position[i] + 1);
+    }
+    return lengths;
+}
+
+/// Which tokens pass the filters on positions, sequences and labels. Bounds from the end count from each
+/// sequence's own.
 std::vector<std::uint8_t> filter_tokens(const Run& run, const Selection& selection) {
-    const Range positions = resolve_range(selection.positions, run.length(), "positions");
+    resolve_range(selection.positions, run.length(), "positions");  // the longest sequence must have them
+    const Range& positions = selection.positions;
+    const auto lengths = sequence_lengths(run);
     const Range sequences = resolve_range(selection.sequences, run.n_sequences(), "sequences");
     const auto known = run.labels();
     std::vector<std::int32_t> labels;
@@ -73,7 +88,8 @@ std::vector<std::uint8_t> filter_tokens(const Run& run, const Selection& selecti
     std::vector<std::uint8_t> passes(static_cast<std::size_t>(tokens.size()));
     for (std::size_t i = 0; i < passes.size(); ++i) {
         passes[i] =
-            positions.contains(tokens.position[i]) && sequences.contains(tokens.sequence[i]) &&
+            positions.contains(tokens.position[i], lengths[static_cast<std::size_t>(tokens.sequence[i])]) &&
+            sequences.contains(tokens.sequence[i], run.n_sequences()) &&
             (labels.empty() || std::find(labels.begin(), labels.end(), tokens.label[i]) != labels.end());
     }
     return passes;
@@ -221,7 +237,8 @@ class Selecting {
         // for.
         const bool from_means = !all_stored_ && selection_.mean_samples &&
                                 selection_.normalize == Normalize::none && selection_.labels.empty() &&
-                                selection_.sequences == Range{} && run_.has_stats();
+                                selection_.sequences == Range{} && !selection_.positions.from_end() &&
+                                run_.has_stats();
         if (!all_stored_ && !from_means)
             throw Error(run_.path().string() + " keeps no vectors of the selection",
                         "only raw means over samples of all sequences can be had",
@@ -279,6 +296,15 @@ class Selecting {
 
     void add_vectors() {
         const TokenTable& tokens = run_.tokens();
+        // Prompts of unequal length that are chosen by their end are compared there: the last token of each
+        // stands under the longest one's last position.
+        const bool by_end = selection_.positions.from_end();
+        const auto lengths = by_end ? sequence_lengths(run_) : std::vector<std::int64_t>{};
+        const auto shown_position = [&](std::size_t t) {
+            const std::int64_t shift =
+                by_end ? run_.length() - lengths[static_cast<std::size_t>(tokens.sequence[t])] : 0;
+            return static_cast<std::int32_t>(tokens.position[t] + shift);
+        };
         Matrix block;
         for (const SiteShape& site : sites_) {
             for (std::size_t at = 0; at < stored_.size();) {
@@ -294,7 +320,7 @@ class Selecting {
                 for (std::int64_t i = 0; i < n; ++i) {
                     const auto t =
                         static_cast<std::size_t>(run_.rows()[static_cast<std::size_t>(stored_[at] + i)]);
-                    add(site.site, tokens.position[t], tokens.sequence[t], block.row(i).data(), 1);
+                    add(site.site, shown_position(t), tokens.sequence[t], block.row(i).data(), 1);
                 }
                 at = end;
             }

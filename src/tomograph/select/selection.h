@@ -23,6 +23,8 @@ enum class LayerOrder { given, reversed, random };
 struct Selection {
     std::vector<Component> components;  ///< empty: every captured one that is d_model wide, but z
     Range layers;                       ///< of sites in blocks
+    /// Bounds from the end count from each sequence's own; averages over samples are then taken at the same
+    /// distance from the end, and stand under the longest sequence's positions.
     Range positions;
     Range sequences;
     std::vector<std::string> labels;  ///< empty: all tokens, labelled or not

@@ -289,7 +289,7 @@ void StudyFigures::vocabulary(const Run& run) {
         // The last token of each sequence is the one that was looked at; a start token may stand before it.
         const std::int32_t position = static_cast<std::int32_t>(run.length() - 1);
         for (const SiteShape& site : run.sites()) {
-            if (site.site.component != Component::resid_post || !middle.contains(site.site.layer)) continue;
+            if (site.site.component != Component::resid_post || !middle.contains(site.site.layer, run.n_layers())) continue;
             const auto norms = run.norms(site.site);
             std::size_t i = 0;
             for (std::size_t t = 0; t < norms.size(); ++t) {
