@@ -11,7 +11,7 @@ std::filesystem::path run_folder(const std::filesystem::path& path) {
 }
 
 void print_json(const Json& json) {
-    fmt::print("{}\n", json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(json, 1));
 }
 
 }  // namespace tomograph

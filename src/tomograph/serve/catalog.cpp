@@ -45,10 +45,6 @@ std::uint64_t row_key(Component component, std::int32_t layer, std::int32_t sequ
 
 }  // namespace
 
-std::string json_text(const Json& json) {
-    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 Selection selection_from_json(const Json& json) {
     Selection selection;
     for (const auto& name : json.value("components", std::vector<std::string>{})) {
@@ -289,7 +285,8 @@ std::shared_ptr<const ColumnSet> Catalog::counterpart(const std::string& name) {
         const Matrix points = transform(*first->pca, rows, {.center = first->info.value("center", true)});
         std::unordered_map<std::uint64_t, std::int64_t> place;
         const auto key = [](const RowLabels& labels, std::size_t i) {
-            return row_key(labels.component[i], labels.layer[i], labels.sequence[i], labels.position[i]);
+            return row_key(labels.component[i], labels.site(static_cast<std::int64_t>(i)).layer,
+                           labels.sequence[i], labels.position[i]);
         };
         place.reserve(static_cast<std::size_t>(rows.n_rows()));
         for (std::int64_t i = 0; i < rows.n_rows(); ++i)

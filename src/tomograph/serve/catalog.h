@@ -76,7 +76,4 @@ class Catalog {
 /// selection says.
 Selection selection_from_json(const Json& json);
 
-/// Text of a run's or projection's JSON as the page gets it: bytes that are not UTF-8 replaced.
-std::string json_text(const Json& json);
-
 }  // namespace tomograph

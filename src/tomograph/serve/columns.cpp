@@ -156,7 +156,7 @@ void add_experts(ColumnSet& set, const Run& run, const RowLabels& labels) {
     if (preferred.empty()) return;
     std::vector<std::uint8_t> experts(static_cast<std::size_t>(labels.size()), kNone);
     for (std::size_t i = 0; i < experts.size(); ++i) {
-        const auto layer = preferred.find(labels.layer[i]);
+        const auto layer = preferred.find(labels.site(static_cast<std::int64_t>(i)).layer);
         if (layer != preferred.end() && labels.token[i] >= 0)
             experts[i] = layer->second[static_cast<std::size_t>(labels.token[i])];
     }

@@ -258,8 +258,13 @@ struct ViewServer::Impl {
         server.Post("/api/jobs", [this](const Request& q, Response& a) {
             if (!q.get_header_value("Content-Type").starts_with("application/json"))
                 throw Refusal{415, "the request must be application/json"};
-            const Json json = Json::parse(q.body, nullptr, false);
-            if (json.is_discarded()) throw Refusal{400, "the request is no JSON"};
+            const auto json = [&] {
+                try {
+                    return parse_json(q.body);
+                } catch (const JsonError& e) {
+                    throw Refusal{400, fmt::format("the request is no JSON: {}", e.what())};
+                }
+            }();
             send_json(a, {{"id", jobs.start(json)}}, 202);
         });
         server.Get("/api/jobs/:id", [this](const Request& q, Response& a) {

@@ -62,7 +62,7 @@ void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t l
 SiteShape read_site(const fs::path& path, const Json& entry, int n_layers) {
     const auto site = parse_site(entry.at("name").get<std::string>());
     if (!site)
-        throw Error("unknown site " + entry.at("name").dump() + " in " + path.string(), "",
+        throw Error("unknown site " + json_text(entry.at("name")) + " in " + path.string(), "",
                     "update tomograph");
     if (site->layer >= n_layers)
         does_not_fit(path / "run.json",
@@ -174,7 +174,7 @@ const std::vector<std::string>& Run::pieces() const {
         if (!in) throw Error("cannot read " + (path_ / "tokens.jsonl").string(), "", "");
         try {
             for (std::string line; std::getline(in, line);) {
-                const Json json = Json::parse(line);
+                const Json json = parse_json(line);
                 for (const Json& piece : json.at("pieces")) pieces->push_back(piece_from_json(piece));
             }
         } catch (const nlohmann::json::exception& e) {
