@@ -146,12 +146,12 @@ TEST_P(CaptureAsType, WritesThatType) {
     CaptureOptions how = options();
     how.dtype = GetParam();
     take(how);
-    EXPECT_EQ(Safetensors(out() / "vectors/000000.safetensors").at("embed").dtype, GetParam());
+    EXPECT_EQ(Safetensors(out() / "shards/000000.safetensors").at("embed").dtype, GetParam());
 }
 
 TEST_F(Capture, KeepsTheShapeOfHeads) {
     take(options());
-    EXPECT_EQ(Safetensors(out() / "vectors/000000.safetensors").at("blocks.1.z").shape,
+    EXPECT_EQ(Safetensors(out() / "shards/000000.safetensors").at("blocks.1.z").shape,
               (std::vector<std::int64_t>{36, 4, 8}));
 }
 
@@ -218,17 +218,20 @@ TEST_F(Capture, TakesVectorsForInput) {
 
 TEST_F(Capture, WritesTheFilesOfARun) {
     take(options());
-    EXPECT_EQ(names_of(out()), (std::set<std::string>{"run.json", "tokens.jsonl", "tokens.safetensors",
-                                                      "stats/norms.safetensors", "stats/means.safetensors",
-                                                      "vectors/000000.safetensors"}));
+    EXPECT_EQ(names_of(out()), (std::set<std::string>{
+                                   "plan.json", "run.json", "tokens.jsonl", "tokens.safetensors",
+                                   "stats/norms.safetensors", "stats/means.safetensors", "shards/000000.json",
+                                   "shards/000000.safetensors", "shards/000000.stats.safetensors"}));
 }
 
 TEST_F(Capture, WritesNoVectorsOnRequest) {
     CaptureOptions how = options();
     how.vectors = false;
     const auto run = take(how);
-    EXPECT_EQ(names_of(out()), (std::set<std::string>{"run.json", "tokens.jsonl", "tokens.safetensors",
-                                                      "stats/norms.safetensors", "stats/means.safetensors"}));
+    EXPECT_EQ(names_of(out()),
+              (std::set<std::string>{"plan.json", "run.json", "tokens.jsonl", "tokens.safetensors",
+                                     "stats/norms.safetensors", "stats/means.safetensors",
+                                     "shards/000000.json", "shards/000000.stats.safetensors"}));
     EXPECT_EQ(run.n_rows(), 0);
     EXPECT_TRUE(run.complete());
 }
@@ -270,10 +273,15 @@ TEST_F(Capture, ListsChecksumsOfItsShards) {
     prompts_ = random_prompts(std::vector<std::int64_t>(600, 1));
     const auto run = take(how);
     ASSERT_EQ(run.json().at("shards").size(), 3u);
-    for (const Json& shard : run.json().at("shards")) {
-        const MappedFile file(out() / shard.at("file").get<std::string>());
-        EXPECT_EQ(shard.at("xxh3_128"), xxh3_128(file.bytes()));
-        EXPECT_EQ(shard.at("bytes"), file.bytes().size());
+    std::vector<Json> files(run.json().at("tokens").begin(), run.json().at("tokens").end());
+    files.insert(files.end(), run.json().at("stats").begin(), run.json().at("stats").end());
+    for (const Json& shard : run.json().at("shards"))
+        files.insert(files.end(), shard.at("files").begin(), shard.at("files").end());
+    ASSERT_EQ(files.size(), 2u + 2u + 3u * 2u);
+    for (const Json& entry : files) {
+        const MappedFile file(out() / entry.at("file").get<std::string>());
+        EXPECT_EQ(entry.at("xxh3_128"), xxh3_128(file.bytes())) << entry;
+        EXPECT_EQ(entry.at("bytes"), file.bytes().size()) << entry;
     }
 }
 
@@ -283,7 +291,7 @@ TEST_F(Capture, SumsItself) {
     EXPECT_EQ(summary_.n_tokens, 36);
     EXPECT_EQ(summary_.n_rows, 36);
     EXPECT_EQ(summary_.n_sites, run.sites().size());
-    EXPECT_EQ(summary_.bytes, fs::file_size(out() / "vectors/000000.safetensors"));
+    EXPECT_EQ(summary_.bytes, fs::file_size(out() / "shards/000000.safetensors"));
     EXPECT_EQ(run.json().at("n_rows"), 36);
 }
 
@@ -381,7 +389,7 @@ TEST_F(Capture, KeepsTheSameSampleByTheSameSeed) {
     how.sample = 0.3;
     how.components = {Component::embed};
     const auto first = take(how).rows();
-    how.force = true;
+    how.begin = Begin::replace;
     EXPECT_EQ(take(how).rows(), first);
     how.seed = 43;
     EXPECT_NE(take(how).rows(), first);
@@ -409,7 +417,7 @@ TEST_F(Capture, KeepsVectorsOfSomeComponents) {
     EXPECT_TRUE(run.has_vectors({Component::embed, -1}));
     EXPECT_FALSE(run.has_vectors({Component::attn_out, 0}));
     EXPECT_EQ(run.norms({Component::attn_out, 0}).size(), 36u);
-    EXPECT_EQ(Safetensors(out() / "vectors/000000.safetensors").tensors().size(), 2u);
+    EXPECT_EQ(Safetensors(out() / "shards/000000.safetensors").tensors().size(), 2u);
 }
 
 TEST_F(Capture, GivesTheSameMeansToASelectionWithVectorsAndWithout) {
@@ -423,7 +431,7 @@ TEST_F(Capture, GivesTheSameMeansToASelectionWithVectorsAndWithout) {
     const Matrix from_vectors = averages(take(options()));
     CaptureOptions how = options();
     how.vectors = false;
-    how.force = true;
+    how.begin = Begin::replace;
     EXPECT_LE(row_error(averages(take(how)), from_vectors), 1e-5);
 }
 
@@ -444,8 +452,9 @@ class CaptureShards : public Capture {
 TEST_F(CaptureShards, HoldWholeBatches) {
     const auto run = take(one_batch_a_shard());
     std::vector<std::int64_t> rows;
-    for (const Json& shard : run.json().at("shards")) rows.push_back(shard.at("rows").get<std::int64_t>());
-    EXPECT_EQ(rows, (std::vector<std::int64_t>{512, 512, 176}));
+    for (const Json& shard : run.json().at("shards"))
+        rows.push_back(shard.at("rows").at(1).get<std::int64_t>());
+    EXPECT_EQ(rows, (std::vector<std::int64_t>{512, 1024, 1200}));
 }
 
 TEST_F(CaptureShards, AreOneWhereItFits) {
@@ -527,7 +536,8 @@ class CaptureStopped : public CaptureShards {
 };
 
 TEST_F(CaptureStopped, SaysHowFarItCame) {
-    EXPECT_EQ(stop_after(600, one_batch_a_shard()), "stopped: 1024 of 1200 tokens were read");
+    EXPECT_EQ(stop_after(600, one_batch_a_shard()),
+              "stopped: 1024 of 1200 tokens are kept, go on with --resume");
 }
 
 TEST_F(CaptureStopped, KeepsItsWholeShards) {
@@ -542,16 +552,38 @@ TEST_F(CaptureStopped, KeepsItsWholeShards) {
 TEST_F(CaptureStopped, LeavesNothingHalf) {
     stop_after(600, one_batch_a_shard());
     EXPECT_EQ(names_of(out()),
-              (std::set<std::string>{"run.json", "tokens.jsonl", "tokens.safetensors",
-                                     "vectors/000000.safetensors", "vectors/000001.safetensors"}));
+              (std::set<std::string>{"plan.json", "run.json", "tokens.jsonl", "tokens.safetensors",
+                                     "shards/000000.json", "shards/000000.safetensors",
+                                     "shards/000000.stats.safetensors", "shards/000001.json",
+                                     "shards/000001.safetensors", "shards/000001.stats.safetensors"}));
 }
 
-TEST_F(CaptureStopped, IsReadableWithoutAnyShard) {
-    stop_after(600, options());
+TEST_F(CaptureStopped, KeepsTheNormsAndMeansOfItsWholeShards) {
+    stop_after(600, one_batch_a_shard());
     const auto run = open_run(out());
-    EXPECT_FALSE(run.complete());
-    EXPECT_EQ(run.n_rows(), 0);
-    EXPECT_EQ(names_of(out()), (std::set<std::string>{"run.json", "tokens.jsonl", "tokens.safetensors"}));
+    ASSERT_EQ(run.n_tokens(), 1024);
+    const Recording want = tapped();
+    const Matrix rows = want.at("blocks.1.attn_out").topRows(1024);
+    const auto norms = run.norms({Component::attn_out, 1});
+    for (Eigen::Index t = 0; t < 1024; ++t)
+        ASSERT_NEAR(norms.at(static_cast<std::size_t>(t)) / rows.row(t).norm(), 1, 1e-5);
+    EXPECT_LE(row_error(run.means({Component::attn_out, 1}), means_by_position(rows, run.tokens(), 2, -1)),
+              1e-6);
+}
+
+TEST_F(CaptureStopped, LeavesNoFolderBeforeItsFirstShard) {
+    EXPECT_EQ(stop_after(600, options()), "stopped: nothing is kept");
+    EXPECT_EQ(folder_.n_files(), 0u);
+}
+
+TEST_F(CaptureStopped, GivesTheEarlierRunBackBeforeItsFirstShard) {
+    capture(model_, prompts_, out(), options(), no_progress());
+    const auto before = files_of(out());
+    CaptureOptions again = options();
+    again.begin = Begin::replace;
+    stop_after(600, again);
+    EXPECT_EQ(files_of(out()), before);
+    EXPECT_EQ(folder_.n_files(), 1u);
 }
 
 TEST_F(CaptureStopped, LeavesNoFolderBeforeItsFirstBatch) {
@@ -564,7 +596,7 @@ TEST_F(CaptureStopped, GivesTheEarlierRunBackBeforeItsFirstBatch) {
     capture(model_, prompts_, out(), how, no_progress());
     const auto before = files_of(out());
     CaptureOptions again = how;
-    again.force = true;
+    again.begin = Begin::replace;
     stop_after(0, again);
     EXPECT_EQ(files_of(out()), before);
     EXPECT_EQ(folder_.n_files(), 1u);
@@ -573,9 +605,141 @@ TEST_F(CaptureStopped, GivesTheEarlierRunBackBeforeItsFirstBatch) {
 TEST_F(CaptureStopped, MayBeTakenAgainByForce) {
     stop_after(600, one_batch_a_shard());
     CaptureOptions how = options();
-    how.force = true;
+    how.begin = Begin::replace;
     EXPECT_TRUE(take(how).complete());
     EXPECT_EQ(folder_.n_files(), 1u);
+}
+
+// Resumed
+// -------------------------------------------------------------------------------------------------------------
+
+class CaptureResumed : public CaptureStopped {
+  protected:
+    static CaptureOptions resumed() {
+        CaptureOptions how = one_batch_a_shard();
+        how.begin = Begin::resume;
+        return how;
+    }
+    std::map<std::string, std::string> uninterrupted(const CaptureOptions& how) {
+        capture(model_, prompts_, folder_ / "straight", how, no_progress());
+        return files_of(folder_ / "straight");
+    }
+};
+
+TEST_F(CaptureResumed, EndsWithTheSameBytes) {
+    const auto want = uninterrupted(one_batch_a_shard());
+    for (const std::int64_t tokens : {0, 1, 600, 1100}) {
+        stop_after(tokens, resumed());
+        EXPECT_TRUE(take(resumed()).complete());
+        EXPECT_EQ(files_of(out()), want) << "stopped after " << tokens;
+        fs::remove_all(out());
+    }
+}
+
+TEST_F(CaptureResumed, SaysWhatItFound) {
+    stop_after(600, one_batch_a_shard());
+    take(resumed());
+    EXPECT_EQ(summary_.n_tokens_found, 1024);
+    take(resumed());
+    EXPECT_EQ(summary_.n_tokens_found, 1200);
+}
+
+TEST_F(CaptureResumed, LeavesACompleteRunAsItIs) {
+    const auto want = uninterrupted(one_batch_a_shard());
+    take(resumed());
+    take(resumed());
+    EXPECT_EQ(files_of(out()), want);
+}
+
+// What may lie there after a kill, or was deleted since it was found damaged.
+TEST_F(CaptureResumed, MakesAnewWhatIsMissing) {
+    const auto want = uninterrupted(one_batch_a_shard());
+    for (const auto& [name, bytes] : want) {
+        if (name == "plan.json") continue;  // then it is another kind of folder
+        take(resumed());
+        fs::remove(out() / name);
+        EXPECT_TRUE(take(resumed()).complete()) << name;
+        EXPECT_EQ(files_of(out()), want) << name;
+    }
+}
+
+TEST_F(CaptureResumed, MakesAnewWhatIsCut) {
+    const auto want = uninterrupted(one_batch_a_shard());
+    for (const auto& [name, bytes] : want) {
+        if (name == "plan.json") continue;
+        take(resumed());
+        fs::resize_file(out() / name, bytes.size() / 2);
+        EXPECT_TRUE(take(resumed()).complete()) << name;
+        EXPECT_EQ(files_of(out()), want) << name;
+    }
+}
+
+TEST_F(CaptureResumed, ClearsAwayWhatKilledWritersLeft) {
+    stop_after(600, one_batch_a_shard());
+    for (const char* name : {"run/run.json.7-0.tmp", "run/shards/000002.safetensors.7-0.tmp",
+                             "run/shards/000002.safetensors", "run/stats/means.safetensors.7-3.tmp"})
+        folder_.write(name, "half");
+    take(resumed());
+    EXPECT_EQ(files_of(out()), uninterrupted(one_batch_a_shard()));
+}
+
+TEST_F(CaptureResumed, RefusesOtherFlags) {
+    stop_after(600, one_batch_a_shard());
+    const auto before = files_of(out());
+    CaptureOptions how = resumed();
+    how.dtype = Dtype::bf16;
+    EXPECT_EQ(error(how),
+              out().string() +
+                  " was captured otherwise and cannot be resumed like this: capture.dtype was "
+                  "\"F32\" and is \"BF16\"; resume it as it was begun, or replace it with --force");
+    how = resumed();
+    how.exact = true;
+    how.seed = 43;
+    EXPECT_NE(error(how).find("capture.seed was 42 and is 43, capture.exact was false and is true"),
+              std::string::npos)
+        << error(how);
+    EXPECT_EQ(files_of(out()), before);
+}
+
+TEST_F(CaptureResumed, RefusesAnotherText) {
+    stop_after(600, one_batch_a_shard());
+    prompts_.sequences[400].tokens[1] ^= 1;
+    EXPECT_NE(error(resumed()).find("prompts.xxh3_128 was "), std::string::npos) << error(resumed());
+}
+
+TEST_F(CaptureResumed, RefusesOtherRawVectors) {
+    for (Sequence& sequence : prompts_.sequences) {
+        sequence.vectors.assign(64, 0.5f);
+        sequence.tokens.assign(2, -1);
+    }
+    stop_after(600, one_batch_a_shard());
+    prompts_.sequences[599].vectors[63] = 0.25f;
+    EXPECT_NE(error(resumed()).find("prompts.xxh3_128 was "), std::string::npos) << error(resumed());
+}
+
+TEST_F(CaptureResumed, RefusesAnotherModelOfTheSameName) {
+    stop_after(600, one_batch_a_shard());
+    const std::string same = read_file(golden_model("llama"));
+    folder_.write("golden-llama.gguf", same.substr(0, same.size() - 1) + char(same.back() ^ 1));
+    model_ = Model::open((folder_ / "golden-llama.gguf").string());
+    EXPECT_NE(error(resumed()).find("model.xxh3_128 was "), std::string::npos) << error(resumed());
+}
+
+TEST_F(CaptureResumed, IsRefusedWhileAnotherWriterIsAtWork) {
+    stop_after(600, one_batch_a_shard());
+    const FolderLock other(out());
+    EXPECT_EQ(error(resumed()), "another tomograph is writing " + out().string() +
+                                    "; wait for it to end, or name another --out");
+}
+
+TEST_F(Capture, SaysWhereItsNumbersCameFrom) {
+    CaptureOptions how = options();
+    how.command = "tomograph capture llama.gguf";
+    const Json json = take(how).json();
+    EXPECT_EQ(json.at("model").at("xxh3_128"), xxh3_128(MappedFile(golden_model("llama")).bytes()));
+    EXPECT_EQ(json.at("program").at("command"), "tomograph capture llama.gguf");
+    EXPECT_EQ(json.at("program").at("backend").at("name"), "llama.cpp");
+    EXPECT_FALSE(json.at("program").at("backend").at("commit").get<std::string>().empty());
 }
 
 // Failed
@@ -590,7 +754,7 @@ TEST_F(Capture, ReplacesARunByForce) {
     take(options());
     CaptureOptions how = options();
     how.components = {Component::embed};
-    how.force = true;
+    how.begin = Begin::replace;
     EXPECT_EQ(take(how).sites().size(), 1u);
     EXPECT_EQ(folder_.n_files(), 1u);
 }
@@ -686,7 +850,7 @@ TEST_F(CaptureOverflow, LeavesTheEarlierRunAlone) {
     take(options());
     const auto before = files_of(out());
     CaptureOptions how = half();
-    how.force = true;
+    how.begin = Begin::replace;
     EXPECT_NE(error(how), "");
     EXPECT_EQ(files_of(out()), before);
     EXPECT_EQ(folder_.n_files(), 1u);
@@ -719,7 +883,7 @@ class CaptureOnAFullDisk : public CaptureShards {
 TEST_F(CaptureOnAFullDisk, SaysWhichFileHasNoRoom) {
     EXPECT_EQ(
         error_within(300'000, options()),
-        "cannot reserve room for " + (out() / "vectors/000000.safetensors").string() + ": File too large");
+        "cannot reserve room for " + (out() / "shards/000000.safetensors").string() + ": File too large");
 }
 
 TEST_F(CaptureOnAFullDisk, LeavesNoFolder) {
@@ -731,7 +895,7 @@ TEST_F(CaptureOnAFullDisk, LeavesTheEarlierRunAlone) {
     take(options());
     const auto before = files_of(out());
     CaptureOptions how = options();
-    how.force = true;
+    how.begin = Begin::replace;
     error_within(300'000, how);
     EXPECT_EQ(files_of(out()), before);
     EXPECT_EQ(folder_.n_files(), 1u);

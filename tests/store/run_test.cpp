@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/errors.h"
@@ -75,9 +79,7 @@ TEST_F(WholeRun, HasASite) {
 }
 
 TEST_F(WholeRun, NamesTheSitesItHas) {
-    EXPECT_EQ(error_of([&] {
-                  open().site({Component::ln1, 0});
-              }),
+    EXPECT_EQ(error_of([&] { open().site({Component::ln1, 0}); }),
               "no site blocks.0.ln1 in " + (folder_ / "run").string() +
                   ": it has 13 sites, embed to blocks.2.mlp_out");
 }
@@ -173,47 +175,155 @@ TEST(Run, MayKeepVectorsOfSomeSitesOnly) {
 class KilledRun : public testing::Test {
   protected:
     KilledRun() {
-        RunSketch sketch;
-        sketch.stats = false;
-        sketch.edit = [](Json& run) {
-            run["status"] = "incomplete";
-            run["shards"].erase(2), run["shards"].erase(2);
-        };
-        sketch.write(folder_ / "run");
-        folder_.write("run/vectors/8.safetensors.tmp", "half");
+        sketch_.whole_shards = 2;
+        sketch_.write(folder_ / "run");
+        folder_.write("run/shards/000002.safetensors.1-0.tmp", "half");
     }
+    tomograph::Run open() const { return open_run(folder_ / "run"); }
+    RunSketch sketch_;
     TempFolder folder_;
 };
 
 TEST_F(KilledRun, IsIncomplete) {
-    EXPECT_FALSE(open_run(folder_ / "run").complete());
+    EXPECT_FALSE(open().complete());
+    EXPECT_EQ(open().json().at("status"), "incomplete");
 }
 TEST_F(KilledRun, HasTheRowsOfItsWholeShards) {
-    EXPECT_EQ(open_run(folder_ / "run").n_rows(), 8);
+    EXPECT_EQ(open().n_rows(), 8);
+    EXPECT_EQ(open().json().at("shards").size(), 2u);
+    Matrix rows(8, 6);
+    open().read_rows(kEmbed, 0, 8, rows.data());
+    EXPECT_EQ(Vector(rows.row(7)), sketch_.vector("embed", 7));
 }
-TEST_F(KilledRun, HasAllItsTokens) {
-    EXPECT_EQ(open_run(folder_ / "run").n_tokens(), 13);
+TEST_F(KilledRun, ReadsAsTheRunOfTheTokensThatAreThere) {
+    EXPECT_EQ(open().n_tokens(), 8);
+    EXPECT_EQ(open().planned_tokens(), 13);
+    EXPECT_EQ(open().n_sequences(), 2);
+    EXPECT_EQ(open().length(), 5);
+    EXPECT_EQ(open().pieces().size(), 8u);
 }
-TEST_F(KilledRun, HasNoStats) {
-    EXPECT_FALSE(open_run(folder_ / "run").has_stats());
+TEST_F(KilledRun, HasTheNormsOfTheTokensThatAreThere) {
+    const auto norms = open().norms(kAttention1);
+    ASSERT_EQ(norms.size(), 8u);
+    EXPECT_FLOAT_EQ(norms[7], sketch_.vector("blocks.1.attn_out", 7).norm());
 }
-TEST_F(KilledRun, SaysWhyItHasNoNorms) {
-    EXPECT_EQ(error_of([&] { open_run(folder_ / "run").norms(kEmbed); }),
-              (folder_ / "run/stats/norms.safetensors").string() +
-                  " is missing: the run is incomplete; capture it again");
+TEST_F(KilledRun, HasTheMeansOfTheTokensThatAreThere) {
+    ASSERT_TRUE(open().has_stats());
+    const Matrix means = open().means(kEmbed);
+    ASSERT_EQ(means.rows(), 5);
+    const Vector both = (sketch_.vector("embed", 2) + sketch_.vector("embed", 7)) / 2;
+    EXPECT_TRUE(Vector(means.row(2)).isApprox(both, 1e-6f));
+    EXPECT_EQ(Vector(means.row(4)), sketch_.vector("embed", 4));
+}
+TEST_F(KilledRun, IsCompleteOnceItsShardsAre) {
+    // Killed between the last manifest and the last run.json: nothing is missing.
+    sketch_.whole_shards = std::numeric_limits<std::size_t>::max();
+    sketch_.write(folder_ / "other");
+    const Matrix means = open_run(folder_ / "other").means(kAttention1);
+    fs::remove(folder_ / "other/run.json");
+    fs::remove_all(folder_ / "other/stats");
+    const auto run = open_run(folder_ / "other");
+    EXPECT_TRUE(run.complete());
+    EXPECT_EQ(run.n_tokens(), 13);
+    EXPECT_EQ(run.means(kAttention1), means);
+    EXPECT_EQ(run.norms(kEmbed).size(), 13u);
+}
+TEST_F(KilledRun, IsRefusedWithAShardOfAnotherCapture) {
+    sketch_.labels = {"other"};
+    sketch_.write(folder_ / "other");
+    for (const char* name : {"000001.json", "000001.safetensors", "000001.stats.safetensors"})
+        fs::copy_file(folder_ / "other/shards" / name, folder_ / "run/shards" / name,
+                      fs::copy_options::overwrite_existing);
+    EXPECT_EQ(error_of([&] { open(); }), (folder_ / "run/shards/000001.json").string() +
+                                             " does not fit its run: it belongs to another capture; capture "
+                                             "it again");
 }
 
 TEST(Run, MayHaveBeenKilledBeforeItsFirstShard) {
     const TempFolder folder;
     RunSketch sketch;
-    sketch.edit = [](Json& run) {
-        run["status"] = "incomplete";
-        run["shards"] = Json::array();
-    };
+    sketch.write(folder / "run");
+    fs::remove(folder / "run/run.json");
+    fs::remove_all(folder / "run/shards");
+    const auto run = open_run(folder / "run");
+    EXPECT_FALSE(run.complete());
+    EXPECT_EQ(run.n_rows(), 0);
+    EXPECT_EQ(run.n_tokens(), 0);
+    EXPECT_FALSE(run.has_stats());
+    EXPECT_FALSE(run.has_vectors(kEmbed));
+}
+
+// Many shards, many threads
+// -------------------------------------------------------------------------------------------------------------
+
+/// One token a shard.
+RunSketch many_shards(std::int64_t n) {
+    RunSketch sketch;
+    sketch.lengths.assign(static_cast<std::size_t>(n), 1);
+    sketch.shard_tokens = 1;
+    sketch.sites = {{"embed", {6}}, {"blocks.1.attn_out", {6}}};
+    return sketch;
+}
+
+TEST(Run, OfManyShardsKeepsFewOfThemOpen) {
+    const TempFolder folder;
+    const RunSketch sketch = many_shards(700);
     sketch.write(folder / "run");
     const auto run = open_run(folder / "run");
-    EXPECT_EQ(run.n_rows(), 0);
-    EXPECT_FALSE(run.has_vectors(kEmbed));
+    for (const std::int64_t row : {std::int64_t{0}, std::int64_t{699}, std::int64_t{350}}) {
+        Matrix all(700, 6);
+        run.read_rows(kEmbed, 0, 700, all.data());
+        EXPECT_EQ(Vector(all.row(row)), sketch.vector("embed", row));
+    }
+    std::size_t mapped = 0;
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) mapped += line.find("/run/shards/") != line.npos;
+    EXPECT_GT(mapped, 100u);
+    EXPECT_LE(mapped, 512u);
+}
+
+TEST(LongRun, OfTenThousandShardsOpensWithinASecond) {
+    const TempFolder folder;
+    many_shards(10'000).write(folder / "run");
+    const auto open_seconds = [&] {
+        const auto began = std::chrono::steady_clock::now();
+        EXPECT_EQ(open_run(folder / "run").n_rows(), 10'000);
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    };
+    open_seconds();
+    const double complete = open_seconds();
+    fs::remove(folder / "run/run.json");
+    const double from_manifests = open_seconds();
+    RecordProperty("complete_ms", static_cast<int>(1000 * complete));
+    RecordProperty("from_manifests_ms", static_cast<int>(1000 * from_manifests));
+    EXPECT_LT(complete, 1);
+    EXPECT_LT(from_manifests, 1);
+}
+
+TEST(Run, IsReadByManyThreadsAtOnce) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.whole_shards = 3;  // norms and means come from the shards
+    sketch.write(folder / "run");
+    const auto run = open_run(folder / "run");
+    const auto alone = open_run(folder / "run");
+    std::atomic<int> wrong = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; ++i) {
+        threads.emplace_back([&] {
+            for (int round = 0; round < 20; ++round) {
+                Matrix rows(run.n_rows(), 6);
+                run.read_rows(kAttention1, 0, run.n_rows(), rows.data());
+                wrong += Vector(rows.row(7)) != sketch.vector("blocks.1.attn_out", 7);
+                wrong += run.norms(kEmbed) != alone.norms(kEmbed);
+                wrong += run.means(kEmbed) != alone.means(kEmbed);
+                wrong += run.pieces().at(3) != "d";
+                if (round % 5 == 0) run.release();
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(wrong, 0);
 }
 
 // What is no run
@@ -247,7 +357,17 @@ TEST(NoRun, IsFromANewerVersion) {
     folder.write("run.json", R"({"format": 99, "whatever": []})");
     EXPECT_EQ(error_of([&] { open_run(folder.path()); }),
               folder.path().string() +
-                  " was written by a newer tomograph: format 99, known is 1; update tomograph");
+                  " was written by a newer tomograph: format 99, known is 2; update tomograph");
+}
+
+/// As version 0.1.0 wrote it.
+TEST(NoRun, IsOfTheFirstFormat) {
+    const fs::path run = fs::path(TOMOGRAPH_TEST_DATA) / "runs/format-1";
+    EXPECT_EQ(
+        error_of([&] { open_run(run); }),
+        run.string() +
+            " is a run of an earlier tomograph: format 1, known is 2; capture it again, or read it with the "
+            "version that wrote it");
 }
 
 TEST(NoRun, HasAnEmptyDescription) {
@@ -288,11 +408,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Change{"NoPrompts", [](Json& run) { run.erase("prompts"); }, ""},
                     Change{"NoLength", [](Json& run) { run["prompts"].erase("length"); }, ""},
                     Change{"NoSites", [](Json& run) { run.erase("sites"); }, ""},
-                    Change{"NumbersForSites",
-                           [](Json& run) {
-                               run["sites"] = {1, 2};
-                           },
-                           ""},
+                    Change{"NumbersForSites", [](Json& run) { run["sites"] = {1, 2}; }, ""},
                     Change{"WordForAShape", [](Json& run) { run["sites"][0]["shape"] = "flat"; }, ""},
                     Change{"NumberForLabels", [](Json& run) { run["labels"] = 3; }, ""},
                     Change{"NoShards", [](Json& run) { run.erase("shards"); }, ""},
@@ -313,18 +429,30 @@ TEST_P(BrokenDescription, IsRefused) {
 class HostileDescription : public testing::TestWithParam<Change> {};
 INSTANTIATE_TEST_SUITE_P(
     Run, HostileDescription,
-    testing::Values(Change{"NoSite", [](Json& run) { run["sites"] = Json::array(); }, "it lists no sites"},
-                    Change{"LayerPastTheLast", [](Json& run) { run["model"]["n_layers"] = 2; },
-                           "it lists blocks.2.z, the model has 2 layers"},
-                    Change{"NegativeWidth", [](Json& run) { run["sites"][0]["shape"] = {-6}; },
-                           "embed has the shape [-6]"},
-                    Change{"WidthThatWraps",
-                           [](Json& run) {
-                               run["sites"][0]["shape"] = {std::int64_t{1} << 62, std::int64_t{1} << 62};
-                           },
-                           "embed has the shape [4611686018427387904, 4611686018427387904]"},
-                    Change{"NoWidth", [](Json& run) { run["sites"][0]["shape"] = {0}; },
-                           "embed has the shape [0]"}),
+    testing::Values(
+        Change{"NoSite", [](Json& run) { run["sites"] = Json::array(); }, "it lists no sites"},
+        Change{"LayerPastTheLast", [](Json& run) { run["model"]["n_layers"] = 2; },
+               "it lists blocks.2.z, the model has 2 layers"},
+        Change{"NegativeWidth", [](Json& run) { run["sites"][0]["shape"] = {-6}; },
+               "embed has the shape [-6]"},
+        Change{"WidthThatWraps",
+               [](Json& run) { run["sites"][0]["shape"] = {std::int64_t{1} << 62, std::int64_t{1} << 62}; },
+               "embed has the shape [4611686018427387904, 4611686018427387904]"},
+        Change{"NoWidth", [](Json& run) { run["sites"][0]["shape"] = {0}; }, "embed has the shape [0]"},
+        Change{"AbsurdLength", [](Json& run) { run["prompts"]["length"] = std::int64_t{1} << 31; },
+               "its length is 2147483648"},
+        Change{"NegativeLength", [](Json& run) { run["prompts"]["length"] = -1; }, "its length is -1"},
+        Change{"AbsurdSequences", [](Json& run) { run["prompts"]["sequences"] = 1e18; },
+               "its number of sequences is 1e+18"},
+        Change{"AbsurdLayers", [](Json& run) { run["model"]["n_layers"] = 2'000'000'000; },
+               "its n_layers is 2000000000"},
+        Change{"AbsurdWidth", [](Json& run) { run["model"]["d_model"] = std::int64_t{1} << 40; },
+               "its d_model is 1099511627776"},
+        Change{"LabelsThatCannotBeToldApart",
+               [](Json& run) {
+                   for (int i = 0; i < 32'768; ++i) run["labels"].push_back(std::to_string(i));
+               },
+               "it has 32768 labels, at most 32767 can be told apart"}),
     [](const auto& test) { return test.param.name; });
 
 TEST_P(HostileDescription, IsRefused) {
@@ -342,6 +470,10 @@ INSTANTIATE_TEST_SUITE_P(
     Run, HostileTokens,
     testing::Values(Change{"PositionPastTheLength", [](Json& run) { run["prompts"]["length"] = 4; },
                            "its position 4 is not one that run.json knows"},
+                    Change{"LengthThatNoSequenceHas", [](Json& run) { run["prompts"]["length"] = 1'000'000; },
+                           "its longest sequence has 5 tokens, run.json says 1000000"},
+                    Change{"SequencesThatAreNotThere", [](Json& run) { run["prompts"]["sequences"] = 4; },
+                           "it has 3 sequences, run.json says 4"},
                     Change{"SequencePastTheLast", [](Json& run) { run["prompts"]["sequences"] = 2; },
                            "its sequence 2 is not one that run.json knows"},
                     Change{"LabelPastTheLast", [](Json& run) { run["labels"] = {"question"}; },
@@ -373,10 +505,11 @@ TEST(BrokenRun, HasTokensOfDifferentNumbers) {
     const TempFolder folder;
     RunSketch().write(folder / "run");
     const std::vector<std::int32_t> values(13, 0);
-    write_safetensors(folder / "run/tokens.safetensors", {{{"token_id", Dtype::i32, {13}}, values.data()},
-                                                          {{"position", Dtype::i32, {2}}, values.data()},
-                                                          {{"sequence", Dtype::i32, {13}}, values.data()},
-                                                          {{"label", Dtype::i32, {13}}, values.data()}});
+    std::vector<TensorData> tensors;
+    for (const TokenColumn& column : kTokenColumns)
+        tensors.push_back(
+            {{column.name, Dtype::i32, {column.name == std::string("position") ? 2 : 13}}, values.data()});
+    write_safetensors(folder / "run/tokens.safetensors", tensors);
     EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
               (folder / "run/tokens.safetensors").string() +
                   " does not fit its run: 'position' has 2 entries, 'token_id' has 13; capture it again");
@@ -393,21 +526,21 @@ TEST(BrokenRun, LacksItsTokens) {
 TEST(BrokenRun, LacksAShard) {
     const TempFolder folder;
     RunSketch().write(folder / "run");
-    fs::remove(folder / "run/vectors/4.safetensors");
+    fs::remove(folder / "run/shards/000001.safetensors");
     EXPECT_EQ(
         error_of([&] { open_run(folder / "run"); }),
-        "cannot open " + (folder / "run/vectors/4.safetensors").string() + ": No such file or directory");
+        "cannot open " + (folder / "run/shards/000001.safetensors").string() + ": No such file or directory");
 }
 
 TEST(BrokenRun, HasACutShard) {
     const TempFolder folder;
     RunSketch().write(folder / "run");
-    const fs::path shard = folder / "run/vectors/4.safetensors";
-    fs::resize_file(shard, fs::file_size(shard) - 1);
+    const fs::path shard = folder / "run/shards/000001.safetensors";
+    const auto size = fs::file_size(shard);
+    fs::resize_file(shard, size - 1);
     EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
-              shard.string() +
-                  " is not a readable safetensors file: 'rows' ends after the file; it was cut or "
-                  "damaged; capture it again");
+              shard.string() + " was cut or damaged: it has " + std::to_string(size - 1) + " bytes, " +
+                  std::to_string(size) + " were written; capture again with --resume");
 }
 
 TEST(BrokenRun, HasAShardWithoutASite) {
@@ -416,8 +549,9 @@ TEST(BrokenRun, HasAShardWithoutASite) {
     sketch.sites[0].stored = false;
     sketch.edit = [](Json& run) { run["sites"][0]["vectors"] = true; };
     sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
-              "no tensor 'embed' in " + (folder / "run/vectors/0.safetensors").string());
+    Vector row(6);
+    EXPECT_EQ(error_of([&] { open_run(folder / "run").read_rows(kEmbed, 0, 1, row.data()); }),
+              "no tensor 'embed' in " + (folder / "run/shards/000000.safetensors").string());
 }
 
 TEST(BrokenRun, HasAShardOfAnotherShape) {
@@ -425,26 +559,41 @@ TEST(BrokenRun, HasAShardOfAnotherShape) {
     RunSketch sketch;
     sketch.edit = [](Json& run) { run["sites"][0]["shape"] = {7}; };
     sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
-              (folder / "run/vectors/0.safetensors").string() +
+    Vector row(7);
+    EXPECT_EQ(error_of([&] { open_run(folder / "run").read_rows(kEmbed, 0, 1, row.data()); }),
+              (folder / "run/shards/000000.safetensors").string() +
                   " does not fit its run: embed has another shape than run.json says; capture it again");
 }
 
-class RowOfNoToken : public testing::TestWithParam<std::int32_t> {};
-INSTANTIATE_TEST_SUITE_P(Run, RowOfNoToken, testing::Values(-1, 13, 1 << 30));
+/// Tokens whose column `row` is as given.
+void write_rows(const fs::path& run, std::vector<std::int32_t> rows) {
+    const Safetensors was(run / "tokens.safetensors");
+    std::vector<std::vector<std::int32_t>> values;
+    std::vector<TensorData> tensors;
+    for (const TokenColumn& column : kTokenColumns)
+        values.push_back(column.name == std::string("row") ? rows : was.integers(column.name));
+    for (std::size_t i = 0; i < values.size(); ++i)
+        tensors.push_back({{kTokenColumns[i].name, Dtype::i32, {static_cast<std::int64_t>(values[i].size())}},
+                           values[i].data()});
+    write_safetensors(run / "tokens.safetensors", tensors);
+}
 
-TEST_P(RowOfNoToken, IsRefused) {
+TEST(BrokenRun, HasRowsOutOfOrder) {
     const TempFolder folder;
-    RunSketch sketch;
-    sketch.sites = {{"embed", {6}}};
-    sketch.write(folder / "run");
-    const std::vector<float> values(6);
-    const std::int32_t row = GetParam();
-    write_safetensors(folder / "run/vectors/0.safetensors",
-                      {{{"embed", Dtype::f32, {1, 6}}, values.data()}, {{"rows", Dtype::i32, {1}}, &row}});
+    RunSketch().write(folder / "run");
+    write_rows(folder / "run", {0, 1, 2, 3, 4, 6, 5, 7, 8, 9, 10, 11, 12});
     EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
-              (folder / "run/vectors/0.safetensors").string() + " does not fit its run: row " +
-                  std::to_string(row) + " is no token; capture it again");
+              (folder / "run/tokens.safetensors").string() +
+                  " does not fit its run: row 6 stands where row 5 should; capture it again");
+}
+
+TEST(BrokenRun, HasFewerRowsThanItsShardsSay) {
+    const TempFolder folder;
+    RunSketch().write(folder / "run");
+    write_rows(folder / "run", {0, 1, 2, -1, 3, 4, 5, 6, 7, 8, 9, 10, 11});
+    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
+              (folder / "run/shards/000000.json").string() +
+                  " does not fit its run: it says 4 rows, its tokens have 3; capture it again");
 }
 
 TEST(BrokenRun, HasNormsOfAnotherNumber) {
@@ -503,6 +652,16 @@ TEST(KindOfFolder, IsARun) {
     const TempFolder folder;
     folder.write("run.json", "");
     EXPECT_EQ(folder_kind(folder.path()), FolderKind::run);
+}
+TEST(KindOfFolder, IsARunByItsPlanAlone) {
+    const TempFolder folder;
+    folder.write("plan.json", "");
+    EXPECT_EQ(folder_kind(folder.path()), FolderKind::run);
+}
+TEST(KindOfFolder, IsNoneWhereAWriterWasKilledBeforeItBegan) {
+    const TempFolder folder;
+    folder.write("tokens.safetensors.12-0.tmp", "");
+    EXPECT_EQ(folder_kind(folder.path()), FolderKind::none);
 }
 TEST(KindOfFolder, IsAStudy) {
     const TempFolder folder;

@@ -2,12 +2,57 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+#include <string_view>
+#include <utility>
+
 #include "tomograph/store/run.h"
 
 namespace tomograph {
 
 std::filesystem::path run_folder(const std::filesystem::path& path) {
     return folder_kind(path) == FolderKind::study ? path / "text" : path;
+}
+
+std::string command_text(const std::vector<std::string>& arguments) {
+    std::string text = "tomograph";
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        const std::string& word = arguments[i];
+        if (word == "--force" || word == "--resume" || word.starts_with("--out=")) continue;
+        if (word == "--out") {
+            ++i;
+            continue;
+        }
+        const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+            return std::isalnum(c) != 0 ||
+                   std::string_view("-_./:=,+@%").find(static_cast<char>(c)) != std::string_view::npos;
+        });
+        text += ' ';
+        if (plain) {
+            text += word;
+            continue;
+        }
+        text += '\'';
+        for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+        text += '\'';
+    }
+    return text;
+}
+
+namespace {
+std::string& command() {
+    static std::string text;
+    return text;
+}
+}  // namespace
+
+const std::string& this_command() {
+    return command();
+}
+
+void set_this_command(std::string text) {
+    command() = std::move(text);
 }
 
 void print_json(const Json& json) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tomograph/base/json.h"
 #include "tomograph/base/matrix.h"
 
 struct llama_model;
@@ -52,6 +53,12 @@ class Model {
     Matrix token_embeddings(const std::vector<std::int32_t>& ids) const;
     /// Mean of the whole token embedding table, [d_model].
     Vector mean_token_embedding() const;
+
+    /// XXH3 of the file's bytes, 128 bits in hexadecimal: what `xxhsum -H2 FILE` prints. Reads all of it.
+    std::string checksum() const;
+    /// What runs the model, and what its numbers may depend on: name, version, commit, the processor's
+    /// instructions in use.
+    Json backend() const;
 
     llama_model* raw() const;  ///< for the model room's own use
 

@@ -6,6 +6,7 @@
 #include "tomograph/base/html.h"
 #include "tomograph/base/json.h"
 #include "tomograph/base/version.h"
+#include "tomograph/store/run.h"
 
 namespace tomograph {
 namespace {
@@ -117,7 +118,7 @@ std::string figures(const fs::path& study, const Json& figures) {
 
 StaticReport static_report(const fs::path& folder) {
     const bool study = fs::exists(folder / "study.json");
-    const Json json = read_json(folder / (study ? "study.json" : "run.json"));
+    const Json json = study ? read_json(folder / "study.json") : Run::open(folder).json();
     const Json model = json.value("model", Json::object());
     StaticReport report{model.value("name", "?"), std::string(kStyle), {}};
     report.body = fmt::format(

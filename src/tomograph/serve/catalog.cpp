@@ -111,7 +111,7 @@ const Run& Catalog::opened(std::size_t index) const {
 const Run& Catalog::run(std::size_t index) const {
     if (index >= runs_.size()) throw Error(fmt::format("there is no run {}", index), "", "");
     const Run& run = opened(index);
-    if (!fs::exists(run.path() / "run.json"))
+    if (folder_kind(run.path()) != FolderKind::run)
         throw Error("the run's folder is gone", "it was deleted or moved while the viewer was open",
                     "start tomograph view on the new place");
     return run;
@@ -124,7 +124,7 @@ void Catalog::reopen_growing() {
         if (run->complete()) continue;
         try {
             auto now = std::make_unique<Run>(Run::open(run->path()));
-            if (now->complete() == run->complete() && now->n_rows() == run->n_rows()) continue;
+            if (now->complete() == run->complete() && now->n_tokens() == run->n_tokens()) continue;
             std::swap(run, now);
             outgrown_.push_back(std::move(now));
             vocabularies_.erase(i);
@@ -138,7 +138,7 @@ void Catalog::reopen_growing() {
 Json Catalog::run_json(std::size_t index) const {
     const Run& run = opened(index);
     Json json = {{"id", index}, {"name", runs_[index].name}};
-    json["present"] = fs::exists(run.path() / "run.json");
+    json["present"] = folder_kind(run.path()) == FolderKind::run;
     json["complete"] = run.complete();
     json["model"] = model_json(run.json().at("model"));
     json["prompts"] = run.prompts();
