@@ -7,13 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "tomograph/store/run.h"
-
 namespace tomograph {
-
-std::filesystem::path run_folder(const std::filesystem::path& path) {
-    return folder_kind(path) == FolderKind::study ? path / "text" : path;
-}
 
 std::string command_text(const std::vector<std::string>& arguments) {
     std::string text = "tomograph";
@@ -56,7 +50,7 @@ void set_this_command(std::string text) {
 }
 
 void print_json(const Json& json) {
-    fmt::print("{}\n", json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(json, 1));
 }
 
 }  // namespace tomograph

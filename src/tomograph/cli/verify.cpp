@@ -21,7 +21,7 @@ std::vector<std::filesystem::path> runs_of(const std::filesystem::path& path) {
             for (const Json& name : read_json(path / "study.json").value("runs", Json::array())) {
                 if (!name.is_string() || std::filesystem::path(name.get<std::string>()).has_parent_path())
                     throw Error((path / "study.json").string() + " names a run that is none of its folders",
-                                name.dump(), "make the study again");
+                                json_text(name), "make the study again");
                 runs.push_back(path / name.get<std::string>());
             }
             return runs;

@@ -97,7 +97,7 @@ Json run_description(const Json& plan, const std::vector<ShardManifest>& shards,
 }
 
 std::string file_text(const Json& json) {
-    return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    return json_text(json, 1) + "\n";
 }
 
 std::vector<ShardManifest> read_manifests(const std::filesystem::path& run, std::size_t most) {

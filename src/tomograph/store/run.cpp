@@ -53,7 +53,7 @@ void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t l
 SiteShape read_site(const fs::path& file, const Json& entry, int n_layers) {
     const auto site = parse_site(entry.at("name").get<std::string>());
     if (!site)
-        throw Error("unknown site " + entry.at("name").dump() + " in " + file.parent_path().string(), "",
+        throw Error("unknown site " + json_text(entry.at("name")) + " in " + file.parent_path().string(), "",
                     "update tomograph");
     if (site->layer >= n_layers)
         does_not_fit(file, fmt::format("it lists {}, the model has {} layers", site->name(), n_layers));
@@ -74,7 +74,7 @@ std::int64_t bounded(const fs::path& file, const char* what, const Json& json, s
                      std::int64_t highest) {
     const auto value = json.get<double>();  // so that no number wraps around
     if (!(value >= static_cast<double>(lowest) && value <= static_cast<double>(highest)))
-        does_not_fit(file, fmt::format("its {} is {}", what, json.dump()));
+        does_not_fit(file, fmt::format("its {} is {}", what, json_text(json)));
     return json.get<std::int64_t>();
 }
 
@@ -284,7 +284,7 @@ const std::vector<std::string>& Run::pieces() const {
         if (!in) throw Error("cannot read " + file.string(), "", "");
         try {
             for (std::string line; std::getline(in, line);) {
-                const Json json = Json::parse(line);
+                const Json json = parse_json(line);
                 for (const Json& piece : json.at("pieces")) pieces.push_back(piece_from_json(piece));
             }
         } catch (const nlohmann::json::exception& e) {

@@ -98,7 +98,7 @@ void write_pieces(AtomicFile& file, const RunPlan& plan) {
             line["labels"].push_back(label < 0 ? Json(nullptr)
                                                : Json(plan.labels[static_cast<std::size_t>(label)]));
         }
-        text += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+        text += json_text(line) + "\n";
         if (text.size() > (1u << 20)) {
             file.write(text);
             text.clear();
@@ -138,7 +138,7 @@ void check_resumed(const fs::path& folder, const Json& earlier, const Json& now)
         }
         const std::string op = change.at("op").get<std::string>();
         const auto text = [](const Json& json) {
-            const std::string value = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+            const std::string value = json_text(json);
             return value.size() <= 60 ? value : value.substr(0, 57) + "...";
         };
         const Json::json_pointer where(path);
@@ -193,7 +193,7 @@ void RunWriter::begin_files(Begin begin) {
     description_ = describe(plan_, files);
     std::string text = file_text(description_);
     // What is compared later is what the file says: numbers may lose a digit on the way.
-    description_ = Json::parse(text);
+    description_ = parse_json(text);
     const bool resumed = begin == Begin::resume && fs::exists(run / layout::kPlan);
     if (resumed) {
         const Json earlier = read_json(run / layout::kPlan);
@@ -264,7 +264,7 @@ void RunWriter::find_whole_shards() {
     try {
         const std::string text = read_file(run / layout::kRun);
         std::vector<FileEntry> stats;
-        for (const Json& file : Json::parse(text).at("stats")) stats.push_back(file_entry(file));
+        for (const Json& file : parse_json(text).at("stats")) stats.push_back(file_entry(file));
         complete_ =
             text == file_text(run_description(description_, manifests_, stats, true)) && !stats.empty() &&
             std::all_of(stats.begin(), stats.end(), [&](const FileEntry& e) { return is_there(run, e); });

@@ -83,7 +83,7 @@ Verification verify_run(const fs::path& path, Progress& progress) {
         const Json format = run.is_object() ? run.value("format", Json()) : Json();
         if (format != kRunFormat)
             throw Error(path.string() + " has checksums that cannot be read here",
-                        fmt::format("its format is {}, known is {}", format.dump(), kRunFormat), "");
+                        fmt::format("its format is {}, known is {}", json_text(format), kRunFormat), "");
     }
     const std::string plan_text = read_file(plan_file);
     const Json plan = read_json(plan_file);
