@@ -101,7 +101,7 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
     const PromptSet text =
         text_prompts(model.vocabulary(),
                      {.files = options.text, .sequences = options.sequences, .length = options.length});
-    OutputFolder folder(out, options.force);
+    OutputFolder folder(out, FolderKind::study, options.force ? Begin::replace : Begin::fresh);
     StudySummary summary;
     summary.notes = text.notes;
 
@@ -112,13 +112,19 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
     description["seed"] = options.seed;
     description["runs"] = Json::array();
 
+    // What a killed study leaves is known for a study by this, and may be replaced.
+    write_json(folder.path() / "study.json", description);
+
     std::vector<Component> components;
     {
         const auto engine = model.make_engine(
             {.max_length = std::min<std::int64_t>(16, info.context_length), .threads = options.threads});
         components = study_components(engine->sites());
     }
-    CaptureOptions capturing{.components = components, .threads = options.threads, .seed = options.seed};
+    CaptureOptions capturing{.components = components,
+                             .threads = options.threads,
+                             .seed = options.seed,
+                             .command = options.command};
     const auto record = [&](const std::string& name, const PromptSet& prompts,
                             const std::vector<Component>& with_vectors) {
         capturing.vector_components = with_vectors;
@@ -128,10 +134,11 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
         folder.keep();
         return Run::open(folder.path() / name);
     };
-    std::filesystem::create_directories(folder.path() / "figures");
-    StudyFigures figures(folder.path(), options.threads, options.seed, progress);
 
     const Run text_run = record("text", text, {});
+    // From here on the folder has its name.
+    std::filesystem::create_directories(folder.path() / "figures");
+    StudyFigures figures(folder.path(), options.threads, options.seed, progress);
     const Run repeat_run = record(
         "repeat",
         repeat_prompts(model.vocabulary(), {.token = most_frequent_token(text), .length = options.length}),
