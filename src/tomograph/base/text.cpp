@@ -39,8 +39,13 @@ Json piece_to_json(const std::string& piece) {
 
 std::string piece_from_json(const Json& json) {
     if (json.is_string()) return json.get<std::string>();
+    if (!json.is_array()) throw JsonError("a piece is neither text nor a list of bytes");
     std::string piece;
-    for (const Json& byte : json) piece += static_cast<char>(byte.get<int>());
+    for (const Json& byte : json) {
+        if (!byte.is_number_unsigned() || byte.get<std::uint64_t>() > 255)
+            throw JsonError("a piece holds " + json_text(byte) + ", which is no byte");
+        piece += static_cast<char>(byte.get<std::uint64_t>());
+    }
     return piece;
 }
 
@@ -49,7 +54,9 @@ std::string printable(const std::string& piece) {
     for (std::size_t i = 0; i < piece.size();) {
         const std::size_t length = utf8_length(std::string_view(piece).substr(i));
         const auto byte = static_cast<unsigned char>(piece[i]);
-        if (length == 0 || byte < 0x20 || byte == 0x7f) {
+        // U+0080 to U+009F steer a terminal just as the bytes below a space do.
+        const bool steers = length == 2 && byte == 0xc2 && static_cast<unsigned char>(piece[i + 1]) < 0xa0;
+        if (length == 0 || steers || byte < 0x20 || byte == 0x7f) {
             if (byte == '\n')
                 shown += "\\n";
             else if (byte == '\t')
@@ -58,7 +65,7 @@ std::string printable(const std::string& piece) {
                 shown += fmt::format("\\x{:02x}", byte);
             ++i;
         } else {
-            shown += piece.substr(i, length);
+            shown.append(piece, i, length);
             i += length;
         }
     }

@@ -11,8 +11,9 @@ std::size_t utf8_length(std::string_view bytes);
 
 /// A token's bytes as JSON: a string where they are valid UTF-8, else an array of byte values.
 Json piece_to_json(const std::string& piece);
+/// Errors: JsonError for what is neither.
 std::string piece_from_json(const Json& json);
-/// A token's bytes for eyes: valid UTF-8, invalid bytes as \xNN, line breaks as \n.
+/// A token's bytes for eyes: valid UTF-8, invalid bytes and control characters as \xNN, line breaks as \n.
 std::string printable(const std::string& piece);
 
 }  // namespace tomograph

@@ -9,7 +9,8 @@ namespace tomograph {
 namespace {
 
 struct Flags {
-    std::string run, name, method = "pca", basis, metric = "cosine", init = "multilevel";
+    std::string run, name, method = "pca", basis;
+    std::string metric = metric_name(UmapProjectionOptions{}.umap.metric), init = "multilevel";
     std::optional<int> dims;
     int threads = 0, n_neighbors = 15, n_epochs = 0, pre_dims = 0;
     double min_dist = 0.1, spread = 1.0, repulsion_strength = 1.0;

@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path path_of(const Run& run, const Json& how, const char* extension) {
-    const std::string text = how.dump();
+    const std::string text = json_text(how);
     const std::string key = xxh3_128(std::as_bytes(std::span(text))).substr(0, 16);
     return run.path() / "neighbors" / (key + extension);
 }

@@ -48,7 +48,10 @@ Projection project_pca(const Run& run, const std::string& name, const Projection
 
 struct UmapProjectionOptions {
     Selection selection;
-    UmapOptions umap;
+    /// Of a run's vectors the metric is cosine by default: their lengths differ by orders of magnitude, and
+    /// what they say lies in their directions. The command line, a study and the viewer's page take this
+    /// default from here.
+    UmapOptions umap{.metric = Metric::cosine};
     /// Reduce the vectors to so many principal components first: faster, and less noise. 0: do not. Default
     /// 0.
     int pre_dims = 0;

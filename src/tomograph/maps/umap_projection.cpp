@@ -159,6 +159,7 @@ Projection project_umap(const Run& run, const std::string& name, const UmapProje
     if (options.pre_dims > 0 && options.pre_dims < selected.dim())
         reduce(parts, selected, options, info, progress);
     const Umap umap = make_map(run, selected, parts, options, projection, progress);
+    progress.begin("measuring how far to believe the map", 1, "");
     const MapQuality quality = with_names(selected, all, [&] {
         return measure_quality(selected, projection.points,
                                {.metric = options.umap.metric,
@@ -166,6 +167,7 @@ Projection project_umap(const Run& run, const std::string& name, const UmapProje
                                 .seed = options.umap.seed,
                                 .threads = options.umap.threads});
     });
+    if (progress.stop_requested()) throw Stopped("nothing, the map was not finished");
     const UmapOptions& used = umap.options;
     info["umap"] = {{"n_neighbors", used.n_neighbors},
                     {"min_dist", used.min_dist},

@@ -101,8 +101,8 @@ std::string shared_elements(Catalog& catalog) {
         html += json_element(base + "/tokens", tokens->header);
         for (const auto& [column, numbers] : tokens->columns)
             html += column_element(base + "/tokens/" + column, *numbers);
-        html += json_element(base + "/vocabulary", Json::parse(*catalog.vocabulary(run)));
-        for (const Component component : norm_components(catalog.run(run)))
+        html += json_element(base + "/vocabulary", parse_json(catalog.vocabulary(run)->bytes));
+        for (const Component component : norm_components(*catalog.run(run)))
             html += column_element(fmt::format("{}/norms/{}", base, component_name(component)),
                                    *catalog.norms(run, component));
     }
@@ -123,8 +123,7 @@ std::string projection_elements(Catalog& catalog, Json& manifest, std::int64_t m
                 manifest["sampled"][fmt::format("{}/{}", run, name)] = {{"shown", some.points.rows()},
                                                                         {"of", whole->points.rows()}};
             entry["info"]["dims"] = some.points.cols();
-            ColumnSet set = projection_columns(some);
-            add_experts(set, catalog.run(run), some.labels);
+            const ColumnSet set = projection_columns(*catalog.run(run), some);
             html += json_element(base, set.header);
             for (const auto& [column, numbers] : set.columns)
                 html += column_element(base + "/" + column, *numbers);

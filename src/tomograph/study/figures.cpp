@@ -134,7 +134,6 @@ void StudyFigures::attention_against_mlp_umap(const Run& run) {
     options.selection.positions = Range{run.length() > 1 ? 1 : 0, {}};
     options.selection.rows = kMapRows;
     options.selection.seed = seed_;
-    options.umap.metric = Metric::cosine;
     options.umap.seed = seed_;
     options.umap.threads = threads_;
     const Projection projection = project_umap(run, "attention-mlp-umap", options, progress_);
