@@ -39,7 +39,7 @@ std::vector<std::string> good_inputs() {
 
 std::string parse(const std::string& input) {
     static const bool silent = [] {
-        capture_llama_log();
+        start_llama();
         return true;
     }();
     (void)silent;

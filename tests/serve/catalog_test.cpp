@@ -55,7 +55,7 @@ class Changing : public testing::Test {
         const Model model = Model::open("bytes-gpt2");
         CaptureOptions options;
         options.begin = Begin::replace;
-        capture(model, text_prompts(model, {.sequences = sequences, .length = 32}), path(), options,
+        capture(model, text_prompts(model.vocabulary(), {.sequences = sequences, .length = 32}), path(), options,
                 no_progress());
         const TheRun run = TheRun::open(path());
         save_projection(run, made(run, "pair", Component::attn_out));
@@ -190,7 +190,7 @@ TEST_F(Changing, EveryAnswerSaysHowLongItHolds) {
 TEST(ViewLayerOrder, ExpertsAndCounterpartsGoByTheLayersThemselves) {
     TempFolder folder;
     const Model model = Model::open(std::string(TOMOGRAPH_TEST_DATA) + "/models/mixtral.gguf");
-    capture(model, vocabulary_prompts(model, {.rows = 20}), folder / "a", {}, no_progress());
+    capture(model, vocabulary_prompts(model.vocabulary(), {.rows = 20}), folder / "a", {}, no_progress());
     const TheRun run = TheRun::open(folder / "a");
     ProjectionOptions options;
     options.selection.components = {Component::mlp_out};
@@ -266,9 +266,7 @@ TEST_F(Changing, PipesAreNotWaitedFor) {
         const fs::path aside = folder_ / "aside";
         if (fs::exists(path() / name)) fs::rename(path() / name, aside);
         ASSERT_EQ(::mkfifo((path() / name).c_str(), 0600), 0) << name;
-        EXPECT_NE(error_of([&] { Catalog again({path()}); }).find("file"),
-                  std::string::npos)
-            << name;
+        EXPECT_NE(error_of([&] { Catalog again({path()}); }).find("file"), std::string::npos) << name;
         fs::remove(path() / name);
         if (fs::exists(aside)) fs::rename(aside, path() / name);
     }
