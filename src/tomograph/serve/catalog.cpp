@@ -80,7 +80,7 @@ Catalog::Catalog(const std::vector<fs::path>& folders, std::size_t cache_bytes) 
         if (folders.size() == 2 && folder_kind(folder) == FolderKind::study)
             throw Error(folder.string() + " is a study", "only runs can be compared",
                         "name one of its runs, for example " + run_folder(folder).string());
-        const std::string version = file_version(folder / "run.json");
+        const std::string version = tomograph::run_version(folder);
         runs_.push_back(
             {fs::weakly_canonical(folder).filename().string(), folder, open_run(folder), version});
     }
@@ -111,14 +111,15 @@ Catalog::Entry Catalog::entry(std::size_t index) const {
 Catalog::Entry Catalog::reopen(std::size_t index, bool growing) {
     const std::lock_guard one(opening_);
     const Entry before = entry(index);
-    const std::string version = file_version(before.folder / "run.json");
+    const std::string version = tomograph::run_version(before.folder);
     if (version.empty())
         throw Error("the run's folder is gone", "it was deleted or moved while the viewer was open",
                     "start tomograph view on the new place");
     const bool same = version == before.version;
     if (same && (before.run->complete() || !growing)) return before;
     auto now = open_run(before.folder);
-    if (same && now->complete() == before.run->complete() && now->n_rows() == before.run->n_rows())
+    if (same && now->complete() == before.run->complete() && now->n_tokens() == before.run->n_tokens() &&
+        now->n_rows() == before.run->n_rows())
         return before;
     const std::lock_guard lock(mutex_);
     // What could not be saved was of rows that are gone.
@@ -129,7 +130,7 @@ Catalog::Entry Catalog::reopen(std::size_t index, bool growing) {
 
 Catalog::Entry Catalog::current(std::size_t index) {
     Entry known = entry(index);
-    return file_version(known.folder / "run.json") == known.version ? known : reopen(index, false);
+    return tomograph::run_version(known.folder) == known.version ? known : reopen(index, false);
 }
 
 std::shared_ptr<const Run> Catalog::run(std::size_t index) {
@@ -161,7 +162,7 @@ void Catalog::read_the_study() {
         if (std::find(known.begin(), known.end(), name) != known.end() || !fs::exists(folder_ / name))
             continue;
         if (folder_kind(contained_folder(folder_, name)) != FolderKind::run) continue;
-        const std::string opened = file_version(folder_ / name / "run.json");
+        const std::string opened = tomograph::run_version(folder_ / name);
         found.push_back({name, folder_ / name, open_run(folder_ / name), opened});
     }
     const std::lock_guard lock(mutex_);
@@ -178,7 +179,7 @@ Json Catalog::run_json(std::size_t index) {
     }
     const Run& run = *owner.run;
     Json json = {{"id", index}, {"name", owner.name}, {"version", version_of(owner)}};
-    json["present"] = fs::exists(owner.folder / "run.json");
+    json["present"] = folder_kind(owner.folder) == FolderKind::run;
     json["complete"] = run.complete();
     json["model"] = model_json(run.json().at("model"));
     json["prompts"] = run.prompts();

@@ -63,7 +63,7 @@ class Catalog {
         std::string name;
         std::filesystem::path folder;
         std::shared_ptr<const Run> run;
-        std::string version;  // of the run.json that it was opened with
+        std::string version;  // of what it was opened with
         int growth = 0;       // how often it was opened since
     };
     struct Kept {
@@ -96,6 +96,5 @@ class Catalog {
     std::vector<Kept> kept_;
     int n_kept_ = 0;
 };
-
 
 }  // namespace tomograph
