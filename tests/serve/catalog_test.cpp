@@ -110,6 +110,26 @@ TEST_F(Changing, ARunCapturedAnewShowsAnew) {
     EXPECT_EQ(old->n_tokens(), 4 * 32) << "those who still read the old one may";
 }
 
+TEST_F(Changing, WhatIsKeptOutlivesTheRunsGrowth) {
+    const auto projection =
+        std::make_shared<const Projection>(made(TheRun::open(path()), "kept", Component::attn_out));
+    Json json = read_json(path() / "run.json");
+    json["status"] = "incomplete";
+    write_json(path() / "run.json", json);
+    fs::rename(path() / "shards/000000.json", folder_ / "aside");
+    Catalog catalog({path()});
+    const Json before = catalog.manifest()["runs"][0];
+    EXPECT_EQ(before["complete"], false);
+    catalog.keep(0, projection);
+    fs::rename(folder_ / "aside", path() / "shards/000000.json");
+    const Json after = catalog.manifest()["runs"][0];
+    EXPECT_EQ(after["complete"], true);
+    EXPECT_NE(after["version"], before["version"]);
+    EXPECT_EQ(catalog.projection(0, "kept")->header["n"], 4 * 128);
+    fs::remove(path() / "run.json");
+    EXPECT_EQ(catalog.tokens(0)->header["n"], 128) << "its plan and manifests say as much";
+}
+
 TEST_F(Changing, AJobDoesNotWriteIntoAnotherRun) {
     Catalog catalog({path()});
     Jobs jobs(catalog, {});
@@ -266,9 +286,7 @@ TEST_F(Changing, PipesAreNotWaitedFor) {
         const fs::path aside = folder_ / "aside";
         if (fs::exists(path() / name)) fs::rename(path() / name, aside);
         ASSERT_EQ(::mkfifo((path() / name).c_str(), 0600), 0) << name;
-        EXPECT_NE(error_of([&] { Catalog again({path()}); }).find("file"),
-                  std::string::npos)
-            << name;
+        EXPECT_NE(error_of([&] { Catalog again({path()}); }).find("file"), std::string::npos) << name;
         fs::remove(path() / name);
         if (fs::exists(aside)) fs::rename(aside, path() / name);
     }

@@ -37,6 +37,11 @@ std::string run_version(const fs::path& folder) {
     return digest(versions);
 }
 
+std::string capture_version(const fs::path& folder) {
+    const std::string planned = file_version(folder / "plan.json");
+    return planned.empty() ? file_version(folder / "run.json") : planned;
+}
+
 std::shared_ptr<const Run> open_run(const fs::path& folder) {
     if (folder_kind(folder) == FolderKind::run) {
         for (const char* name : kDescriptions) {
