@@ -55,8 +55,8 @@ class Changing : public testing::Test {
         const Model model = Model::open("bytes-gpt2");
         CaptureOptions options;
         options.begin = Begin::replace;
-        capture(model, text_prompts(model, {.sequences = sequences, .length = 32}), path(), options,
-                no_progress());
+        capture(model, text_prompts(model.vocabulary(), {.sequences = sequences, .length = 32}), path(),
+                options, no_progress());
         const TheRun run = TheRun::open(path());
         save_projection(run, made(run, "pair", Component::attn_out));
     }
@@ -210,7 +210,7 @@ TEST_F(Changing, EveryAnswerSaysHowLongItHolds) {
 TEST(ViewLayerOrder, ExpertsAndCounterpartsGoByTheLayersThemselves) {
     TempFolder folder;
     const Model model = Model::open(std::string(TOMOGRAPH_TEST_DATA) + "/models/mixtral.gguf");
-    capture(model, vocabulary_prompts(model, {.rows = 20}), folder / "a", {}, no_progress());
+    capture(model, vocabulary_prompts(model.vocabulary(), {.rows = 20}), folder / "a", {}, no_progress());
     const TheRun run = TheRun::open(folder / "a");
     ProjectionOptions options;
     options.selection.components = {Component::mlp_out};
