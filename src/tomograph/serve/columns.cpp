@@ -87,8 +87,7 @@ Json shape_of(const std::map<std::string, ColumnPtr>& columns) {
 std::vector<std::int32_t> layers_shown(const RowLabels& labels, int n_layers) {
     std::vector<std::int32_t> layer_of(static_cast<std::size_t>(n_layers), -1);
     for (std::size_t i = 0; i < labels.layer.size(); ++i) {
-        if (labels.layer[i] >= 0)
-            layer_of[static_cast<std::size_t>(labels.layer[i])] = labels.true_layer[i];
+        if (labels.layer[i] >= 0) layer_of[static_cast<std::size_t>(labels.layer[i])] = labels.true_layer[i];
     }
     return layer_of;
 }
