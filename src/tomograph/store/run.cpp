@@ -57,7 +57,9 @@ SiteShape read_site(const fs::path& file, const Json& entry, int n_layers) {
                     "update tomograph");
     if (site->layer >= n_layers)
         does_not_fit(file, fmt::format("it lists {}, the model has {} layers", site->name(), n_layers));
-    SiteShape shape{*site, entry.at("shape").get<std::vector<std::int64_t>>()};
+    SiteShape shape{*site, {}};
+    if (!entry.at("shape").is_array()) throw JsonError(json_text(entry.at("shape")) + " is no shape");
+    for (const Json& extent : entry.at("shape")) shape.shape.push_back(whole_number(extent));
     constexpr std::int64_t kWidest = 1 << 24;  // far above any model's
     std::int64_t width = 1;
     for (const std::int64_t extent : shape.shape) {
@@ -135,14 +137,14 @@ Run Run::open(const fs::path& path) {
     if (!fs::exists(file, error)) file = path / layout::kPlan;
     run.json_ = read_json(file);
     try {
-        const auto& format = run.json_.at("format");
-        if (format.get<int>() < kRunFormat)
+        const std::int64_t format = whole_number(run.json_.at("format"));
+        if (format < kRunFormat)
             throw Error(fmt::format("{} is a run of an earlier tomograph", path.string()),
-                        fmt::format("format {}, known is {}", format.get<int>(), kRunFormat),
+                        fmt::format("format {}, known is {}", format, kRunFormat),
                         "capture it again, or read it with the version that wrote it");
-        if (format.get<int>() > kRunFormat)
+        if (format > kRunFormat)
             throw Error(path.string() + " was written by a newer tomograph",
-                        fmt::format("format {}, known is {}", format.get<int>(), kRunFormat),
+                        fmt::format("format {}, known is {}", format, kRunFormat),
                         "update tomograph");
         if (run.json_.value("status", "") != "complete") {
             // What is whole is said by the manifests; run.json may lag behind them.
