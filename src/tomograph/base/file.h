@@ -23,7 +23,7 @@ class AtomicFile {
     /// Reserve the file's whole size, so that a full disk shows before the work and not after it.
     void reserve(std::uint64_t size);
     void commit();
-    /// Where the bytes are before commit().
+    /// Where the bytes are before commit(); empty where they go straight through (base/output.h).
     const std::filesystem::path& temporary() const { return temporary_; }
 
   private:

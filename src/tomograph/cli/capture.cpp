@@ -86,8 +86,8 @@ void run(const Flags& flags, Progress& progress) {
     warn_about_length(model.info(), prompts.description.at("length").get<std::int64_t>());
     print_notes(prompts.notes);
     const CaptureSummary summary = capture(model, prompts, flags.out, options, progress);
-    fmt::print("captured {} tokens in {:.1f} s ({:.0f} tokens/s)\n", summary.n_tokens, summary.seconds, static_cast<double>(summary.n_tokens) / summary.seconds);
-    fmt::print("{}: {} sequences, {} sites, {} rows of vectors, {}\n", flags.out, summary.n_sequences, summary.n_sites, summary.n_rows, bytes_text(static_cast<double>(summary.bytes)));
+    say("captured {} tokens in {:.1f} s ({:.0f} tokens/s)\n", summary.n_tokens, summary.seconds, static_cast<double>(summary.n_tokens) / summary.seconds);
+    say("{}: {} sequences, {} sites, {} rows of vectors, {}\n", flags.out, summary.n_sequences, summary.n_sites, summary.n_rows, bytes_text(static_cast<double>(summary.bytes)));
 }
 
 }  // namespace

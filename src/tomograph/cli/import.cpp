@@ -28,7 +28,7 @@ void add_import(CLI::App& app, Progress& progress) {
                         "write for example blocks.3.resid_post or embed");
         ImportOptions options{.site = *site, .force = flags->force};
         if (!flags->labels.empty()) options.labels = flags->labels;
-        fmt::print("{}: {} rows\n", flags->out, import_matrix(flags->matrix, flags->out, options, progress));
+        say("{}: {} rows\n", flags->out, import_matrix(flags->matrix, flags->out, options, progress));
     });
 }
 

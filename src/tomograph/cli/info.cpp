@@ -33,7 +33,7 @@ void print_sites(const std::vector<SiteShape>& sites) {
         const std::string where = first.site.layer < 0 ? ""
                                                        : fmt::format("layers {} to {}", first.site.layer,
                                                                      its_sites.back()->site.layer);
-        fmt::print("  {:<11} {:<14} {}\n", component_name(component), shape_text(first.shape), where);
+        say("  {:<11} {:<14} {}\n", component_name(component), shape_text(first.shape), where);
     }
 }
 
@@ -60,16 +60,16 @@ void model_info(const std::string& path, bool json) {
         print_json(out);
         return;
     }
-    fmt::print("{}: {}, {} weights, {:.1f} million parameters, {}\n", info.name, info.architecture, info.type,
+    say("{}: {}, {} weights, {:.1f} million parameters, {}\n", info.name, info.architecture, info.type,
                static_cast<double>(info.n_parameters) / 1e6,
                bytes_text(static_cast<double>(info.file_bytes)));
-    fmt::print("{} layers, d_model {}, {} heads ({} for keys and values), vocabulary {}, context {}\n",
+    say("{} layers, d_model {}, {} heads ({} for keys and values), vocabulary {}, context {}\n",
                info.n_layers, info.d_model, info.n_heads, info.n_kv_heads, info.n_vocab, info.context_length);
-    fmt::print("positions: {}; start token: {}\n",
+    say("positions: {}; start token: {}\n",
                info.learned_positions ? "learned table" : "rotary or other, no table",
                info.adds_start_token ? fmt::format("{} '{}'", info.start_token, model.piece(info.start_token))
                                      : "none");
-    fmt::print("{} sites:\n", engine.sites().size());
+    say("{} sites:\n", engine.sites().size());
     print_sites(engine.sites());
 }
 
@@ -81,7 +81,7 @@ void check_run(const std::filesystem::path& path) {
         throw Error(fmt::format("{} is damaged", path.string()),
                     fmt::format("{}: not the bytes that were written", fmt::join(damaged, ", ")),
                     "copy it again, or capture it again");
-    fmt::print("{}: {} shards, all as they were written\n", path.string(), n_checked);
+    say("{}: {} shards, all as they were written\n", path.string(), n_checked);
 }
 
 void check(const std::filesystem::path& path) {
@@ -109,16 +109,16 @@ void run_info(const std::string& path, bool json) {
         print_json(out);
         return;
     }
-    fmt::print(
+    say(
         "run of {} on {} prompts{}\n", run.model_name(), run.prompts(),
         run.complete() ? "" : ": INCOMPLETE, the capture was stopped; what is listed here can be used");
-    fmt::print("{} sequences, {} tokens, longest {}; vectors of {} tokens in {} shards, {}\n",
+    say("{} sequences, {} tokens, longest {}; vectors of {} tokens in {} shards, {}\n",
                run.n_sequences(), run.n_tokens(), run.length(), run.n_rows(), run.json().at("shards").size(),
                bytes_text(static_cast<double>(bytes)));
-    if (!run.labels().empty()) fmt::print("labels: {}\n", fmt::join(run.labels(), ", "));
-    fmt::print("{} sites:\n", run.sites().size());
+    if (!run.labels().empty()) say("labels: {}\n", fmt::join(run.labels(), ", "));
+    say("{} sites:\n", run.sites().size());
     print_sites(run.sites());
-    if (!projections.empty()) fmt::print("projections: {}\n", fmt::join(projections, ", "));
+    if (!projections.empty()) say("projections: {}\n", fmt::join(projections, ", "));
 }
 
 void study_info(const std::filesystem::path& path, bool json) {
@@ -129,12 +129,12 @@ void study_info(const std::filesystem::path& path, bool json) {
         print_json(out);
         return;
     }
-    fmt::print("study of {}{}\n", study.at("model").value("name", "?"),
+    say("study of {}{}\n", study.at("model").value("name", "?"),
                study.value("status", "complete") == "complete"
                    ? ""
                    : ": INCOMPLETE, it was stopped; what is listed here can be used");
     for (const auto& name : study.at("runs")) {
-        fmt::print("\n{}:\n", name.get<std::string>());
+        say("\n{}:\n", name.get<std::string>());
         run_info((path / name.get<std::string>()).string(), false);
     }
 }

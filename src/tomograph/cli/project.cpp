@@ -76,7 +76,7 @@ Projection project(const Run& run, const Flags& flags, Progress& progress) {
 void print_honesty(const Projection& projection) {
     const Json& info = projection.info;
     if (projection.method() == "umap") {
-        fmt::print(
+        say(
             "fitted on {} rows; trustworthiness {:.3f}, neighbours kept {:.3f} (k = {}, {} rows sampled); "
             "neighbour search recall {:.3f}\n",
             info.at("n_fitted").get<std::int64_t>(), info.at("trustworthiness").get<double>(),
@@ -86,7 +86,7 @@ void print_honesty(const Projection& projection) {
         return;
     }
     if (projection.constant()) {
-        fmt::print(
+        say(
             "constant: the variance is {:.1e} of the mean square, which is rounding; nothing to draw\n",
             info.at("relative_variance").get<double>());
         return;
@@ -97,7 +97,7 @@ void print_honesty(const Projection& projection) {
         sum += part;
         parts += fmt::format("{}{:.1f}", parts.empty() ? "" : " + ", 100 * part);
     }
-    fmt::print("variance explained: {} = {:.1f} %\n", parts, 100 * sum);
+    say("variance explained: {} = {:.1f} %\n", parts, 100 * sum);
 }
 
 void run_project(const Flags& flags, Progress& progress) {
@@ -107,7 +107,7 @@ void run_project(const Flags& flags, Progress& progress) {
     const Projection projection = project(run, flags, progress);
     save_projection(run, projection);
     progress.end();
-    fmt::print("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(),
+    say("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(),
                projection.info.at("n_candidates").get<std::int64_t>(), projection.points.cols());
     print_honesty(projection);
 }

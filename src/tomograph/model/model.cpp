@@ -44,19 +44,6 @@ std::int32_t start_token(const gguf_context* gguf, const llama_vocab* vocab) {
     return token >= 0 && (named || llama_vocab_is_control(vocab, token)) ? token : -1;
 }
 
-/// Every byte that belongs to no character as U+FFFD: llama.cpp does so with most of them and throws at
-/// others.
-std::string as_utf8(std::string_view text) {
-    std::string valid;
-    valid.reserve(text.size());
-    for (std::size_t i = 0; i < text.size();) {
-        const std::size_t length = utf8_length(text.substr(i));
-        valid += length > 0 ? text.substr(i, length) : std::string_view("\xef\xbf\xbd");
-        i += std::max<std::size_t>(length, 1);
-    }
-    return valid;
-}
-
 }  // namespace
 
 struct Model::State {
@@ -152,7 +139,8 @@ std::vector<std::int32_t> Model::tokenize(std::string_view bytes) const {
     if (llama_vocab_type(state_->vocab) == LLAMA_VOCAB_TYPE_NONE) {
         throw Error(info().path + " has no vocabulary", "text cannot be cut into tokens", "");
     }
-    const std::string text = as_utf8(bytes);
+    // llama.cpp replaces most bytes that belong to no character and throws at others.
+    const std::string text = valid_utf8(bytes);
     std::vector<llama_token> tokens(text.size() + 8);
     const auto size = static_cast<std::int32_t>(text.size());
     std::int32_t n = llama_tokenize(state_->vocab, text.data(), size, tokens.data(),
