@@ -21,8 +21,8 @@ namespace {
 
 constexpr int kMostLinks = 40;  // as the kernel
 
-/// The descriptor that a path names by number. A name is opened afresh otherwise: from the file's beginning, and
-/// beside what its owner writes there.
+/// The descriptor that a path names by number. A name is opened afresh otherwise: from the file's beginning,
+/// and beside what its owner writes there.
 std::optional<int> own_descriptor(const std::string& path) {
     if (path == "-" || path == "/dev/stdout") return STDOUT_FILENO;
     if (path == "/dev/stderr") return STDERR_FILENO;
@@ -45,9 +45,10 @@ OutputTarget output_target(const fs::path& path) {
     for (int links = 0; links <= kMostLinks; ++links) {
         if (const auto descriptor = own_descriptor(real.string()))
             return {OutputTarget::Kind::stream, real, *descriptor};
-        struct stat status {};
+        struct stat status{};
         if (::lstat(real.c_str(), &status) != 0) {
-            // Whatever else is wrong (a missing folder, no permission) shows with its reason when it is opened.
+            // Whatever else is wrong (a missing folder, no permission) shows with its reason when it is
+            // opened.
             return {OutputTarget::Kind::absent, real};
         }
         if (S_ISREG(status.st_mode)) return {OutputTarget::Kind::file, real};
@@ -64,14 +65,13 @@ OutputTarget output_target(const fs::path& path) {
 
 OutputTarget check_output_file(const fs::path& path, OutputRule rule) {
     OutputTarget target = output_target(path);
-    struct stat status {};
+    struct stat status{};
     switch (target.kind) {
         case OutputTarget::Kind::absent:
             break;
         case OutputTarget::Kind::file:
             if (!rule.force)
-                throw Error(path.string() + " exists", "",
-                            "name another file, or add --force to replace it");
+                throw Error(path.string() + " exists", "", "name another file, or add --force to replace it");
             break;
         case OutputTarget::Kind::stream:
             if (rule.file)
@@ -93,7 +93,7 @@ int open_stream(const OutputTarget& target) {
         const int descriptor = ::fcntl(target.descriptor, F_DUPFD_CLOEXEC, 0);
         return descriptor >= 0 ? descriptor : fail("write");
     }
-    struct stat status {};
+    struct stat status{};
     if (::stat(target.path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) {
         sockaddr_un address{};
         address.sun_family = AF_UNIX;

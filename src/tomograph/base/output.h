@@ -19,8 +19,8 @@ struct OutputTarget {
     bool is_standard_output() const { return descriptor == 1; }
 };
 
-/// Follows links; "-", /dev/stdout, /dev/fd/N and their like are the stream that is open under that number, even
-/// where it leads to a file. Errors: Error for a folder, or links that lead in a circle.
+/// Follows links; "-", /dev/stdout, /dev/fd/N and their like are the stream that is open under that number,
+/// even where it leads to a file. Errors: Error for a folder, or links that lead in a circle.
 OutputTarget output_target(const std::filesystem::path& path);
 
 struct OutputRule {
@@ -29,8 +29,8 @@ struct OutputRule {
     /// Must it be a file? For what is not written from front to back.
     bool file = false;
 };
-/// The one rule of every command that writes a file: what exists is replaced with --force only, a file only by a
-/// file, and what is no file is written through. Nothing is touched here. Errors: Error with the mend.
+/// The one rule of every command that writes a file: what exists is replaced with --force only, a file only
+/// by a file, and what is no file is written through. Nothing is touched here. Errors: Error with the mend.
 OutputTarget check_output_file(const std::filesystem::path& path, OutputRule rule);
 
 /// Open a stream for writing; a socket is connected to. The caller closes it. Errors: Error.

@@ -21,8 +21,8 @@ struct Finished {
     bool ok() const { return code == 0 && signal == 0; }
 };
 
-/// Run a program to its end: `input` on its standard input, its outputs kept. No shell is involved. A program that
-/// does not read all of `input` is no failure. Errors: Error when it cannot be started.
+/// Run a program to its end: `input` on its standard input, its outputs kept. No shell is involved. A program
+/// that does not read all of `input` is no failure. Errors: Error when it cannot be started.
 Finished run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments,
                      std::string_view input = {});
 

@@ -11,8 +11,8 @@ namespace {
 
 constexpr char32_t kReplacement = 0xfffd;
 
-/// Characters above ASCII that break a line for some reader (U+0085, U+2028, U+2029), steer a terminal (U+0080 to
-/// U+009F) or turn the direction of what follows.
+/// Characters above ASCII that break a line for some reader (U+0085, U+2028, U+2029), steer a terminal
+/// (U+0080 to U+009F) or turn the direction of what follows.
 bool steers(char32_t point) {
     return (point >= 0x80 && point <= 0x9f) || (point >= 0x2028 && point <= 0x202e) ||
            (point >= 0x2066 && point <= 0x2069);

@@ -26,9 +26,9 @@ std::string to_utf8(std::u32string_view points);
 Json piece_to_json(const std::string& piece);
 std::string piece_from_json(const Json& json);
 
-/// Bytes for eyes and for tables, in one line and so that no two look alike: a backslash is doubled; line break and
-/// tab are \n and \t; other control characters, and bytes that are not UTF-8, are \xNN; what else would break
-/// a line, steer a terminal or turn the direction of writing is \uNNNN.
+/// Bytes for eyes and for tables, in one line and so that no two look alike: a backslash is doubled; line
+/// break and tab are \n and \t; other control characters, and bytes that are not UTF-8, are \xNN; what else
+/// would break a line, steer a terminal or turn the direction of writing is \uNNNN.
 std::string printable(std::string_view bytes);
 /// The same for whole messages: backslashes, and line breaks where `lines`, stay as they are.
 std::string without_controls(std::string_view text, bool lines);

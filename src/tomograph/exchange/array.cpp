@@ -44,7 +44,9 @@ T load(const std::byte* at, bool swapped) {
 /// Calls `act` with a function that loads one element as the C++ type that holds it.
 template <class Act>
 void with_loader(Element element, bool swapped, Act act) {
-    const auto plain = [&]<class T>(T) { act([swapped](const std::byte* at) { return load<T>(at, swapped); }); };
+    const auto plain = [&]<class T>(T) {
+        act([swapped](const std::byte* at) { return load<T>(at, swapped); });
+    };
     const auto half = [&](void (*widen)(const void*, float*, std::size_t)) {
         act([swapped, widen](const std::byte* at) {
             const auto bits = load<std::uint16_t>(at, swapped);
@@ -83,7 +85,8 @@ void with_loader(Element element, bool swapped, Act act) {
 }
 
 /// Where each place of some axes lies, C order, from place `begin` to `end`.
-std::vector<std::int64_t> offsets(std::span<const ForeignArray::Axis> axes, std::int64_t begin, std::int64_t end) {
+std::vector<std::int64_t> offsets(std::span<const ForeignArray::Axis> axes, std::int64_t begin,
+                                  std::int64_t end) {
     std::vector<std::int64_t> result(static_cast<std::size_t>(end - begin), 0);
     for (std::int64_t i = begin; i < end; ++i) {
         std::int64_t left = i;
@@ -132,8 +135,9 @@ std::optional<Dtype> stored_as(Element element) {
     }
 }
 
-ForeignArray::ForeignArray(std::shared_ptr<const void> file, std::span<const std::byte> bytes, Element element,
-                           const std::vector<std::int64_t>& shape, bool fortran, bool swapped)
+ForeignArray::ForeignArray(std::shared_ptr<const void> file, std::span<const std::byte> bytes,
+                           Element element, const std::vector<std::int64_t>& shape, bool fortran,
+                           bool swapped)
     : file_(std::move(file)), bytes_(bytes), element_(element), swapped_(swapped) {
     for (const std::int64_t extent : shape) axes_.push_back({extent, 1});
     std::int64_t stride = 1;
@@ -168,12 +172,14 @@ void ForeignArray::read_rows(std::size_t n_axes, std::int64_t begin, std::int64_
     const std::span<const Axis> axes(axes_);
     std::int64_t width = 1;
     for (const Axis& axis : axes.subspan(n_axes)) width *= axis.extent;
-    const auto rows = offsets(axes.first(n_axes), begin, end), columns = offsets(axes.subspan(n_axes), 0, width);
+    const auto rows = offsets(axes.first(n_axes), begin, end),
+               columns = offsets(axes.subspan(n_axes), 0, width);
     const std::byte* first = bytes_.data() + static_cast<std::size_t>(offset_) * element_size(element_);
     const auto w = static_cast<std::size_t>(width);
     if (const auto dtype = stored_as(element_); dtype && !swapped_ && consecutive(columns)) {
         for (std::size_t r = 0; r < rows.size(); ++r)
-            to_f32(*dtype, first + static_cast<std::size_t>(rows[r]) * element_size(element_), out + r * w, w);
+            to_f32(*dtype, first + static_cast<std::size_t>(rows[r]) * element_size(element_), out + r * w,
+                   w);
         return;
     }
     with_loader(element_, swapped_, [&](auto value_at) {

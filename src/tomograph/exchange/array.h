@@ -24,7 +24,7 @@ std::optional<Dtype> stored_as(Element element);
 
 /// What a conversion to float32 did to values.
 struct Losses {
-    std::int64_t rounded = 0;        ///< integers that float32 does not hold
+    std::int64_t rounded = 0;           ///< integers that float32 does not hold
     std::int64_t first_too_large = -1;  ///< row of the first finite value beyond float32; -1: none
 };
 
@@ -52,9 +52,10 @@ class ForeignArray {
 
     /// The array at one place of an axis, which goes away.
     ForeignArray slice(std::size_t axis, std::int64_t place) const;
-    /// Rows [begin, end) as float32 [end - begin, width]: the first `n_axes` axes number the rows in C order, the
-    /// others are a row's. `losses` is added to.
-    void read_rows(std::size_t n_axes, std::int64_t begin, std::int64_t end, float* out, Losses& losses) const;
+    /// Rows [begin, end) as float32 [end - begin, width]: the first `n_axes` axes number the rows in C order,
+    /// the others are a row's. `losses` is added to.
+    void read_rows(std::size_t n_axes, std::int64_t begin, std::int64_t end, float* out,
+                   Losses& losses) const;
     /// All elements in C order, for arrays of integers. What does not fit is clamped.
     std::vector<std::int64_t> integers() const;
 

@@ -92,7 +92,8 @@ Csv parse_csv(std::string_view text, const std::string& name) {
     Cutter cutter(text, name);
     Csv table;
     std::size_t line = 0;
-    if (!cutter.next(table.header, line)) throw Error(name + " is empty", "", "its first line names the columns");
+    if (!cutter.next(table.header, line))
+        throw Error(name + " is empty", "", "its first line names the columns");
     table.columns.resize(table.header.size());
     std::vector<std::string> fields;
     while (cutter.next(fields, line)) {
@@ -108,7 +109,8 @@ Csv parse_csv(std::string_view text, const std::string& name) {
 
 Csv read_csv(const std::filesystem::path& path) {
     const MappedFile file(path);
-    return parse_csv({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path.string());
+    return parse_csv({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()},
+                     path.string());
 }
 
 }  // namespace tomograph

@@ -22,16 +22,17 @@ constexpr std::pair<std::string_view, Component> kWhole[] = {
     {"last_hidden_state", Component::ln_final},
 };
 constexpr std::pair<std::string_view, Component> kHooks[] = {
-    {"hook_resid_pre", Component::resid_pre},   {"hook_resid_mid", Component::resid_mid},
-    {"hook_resid_post", Component::resid_post}, {"hook_attn_out", Component::attn_out},
-    {"hook_mlp_out", Component::mlp_out},       {"attn.hook_z", Component::z},
-    {"ln1.hook_normalized", Component::ln1},    {"ln2.hook_normalized", Component::ln2},
+    {"hook_resid_pre", Component::resid_pre},       {"hook_resid_mid", Component::resid_mid},
+    {"hook_resid_post", Component::resid_post},     {"hook_attn_out", Component::attn_out},
+    {"hook_mlp_out", Component::mlp_out},           {"attn.hook_z", Component::z},
+    {"ln1.hook_normalized", Component::ln1},        {"ln2.hook_normalized", Component::ln2},
     {"mlp.hook_expert_weights", Component::router},
 };
 constexpr std::pair<std::string_view, Component> kModules[] = {
-    {"", Component::resid_post},       {"self_attn", Component::attn_out},    {"attn", Component::attn_out},
-    {"attention", Component::attn_out}, {"mlp", Component::mlp_out},
-    {"input_layernorm", Component::ln1}, {"ln_1", Component::ln1},
+    {"", Component::resid_post},   {"self_attn", Component::attn_out},
+    {"attn", Component::attn_out}, {"attention", Component::attn_out},
+    {"mlp", Component::mlp_out},   {"input_layernorm", Component::ln1},
+    {"ln_1", Component::ln1},
 };
 
 std::optional<Component> find(Names names, std::string_view name) {

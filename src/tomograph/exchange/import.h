@@ -30,9 +30,10 @@ struct ImportSummary {
     std::vector<std::string> notes;  ///< what was converted, assumed or not read
 };
 
-/// Make a run from vectors that were captured elsewhere. Rows keep their order; float32, float16 and bfloat16 are
-/// kept, other numbers become float32.
-/// Errors: Error for files that cannot be read so, that do not fit each other, or hold a number beyond float32; Stopped.
-ImportSummary import_vectors(const ImportOptions& options, const std::filesystem::path& out, Progress& progress);
+/// Make a run from vectors that were captured elsewhere. Rows keep their order; float32, float16 and bfloat16
+/// are kept, other numbers become float32. Errors: Error for files that cannot be read so, that do not fit
+/// each other, or hold a number beyond float32; Stopped.
+ImportSummary import_vectors(const ImportOptions& options, const std::filesystem::path& out,
+                             Progress& progress);
 
 }  // namespace tomograph

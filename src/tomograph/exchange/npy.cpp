@@ -31,8 +31,8 @@ struct Unread {
     std::string why, mend;
 };
 
-/// Reads the header's dictionary, a Python literal: two kinds of value that are known beforehand, and a tuple of whole
-/// numbers. What is nested deeper is a type that cannot be used, so that nothing here calls itself.
+/// Reads the header's dictionary, a Python literal: two kinds of value that are known beforehand, and a tuple
+/// of whole numbers. What is nested deeper is a type that cannot be used, so that nothing here calls itself.
 class HeaderReader {
   public:
     explicit HeaderReader(std::string_view text) : text_(text) {}
@@ -57,7 +57,8 @@ class HeaderReader {
                 header.shape = tuple();
                 has_shape = true;
             } else {
-                throw Unread{"its header has an entry '" + without_controls(key, false) + "' too many", kSave};
+                throw Unread{"its header has an entry '" + without_controls(key, false) + "' too many",
+                             kSave};
             }
             if (!accept(',') && peek() != '}') fail();
         }
@@ -126,7 +127,8 @@ NpyHeader read_header(std::string_view text) {
 
 /// "<f4" and its like: byte order, kind, bytes.
 std::optional<Element> find_type(std::string_view type) {
-    if (type.empty() || std::string_view("<>|=").find(type.front()) == std::string_view::npos) return std::nullopt;
+    if (type.empty() || std::string_view("<>|=").find(type.front()) == std::string_view::npos)
+        return std::nullopt;
     static constexpr std::pair<std::string_view, Element> kTypes[] = {
         {"f2", Element::f16}, {"f4", Element::f32}, {"f8", Element::f64}, {"i1", Element::i8},
         {"u1", Element::u8},  {"i2", Element::i16}, {"u2", Element::u16}, {"i4", Element::i32},
@@ -142,11 +144,13 @@ std::pair<std::string, std::string> unusable(const std::string& type) {
     const char kind = type.size() > 1 ? type[1] : '?';
     if (kind == 'O')
         return {"it holds pickled Python objects, which are not read",
-                "make one array of numbers of them: numpy.save(path, numpy.stack(list(array)).astype('float32'))"};
+                "make one array of numbers of them: numpy.save(path, "
+                "numpy.stack(list(array)).astype('float32'))"};
     if (type == "|V2" || type == "<V2")
         return {"it holds bytes without a type (" + type + "), as bfloat16 is saved", kSave};
     if (kind == 'c') return {"it holds complex numbers", "save the real or the imaginary part"};
-    if (kind == 'U' || kind == 'S') return {"it holds text, not numbers", "save the vectors; labels go into a CSV"};
+    if (kind == 'U' || kind == 'S')
+        return {"it holds text, not numbers", "save the vectors; labels go into a CSV"};
     return {"it holds " + without_controls(type, false) + ", which is no number that is read", kSave};
 }
 
@@ -197,7 +201,8 @@ ForeignArray read_npy(const std::filesystem::path& path) {
     std::uint32_t length = 0;
     std::memcpy(&length, all.data() + kMagic.size() + 2, length_bytes);
     if (length > kLongestHeader)
-        refuse(fmt::format("its header is said to have {} bytes, and NumPy's have some hundred", length), kSave);
+        refuse(fmt::format("its header is said to have {} bytes, and NumPy's have some hundred", length),
+               kSave);
     if (length > all.size() - begin) refuse("it is cut in its header", kAgain);
     NpyHeader header;
     try {
@@ -217,9 +222,11 @@ ForeignArray read_npy(const std::filesystem::path& path) {
             refuse("its shape needs more bytes than there are numbers for", kAgain);
     }
     const std::size_t room = all.size() - begin - length;
-    if (bytes > room) refuse(fmt::format("it is cut: its shape needs {} bytes and it has {}", bytes, room), kAgain);
-    return {file, file->bytes().subspan(begin + length), *type, header.shape, header.fortran,
-            header.type.front() == '>' && element_size(*type) > 1};
+    if (bytes > room)
+        refuse(fmt::format("it is cut: its shape needs {} bytes and it has {}", bytes, room), kAgain);
+    return {file,           file->bytes().subspan(begin + length),
+            *type,          header.shape,
+            header.fortran, header.type.front() == '>' && element_size(*type) > 1};
 }
 
 }  // namespace tomograph

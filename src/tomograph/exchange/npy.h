@@ -22,7 +22,8 @@ class NpyWriter {
 };
 
 /// The array in a .npy file, mapped: numbers of any NumPy type, byte order and layout.
-/// Errors: Error that says what the file is instead (objects, records, complex numbers; cut; empty), with the mend.
+/// Errors: Error that says what the file is instead (objects, records, complex numbers; cut; empty), with the
+/// mend.
 ForeignArray read_npy(const std::filesystem::path& path);
 
 }  // namespace tomograph

@@ -4,8 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
-#include <set>
+#include <tuple>
 
 #include "tomograph/base/error.h"
 #include "tomograph/exchange/foreign_site.h"
@@ -28,8 +29,8 @@ bool is_npy(const fs::path& file) {
 }
 
 std::string listed(const std::vector<std::string>& names) {
-    const std::vector<std::string> first(names.begin(),
-                                         names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), kNamesInANote)));
+    const std::vector<std::string> first(
+        names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), kNamesInANote)));
     std::string text = fmt::format("{}", fmt::join(first, ", "));
     if (names.size() > first.size()) text += fmt::format(" and {} more", names.size() - first.size());
     return text;
@@ -54,7 +55,8 @@ SiteArray as_rows(const Site& site, ForeignArray array, const std::string& from)
 /// Adds a site; its rows must be those of the sites before it.
 void add(Part& part, const Site& site, SiteArray array) {
     if (site.layer >= kMostLayers)
-        throw Error(fmt::format("{} is said to be {}", array.from, site.name()), "no model has so many layers", "");
+        throw Error(fmt::format("{} is said to be {}", array.from, site.name()),
+                    "no model has so many layers", "");
     const std::int64_t n = array.n_rows();
     const auto grid = array.row_axes == 2
                           ? std::pair(array.array.axes()[0].extent, array.array.axes()[1].extent)
@@ -85,7 +87,8 @@ std::map<std::string, ForeignArray> tensors_of(const fs::path& file, std::vector
     const auto source = std::make_shared<const Safetensors>(file, Safetensors::Types::any);
     std::map<std::string, ForeignArray> arrays;
     for (const auto& [name, tensor] : source->tensors())
-        arrays.emplace(name, ForeignArray(source, tensor.bytes, *find_element(dtype_name(tensor.dtype)), tensor.shape));
+        arrays.emplace(
+            name, ForeignArray(source, tensor.bytes, *find_element(dtype_name(tensor.dtype)), tensor.shape));
     for (const auto& [name, tensor] : source->others()) {
         const auto element = find_element(tensor.dtype);
         std::uint64_t elements = 1;
@@ -136,26 +139,32 @@ void add_stack(Part& part, const ForeignArray& stack, std::size_t axis, const st
     std::vector<int> layers = options.layers;
     if (layers.empty()) {
         for (int k = 1; k <= n; ++k) layers.push_back(k);
-        notes.push_back(fmt::format("{} does not say which {} layers it holds: taken as the stream after blocks 0 to "
-                                    "{}; --layers names others",
-                                    from, n, n - 1));
+        notes.push_back(
+            fmt::format("{} does not say which {} layers it holds: taken as the stream after blocks 0 to "
+                        "{}; --layers names others",
+                        from, n, n - 1));
     }
     if (static_cast<std::int64_t>(layers.size()) != n)
-        throw Error(fmt::format("{} holds {} layers", from, n), fmt::format("--layers names {}", layers.size()), "");
+        throw Error(fmt::format("{} holds {} layers", from, n),
+                    fmt::format("--layers names {}", layers.size()), "");
     for (std::int64_t i = 0; i < n; ++i) {
         const auto site = foreign_site(fmt::format("hidden_states.{}", layers[static_cast<std::size_t>(i)]));
-        if (!site) throw Error(fmt::format("no layer {}", layers[static_cast<std::size_t>(i)]), "", "count from 0");
+        if (!site)
+            throw Error(fmt::format("no layer {}", layers[static_cast<std::size_t>(i)]), "", "count from 0");
         add(part, *site, as_rows(*site, stack.slice(axis, i), from));
     }
 }
 
 void add_tensors(Part& part, std::map<std::string, ForeignArray> tensors, const fs::path& file,
-                 const SourceOptions& options, std::vector<std::string>& not_read, std::vector<std::string>& notes) {
-    std::vector<std::string> renamed;
+                 const SourceOptions& options, std::vector<std::string>& not_read,
+                 std::vector<std::string>& notes) {
+    std::string renamed;  // the first such name
+    std::size_t n_renamed = 0;
     auto ids = take_token_ids(tensors);
     if (const auto stack = tensors.find("hidden_states"); stack != tensors.end()) {
         if (const auto axis = layer_axis(stack->second, ids, options)) {
-            add_stack(part, stack->second, *axis, fmt::format("'hidden_states' in {}", file.string()), options, notes);
+            add_stack(part, stack->second, *axis, fmt::format("'hidden_states' in {}", file.string()),
+                      options, notes);
             tensors.erase(stack);
         }
     }
@@ -166,18 +175,21 @@ void add_tensors(Part& part, std::map<std::string, ForeignArray> tensors, const 
             unknown.push_back(name);
             continue;
         }
-        if (site->name() != name && renamed.empty())
-            renamed.push_back(fmt::format("'{}' in {} is read as {}", name, file.filename().string(), site->name()));
+        if (site->name() != name && n_renamed++ == 0)
+            renamed = fmt::format("'{}' in {} is read as {}", name, file.filename().string(), site->name());
         add(part, *site, as_rows(*site, array, fmt::format("'{}' in {}", name, file.string())));
     }
     if (part.sites.empty() && unknown.size() == 1) {
         const Site site = options.site.value_or(Site{Component::resid_post, 0});
-        add(part, site, as_rows(site, tensors.at(unknown[0]), fmt::format("'{}' in {}", unknown[0], file.string())));
-        renamed.push_back(fmt::format("'{}' in {} is read as {}", unknown[0], file.filename().string(), site.name()));
+        add(part, site,
+            as_rows(site, tensors.at(unknown[0]), fmt::format("'{}' in {}", unknown[0], file.string())));
+        renamed = fmt::format("'{}' in {} is read as {}", unknown[0], file.filename().string(), site.name());
+        n_renamed = 1;
         unknown.clear();
     }
     not_read.insert(not_read.end(), unknown.begin(), unknown.end());
-    notes.insert(notes.end(), renamed.begin(), renamed.end());
+    if (n_renamed > 1) renamed += fmt::format(", and {} more by such names", n_renamed - 1);
+    if (n_renamed > 0) notes.push_back(renamed);
     if (!ids) return;
     const std::int64_t n = part.n_sequences * part.length;
     if (ids->n_rows(ids->axes().size()) == n)
@@ -202,7 +214,8 @@ Part read_part(const fs::path& file, const SourceOptions& options, std::vector<s
     if (part.sites.empty())
         throw Error(file.string() + " cannot be imported",
                     not_read.empty() ? "it holds no tensors"
-                                     : fmt::format("none of its tensors has a name that is understood: {}", listed(not_read)),
+                                     : fmt::format("none of its tensors has a name that is understood: {}",
+                                                   listed(not_read)),
                     "name them as sites (blocks.3.resid_post), or save each alone and give --site NAME=FILE");
     if (!not_read.empty())
         notes.push_back(fmt::format("not read from {}, since no site is known by the name: {}",
@@ -214,8 +227,8 @@ Part read_named_part(const std::vector<std::pair<Site, fs::path>>& files, std::v
     Part part;
     for (const auto& [site, file] : files) {
         std::vector<std::string> unheard;
-        const Part one = is_npy(file) ? read_part(file, {.site = site}, notes)
-                                      : read_part(file, {.site = site}, unheard);
+        const Part one =
+            is_npy(file) ? read_part(file, {.site = site}, notes) : read_part(file, {.site = site}, unheard);
         // A file of several sites gives the one that is asked for.
         const auto found = one.sites.size() == 1 ? one.sites.begin() : one.sites.find(site);
         if (found == one.sites.end())

@@ -39,15 +39,17 @@ struct Part {
 struct SourceOptions {
     /// Where a file is filed that does not name its sites.
     std::optional<Site> site;
-    /// Which hidden states a tensor of several layers holds, K being the stream after K blocks; empty: 1, 2, 3 …
+    /// Which hidden states a tensor of several layers holds, K being the stream after K blocks; empty: 1, 2,
+    /// 3 …
     std::vector<int> layers;
 };
 
-/// Read a .npy file ([n, d] or [sequence, position, d]; [n, heads, d_head] or [sequence, position, heads, d_head]
-/// for z) or a safetensors file of one tensor a site (see foreign_site()), or of all layers in one, as vLLM writes it:
-/// "hidden_states" [n, layers, d] beside "token_ids" [n]. `notes` says what was assumed and what was not read.
-/// Errors: Error that names what the file holds, with the mend.
-Part read_part(const std::filesystem::path& file, const SourceOptions& options, std::vector<std::string>& notes);
+/// Read a .npy file ([n, d] or [sequence, position, d]; [n, heads, d_head] or [sequence, position, heads,
+/// d_head] for z) or a safetensors file of one tensor a site (see foreign_site()), or of all layers in one,
+/// as vLLM writes it: "hidden_states" [n, layers, d] beside "token_ids" [n]. `notes` says what was assumed
+/// and what was not read. Errors: Error that names what the file holds, with the mend.
+Part read_part(const std::filesystem::path& file, const SourceOptions& options,
+               std::vector<std::string>& notes);
 
 /// The same of several files, one a site. Errors: also where their rows are not the same in number.
 Part read_named_part(const std::vector<std::pair<Site, std::filesystem::path>>& files,

@@ -8,8 +8,8 @@
 #include <cctype>
 #include <charconv>
 #include <map>
-#include <numeric>
 
+#include "tomograph/base/closest.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
 #include "tomograph/exchange/csv.h"
@@ -31,34 +31,10 @@ std::string folded(std::string_view text) {
     return lower;
 }
 
-/// Letters to put in, leave out or change between two words.
-std::size_t edits(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t before = row[0]++;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t changed = before + (a[i - 1] != b[j - 1]);
-            before = row[j];
-            row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
-        }
-    }
-    return row.back();
-}
-
-/// Is a heading meant to be this column? Plurals, and letters that are missing, wrong or in another order.
-bool is_slip(std::string_view heading, std::string_view column) {
-    const auto sorted = [](std::string_view word) {
-        std::string letters(word);
-        std::ranges::sort(letters);
-        return letters;
-    };
-    return edits(heading, column) <= (column.size() > 5 ? 2u : 1u) || sorted(heading) == sorted(column);
-}
-
 /// The columns that count, by name. What is nearly one of them is an error, for it would be passed over.
-std::map<std::string_view, const std::vector<std::string>*> columns_of(const Csv& csv, const std::string& name,
-                                                                      std::vector<std::string>& notes) {
+std::map<std::string_view, const std::vector<std::string>*> columns_of(const Csv& csv,
+                                                                       const std::string& name,
+                                                                       std::vector<std::string>& notes) {
     std::map<std::string_view, const std::vector<std::string>*> columns;
     std::vector<std::string> unused;
     for (std::size_t i = 0; i < csv.header.size(); ++i) {
@@ -69,11 +45,9 @@ std::map<std::string_view, const std::vector<std::string>*> columns_of(const Csv
                 throw Error(fmt::format("{} has two columns '{}'", name, *known), "", "leave one out");
             continue;
         }
-        for (const std::string_view column : kColumns) {
-            if (is_slip(heading, column))
-                throw Error(fmt::format("{} has a column '{}'", name, printable(csv.header[i])),
-                            fmt::format("the column that counts is '{}'", column), "rename it");
-        }
+        if (const auto meant = closest(heading, {kColumns.begin(), kColumns.end()}))
+            throw Error(fmt::format("{} has a column '{}'", name, printable(csv.header[i])),
+                        fmt::format("the column that counts is '{}'", *meant), "rename it");
         unused.push_back("'" + printable(csv.header[i]) + "'");
     }
     if (columns.empty())
@@ -81,13 +55,14 @@ std::map<std::string_view, const std::vector<std::string>*> columns_of(const Csv
                     fmt::format("its first line has {}", fmt::join(unused, ", ")),
                     "name one sequence, position, token or label");
     if (!unused.empty())
-        notes.push_back(fmt::format("{}: {} not used; sequence, position, token and label are", name,
+        notes.push_back(fmt::format("{}: {} not used; sequence, position, token and label are",
+                                    std::filesystem::path(name).filename().string(),
                                     fmt::join(unused, ", ")));
     return columns;
 }
 
-std::vector<std::int32_t> integers(const std::vector<std::string>& texts, std::string_view column, const Csv& csv,
-                                   const std::string& name) {
+std::vector<std::int32_t> integers(const std::vector<std::string>& texts, std::string_view column,
+                                   const Csv& csv, const std::string& name) {
     std::vector<std::int32_t> values;
     for (std::size_t i = 0; i < texts.size(); ++i) {
         const std::string_view text = trimmed(texts[i]);
@@ -99,14 +74,16 @@ std::vector<std::int32_t> integers(const std::vector<std::string>& texts, std::s
             throw Error(fmt::format("line {} of {} has no number under '{}'", csv.lines[i], name, column),
                         fmt::format("it says '{}'", printable(texts[i])), "write a whole number from 0");
         if (too_large || value >= kMostImported)
-            throw Error(fmt::format("line {} of {} has {} under '{}'", csv.lines[i], name, printable(texts[i]), column),
+            throw Error(fmt::format("line {} of {} has {} under '{}'", csv.lines[i], name,
+                                    printable(texts[i]), column),
                         fmt::format("at most {} is read", kMostImported - 1), "count from 0");
         values.push_back(static_cast<std::int32_t>(value));
     }
     return values;
 }
 
-void read_labels(TokenRows& rows, const std::vector<std::string>& texts, const Csv& csv, const std::string& name) {
+void read_labels(TokenRows& rows, const std::vector<std::string>& texts, const Csv& csv,
+                 const std::string& name) {
     std::map<std::string, std::int32_t> index;
     for (std::size_t i = 0; i < texts.size(); ++i) {
         if (texts[i].empty()) continue;
@@ -152,7 +129,7 @@ TokenRows token_rows(const std::vector<Part>& parts, const std::optional<std::fi
     if (labels) {
         const std::string name = labels->string();
         const Csv csv = read_csv(*labels);
-        const auto columns = columns_of(csv, labels->filename().string(), notes);
+        const auto columns = columns_of(csv, name, notes);
         if (static_cast<std::int64_t>(csv.lines.size()) != n)
             throw Error(fmt::format("{} has {} lines below its header", name, csv.lines.size()),
                         fmt::format("there are {} rows", n), "give one line a row");
