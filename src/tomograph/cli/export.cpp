@@ -20,7 +20,8 @@ void add_export(CLI::App& app) {
     command->add_option("--format", flags->format, "csv, npy or projector (a folder)")
         ->required()
         ->check(CLI::IsMember({"csv", "npy", "projector"}));
-    command->add_option("--out", flags->out, "File to write (-: standard output), or folder for projector")->required();
+    command->add_option("--out", flags->out, "File to write (-: standard output), or folder for projector")
+        ->required();
     command->add_flag("--force", flags->force, "Replace existing files");
     command->callback([flags] {
         const ExportFormat format = parse_export_format(flags->format);

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/text.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
 #include "tomograph/cli/terminal.h"
@@ -60,15 +61,16 @@ void model_info(const std::string& path, bool json) {
         print_json(out);
         return;
     }
-    say("{}: {}, {} weights, {:.1f} million parameters, {}\n", info.name, info.architecture, info.type,
-               static_cast<double>(info.n_parameters) / 1e6,
-               bytes_text(static_cast<double>(info.file_bytes)));
+    say("{}: {}, {} weights, {:.1f} million parameters, {}\n", printable(info.name), info.architecture,
+        info.type, static_cast<double>(info.n_parameters) / 1e6,
+        bytes_text(static_cast<double>(info.file_bytes)));
     say("{} layers, d_model {}, {} heads ({} for keys and values), vocabulary {}, context {}\n",
-               info.n_layers, info.d_model, info.n_heads, info.n_kv_heads, info.n_vocab, info.context_length);
+        info.n_layers, info.d_model, info.n_heads, info.n_kv_heads, info.n_vocab, info.context_length);
     say("positions: {}; start token: {}\n",
-               info.learned_positions ? "learned table" : "rotary or other, no table",
-               info.adds_start_token ? fmt::format("{} '{}'", info.start_token, model.piece(info.start_token))
-                                     : "none");
+        info.learned_positions ? "learned table" : "rotary or other, no table",
+        info.adds_start_token
+            ? fmt::format("{} '{}'", info.start_token, printable(model.piece(info.start_token)))
+            : "none");
     say("{} sites:\n", engine.sites().size());
     print_sites(engine.sites());
 }
@@ -109,13 +111,16 @@ void run_info(const std::string& path, bool json) {
         print_json(out);
         return;
     }
-    say(
-        "run of {} on {} prompts{}\n", run.model_name(), run.prompts(),
+    say("run of {} on {} prompts{}\n", printable(run.model_name()), run.prompts(),
         run.complete() ? "" : ": INCOMPLETE, the capture was stopped; what is listed here can be used");
-    say("{} sequences, {} tokens, longest {}; vectors of {} tokens in {} shards, {}\n",
-               run.n_sequences(), run.n_tokens(), run.length(), run.n_rows(), run.json().at("shards").size(),
-               bytes_text(static_cast<double>(bytes)));
-    if (!run.labels().empty()) say("labels: {}\n", fmt::join(run.labels(), ", "));
+    say("{} sequences, {} tokens, longest {}; vectors of {} tokens in {} shards, {}\n", run.n_sequences(),
+        run.n_tokens(), run.length(), run.n_rows(), run.json().at("shards").size(),
+        bytes_text(static_cast<double>(bytes)));
+    if (!run.labels().empty()) {
+        std::vector<std::string> labels = run.labels();
+        for (std::string& label : labels) label = printable(label);
+        say("labels: {}\n", fmt::join(labels, ", "));
+    }
     say("{} sites:\n", run.sites().size());
     print_sites(run.sites());
     if (!projections.empty()) say("projections: {}\n", fmt::join(projections, ", "));
@@ -129,10 +134,10 @@ void study_info(const std::filesystem::path& path, bool json) {
         print_json(out);
         return;
     }
-    say("study of {}{}\n", study.at("model").value("name", "?"),
-               study.value("status", "complete") == "complete"
-                   ? ""
-                   : ": INCOMPLETE, it was stopped; what is listed here can be used");
+    say("study of {}{}\n", printable(study.at("model").value("name", "?")),
+        study.value("status", "complete") == "complete"
+            ? ""
+            : ": INCOMPLETE, it was stopped; what is listed here can be used");
     for (const auto& name : study.at("runs")) {
         say("\n{}:\n", name.get<std::string>());
         run_info((path / name.get<std::string>()).string(), false);

@@ -33,8 +33,9 @@ int complain(const std::string& message, int code) {
     return code;
 }
 
-/// A file must not be opened under the number of a standard stream that the caller closed: what is printed would
-/// go into it. What is printed to a closed standard output is lost, which is an error, and the others are silent.
+/// A file must not be opened under the number of a standard stream that the caller closed: what is printed
+/// would go into it. What is printed to a closed standard output is lost, which is an error, and the others
+/// are silent.
 void hold_standard_streams() {
     for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         if (::fcntl(number, F_GETFD) >= 0) continue;

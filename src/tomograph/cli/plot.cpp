@@ -37,7 +37,7 @@ void plot(const Flags& flags) {
     const Drawn drawn = draw_scatter(flags.out, projection.points,
                                      color_rows(run, projection, parse_color_by(flags.color)), options);
     say("{}: {} points{}\n", flags.out, drawn.n_points,
-               drawn.n_dropped > 0 ? fmt::format(", {} without a value left out", drawn.n_dropped) : "");
+        drawn.n_dropped > 0 ? fmt::format(", {} without a value left out", drawn.n_dropped) : "");
 }
 
 }  // namespace

@@ -27,8 +27,7 @@ void add_quantize(CLI::App& app) {
     command->callback([flags] {
         check_output_file(flags->out, {.force = flags->force, .file = true});
         quantize(flags->model, flags->out, flags->type, thread_count(flags->threads));
-        say("{}: {}\n", flags->out,
-                   bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
+        say("{}: {}\n", flags->out, bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
     });
 }
 

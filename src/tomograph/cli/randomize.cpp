@@ -29,10 +29,10 @@ void add_randomize(CLI::App& app) {
         const RandomizeSummary summary =
             randomize(flags->model, flags->out, {.seed = flags->seed, .threads = flags->threads});
         say("{}: {} tensors, {}\n", flags->out, summary.n_tensors,
-                   bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
+            bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
         if (!summary.widened.empty())
             warn("note: {} tensors of a type that needs calibration data became F16\n",
-                       summary.widened.size());
+                 summary.widened.size());
     });
 }
 
