@@ -36,6 +36,11 @@ TEST(PieceToJson, IsReadBackForEverySingleByte) {
     }
 }
 
+TEST(PieceFromJson, RefusesWhatIsNeitherTextNorBytes) {
+    for (const char* json : {"7", "null", "{\"a\": 1}", "[256]", "[-1]", "[1.5]", "[\"a\"]", "[[1]]"})
+        EXPECT_THROW(piece_from_json(parse_json(json)), JsonError) << json;
+}
+
 TEST(Printable, ShowsInvalidAndControlBytesEscaped) {
     EXPECT_EQ(printable("a\xff\x01"), "a\\xff\\x01");
 }

@@ -96,9 +96,10 @@ void AtomicFile::fail(const char* verb) const {
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    // Without O_NONBLOCK a FIFO is waited for until somebody writes to it.
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0) throw Error("cannot open " + path.string(), std::strerror(errno), "");
-    struct stat status {};
+    struct stat status{};
     if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
         ::close(descriptor);
         throw Error("cannot open " + path.string(), "it is not a regular file", "");

@@ -133,8 +133,13 @@ Json piece_to_json(const std::string& piece) {
 
 std::string piece_from_json(const Json& json) {
     if (json.is_string()) return json.get<std::string>();
+    if (!json.is_array()) throw JsonError("a piece is neither text nor a list of bytes");
     std::string piece;
-    for (const Json& byte : json) piece += static_cast<char>(byte.get<int>());
+    for (const Json& byte : json) {
+        if (!byte.is_number_unsigned() || byte.get<std::uint64_t>() > 255)
+            throw JsonError("a piece holds " + json_text(byte) + ", which is no byte");
+        piece += static_cast<char>(byte.get<std::uint64_t>());
+    }
     return piece;
 }
 

@@ -24,6 +24,7 @@ std::string to_utf8(std::u32string_view points);
 
 /// A token's bytes as JSON: a string where they are valid UTF-8, else an array of byte values.
 Json piece_to_json(const std::string& piece);
+/// Errors: JsonError for what is neither.
 std::string piece_from_json(const Json& json);
 
 /// Bytes for eyes and for tables, in one line and so that no two look alike: a backslash is doubled; line

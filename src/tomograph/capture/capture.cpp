@@ -42,7 +42,7 @@ void write_tokens(const std::filesystem::path& folder, const Model& model, const
                 line["labels"].push_back(label < 0 ? Json(nullptr)
                                                    : Json(prompts.labels[static_cast<std::size_t>(label)]));
         }
-        text += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+        text += json_text(line) + "\n";
         if (text.size() > (1u << 20)) {
             lines.write(text);
             text.clear();

@@ -7,6 +7,7 @@
 #include "tomograph/cli/common.h"
 #include "tomograph/figures/gnuplot.h"
 #include "tomograph/figures/scatter.h"
+#include "tomograph/store/run_folder.h"
 
 namespace tomograph {
 namespace {

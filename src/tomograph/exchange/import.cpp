@@ -165,7 +165,7 @@ void write_tokens(const std::filesystem::path& folder, const TokenRows& rows) {
         std::size_t end = begin;
         for (; end < rows.pieces.size() && rows.tokens.sequence[end] == rows.tokens.sequence[begin]; ++end)
             line["pieces"].push_back(piece_to_json(rows.pieces[end]));
-        lines.write(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+        lines.write(json_text(line) + "\n");
         begin = end;
     }
     lines.commit();

@@ -39,7 +39,7 @@ Json outlier_json(const Outlier& outlier, bool full) {
 std::string csv_value(const Json& value) {
     if (value.is_null()) return "";
     if (value.is_string()) return csv_field(value.get<std::string>());
-    return csv_field(value.dump());
+    return csv_field(json_text(value));
 }
 
 /// Objects of a table as lines; the first one's keys are the heading. Long lists are left to the JSON.
@@ -212,7 +212,7 @@ std::string findings_table(const MeasureReport& report, std::size_t most_outlier
         text += "\nhow well these scores find labelled tokens (AUROC):\n";
         for (const Json& entry : labels->second) {
             text += fmt::format("  {}: {} by all sites, {} at {}\n", entry["label"].get<std::string>(),
-                                entry["auroc"].dump(), entry["best_auroc"].dump(),
+                                json_text(entry["auroc"]), json_text(entry["best_auroc"]),
                                 entry["best_site"].get<std::string>());
         }
     }

@@ -23,6 +23,24 @@ std::optional<std::int32_t> start_token(const Model& model, Start start, const s
     return std::nullopt;
 }
 
+std::vector<std::int32_t> tokenize_front(const Model& model, std::string_view text, std::int64_t wanted) {
+    // The last tokens before a cut may differ from those of the whole text, so some more are made and
+    // dropped.
+    constexpr std::int64_t kSpare = 64;
+    std::size_t bytes = text.size();
+    if (wanted < static_cast<std::int64_t>(text.size()))
+        bytes = static_cast<std::size_t>(wanted + kSpare) * 6;
+    while (true) {
+        const bool all = bytes >= text.size();
+        auto tokens = model.tokenize(text.substr(0, bytes));
+        if (all || static_cast<std::int64_t>(tokens.size()) >= wanted + kSpare) {
+            tokens.resize(std::min(tokens.size(), static_cast<std::size_t>(wanted)));
+            return tokens;
+        }
+        bytes *= 2;
+    }
+}
+
 void check_length(const Model& model, std::int64_t length) {
     const ModelInfo& info = model.info();
     // Rotary positions have no end, but a sequence this long will not be read in anyone's lifetime.

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tomograph/prompts/prompts.h"
 
@@ -12,6 +13,10 @@ namespace tomograph {
 /// the vocabulary has none.
 std::optional<std::int32_t> start_token(const Model& model, Start start,
                                         const std::string& mend = "use --start no");
+
+/// The first `wanted` tokens of `text`, or all that it has: only as much of a large text is tokenised as is
+/// needed.
+std::vector<std::int32_t> tokenize_front(const Model& model, std::string_view text, std::int64_t wanted);
 
 /// Errors: Error for a length that the model cannot read, before memory is taken for it.
 void check_length(const Model& model, std::int64_t length);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <fstream>
+#include <initializer_list>
+#include <string_view>
 
 #include "tomograph/base/error.h"
 #include "tomograph/prompts/common.h"
@@ -19,20 +21,42 @@ std::int32_t label_index(PromptSet& set, const std::string& label) {
     return static_cast<std::int32_t>(found - set.labels.begin());
 }
 
-Sequence read_line(const Model& model, PromptSet& set, const Json& json) {
+/// A key that nobody reads is more likely a slip than meant. Errors: JsonError.
+void check_keys(const Json& json, const char* what, std::initializer_list<std::string_view> known) {
+    if (!json.is_object()) throw JsonError(fmt::format("{} is no object", what));
+    for (const auto& [key, value] : json.items()) {
+        if (std::find(known.begin(), known.end(), key) == known.end())
+            throw JsonError(fmt::format("'{}' is no key of {}", key, what));
+    }
+}
+
+const std::string& string_at(const Json& json, const char* what, const char* key) {
+    const auto found = json.find(key);
+    if (found == json.end()) throw JsonError(fmt::format("{} has no '{}'", what, key));
+    if (!found->is_string()) throw JsonError(fmt::format("'{}' is no text", key));
+    return found->get_ref<const std::string&>();
+}
+
+/// The first `most` tokens of a line, or all. Errors: JsonError.
+Sequence read_line(const Model& model, PromptSet& set, const Json& json, std::int64_t most) {
     Sequence sequence;
     const auto append = [&](const std::string& text, std::int32_t label) {
-        const auto tokens = model.tokenize(text);
+        const auto tokens = tokenize_front(model, text, most - sequence.length());
         sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
         sequence.labels.resize(sequence.tokens.size(), label);
     };
-    if (json.contains("segments")) {
-        for (const Json& segment : json.at("segments")) {
-            append(segment.at("text").get<std::string>(),
-                   label_index(set, segment.at("label").get<std::string>()));
-        }
-    } else {
-        append(json.at("text").get<std::string>(), -1);
+    check_keys(json, "a line", {"text", "segments"});
+    if (json.size() == 2) throw JsonError("it has both 'text' and 'segments'");
+    const auto segments = json.find("segments");
+    if (segments == json.end()) {
+        append(string_at(json, "it", "text"), -1);
+        return sequence;
+    }
+    if (!segments->is_array()) throw JsonError("'segments' is no list");
+    for (const Json& segment : *segments) {
+        check_keys(segment, "a segment", {"label", "text"});
+        const std::string& text = string_at(segment, "a segment", "text");
+        append(text, label_index(set, string_at(segment, "a segment", "label")));
     }
     return sequence;
 }
@@ -44,6 +68,7 @@ PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options) {
     if (!in) throw Error("cannot read " + options.file.string(), "no such file, or no permission", "");
     const auto start = start_token(model, options.start);
     PromptSet set;
+    check_length(model, options.length);
     std::int64_t number = 0, cut = 0;
     for (std::string line; std::getline(in, line);) {
         ++number;
@@ -52,8 +77,8 @@ PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options) {
             break;
         Sequence sequence;
         try {
-            sequence = read_line(model, set, Json::parse(line));
-        } catch (const nlohmann::json::exception& e) {
+            sequence = read_line(model, set, parse_json(line), options.length + 1);
+        } catch (const JsonError& e) {
             throw Error(where + " cannot be used", e.what(),
                         R"(a line is {"text": "..."} or {"segments": [{"label": "...", "text": "..."}]})");
         }

@@ -13,23 +13,6 @@ std::span<const unsigned char> tomograph_prompts_file(std::string_view name);
 
 namespace {
 
-/// At least `wanted` tokens of `text`, or all: only as much of a large file is tokenised as is needed. The
-/// last tokens before a cut may differ from those of the whole text, so some more are made and dropped.
-std::vector<std::int32_t> tokenize_front(const Model& model, std::string_view text, std::int64_t wanted) {
-    constexpr std::int64_t kSpare = 64;
-    std::size_t bytes = static_cast<std::size_t>(wanted + kSpare) * 6;
-    while (true) {
-        const bool all = bytes >= text.size();
-        auto tokens = model.tokenize(all ? text : text.substr(0, bytes));
-        if (all) return tokens;
-        if (static_cast<std::int64_t>(tokens.size()) >= wanted + kSpare) {
-            tokens.resize(static_cast<std::size_t>(wanted));
-            return tokens;
-        }
-        bytes *= 2;
-    }
-}
-
 struct Source {
     std::string name;
     std::string text;

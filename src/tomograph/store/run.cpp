@@ -7,6 +7,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
+#include "tomograph/store/run_folder.h"
 
 namespace tomograph {
 namespace fs = std::filesystem;
@@ -62,7 +63,7 @@ void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t l
 SiteShape read_site(const fs::path& path, const Json& entry, int n_layers) {
     const auto site = parse_site(entry.at("name").get<std::string>());
     if (!site)
-        throw Error("unknown site " + entry.at("name").dump() + " in " + path.string(), "",
+        throw Error("unknown site " + json_text(entry.at("name")) + " in " + path.string(), "",
                     "update tomograph");
     if (site->layer >= n_layers)
         does_not_fit(path / "run.json",
@@ -87,7 +88,7 @@ Run Run::open(const fs::path& path) {
             break;
         case FolderKind::study:
             throw Error(path.string() + " is a study, a folder of runs", "",
-                        fmt::format("name one of its runs, for example {}", (path / "text").string()));
+                        fmt::format("name one of its runs, for example {}", run_folder(path).string()));
         default:
             throw Error("no run at " + path.string(), "it has no run.json",
                         "make one with: tomograph capture");
@@ -174,7 +175,7 @@ const std::vector<std::string>& Run::pieces() const {
         if (!in) throw Error("cannot read " + (path_ / "tokens.jsonl").string(), "", "");
         try {
             for (std::string line; std::getline(in, line);) {
-                const Json json = Json::parse(line);
+                const Json json = parse_json(line);
                 for (const Json& piece : json.at("pieces")) pieces->push_back(piece_from_json(piece));
             }
         } catch (const nlohmann::json::exception& e) {
