@@ -2,6 +2,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
 #include "tomograph/cli/options.h"
 
 namespace tomograph {
@@ -33,6 +34,7 @@ void import(const Flags& flags, Progress& progress) {
         else
             options.site = site_of(text);
     }
+    options.command = this_command();
     if (!flags.labels.empty()) options.labels = flags.labels;
     const ImportSummary summary = import_vectors(options, flags.out, progress);
     print_notes(summary.notes);

@@ -1,10 +1,9 @@
 #include <fmt/format.h>
 
 #include "tomograph/base/output.h"
-#include "tomograph/base/threads.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/terminal.h"
-#include "tomograph/model/model.h"
+#include "tomograph/model/quantize.h"
 
 namespace tomograph {
 
@@ -26,7 +25,7 @@ void add_quantize(CLI::App& app) {
     command->add_flag("--force", flags->force, "Replace an existing file");
     command->callback([flags] {
         check_output_file(flags->out, {.force = flags->force, .file = true});
-        quantize(flags->model, flags->out, flags->type, thread_count(flags->threads));
+        quantize(flags->model, flags->out, flags->type, flags->threads);
         say("{}: {}\n", flags->out, bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
     });
 }

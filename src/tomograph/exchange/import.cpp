@@ -4,23 +4,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <utility>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/json.h"
 #include "tomograph/base/matrix.h"
-#include "tomograph/base/text.h"
 #include "tomograph/base/version.h"
 #include "tomograph/exchange/sources.h"
 #include "tomograph/exchange/token_rows.h"
-#include "tomograph/store/output_folder.h"
-#include "tomograph/store/run.h"
+#include "tomograph/store/run_writer.h"
 
 namespace tomograph {
 namespace {
 
 constexpr std::int64_t kBlockElements = 1 << 20;
+constexpr std::int64_t kShardBytes = 256'000'000;
 
 std::vector<Part> read_parts(const ImportOptions& options, std::vector<std::string>& notes) {
     if (!options.sites.empty()) {
@@ -83,146 +82,82 @@ Dtype stored_type(const std::vector<Part>& parts, const Site& site) {
     return same ? *type : Dtype::f32;
 }
 
-/// Notes what the values of a site become.
-void note_conversion(const std::vector<Part>& parts, const Site& site, std::int64_t rounded,
-                     std::vector<std::string>& notes) {
-    const ForeignArray& array = parts.front().sites.at(site).array;
-    if (stored_as(array.element()) && !array.swapped()) return;
-    if (stored_as(array.element())) return notes.push_back("big-endian numbers were turned");
-    notes.push_back(
-        fmt::format("{} became float32{}", element_name(array.element()),
-                    rounded > 0 ? fmt::format(", {} numbers of {} rounded", rounded, site.name()) : ""));
-}
-
-struct Column {
-    std::vector<float> norms;  // a token
-    MatrixD sums;              // [length, width]; without rows where positions have gaps
+/// What became of a site's values.
+struct Fate {
+    Losses losses;
+    std::int64_t unusable = 0;  ///< rows that are not finite
 };
 
-/// Means by position are a table with a row for each; where most positions have no token it would dwarf the
-/// vectors.
-bool has_means(const TokenRows& rows) {
-    return rows.length <= 4 * rows.tokens.size() + 1024;
+void note_fate(const std::vector<Part>& parts, const Site& site, const Fate& fate,
+               std::vector<std::string>& notes) {
+    for (const Part& part : parts) {
+        const ForeignArray& array = part.sites.at(site).array;
+        if (!stored_as(array.element()))
+            notes.push_back(
+                fmt::format("{} became float32{}", element_name(array.element()),
+                            fate.losses.rounded > 0
+                                ? fmt::format(", {} numbers of {} rounded", fate.losses.rounded, site.name())
+                                : ""));
+        else if (array.swapped())
+            notes.push_back("big-endian numbers were turned");
+    }
+    if (fate.unusable > 0)
+        notes.push_back(
+            fmt::format("{} rows of {} hold numbers that are not finite", fate.unusable, site.name()));
 }
 
-/// Copies one site's rows; its norms and the sums of its rows by position come along.
-Column copy_site(const std::vector<Part>& parts, const SiteShape& site, const TokenRows& rows, Dtype dtype,
-                 std::size_t tensor, SafetensorsWriter& out, std::int64_t& done, Progress& progress,
-                 std::vector<std::string>& notes) {
+/// Hands rows [first, last) of one site to the writer. Rows are those of all parts, one after another.
+void copy_rows(const std::vector<Part>& parts, const SiteShape& site, std::size_t number, std::int64_t first,
+               std::int64_t last, RunWriter& writer, Fate& fate, const Progress& progress) {
     const std::int64_t width = site.width(), block_rows = std::max<std::int64_t>(1, kBlockElements / width);
-    Column column{{}, MatrixD::Zero(has_means(rows) ? rows.length : 0, width)};
-    column.norms.reserve(static_cast<std::size_t>(rows.tokens.size()));
-    Losses losses;
-    Matrix block(block_rows, width);
-    std::vector<std::uint16_t> half(static_cast<std::size_t>(block.size()));
-    std::int64_t row = 0, unusable = 0;
+    Matrix block(std::min(block_rows, last - first), width);
+    std::int64_t before = 0;  // rows of the parts that have been passed
     for (const Part& part : parts) {
         const SiteArray& source = part.sites.at(site.site);
         const std::int64_t n = source.n_rows();
-        for (std::int64_t begin = 0; begin < n; begin += block_rows) {
-            if (progress.stop_requested()) throw Stopped("nothing was imported");
-            const std::int64_t end = std::min(n, begin + block_rows);
-            const auto size = static_cast<std::size_t>((end - begin) * width);
-            source.array.read_rows(source.row_axes, begin, end, block.data(), losses);
-            if (losses.first_too_large >= 0)
-                throw Error(fmt::format("row {} of {} holds a number beyond float32", losses.first_too_large,
-                                        source.from),
+        for (std::int64_t begin = std::max(first - before, std::int64_t{0});
+             begin < std::min(n, last - before);) {
+            if (progress.stop_requested()) throw Stopped("the import is not complete");
+            const std::int64_t end = std::min({n, last - before, begin + block_rows});
+            source.array.read_rows(source.row_axes, begin, end, block.data(), fate.losses);
+            if (fate.losses.first_too_large >= 0)
+                throw Error(fmt::format("row {} of {} holds a number beyond float32",
+                                        fate.losses.first_too_large, source.from),
                             "", "scale the vectors, or leave the row out");
-            const void* bytes = block.data();
-            if (dtype == Dtype::f16) to_f16(block.data(), half.data(), size);
-            if (dtype == Dtype::bf16) to_bf16(block.data(), half.data(), size);
-            if (dtype != Dtype::f32) bytes = half.data();
-            out.write(tensor, static_cast<std::uint64_t>(row * width) * dtype_size(dtype), bytes,
-                      size * dtype_size(dtype));
-            for (std::int64_t i = 0; i < end - begin; ++i, ++row) {
-                const auto values = block.row(i).cast<double>();
-                column.norms.push_back(static_cast<float>(std::sqrt(values.squaredNorm())));
-                if (column.sums.rows() > 0)
-                    column.sums.row(rows.tokens.position[static_cast<std::size_t>(row)]) += values;
-                unusable += !std::isfinite(column.norms.back());
-            }
-            progress.update(done += end - begin);
+            writer.take(number, before + begin, end - begin, block.data());
+            for (std::int64_t i = 0; i < end - begin; ++i) fate.unusable += !block.row(i).allFinite();
+            begin = end;
         }
+        before += n;
     }
-    note_conversion(parts, site.site, losses.rounded, notes);
-    if (unusable > 0)
-        notes.push_back(
-            fmt::format("{} rows of {} hold numbers that are not finite", unusable, site.site.name()));
-    return column;
-}
-
-void write_tokens(const std::filesystem::path& folder, const TokenRows& rows) {
-    const std::vector<std::int64_t> shape{rows.tokens.size()};
-    write_safetensors(folder / "tokens.safetensors",
-                      {{{"token_id", Dtype::i32, shape}, rows.tokens.token_id.data()},
-                       {{"position", Dtype::i32, shape}, rows.tokens.position.data()},
-                       {{"sequence", Dtype::i32, shape}, rows.tokens.sequence.data()},
-                       {{"label", Dtype::i32, shape}, rows.tokens.label.data()}});
-    // Rows keep their order, so a sequence's line here is a stretch of rows.
-    AtomicFile lines(folder / "tokens.jsonl");
-    for (std::size_t begin = 0; begin < rows.pieces.size();) {
-        Json line = {{"sequence", rows.tokens.sequence[begin]}, {"pieces", Json::array()}};
-        std::size_t end = begin;
-        for (; end < rows.pieces.size() && rows.tokens.sequence[end] == rows.tokens.sequence[begin]; ++end)
-            line["pieces"].push_back(piece_to_json(rows.pieces[end]));
-        lines.write(json_text(line) + "\n");
-        begin = end;
-    }
-    lines.commit();
-}
-
-void write_stats(const std::filesystem::path& folder, const std::vector<SiteShape>& shapes,
-                 const TokenRows& rows, const std::vector<Column>& columns) {
-    std::vector<TensorData> norms, means;
-    std::vector<Matrix> tables;
-    tables.reserve(shapes.size());
-    VectorD counts = VectorD::Zero(rows.length);
-    for (const std::int32_t position : rows.tokens.position) counts[position] += 1;
-    const VectorD scale = counts.cwiseMax(1).cwiseInverse();
-    for (std::size_t i = 0; i < shapes.size(); ++i) {
-        const std::string name = shapes[i].site.name();
-        norms.push_back({{name, Dtype::f32, {rows.tokens.size()}}, columns[i].norms.data()});
-        if (!has_means(rows)) continue;
-        tables.emplace_back((scale.asDiagonal() * columns[i].sums).cast<float>());
-        TensorSpec spec{name, Dtype::f32, {rows.length}};
-        spec.shape.insert(spec.shape.end(), shapes[i].shape.begin(), shapes[i].shape.end());
-        means.push_back({spec, tables.back().data()});
-    }
-    write_safetensors(folder / "norms.safetensors", norms);
-    if (has_means(rows)) write_safetensors(folder / "means.safetensors", means);
 }
 
 Json description(const ImportOptions& options, const std::vector<SiteShape>& shapes,
-                 const std::vector<TensorSpec>& specs, const TokenRows& rows, std::int64_t d_model,
-                 std::uint64_t bytes, const std::string& checksum) {
-    std::vector<std::string> sources;
-    for (const auto& file : options.files) sources.push_back(file.filename().string());
-    for (const auto& [site, file] : options.sites) sources.push_back(file.filename().string());
+                 const std::vector<std::optional<Dtype>>& stored, const TokenRows& rows,
+                 std::int64_t d_model, const std::vector<std::string>& notes) {
+    Json sources = Json::array();
+    std::string contents;
+    const auto add = [&](const std::filesystem::path& file) {
+        sources.push_back(file.filename().string());
+        contents += xxh3_128(MappedFile(file).bytes());
+    };
+    for (const auto& file : options.files) add(file);
+    for (const auto& [site, file] : options.sites) add(file);
     int last_layer = 0;
-    bool one_type = true;
-    Json sites = Json::array();
-    for (std::size_t i = 0; i < shapes.size(); ++i) {
-        last_layer = std::max(last_layer, shapes[i].site.layer);
-        one_type = one_type && specs[i].dtype == specs[0].dtype;
-        sites.push_back({{"name", specs[i].name}, {"shape", shapes[i].shape}, {"vectors", true}});
-    }
-    const std::int64_t n = rows.tokens.size();
-    Json json = {{"format", kRunFormat},
-                 {"program", {{"name", "tomograph"}, {"version", kVersion}}},
-                 {"status", "complete"}};
-    json["model"] = {{"name", std::filesystem::path(sources.front()).stem().string()},
+    for (const SiteShape& shape : shapes) last_layer = std::max(last_layer, shape.site.layer);
+    const bool one_type = std::ranges::all_of(stored, [&](const auto& type) { return type == stored[0]; });
+    Json json = {{"program", {{"name", "tomograph"}, {"version", kVersion}}}};
+    if (!options.command.empty()) json["program"]["command"] = options.command;
+    json["model"] = {{"name", std::filesystem::path(sources[0].get<std::string>()).stem().string()},
                      {"d_model", d_model},
                      {"n_layers", last_layer + 1}};
-    json["prompts"] = {
-        {"kind", "import"}, {"sources", sources}, {"sequences", rows.n_sequences}, {"length", rows.length}};
-    json["labels"] = rows.labels;
-    json["capture"] = {{"vectors", true},
-                       {"dtype", one_type ? Json(dtype_name(specs[0].dtype)) : Json("mixed")}};
-    json["n_tokens"] = n;
-    json["n_rows"] = n;
-    json["sites"] = sites;
-    json["shards"] = {
-        {{"file", "vectors/000000.safetensors"}, {"rows", n}, {"bytes", bytes}, {"xxh3_128", checksum}}};
+    json["prompts"] = {{"kind", "import"},
+                       {"sources", sources},
+                       {"sequences", rows.n_sequences},
+                       {"length", rows.length},
+                       {"xxh3_128", xxh3_128(std::as_bytes(std::span(contents)))}};
+    if (!notes.empty()) json["prompts"]["notes"] = notes;
+    json["capture"] = {{"vectors", true}, {"dtype", one_type ? Json(dtype_name(*stored[0])) : Json("mixed")}};
     return json;
 }
 
@@ -231,41 +166,43 @@ Json description(const ImportOptions& options, const std::vector<SiteShape>& sha
 ImportSummary import_vectors(const ImportOptions& options, const std::filesystem::path& out,
                              Progress& progress) {
     ImportSummary summary;
+    const Begin begin = options.force ? Begin::replace : Begin::fresh;
+    check_output_folder(out, FolderKind::run, begin);
     const auto parts = read_parts(options, summary.notes);
     const auto shapes = shapes_of(parts);
     const std::int64_t d_model = model_width(shapes);
-    const TokenRows rows = token_rows(parts, options.labels, summary.notes);
+    TokenRows rows = token_rows(parts, options.labels, summary.notes);
     const std::int64_t n = rows.tokens.size();
-    OutputFolder folder(out, options.force);
-    std::filesystem::create_directories(folder.path() / "vectors");
-    std::filesystem::create_directories(folder.path() / "stats");
-    write_tokens(folder.path(), rows);
 
-    std::vector<TensorSpec> specs;
+    RunPlan plan{.sites = shapes, .labels = rows.labels, .tokens = std::move(rows.tokens)};
+    std::int64_t row_bytes = 0;
     for (const SiteShape& site : shapes) {
-        TensorSpec spec{site.site.name(), stored_type(parts, site.site), {n}};
-        spec.shape.insert(spec.shape.end(), site.shape.begin(), site.shape.end());
-        specs.push_back(spec);
+        const Dtype type = stored_type(parts, site.site);
+        plan.stored.push_back(type);
+        row_bytes += site.width() * static_cast<std::int64_t>(dtype_size(type));
     }
-    specs.push_back({"rows", Dtype::i32, {n}});
-    SafetensorsWriter vectors(folder.path() / "vectors" / "000000.safetensors", specs);
-    std::vector<std::int32_t> index(static_cast<std::size_t>(n));
-    std::iota(index.begin(), index.end(), 0);
-    vectors.write(shapes.size(), 0, index.data(), index.size() * sizeof(std::int32_t));
-    progress.begin("import", n * static_cast<std::int64_t>(shapes.size()), "vectors");
-    std::vector<Column> columns;
-    std::int64_t done = 0;
-    for (std::size_t i = 0; i < shapes.size(); ++i)
-        columns.push_back(
-            copy_site(parts, shapes[i], rows, specs[i].dtype, i, vectors, done, progress, summary.notes));
-    const std::uint64_t bytes = vectors.file_bytes();
-    const std::string checksum = xxh3_128(MappedFile(vectors.temporary()).bytes());
-    vectors.finish();
-    write_stats(folder.path() / "stats", shapes, rows, columns);
-    write_json(folder.path() / "run.json",
-               description(options, shapes, specs, rows, d_model, bytes, checksum));
-    folder.keep();
+    plan.description = description(options, shapes, plan.stored, rows, d_model, summary.notes);
+    plan.kept.assign(static_cast<std::size_t>(n), 1);
+    plan.piece = [&](std::int64_t row) { return rows.pieces[static_cast<std::size_t>(row)]; };
+    const std::int64_t shard_rows = std::max<std::int64_t>(1, kShardBytes / row_bytes);
+    for (std::int64_t end = shard_rows; end < n + shard_rows; end += shard_rows)
+        plan.shard_ends.push_back(std::min(n, end));
+    // It can be made again from its sources.
+    RunWriter writer(out, std::move(plan), {.begin = begin, .durable = false});
+
+    std::vector<Fate> fates(shapes.size());
+    progress.begin("import", n, "rows");
+    for (std::size_t shard = 0; shard < writer.n_shards(); ++shard) {
+        const auto [first, last] = writer.shard_tokens(shard);
+        writer.begin_shard(shard);
+        for (std::size_t i = 0; i < shapes.size(); ++i)
+            copy_rows(parts, shapes[i], i, first, last, writer, fates[i], progress);
+        writer.end_shard();
+        progress.update(last);
+    }
+    writer.finish();
     progress.end();
+    for (std::size_t i = 0; i < shapes.size(); ++i) note_fate(parts, shapes[i].site, fates[i], summary.notes);
     std::ranges::sort(summary.notes);
     summary.notes.erase(std::unique(summary.notes.begin(), summary.notes.end()), summary.notes.end());
     summary.n_rows = n;

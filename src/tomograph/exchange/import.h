@@ -21,7 +21,8 @@ struct ImportOptions {
     std::vector<int> layers;
     /// CSV with a header line and one line a row: see token_rows().
     std::optional<std::filesystem::path> labels;
-    bool force = false;  ///< replace an existing run
+    bool force = false;        ///< replace an existing run
+    std::string command = {};  ///< how it was asked for, kept in run.json
 };
 
 struct ImportSummary {

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMostLayers = 100'000;
+constexpr int kMostLayers = 32'767;  // as a run
 constexpr std::size_t kNamesInANote = 8;
 
 bool is_npy(const fs::path& file) {
