@@ -129,16 +129,24 @@ TEST(AtomicFile, NamesTheFolderThatIsMissing) {
 TEST(AtomicFile, RefusesAFolderAsItsName) {
     const TempFolder folder;
     fs::create_directory(folder / "out");
+    EXPECT_EQ(error_of([&] { AtomicFile(folder / "out"); }),
+              "cannot write " + (folder / "out").string() + ": it is a folder; name a file in it");
+    EXPECT_EQ(folder.n_files(), 1u);
+}
+
+TEST(AtomicFile, RefusesAFolderThatAppearedAsItsName) {
+    const TempFolder folder;
     AtomicFile file(folder / "out");
+    fs::create_directory(folder / "out");
     EXPECT_EQ(error_of([&] { file.commit(); }),
               "cannot rename to " + (folder / "out").string() + ": Is a directory");
 }
 
 TEST(AtomicFile, LeavesNoTemporaryWhenTheRenameFails) {
     const TempFolder folder;
-    fs::create_directory(folder / "out");
     {
         AtomicFile file(folder / "out");
+        fs::create_directory(folder / "out");
         error_of([&] { file.commit(); });
     }
     EXPECT_EQ(folder.n_files(), 1u);

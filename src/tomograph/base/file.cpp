@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/output.h"
 
 namespace tomograph {
 namespace {
@@ -46,6 +47,13 @@ int create_temporary(const std::filesystem::path& path, std::filesystem::path& t
 }  // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+    const OutputTarget target = output_target(path_);
+    if (target.kind == OutputTarget::Kind::stream) {
+        descriptor_ = open_stream(target);
+        if (target.is_standard_output()) path_ = "standard output";
+        return;  // without a temporary name: what is written has gone out
+    }
+    path_ = target.path;
     descriptor_ = create_temporary(path_, temporary_);
     if (descriptor_ < 0) fail("create");
 }
@@ -53,15 +61,25 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
 AtomicFile::~AtomicFile() {
     if (descriptor_ < 0) return;
     ::close(descriptor_);
-    ::unlink(temporary_.c_str());
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::write(std::string_view bytes) {
-    write_at(end_, bytes.data(), bytes.size());
+    const std::uint64_t begin = end_;
     end_ += bytes.size();
+    if (!temporary_.empty()) return write_at(begin, bytes.data(), bytes.size());
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) fail("write");
+        bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
 }
 
 void AtomicFile::write_at(std::uint64_t offset, const void* bytes, std::size_t size) {
+    if (temporary_.empty())
+        throw Error("cannot write " + path_.string(),
+                    "it is no file, and this is not written from front to back", "name a file");
     const auto* next = static_cast<const char*>(bytes);
     while (size > 0) {
         const ssize_t written = ::pwrite(descriptor_, next, size, static_cast<off_t>(offset));
@@ -74,6 +92,7 @@ void AtomicFile::write_at(std::uint64_t offset, const void* bytes, std::size_t s
 }
 
 void AtomicFile::reserve(std::uint64_t size) {
+    if (temporary_.empty()) return;
     const int error = ::posix_fallocate(descriptor_, 0, static_cast<off_t>(size));
     // Some file systems cannot reserve; writing will then find a full disk by itself.
     if (error == EINVAL || error == EOPNOTSUPP) return;
@@ -84,14 +103,18 @@ void AtomicFile::reserve(std::uint64_t size) {
 }
 
 void AtomicFile::sync() {
+    if (temporary_.empty()) return;
     if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS) fail("write");
 }
 
 void AtomicFile::commit() {
     if (::close(std::exchange(descriptor_, -1)) != 0) {
-        ::unlink(temporary_.c_str());
+        const int error = errno;
+        if (!temporary_.empty()) ::unlink(temporary_.c_str());
+        errno = error;
         fail("close");
     }
+    if (temporary_.empty()) return;
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
         const int error = errno;
         ::unlink(temporary_.c_str());

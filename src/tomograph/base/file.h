@@ -28,7 +28,7 @@ class AtomicFile {
     /// and sync_folder().
     void sync();
     void commit();
-    /// Where the bytes are before commit().
+    /// Where the bytes are before commit(); empty where they go straight through (base/output.h).
     const std::filesystem::path& temporary() const { return temporary_; }
 
   private:

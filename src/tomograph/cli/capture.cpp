@@ -110,12 +110,12 @@ void run(const Flags& flags, Progress& progress) {
     print_notes(prompts.notes);
     const CaptureSummary summary = capture(model, prompts, flags.out, options, progress);
     if (summary.n_tokens_found > 0)
-        fmt::print("{} of {} tokens had been captured before\n", summary.n_tokens_found, summary.n_tokens);
+        say("{} of {} tokens had been captured before\n", summary.n_tokens_found, summary.n_tokens);
     const std::int64_t n_read = summary.n_tokens - summary.n_tokens_found;
     if (n_read > 0)
-        fmt::print("captured {} tokens in {:.1f} s ({:.0f} tokens/s)\n", n_read, summary.seconds,
+        say("captured {} tokens in {:.1f} s ({:.0f} tokens/s)\n", n_read, summary.seconds,
                    static_cast<double>(n_read) / summary.seconds);
-    fmt::print("{}: {} sequences, {} sites, {} rows of vectors, {}\n", flags.out, summary.n_sequences,
+    say("{}: {} sequences, {} sites, {} rows of vectors, {}\n", flags.out, summary.n_sequences,
                summary.n_sites, summary.n_rows, bytes_text(static_cast<double>(summary.bytes)));
 }
 

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tomograph/base/progress.h"
+#include "tomograph/cli/print.h"
 
 namespace tomograph {
 

@@ -34,7 +34,7 @@ void draw(const std::string& path, const Run& run, MeasureReport& report) {
     try {
         find_gnuplot();
     } catch (const Error& error) {
-        fmt::print(stderr, "note: no figures were drawn: {}\n", error.what());
+        warn("note: no figures were drawn: {}\n", error.what());
         return;
     }
     draw_measures(run, report, path);
@@ -73,11 +73,11 @@ void run_measure(const Flags& flags, Progress& progress) {
     if (flags.json)
         print_json(findings_json(report));
     else
-        fmt::print("{}", findings_table(report));
+        say("{}", findings_table(report));
     const auto found = failing(report, flags.fail_on);
     if (found.empty()) return;
-    fmt::print(stderr, "tomograph: found {}\n", fmt::join(found, ", "));
-    std::fflush(stdout);
+    flush_output();
+    warn("tomograph: found {}\n", fmt::join(found, ", "));
     throw CLI::RuntimeError(kFoundExit);
 }
 

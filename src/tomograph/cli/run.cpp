@@ -60,21 +60,21 @@ void run(const Flags& flags, Progress& progress) {
     std::size_t pictures = 0;
     for (const Figure& figure : summary.figures) pictures += !figure.file.empty();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-    fmt::print("{} in {}\n\n", model.info().name, duration_text(seconds));
-    fmt::print("  runs     {}\n", (out / "{text,repeat,vocabulary,positions,twin}").string());
-    fmt::print("  figures  {} ({})\n", (out / "figures").string(), pictures);
-    fmt::print("  report   {}\n\n", (out / "report.html").string());
-    fmt::print("{}\n", findings_table(summary.measures, 5));
+    say("{} in {}\n\n", model.info().name, duration_text(seconds));
+    say("  runs     {}\n", (out / "{text,repeat,vocabulary,positions,twin}").string());
+    say("  figures  {} ({})\n", (out / "figures").string(), pictures);
+    say("  report   {}\n\n", (out / "report.html").string());
+    say("{}\n", findings_table(summary.measures, 5));
     if (summary.first_token)
-        fmt::print("first token's norm over the median of the others:   {:.2f} (at {})\n",
+        say("first token's norm over the median of the others:   {:.2f} (at {})\n",
                    summary.first_token->ratio, summary.first_token->site.name());
     if (summary.variance_explained)
-        fmt::print(
+        say(
             "variance that two components explain:              {:.1f} % (attention and MLP outputs, middle "
             "layers)\n",
             100 * *summary.variance_explained);
     if (summary.attention_mlp)
-        fmt::print(
+        say(
             "mean cosine between attention and MLP outputs:     {:+.3f} (deviation {:.3f}, {} pairs)\n",
             summary.attention_mlp->mean, summary.attention_mlp->deviation, summary.attention_mlp->pairs);
 }

@@ -36,12 +36,12 @@ void verify(const std::filesystem::path& path, Progress& progress) {
     for (const auto& run : runs_of(path)) {
         const Verification found = verify_run(run, progress);
         for (const auto& fault : found.faults) {
-            fmt::print("{}: {}\n", (run / fault.file).string(), fault.what);
+            say("{}: {}\n", (run / fault.file).string(), fault.what);
             damaged.push_back((run / fault.file).string());
         }
         if (found.faults.empty())
-            fmt::print("{}: {} files, {}, all as they were written\n", run.string(), found.n_files,
-                       bytes_text(static_cast<double>(found.bytes)));
+            say("{}: {} files, {}, all as they were written\n", run.string(), found.n_files,
+                bytes_text(static_cast<double>(found.bytes)));
     }
     if (damaged.empty()) return;
     constexpr std::size_t kNamed = 3;

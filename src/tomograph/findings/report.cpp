@@ -36,13 +36,6 @@ Json outlier_json(const Outlier& outlier, bool full) {
     return json;
 }
 
-std::string csv_field(const std::string& text) {
-    if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-    std::string quoted = "\"";
-    for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-    return quoted + "\"";
-}
-
 std::string csv_value(const Json& value) {
     if (value.is_null()) return "";
     if (value.is_string()) return csv_field(value.get<std::string>());

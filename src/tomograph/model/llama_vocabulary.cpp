@@ -19,19 +19,6 @@ std::optional<std::int32_t> start_token(const gguf_context* gguf, const llama_vo
     return token;
 }
 
-/// Every byte that belongs to no character as U+FFFD: llama.cpp does so with most of them and throws at
-/// others.
-std::string as_utf8(std::string_view text) {
-    std::string valid;
-    valid.reserve(text.size());
-    for (std::size_t i = 0; i < text.size();) {
-        const std::size_t length = utf8_length(text.substr(i));
-        valid += length > 0 ? text.substr(i, length) : std::string_view("\xef\xbf\xbd");
-        i += std::max<std::size_t>(length, 1);
-    }
-    return valid;
-}
-
 }  // namespace
 
 LlamaVocabulary::LlamaVocabulary(const llama_vocab* vocab, const gguf_context* gguf, const ModelInfo& model)
@@ -48,7 +35,8 @@ std::vector<std::int32_t> LlamaVocabulary::tokenize(std::string_view bytes) cons
     if (llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_NONE) {
         throw Error(info_.model + " has no vocabulary", "text cannot be cut into tokens", "");
     }
-    const std::string text = as_utf8(bytes);
+    // llama.cpp replaces most bytes that belong to no character and throws at others.
+    const std::string text = valid_utf8(bytes);
     if (text.size() > std::numeric_limits<std::int32_t>::max() - 8u) {
         throw Error("a text is too long to be cut into tokens at once",
                     fmt::format("it has {} bytes", text.size()), "give it in parts");

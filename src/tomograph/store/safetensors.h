@@ -58,8 +58,19 @@ class Safetensors {
         void read_rows(std::int64_t begin, std::int64_t end, float* out) const;
     };
 
-    explicit Safetensors(const std::filesystem::path& path);
+    /// A tensor of a type that the run folder does not use, with its type's name; whether its bytes fit its
+    /// shape is not looked at.
+    struct Other {
+        std::string dtype;
+        std::vector<std::int64_t> shape;
+        std::span<const std::byte> bytes;
+    };
+    /// `own`: another type than the run folder's is an Error; `any`: it is kept apart.
+    enum class Types { own, any };
+
+    explicit Safetensors(const std::filesystem::path& path, Types types = Types::own);
     const std::map<std::string, Tensor>& tensors() const { return tensors_; }
+    const std::map<std::string, Other>& others() const { return others_; }
     bool contains(const std::string& name) const { return tensors_.contains(name); }
     /// Errors: Error naming the file when it has no such tensor.
     const Tensor& at(const std::string& name) const;
@@ -74,6 +85,7 @@ class Safetensors {
     std::filesystem::path path_;
     MappedFile file_;
     std::map<std::string, Tensor> tensors_;
+    std::map<std::string, Other> others_;
     std::map<std::string, std::string> metadata_;
 };
 
