@@ -118,6 +118,29 @@ TEST(ParseJson, RefusesWhatNoTextHolds) {
     EXPECT_NE(refusal("1e999"), "");
 }
 
+TEST(JsonInteger, TakesWholeNumbersInItsRange) {
+    EXPECT_EQ(json_integer(-3, "x", -5, 5), -3);
+    EXPECT_EQ(json_integer(parse_json("9223372036854775807"), "x", 0, INT64_MAX), INT64_MAX);
+}
+
+TEST(JsonInteger, RefusesWhatTheLibraryWouldBend) {
+    const auto why = [](const char* text) -> std::string {
+        try {
+            json_integer(parse_json(text), "'rows'", 0, 7);
+        } catch (const JsonError& e) {
+            return e.what();
+        }
+        return "";
+    };
+    EXPECT_EQ(why("2.5"), "'rows' is 2.5, not a whole number from 0 to 7");
+    EXPECT_EQ(why("-1"), "'rows' is -1, not a whole number from 0 to 7");
+    EXPECT_EQ(why("8"), "'rows' is 8, not a whole number from 0 to 7");
+    EXPECT_EQ(why("18446744073709551615"), "'rows' is 18446744073709551615, not a whole number from 0 to 7");
+    EXPECT_EQ(why("1e300"), "'rows' is 1e+300, not a whole number from 0 to 7");
+    EXPECT_EQ(why("\"3\""), "'rows' is \"3\", not a whole number from 0 to 7");
+    EXPECT_EQ(why("[3]"), "'rows' is array, not a whole number from 0 to 7");
+}
+
 TEST(JsonText, ReplacesBytesThatAreNotUtf8) {
     EXPECT_EQ(json_text({{"a\xff", "\xc3"}}), "{\"a\ufffd\":\"\ufffd\"}");
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -25,6 +26,11 @@ class JsonError : public Json::exception {
 /// Errors: JsonError with line and column for what is no JSON, is deeper than kJsonDepth, names a key twice
 /// in one object or holds a number that no double holds.
 Json parse_json(std::string_view text);
+
+/// A whole number from `lowest` to `highest`; `what` names it in the message. The library cuts a fraction,
+/// takes a sign away and wraps what does not fit, all in silence. Errors: JsonError.
+std::int64_t json_integer(const Json& value, std::string_view what, std::int64_t lowest,
+                          std::int64_t highest);
 
 /// Errors: Error when the file is missing, is no regular file or is not JSON, with its path.
 Json read_json(const std::filesystem::path& path);
