@@ -88,6 +88,65 @@ TEST(Moments, AMeanFarAboveTheDeviationCostsNoDigits) {
               1e-6 * b.comoment.diagonal().maxCoeff());
 }
 
+TEST(Moments, NeitherOverflowNorVanish) {
+    const Matrix x = clustered(3000, 30, 12);
+    const Moments plain = compute_moments(MatrixRows(x));
+    const double largest = plain.comoment.diagonal().maxCoeff();
+    // Powers of two, so that only the range differs.
+    for (const int exponent : {-120, -83, -60, 60, 63, 120}) {
+        const auto scale = std::ldexp(1.0f, exponent);
+        const Matrix scaled = scale * x;
+        const Moments moments = compute_moments(MatrixRows(scaled));
+        const double square = std::ldexp(1.0, 2 * exponent);
+        EXPECT_LT((moments.comoment / square - plain.comoment).cwiseAbs().maxCoeff(), 1e-6 * largest)
+            << exponent;
+    }
+}
+
+TEST(Pca, AgreesAtAnyScale) {
+    const Matrix x = clustered(1500, 96, 13);
+    for (const int n_components : {4, 0}) {  // Lanczos, and divide and conquer
+        const Pca plain = fit_pca(MatrixRows(x), {.n_components = n_components});
+        for (const float scale : {1e-35f, 1e-25f, 1e-10f, 1e10f, 1e19f, 1e30f}) {
+            const Matrix scaled = scale * x;
+            const Pca pca = fit_pca(MatrixRows(scaled), {.n_components = n_components});
+            for (int i = 0; i < 4; ++i) {
+                EXPECT_NEAR(pca.explained_variance_ratio[i], plain.explained_variance_ratio[i], 1e-4)
+                    << scale;
+                EXPECT_NEAR(std::fabs(pca.components.row(i).dot(plain.components.row(i))), 1, 1e-3) << scale;
+            }
+            EXPECT_TRUE(transform(pca, MatrixRows(scaled)).allFinite()) << scale;
+        }
+    }
+}
+
+TEST(Moments, OfBlocksOfDifferentScaleAreThoseOfAll) {
+    Matrix x = clustered(9000, 70, 14);
+    x.bottomRows(3000) *= 1e14f;  // in other blocks than the first
+    const Moments moments = compute_moments(MatrixRows(x));
+    const MatrixD exact = x.cast<double>();
+    const MatrixD centred = exact.rowwise() - exact.colwise().mean();
+    const MatrixD comoment = centred.transpose() * centred;
+    EXPECT_LT((moments.comoment - comoment).cwiseAbs().maxCoeff(), 1e-6 * comoment.diagonal().maxCoeff());
+}
+
+TEST(Moments, OfFewAndNarrowRows) {
+    for (const auto& [n, d] : {std::pair{2, 1}, {1, 1}, {3, 49}, {257, 47}, {256, 48}}) {
+        const Matrix x = Matrix::Random(n, d);
+        const Moments moments = compute_moments(MatrixRows(x));
+        const MatrixD exact = x.cast<double>();
+        const MatrixD centred = exact.rowwise() - exact.colwise().mean();
+        EXPECT_LT((moments.comoment - MatrixD(centred.transpose() * centred)).cwiseAbs().maxCoeff(), 1e-6 * n)
+            << n << " x " << d;
+        EXPECT_EQ(moments.covariance().allFinite(), true);
+    }
+    EXPECT_EQ(error_of([] { compute_moments(MatrixRows(Matrix(0, 4))); }),
+              "cannot take the moments of no rows: the selection is empty");
+    Moments a = compute_moments(MatrixRows(Matrix::Random(4, 3)));
+    EXPECT_EQ(error_of([&] { merge_moments(a, compute_moments(MatrixRows(Matrix::Random(4, 2)))); }),
+              "cannot merge moments: one is of dimension 3, the other of 2");
+}
+
 TEST(Pca, WhitenedScoresHaveVarianceOne) {
     const Matrix x = clustered(1000, 20, 6);
     const Pca pca = fit_pca(MatrixRows(x), {.n_components = 3});

@@ -227,7 +227,7 @@ TEST_F(View, OtherSitesCannotStartWork) {
         << "nor reading, which costs time";
     EXPECT_EQ(client.Get("/", httplib::Headers{{"Sec-Fetch-Site", "cross-site"}})->status, 200)
         << "a link to the page may stand anywhere";
-    EXPECT_EQ(client.Options("/api/jobs")->status, 404);
+    EXPECT_EQ(client.Options("/api/jobs")->status, 405);
 }
 
 TEST(ViewToken, IsAskedForElsewhereThanLoopback) {

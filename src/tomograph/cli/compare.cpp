@@ -5,6 +5,7 @@
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
 #include "tomograph/figures/scatter.h"
+#include "tomograph/store/run_folder.h"
 
 namespace tomograph {
 namespace {

@@ -10,6 +10,7 @@
 #include "tomograph/cli/common.h"
 #include "tomograph/figures/gnuplot.h"
 #include "tomograph/figures/measures.h"
+#include "tomograph/store/run_folder.h"
 
 namespace tomograph {
 namespace {

@@ -27,10 +27,15 @@ class Describer {
   public:
     Describer(const Run& run, const RowLabels& labels) : run_(run), labels_(labels), names_(run.labels()) {}
 
-    static constexpr const char* kColumns[] = {"component", "layer", "position", "sequence",
-                                               "token",     "piece", "label",    "norm"};
+    /// A control's rows have two layers: the number it gives them, and their own.
+    std::vector<std::string> columns() const {
+        std::vector<std::string> names{"component", "layer", "position", "sequence",
+                                       "token",     "piece", "label",    "norm"};
+        if (labels_.renumbered()) names.insert(names.begin() + 2, "true_layer");
+        return names;
+    }
 
-    /// One row's entries under kColumns; empty where a row, being an average, has none.
+    /// One row's entries under columns(); empty where a row, being an average, has none.
     std::vector<std::string> operator()(std::int64_t row) const {
         const auto i = static_cast<std::size_t>(row);
         const auto number = [](std::int32_t value) {
@@ -41,14 +46,16 @@ class Describer {
         const std::string id =
             token < 0 ? "" : number(run_.tokens().token_id[static_cast<std::size_t>(token)]);
         const std::int32_t label = labels_.label[i];
-        return {std::string(component_name(labels_.component[i])),
-                number(labels_.layer[i]),
-                number(labels_.position[i]),
-                number(labels_.sequence[i]),
-                id,
-                piece,
-                label < 0 ? "" : names_[static_cast<std::size_t>(label)],
-                fmt::format("{:.6g}", labels_.norm[i])};
+        std::vector<std::string> fields{std::string(component_name(labels_.component[i])),
+                                        number(labels_.layer[i]),
+                                        number(labels_.position[i]),
+                                        number(labels_.sequence[i]),
+                                        id,
+                                        piece,
+                                        label < 0 ? "" : names_[static_cast<std::size_t>(label)],
+                                        fmt::format("{:.6g}", labels_.norm[i])};
+        if (labels_.renumbered()) fields.insert(fields.begin() + 2, number(labels_.site(row).layer));
+        return fields;
     }
 
   private:
@@ -70,7 +77,7 @@ void for_each_row(const RowSource& rows, Line line) {
 
 void write_csv(const Table& table, const Describer& describe, const std::filesystem::path& out) {
     AtomicFile file(out);
-    std::string text = fmt::format("{}", fmt::join(Describer::kColumns, ","));
+    std::string text = fmt::format("{}", fmt::join(describe.columns(), ","));
     for (std::int64_t i = 0; i < table.rows->dim(); ++i) text += fmt::format(",{}{}", table.column, i);
     text += "\n";
     for_each_row(*table.rows, [&](std::int64_t row, const float* values) {
@@ -105,7 +112,7 @@ void write_projector(const Table& table, const Describer& describe, const std::f
     std::filesystem::create_directories(out, error);
     if (error) throw Error("cannot create " + out.string(), error.message(), "");
     AtomicFile tensors(out / "tensors.tsv"), metadata(out / "metadata.tsv");
-    metadata.write(fmt::format("{}\n", fmt::join(Describer::kColumns, "\t")));
+    metadata.write(fmt::format("{}\n", fmt::join(describe.columns(), "\t")));
     for_each_row(*table.rows, [&](std::int64_t row, const float* values) {
         tensors.write(fmt::format("{:.9g}\n", fmt::join(values, values + table.rows->dim(), "\t")));
         std::vector<std::string> fields = describe(row);

@@ -17,6 +17,9 @@
 namespace tomograph {
 namespace {
 
+/// Below this total variance, moments are scaled up before their eigenvectors are sought.
+constexpr double smallest_variance = 1e-12;
+
 /// Leading eigenpairs of a symmetric matrix, largest eigenvalue first.
 struct Eigenpairs {
     VectorD values;   // [k]
@@ -126,7 +129,11 @@ Pca fit_pca(const Moments& moments, const PcaOptions& options) {
         pca.explained_variance_ratio = VectorD::Zero(k);
         return pca;
     }
+    // Lanczos takes what lies near 1e-11 for converged; a power of two costs no bit.
+    const int exponent = pca.total_variance < smallest_variance ? -std::ilogb(pca.total_variance) : 0;
+    if (exponent != 0) spread *= std::ldexp(1.0, exponent);
     auto pairs = leading_eigenpairs(spread, k);
+    pairs.values *= std::ldexp(1.0, -exponent);
     fix_signs(pairs.vectors);
     pca.components = pairs.vectors.cast<float>();
     pca.explained_variance = pairs.values;

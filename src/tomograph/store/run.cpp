@@ -7,6 +7,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
+#include "tomograph/store/run_folder.h"
 
 namespace tomograph {
 namespace fs = std::filesystem;
@@ -87,7 +88,7 @@ Run Run::open(const fs::path& path) {
             break;
         case FolderKind::study:
             throw Error(path.string() + " is a study, a folder of runs", "",
-                        fmt::format("name one of its runs, for example {}", (path / "text").string()));
+                        fmt::format("name one of its runs, for example {}", run_folder(path).string()));
         default:
             throw Error("no run at " + path.string(), "it has no run.json",
                         "make one with: tomograph capture");

@@ -134,11 +134,13 @@ void StudyFigures::attention_against_mlp_umap(const Run& run) {
     options.selection.positions = Range{run.length() > 1 ? 1 : 0, {}};
     options.selection.rows = kMapRows;
     options.selection.seed = seed_;
-    options.umap.metric = Metric::cosine;
     options.umap.seed = seed_;
     options.umap.threads = threads_;
     const Projection projection = project_umap(run, "attention-mlp-umap", options, progress_);
     save_projection(run, projection);
+    if (projection.constant())
+        return add("", kAttentionMlp,
+                   fmt::format("{}: {}.", selection_text(run, options.selection), constant_text(projection)));
     ScatterOptions scatter{.dims = 2, .labels = {"UMAP 1", "UMAP 2", ""}};
     scatter.figure.title = title("Attention and MLP outputs, UMAP by cosine", run, options.selection);
     draw_scatter(target("attention-mlp-umap"), projection.points,

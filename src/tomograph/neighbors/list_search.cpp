@@ -1,4 +1,4 @@
-#include "tomograph/neighbors/neighbor_search.h"
+#include "tomograph/neighbors/list_search.h"
 
 #include <algorithm>
 #include <atomic>
