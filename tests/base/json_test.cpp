@@ -118,27 +118,27 @@ TEST(ParseJson, RefusesWhatNoTextHolds) {
     EXPECT_NE(refusal("1e999"), "");
 }
 
-TEST(JsonInteger, TakesWholeNumbersInItsRange) {
-    EXPECT_EQ(json_integer(-3, "x", -5, 5), -3);
-    EXPECT_EQ(json_integer(parse_json("9223372036854775807"), "x", 0, INT64_MAX), INT64_MAX);
+TEST(WholeNumber, IsReadWhereItFits) {
+    EXPECT_EQ(whole_number<int>(-3, "x"), -3);
+    EXPECT_EQ(whole_number<std::uint64_t>(parse_json("18446744073709551615"), "x"), UINT64_MAX);
+    const Json object{{"a", 7}};
+    EXPECT_EQ(whole_number(object, "a", std::int64_t{1}), 7);
+    EXPECT_EQ(whole_number(object, "b", std::int64_t{1}), 1);
 }
 
-TEST(JsonInteger, RefusesWhatTheLibraryWouldBend) {
+TEST(WholeNumber, IsNotWhatTheLibraryWouldBend) {
     const auto why = [](const char* text) -> std::string {
         try {
-            json_integer(parse_json(text), "'rows'", 0, 7);
+            whole_number<std::uint32_t>(parse_json(text), "rows");
         } catch (const JsonError& e) {
             return e.what();
         }
         return "";
     };
-    EXPECT_EQ(why("2.5"), "'rows' is 2.5, not a whole number from 0 to 7");
-    EXPECT_EQ(why("-1"), "'rows' is -1, not a whole number from 0 to 7");
-    EXPECT_EQ(why("8"), "'rows' is 8, not a whole number from 0 to 7");
-    EXPECT_EQ(why("18446744073709551615"), "'rows' is 18446744073709551615, not a whole number from 0 to 7");
-    EXPECT_EQ(why("1e300"), "'rows' is 1e+300, not a whole number from 0 to 7");
-    EXPECT_EQ(why("\"3\""), "'rows' is \"3\", not a whole number from 0 to 7");
-    EXPECT_EQ(why("[3]"), "'rows' is array, not a whole number from 0 to 7");
+    for (const char* text : {"2.5", "-1", "4294967296", "18446744073709551615", "1e300", "7.0"})
+        EXPECT_EQ(why(text), "rows must be a whole number that fits") << text;
+    for (const char* text : {"\"3\"", "[3]", "null", "true"})
+        EXPECT_EQ(why(text), "rows must be a whole number") << text;
 }
 
 TEST(JsonText, ReplacesBytesThatAreNotUtf8) {

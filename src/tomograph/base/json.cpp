@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -102,20 +101,6 @@ Json parse_json(std::string_view text) {
     Builder builder;
     Json::sax_parse(text, &builder);
     return std::move(builder.root());
-}
-
-std::int64_t json_integer(const Json& value, std::string_view what, std::int64_t lowest,
-                          std::int64_t highest) {
-    // Above 2^63 the library's signed number is negative.
-    const bool fits =
-        value.is_number_integer() &&
-        !(value.is_number_unsigned() &&
-          value.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
-    const std::int64_t number = fits ? value.get<std::int64_t>() : 0;
-    if (fits && number >= lowest && number <= highest) return number;
-    std::string found = value.is_structured() ? value.type_name() : json_text(value);
-    if (found.size() > 40) found = value.type_name();
-    throw JsonError(fmt::format("{} is {}, not a whole number from {} to {}", what, found, lowest, highest));
 }
 
 Json read_json(const std::filesystem::path& path) {
