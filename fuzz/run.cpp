@@ -4,6 +4,7 @@
 #include "fuzz.h"
 #include "support/run_folder.h"
 #include "tomograph/select/selection.h"
+#include "tomograph/store/verify.h"
 
 namespace tomograph::fuzz {
 namespace {
@@ -25,7 +26,7 @@ EditedFolder& edited() {
 /// What every reader of a run does sooner or later.
 void use(const Run& run) {
     (void)run.pieces();
-    (void)damaged_shards(run);
+    (void)verify_run(run.path(), no_progress());
     for (const SiteShape& site : run.sites()) {
         if (run.has_vectors(site.site)) {
             Matrix rows(run.n_rows(), site.width());

@@ -186,15 +186,16 @@ TEST(Cli, FindsADamagedShard) {
                         "--components", "attn_out", "--threads", "1"})
                   .code,
               0);
-    EXPECT_EQ(program.run({"info", "run", "--check"}).out, "run: 1 shards, all as they were written\n");
-    std::fstream shard(program / "run/vectors/000000.safetensors",
+    EXPECT_TRUE(program.run({"verify", "run"}).out.starts_with("run: 8 files, "));
+    std::fstream shard(program / "run/shards/000000.safetensors",
                        std::ios::in | std::ios::out | std::ios::binary);
     shard.seekp(-200, std::ios::end);  // before the rows, which are checked anyway
     shard.put('?');
     shard.close();
-    const Outcome outcome = program.run({"info", "run", "--check"});
+    const Outcome outcome = program.run({"verify", "run"});
     EXPECT_EQ(outcome.code, 1);
-    EXPECT_TRUE(outcome.err.starts_with("tomograph: error: run is damaged: vectors/000000.safetensors: "))
+    EXPECT_EQ(outcome.out, "run/shards/000000.safetensors: does not hold the bytes that were written\n");
+    EXPECT_TRUE(outcome.err.starts_with("tomograph: error: run is damaged: run/shards/000000.safetensors; "))
         << outcome.err;
 }
 
@@ -207,9 +208,9 @@ TEST(Cli, SaysThatAStudyIsIncomplete) {
 TEST(Cli, SaysThatARunIsIncomplete) {
     const Program program;
     RunSketch sketch;
-    sketch.edit = [](Json& run) { run["status"] = "incomplete"; };
+    sketch.whole_shards = 2;
     sketch.write(program / "run");
-    EXPECT_NE(program.run({"info", "run"}).out.find("INCOMPLETE"), std::string::npos);
+    EXPECT_NE(program.run({"info", "run"}).out.find("INCOMPLETE, 8 of 13 tokens"), std::string::npos);
     EXPECT_EQ(Json::parse(program.run({"info", "run", "--json"}).out).at("complete"), false);
 }
 
@@ -315,16 +316,12 @@ TEST(Cli, LeavesAReadableRunAfterCtrlC) {
     const Program program;
     program.folder().write("a.txt", std::string(128 * 1000, 'x'));
     RunSketch().write(program / "run");
-    const pid_t child =
-        program.start({"capture", "bytes-llama", "--text", "a.txt", "--sequences", "1000", "--length", "128",
-                       "--out", "run", "--components", "embed", "--threads", "1", "--force"});
-    // The earlier run is put aside at the start, and deleted after the first batch.
-    const bool first_batch_done = wait_for([&] {
-        std::error_code error;
-        if (fs::exists(program / "run.replaced", error) || !fs::exists(program / "run/run.json", error))
-            return false;
-        return read_file(program / "run/run.json").find("\"incomplete\"") != std::string::npos;
-    });
+    const pid_t child = program.start({"capture", "bytes-llama", "--text", "a.txt", "--sequences", "1000",
+                                       "--length", "128", "--out", "run", "--components", "embed",
+                                       "--threads", "1", "--shard-mb", "1", "--force"});
+    // The new run takes the earlier one's place once its first shard is whole.
+    const bool first_batch_done = wait_for(
+        [&] { return read_file(program / "run/run.json").find("\"incomplete\"") != std::string::npos; });
     ::kill(child, SIGINT);
     const Outcome outcome = program.finish(child);
     ASSERT_TRUE(first_batch_done);

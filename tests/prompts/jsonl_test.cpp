@@ -9,6 +9,7 @@
 #include "support/errors.h"
 #include "support/start_token.h"
 #include "support/temp_folder.h"
+#include "tomograph/model/model.h"
 #include "tomograph/prompts/prompts.h"
 
 namespace tomograph {
@@ -103,7 +104,7 @@ TEST_F(JsonlPrompts, AreDescribed) {
 TEST_F(JsonlPrompts, PutAStartTokenWithoutALabelBefore) {
     const Model model = Model::open(with_start_token(folder_, "llama", 7).string());
     const auto file = folder_.write("a.jsonl", R"({"segments": [{"label": "x", "text": "ab"}]})");
-    const PromptSet set = jsonl_prompts(model, {.file = file});
+    const PromptSet set = jsonl_prompts(model.vocabulary(), {.file = file});
     EXPECT_EQ(set.sequences[0].tokens, (Tokens{7, 'a', 'b'}));
     EXPECT_EQ(set.sequences[0].labels, (Tokens{-1, 0, 0}));
 }
@@ -131,7 +132,7 @@ TEST_F(JsonlPrompts, NeedLittleMoreMemoryThanALongLine) {
     if (child == 0) {
         rusage before{}, after{};
         ::getrusage(RUSAGE_SELF, &before);
-        const PromptSet set = jsonl_prompts(model_, {.file = file, .length = 64});
+        const PromptSet set = jsonl_prompts(model_.vocabulary(), {.file = file, .length = 64});
         ::getrusage(RUSAGE_SELF, &after);
         const bool whole = set.sequences.at(0).tokens.size() == 64;
         ::_exit(whole && static_cast<std::size_t>(after.ru_maxrss - before.ru_maxrss) * 1024 < 10 * size ? 0
@@ -146,7 +147,7 @@ TEST_F(JsonlPrompts, NeedLittleMoreMemoryThanALongLine) {
 // -------------------------------------------------------------------------------------------------------------
 
 TEST_F(JsonlPrompts, NameAMissingFile) {
-    EXPECT_EQ(error_of([&] { jsonl_prompts(model_, {.file = folder_ / "absent"}); }),
+    EXPECT_EQ(error_of([&] { jsonl_prompts(model_.vocabulary(), {.file = folder_ / "absent"}); }),
               "cannot read " + (folder_ / "absent").string() + ": no such file, or no permission");
 }
 

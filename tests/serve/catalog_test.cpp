@@ -54,7 +54,7 @@ class Changing : public testing::Test {
     void capture_anew(int sequences) {
         const Model model = Model::open("bytes-gpt2");
         CaptureOptions options;
-        options.force = true;
+        options.begin = Begin::replace;
         capture(model, text_prompts(model, {.sequences = sequences, .length = 32}), path(), options,
                 no_progress());
         const TheRun run = TheRun::open(path());

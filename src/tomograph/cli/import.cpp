@@ -4,6 +4,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
 
 namespace tomograph {
 
@@ -26,7 +27,7 @@ void add_import(CLI::App& app, Progress& progress) {
         if (!site)
             throw Error("no site is named '" + flags->site + "'", "",
                         "write for example blocks.3.resid_post or embed");
-        ImportOptions options{.site = *site, .force = flags->force};
+        ImportOptions options{.site = *site, .force = flags->force, .command = this_command()};
         if (!flags->labels.empty()) options.labels = flags->labels;
         fmt::print("{}: {} rows\n", flags->out, import_matrix(flags->matrix, flags->out, options, progress));
     });

@@ -11,6 +11,7 @@
 #include "tomograph/base/memory.h"
 #include "tomograph/base/version.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/cli/words.h"
 #include "tomograph/model/model.h"
@@ -61,7 +62,9 @@ int main(int argc, char** argv) {
     add_import(app, progress);
     add_quantize(app);
     add_randomize(app);
+    add_verify(app, progress);
     std::vector<std::string> arguments = as_meant({argv + 1, argv + argc});
+    set_this_command(command_text(arguments));
     try {
         refuse_unknown_words(app, arguments);
         std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them

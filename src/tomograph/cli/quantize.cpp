@@ -1,9 +1,8 @@
 #include <fmt/format.h>
 
-#include "tomograph/base/threads.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/terminal.h"
-#include "tomograph/model/model.h"
+#include "tomograph/model/quantize.h"
 
 namespace tomograph {
 
@@ -22,7 +21,7 @@ void add_quantize(CLI::App& app) {
     command->add_option("--out", flags->out, "GGUF file to write")->required();
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->callback([flags] {
-        quantize(flags->model, flags->out, flags->type, thread_count(flags->threads));
+        quantize(flags->model, flags->out, flags->type, flags->threads);
         fmt::print("{}: {}\n", flags->out,
                    bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
     });

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/store/run.h"
@@ -36,7 +37,8 @@ void write_report(const std::filesystem::path& study) {
 void run(const Flags& flags, Progress& progress) {
     const auto began = std::chrono::steady_clock::now();
     const Model model = [&] {
-        if (!flags.out.empty()) check_output_folder(flags.out, flags.force);
+        if (!flags.out.empty())
+            check_output_folder(flags.out, FolderKind::study, flags.force ? Begin::replace : Begin::fresh);
         return Model::open(flags.model);
     }();
     const std::filesystem::path out =
@@ -48,7 +50,8 @@ void run(const Flags& flags, Progress& progress) {
                          .length = length,
                          .seed = flags.seed,
                          .force = flags.force,
-                         .threads = flags.threads};
+                         .threads = flags.threads,
+                         .command = this_command()};
     const StudySummary summary = make_study(model, out, options, progress);
     write_report(out);
     progress.end();

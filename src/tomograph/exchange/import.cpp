@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
@@ -14,13 +13,13 @@
 #include "tomograph/base/version.h"
 #include "tomograph/exchange/csv.h"
 #include "tomograph/exchange/npy.h"
-#include "tomograph/store/output_folder.h"
-#include "tomograph/store/run.h"
+#include "tomograph/store/run_writer.h"
 
 namespace tomograph {
 namespace {
 
 constexpr std::int64_t kBlock = 4096;
+constexpr std::int64_t kShardBytes = 256'000'000;
 
 /// Who each row is, from the labels file or by its place.
 struct Rows {
@@ -80,29 +79,12 @@ Rows read_rows(std::int64_t n, const ImportOptions& options) {
         for (const std::int32_t sequence : rows.tokens.sequence)
             rows.tokens.position.push_back(next[sequence]++);
     }
-    rows.n_sequences = *std::max_element(rows.tokens.sequence.begin(), rows.tokens.sequence.end()) + 1;
-    rows.length = *std::max_element(rows.tokens.position.begin(), rows.tokens.position.end()) + 1;
+    const auto end = [](const std::vector<std::int32_t>& values) {
+        return std::int64_t{*std::max_element(values.begin(), values.end())} + 1;
+    };
+    rows.n_sequences = end(rows.tokens.sequence);
+    rows.length = end(rows.tokens.position);
     return rows;
-}
-
-void write_tokens(const std::filesystem::path& folder, const Rows& rows) {
-    const std::vector<std::int64_t> shape{rows.tokens.size()};
-    write_safetensors(folder / "tokens.safetensors",
-                      {{{"token_id", Dtype::i32, shape}, rows.tokens.token_id.data()},
-                       {{"position", Dtype::i32, shape}, rows.tokens.position.data()},
-                       {{"sequence", Dtype::i32, shape}, rows.tokens.sequence.data()},
-                       {{"label", Dtype::i32, shape}, rows.tokens.label.data()}});
-    // Rows keep their order, so a sequence's line here is a stretch of rows.
-    AtomicFile lines(folder / "tokens.jsonl");
-    for (std::size_t begin = 0; begin < rows.pieces.size();) {
-        Json line = {{"sequence", rows.tokens.sequence[begin]}, {"pieces", Json::array()}};
-        std::size_t end = begin;
-        for (; end < rows.pieces.size() && rows.tokens.sequence[end] == rows.tokens.sequence[begin]; ++end)
-            line["pieces"].push_back(piece_to_json(rows.pieces[end]));
-        lines.write(json_text(line) + "\n");
-        begin = end;
-    }
-    lines.commit();
 }
 
 }  // namespace
@@ -112,57 +94,50 @@ std::int64_t import_matrix(const std::filesystem::path& matrix, const std::files
     const NpyFile source(matrix);
     const std::int64_t n = source.n_rows(), dim = source.dim();
     const Rows rows = read_rows(n, options);
-    OutputFolder folder(out, options.force);
-    std::filesystem::create_directories(folder.path() / "vectors");
-    std::filesystem::create_directories(folder.path() / "stats");
-    write_tokens(folder.path(), rows);
+    RunPlan plan{.sites = {{options.site, {dim}}},
+                 .stored = {source.dtype()},
+                 .labels = rows.labels,
+                 .tokens = rows.tokens,
+                 .kept = std::vector<std::uint8_t>(static_cast<std::size_t>(n), 1),
+                 .piece = [&](std::int64_t row) { return rows.pieces[static_cast<std::size_t>(row)]; }};
+    const auto program = [&] {
+        Json json = {{"name", "tomograph"}, {"version", kVersion}};
+        if (!options.command.empty()) json["command"] = options.command;
+        return json;
+    };
+    plan.description = {{"program", program()}};
+    plan.description["model"] = {{"name", matrix.stem().string()},
+                                 {"d_model", dim},
+                                 {"n_layers", std::max(1, options.site.layer + 1)}};
+    plan.description["prompts"] = {{"kind", "import"},
+                                   {"sources", {matrix.filename().string()}},
+                                   {"sequences", rows.n_sequences},
+                                   {"length", rows.length},
+                                   {"xxh3_128", xxh3_128(MappedFile(matrix).bytes())}};
+    plan.description["capture"] = {{"vectors", true}, {"dtype", dtype_name(source.dtype())}};
+    const std::int64_t shard_rows = std::max<std::int64_t>(
+        kBlock, kShardBytes / (dim * static_cast<std::int64_t>(dtype_size(source.dtype()))));
+    for (std::int64_t end = shard_rows; end < n + shard_rows; end += shard_rows)
+        plan.shard_ends.push_back(std::min(n, end));
 
-    const std::string site = options.site.name();
-    SafetensorsWriter vectors(folder.path() / "vectors" / "000000.safetensors",
-                              {{site, source.dtype(), {n, dim}}, {"rows", Dtype::i32, {n}}});
-    std::vector<std::int32_t> index(static_cast<std::size_t>(n));
-    for (std::size_t i = 0; i < index.size(); ++i) index[i] = static_cast<std::int32_t>(i);
-    vectors.write(1, 0, index.data(), index.size() * sizeof(std::int32_t));
-    std::vector<float> norms(static_cast<std::size_t>(n));
+    RunWriter writer(out, std::move(plan),
+                     {.begin = options.force ? Begin::replace : Begin::fresh, .durable = false});
     Matrix block(kBlock, dim);
     progress.begin("import " + matrix.filename().string(), n, "rows");
-    for (std::int64_t begin = 0; begin < n; begin += kBlock) {
-        if (progress.stop_requested()) throw Stopped("nothing was imported");
-        const std::int64_t end = std::min(n, begin + kBlock);
-        const auto bytes = source.rows(begin, end);
-        vectors.write(0, static_cast<std::uint64_t>(begin * dim) * dtype_size(source.dtype()), bytes.data(),
-                      bytes.size());
-        to_f32(source.dtype(), bytes.data(), block.data(), static_cast<std::size_t>((end - begin) * dim));
-        for (std::int64_t i = begin; i < end; ++i)
-            norms[static_cast<std::size_t>(i)] =
-                static_cast<float>(std::sqrt(block.row(i - begin).cast<double>().squaredNorm()));
-        progress.update(end);
+    for (std::size_t shard = 0; shard < writer.n_shards(); ++shard) {
+        const auto [first, last] = writer.shard_tokens(shard);
+        writer.begin_shard(shard);
+        for (std::int64_t begin = first; begin < last; begin += kBlock) {
+            if (progress.stop_requested()) throw Stopped("the import is not complete");
+            const std::int64_t end = std::min(last, begin + kBlock);
+            to_f32(source.dtype(), source.rows(begin, end).data(), block.data(),
+                   static_cast<std::size_t>((end - begin) * dim));
+            writer.take(0, begin, end - begin, block.data());
+            progress.update(end);
+        }
+        writer.end_shard();
     }
-    const std::uint64_t bytes = vectors.file_bytes();
-    const std::string checksum = xxh3_128(MappedFile(vectors.temporary()).bytes());
-    vectors.finish();
-    write_safetensors(folder.path() / "stats" / "norms.safetensors",
-                      {{{site, Dtype::f32, {n}}, norms.data()}});
-
-    Json json = {{"format", kRunFormat},
-                 {"program", {{"name", "tomograph"}, {"version", kVersion}}},
-                 {"status", "complete"}};
-    json["model"] = {{"name", matrix.stem().string()},
-                     {"d_model", dim},
-                     {"n_layers", std::max(1, options.site.layer + 1)}};
-    json["prompts"] = {{"kind", "import"},
-                       {"sources", {matrix.filename().string()}},
-                       {"sequences", rows.n_sequences},
-                       {"length", rows.length}};
-    json["labels"] = rows.labels;
-    json["capture"] = {{"vectors", true}, {"dtype", dtype_name(source.dtype())}};
-    json["n_tokens"] = n;
-    json["n_rows"] = n;
-    json["sites"] = {{{"name", site}, {"shape", {dim}}, {"vectors", true}}};
-    json["shards"] = {
-        {{"file", "vectors/000000.safetensors"}, {"rows", n}, {"bytes", bytes}, {"xxh3_128", checksum}}};
-    write_json(folder.path() / "run.json", json);
-    folder.keep();
+    writer.finish();
     progress.end();
     return n;
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "tomograph/base/progress.h"
 #include "tomograph/words/site.h"
@@ -13,7 +14,8 @@ struct ImportOptions {
     /// CSV with a header line and one line a row of the matrix. Columns that count: label, sequence,
     /// position, token (text). Others are ignored. Without position, a row's place in its sequence.
     std::optional<std::filesystem::path> labels;
-    bool force = false;  ///< replace an existing run
+    bool force = false;        ///< replace an existing run
+    std::string command = {};  ///< how it was asked for, kept in run.json
 };
 
 /// Make a run from a matrix [n, d] of float32 or float16 that was captured elsewhere (.npy). Rows keep their

@@ -9,21 +9,22 @@
 
 namespace tomograph {
 
-std::optional<std::int32_t> start_token(const Model& model, Start start, const std::string& mend) {
-    const ModelInfo& info = model.info();
+std::optional<std::int32_t> start_token(const Vocabulary& vocabulary, Start start, const std::string& mend) {
+    const VocabularyInfo& info = vocabulary.info();
     switch (start) {
         case Start::no:
             return std::nullopt;
         case Start::model:
-            return info.adds_start_token ? std::optional(info.start_token) : std::nullopt;
+            return info.adds_start_token ? info.start_token : std::nullopt;
         case Start::yes:
-            if (info.start_token < 0) throw Error(info.name + " has no start token", "", mend);
+            if (!info.start_token) throw Error(info.model + " has no start token", "", mend);
             return info.start_token;
     }
     return std::nullopt;
 }
 
-std::vector<std::int32_t> tokenize_front(const Model& model, std::string_view text, std::int64_t wanted) {
+std::vector<std::int32_t> tokenize_front(const Vocabulary& vocabulary, std::string_view text,
+                                         std::int64_t wanted) {
     // The last tokens before a cut may differ from those of the whole text, so some more are made and
     // dropped.
     constexpr std::int64_t kSpare = 64;
@@ -32,7 +33,7 @@ std::vector<std::int32_t> tokenize_front(const Model& model, std::string_view te
         bytes = static_cast<std::size_t>(wanted + kSpare) * 6;
     while (true) {
         const bool all = bytes >= text.size();
-        auto tokens = model.tokenize(text.substr(0, bytes));
+        auto tokens = vocabulary.tokenize(text.substr(0, bytes));
         if (all || static_cast<std::int64_t>(tokens.size()) >= wanted + kSpare) {
             tokens.resize(std::min(tokens.size(), static_cast<std::size_t>(wanted)));
             return tokens;
@@ -41,15 +42,15 @@ std::vector<std::int32_t> tokenize_front(const Model& model, std::string_view te
     }
 }
 
-void check_length(const Model& model, std::int64_t length) {
-    const ModelInfo& info = model.info();
+void check_length(const Vocabulary& vocabulary, std::int64_t length) {
+    const VocabularyInfo& info = vocabulary.info();
     // Rotary positions have no end, but a sequence this long will not be read in anyone's lifetime.
     constexpr std::int64_t kLongest = 1 << 24;
-    const std::int64_t longest = info.learned_positions ? info.context_length : kLongest;
+    const std::int64_t longest = info.bounded ? info.context_length : kLongest;
     if (length <= longest) return;
-    throw Error(fmt::format("length {} is above the context of {}", length, info.name),
-                info.learned_positions ? fmt::format("its position table has {} rows", longest)
-                                       : fmt::format("it was trained on {} tokens", info.context_length),
+    throw Error(fmt::format("length {} is above the context of {}", length, info.model),
+                info.bounded ? fmt::format("its position table has {} rows", longest)
+                             : fmt::format("it was trained on {} tokens", info.context_length),
                 fmt::format("use --length {} or less", info.context_length));
 }
 
@@ -58,13 +59,6 @@ void check_text(std::string_view bytes, const std::string& shown) {
         throw Error(shown + " is empty", "", "give a file with text");
     if (bytes.find('\0') != std::string_view::npos)
         throw Error(shown + " is not text", "it holds zero bytes", "give a plain text file");
-}
-
-void check_token(const Model& model, std::int32_t token) {
-    const ModelInfo& info = model.info();
-    if (token >= 0 && token < info.n_vocab) return;
-    throw Error(fmt::format("no token {}", token),
-                fmt::format("{} has tokens 0 to {}", info.name, info.n_vocab - 1), "");
 }
 
 void describe(PromptSet& set, const std::string& kind, std::optional<std::int32_t> start) {
@@ -77,15 +71,16 @@ void describe(PromptSet& set, const std::string& kind, std::optional<std::int32_
     if (!set.notes.empty()) set.description["notes"] = set.notes;
 }
 
-std::int32_t single_token(const Model& model, const std::string& word) {
-    const auto tokens = model.tokenize(word);
+std::int32_t single_token(const Vocabulary& vocabulary, const std::string& word) {
+    const auto tokens = vocabulary.tokenize(word);
     if (tokens.size() == 1) return tokens.front();
     std::string pieces;
     for (const std::int32_t token : tokens)
         pieces +=
-            fmt::format("{}'{}' ({})", pieces.empty() ? "" : ", ", printable(model.piece(token)), token);
-    throw Error(fmt::format("'{}' is {} tokens for {}", printable(word), tokens.size(), model.info().name),
-                pieces, "give one of them by --token ID");
+            fmt::format("{}'{}' ({})", pieces.empty() ? "" : ", ", printable(vocabulary.piece(token)), token);
+    throw Error(
+        fmt::format("'{}' is {} tokens for {}", printable(word), tokens.size(), vocabulary.info().model),
+        pieces, "give one of them by --token ID");
 }
 
 }  // namespace tomograph

@@ -38,10 +38,10 @@ const std::string& string_at(const Json& json, const char* what, const char* key
 }
 
 /// The first `most` tokens of a line, or all. Errors: JsonError.
-Sequence read_line(const Model& model, PromptSet& set, const Json& json, std::int64_t most) {
+Sequence read_line(const Vocabulary& vocabulary, PromptSet& set, const Json& json, std::int64_t most) {
     Sequence sequence;
     const auto append = [&](const std::string& text, std::int32_t label) {
-        const auto tokens = tokenize_front(model, text, most - sequence.length());
+        const auto tokens = tokenize_front(vocabulary, text, most - sequence.length());
         sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
         sequence.labels.resize(sequence.tokens.size(), label);
     };
@@ -63,12 +63,12 @@ Sequence read_line(const Model& model, PromptSet& set, const Json& json, std::in
 
 }  // namespace
 
-PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options) {
+PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& options) {
     std::ifstream in(options.file, std::ios::binary);
     if (!in) throw Error("cannot read " + options.file.string(), "no such file, or no permission", "");
-    const auto start = start_token(model, options.start);
+    const auto start = start_token(vocabulary, options.start);
     PromptSet set;
-    check_length(model, options.length);
+    check_length(vocabulary, options.length);
     std::int64_t number = 0, cut = 0;
     for (std::string line; std::getline(in, line);) {
         ++number;
@@ -77,7 +77,7 @@ PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options) {
             break;
         Sequence sequence;
         try {
-            sequence = read_line(model, set, parse_json(line), options.length + 1);
+            sequence = read_line(vocabulary, set, parse_json(line), options.length + 1);
         } catch (const JsonError& e) {
             throw Error(where + " cannot be used", e.what(),
                         R"(a line is {"text": "..."} or {"segments": [{"label": "...", "text": "..."}]})");

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "tomograph/base/json.h"
-#include "tomograph/model/model.h"
-#include "tomograph/model/sequence.h"
+#include "tomograph/engine/language_model.h"
+#include "tomograph/engine/sequence.h"
 
 namespace tomograph {
 
@@ -41,7 +41,7 @@ struct TextOptions {
 /// Each file is cut into sequences of `length` tokens; what is left at its end is not used, except where no
 /// file fills a single sequence. With several files each is a label. Errors: Error when a file is missing,
 /// empty or binary.
-PromptSet text_prompts(const Model& model, const TextOptions& options);
+PromptSet text_prompts(const Vocabulary& vocabulary, const TextOptions& options);
 
 struct RepeatOptions {
     std::optional<std::int32_t> token;                                       ///< the token's id, or
@@ -52,7 +52,7 @@ struct RepeatOptions {
 };
 /// One sequence of one repeated token.
 /// Errors: Error when the word is several tokens (it says which), or an id is out of range.
-PromptSet repeat_prompts(const Model& model, const RepeatOptions& options);
+PromptSet repeat_prompts(const Vocabulary& vocabulary, const RepeatOptions& options);
 
 struct VocabularyOptions {
     std::int64_t rows = 0;  ///< tokens chosen by seed; 0: all
@@ -60,7 +60,7 @@ struct VocabularyOptions {
     Start start = Start::model;
 };
 /// Every token alone (after the start token where there is one), a sequence each.
-PromptSet vocabulary_prompts(const Model& model, const VocabularyOptions& options);
+PromptSet vocabulary_prompts(const Vocabulary& vocabulary, const VocabularyOptions& options);
 
 struct PositionsOptions {
     std::int64_t length = 512;
@@ -71,7 +71,7 @@ struct PositionsOptions {
 /// same vector at every position, since attention over equal values is that value; so seeded random tokens
 /// are run, to be averaged by position, and one sequence of a start token followed by the mean token
 /// embedding.
-PromptSet positions_prompts(const Model& model, const PositionsOptions& options);
+PromptSet positions_prompts(const LanguageModel& model, const PositionsOptions& options);
 
 struct JsonlOptions {
     std::filesystem::path file;
@@ -81,9 +81,9 @@ struct JsonlOptions {
 };
 /// One sequence a line: {"text": "..."} or {"segments": [{"label": "...", "text": "..."}, ...]}. A line's
 /// index is its sequence. Errors: Error that names the line.
-PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options);
+PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& options);
 
 /// The id of a word that is one token. Errors: Error that names its tokens.
-std::int32_t single_token(const Model& model, const std::string& word);
+std::int32_t single_token(const Vocabulary& vocabulary, const std::string& word);
 
 }  // namespace tomograph

@@ -33,10 +33,10 @@ std::vector<Source> read_sources(const std::vector<std::filesystem::path>& files
 
 }  // namespace
 
-PromptSet text_prompts(const Model& model, const TextOptions& options) {
+PromptSet text_prompts(const Vocabulary& vocabulary, const TextOptions& options) {
     if (options.sequences < 1) throw Error("no sequences were asked for", "", "use --sequences 1 or more");
-    check_length(model, options.length);
-    const auto start = start_token(model, options.start);
+    check_length(vocabulary, options.length);
+    const auto start = start_token(vocabulary, options.start);
     const std::int64_t body = options.length - (start ? 1 : 0);
     if (body < 1)
         throw Error(fmt::format("length {} leaves no room for text", options.length),
@@ -59,7 +59,7 @@ PromptSet text_prompts(const Model& model, const TextOptions& options) {
         // No text gives more sequences than this, however many are asked for: a byte is at most the three of
         // U+FFFD.
         const auto most = 3 * static_cast<std::int64_t>(source.text.size()) / body + 1;
-        tokens.push_back(tokenize_front(model, source.text, std::min(options.sequences, most) * body));
+        tokens.push_back(tokenize_front(vocabulary, source.text, std::min(options.sequences, most) * body));
     }
     // The files take turns, so that each is there when fewer sequences are asked for than there are.
     for (std::int64_t turn = 0, added = 1; added > 0; ++turn) {

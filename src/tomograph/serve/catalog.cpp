@@ -118,7 +118,7 @@ Catalog::Entry Catalog::reopen(std::size_t index, bool growing) {
     const bool same = version == before.version;
     if (same && (before.run->complete() || !growing)) return before;
     auto now = open_run(before.folder);
-    if (same && now->complete() == before.run->complete() && now->n_rows() == before.run->n_rows())
+    if (same && now->complete() == before.run->complete() && now->n_tokens() == before.run->n_tokens())
         return before;
     const std::lock_guard lock(mutex_);
     // What could not be saved was of rows that are gone.

@@ -31,10 +31,10 @@ class SafetensorsWriter {
     /// Write `size` bytes at byte `offset` of tensor number `tensor`. Several threads may write at once.
     void write(std::size_t tensor, std::uint64_t offset, const void* bytes, std::size_t size);
     void finish();
+    /// See AtomicFile::sync().
+    void sync() { file_.sync(); }
     std::uint64_t file_bytes() const { return file_bytes_; }
     const std::filesystem::path& temporary() const { return file_.temporary(); }
-    /// Where tensor number `tensor` begins in the file.
-    std::uint64_t file_offset(std::size_t tensor) const { return offsets_[tensor]; }
 
   private:
     AtomicFile file_;
@@ -66,6 +66,7 @@ class Safetensors {
     /// A whole tensor of integers. Errors: Error when it is not I32.
     std::vector<std::int32_t> integers(const std::string& name) const;
     const std::map<std::string, std::string>& metadata() const { return metadata_; }
+    const std::filesystem::path& path() const { return path_; }
     /// See MappedFile::release().
     void release() const { file_.release(); }
 

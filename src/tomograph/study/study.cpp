@@ -98,28 +98,33 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
                         Progress& progress) {
     const ModelInfo& info = model.info();
     find_gnuplot();  // a missing program should not show after the captures
-    const PromptSet text = text_prompts(
-        model, {.files = options.text, .sequences = options.sequences, .length = options.length});
-    OutputFolder folder(out, options.force);
+    const PromptSet text =
+        text_prompts(model.vocabulary(),
+                     {.files = options.text, .sequences = options.sequences, .length = options.length});
+    OutputFolder folder(out, FolderKind::study, options.force ? Begin::replace : Begin::fresh);
     StudySummary summary;
     summary.notes = text.notes;
 
     Json description = {{"format", kRunFormat},
                         {"program", {{"name", "tomograph"}, {"version", kVersion}}},
                         {"status", "incomplete"}};
-    description["model"] = {
-        {"name", info.name}, {"path", info.path},         {"architecture", info.architecture},
-        {"type", info.type}, {"n_layers", info.n_layers}, {"d_model", info.d_model}};
+    description["model"] = model_json(info);
     description["seed"] = options.seed;
     description["runs"] = Json::array();
 
+    // What a killed study leaves is known for a study by this, and may be replaced.
+    write_json(folder.path() / "study.json", description);
+
     std::vector<Component> components;
     {
-        const Engine engine(model, {.max_length = std::min<std::int64_t>(16, info.context_length),
-                                    .threads = options.threads});
-        components = study_components(engine.sites());
+        const auto engine = model.make_engine(
+            {.max_length = std::min<std::int64_t>(16, info.context_length), .threads = options.threads});
+        components = study_components(engine->sites());
     }
-    CaptureOptions capturing{.components = components, .threads = options.threads, .seed = options.seed};
+    CaptureOptions capturing{.components = components,
+                             .threads = options.threads,
+                             .seed = options.seed,
+                             .command = options.command};
     const auto record = [&](const std::string& name, const PromptSet& prompts,
                             const std::vector<Component>& with_vectors) {
         capturing.vector_components = with_vectors;
@@ -129,16 +134,20 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
         folder.keep();
         return Run::open(folder.path() / name);
     };
-    std::filesystem::create_directories(folder.path() / "figures");
-    StudyFigures figures(folder.path(), options.threads, options.seed, progress);
 
     const Run text_run = record("text", text, {});
+    // From here on the folder has its name.
+    std::filesystem::create_directories(folder.path() / "figures");
+    StudyFigures figures(folder.path(), options.threads, options.seed, progress);
     const Run repeat_run = record(
-        "repeat", repeat_prompts(model, {.token = most_frequent_token(text), .length = options.length}), {});
-    const Run vocabulary_run = record(
-        "vocabulary",
-        vocabulary_prompts(model, {.rows = std::min(kVocabularyRows, info.n_vocab), .seed = options.seed}),
-        {Component::embed});
+        "repeat",
+        repeat_prompts(model.vocabulary(), {.token = most_frequent_token(text), .length = options.length}),
+        {});
+    const Run vocabulary_run =
+        record("vocabulary",
+               vocabulary_prompts(model.vocabulary(),
+                                  {.rows = std::min(kVocabularyRows, info.n_vocab), .seed = options.seed}),
+               {Component::embed});
     // A learned table is shown whole; rotary positions at the length of the text.
     const std::int64_t length =
         info.learned_positions ? std::min(info.context_length, kLongestTable) : options.length;

@@ -20,6 +20,7 @@ struct StudyOptions {
     std::uint64_t seed = 42;
     bool force = false;  ///< replace an existing study
     int threads = 0;
+    std::string command = {};  ///< how it was asked for, kept in its runs
 };
 
 /// A picture and what it shows.

@@ -1,4 +1,4 @@
-#include "tomograph/capture/write_queue.h"
+#include "tomograph/store/write_queue.h"
 
 #include <utility>
 
