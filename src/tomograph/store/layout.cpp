@@ -40,7 +40,8 @@ Json span_json(const ShardManifest::Span& span) {
 }
 
 ShardManifest::Span span_of(const Json& json) {
-    return {json.at(0).get<std::int64_t>(), json.at(1).get<std::int64_t>()};
+    return {whole_number<std::int64_t>(json.at(0), "a bound"),
+            whole_number<std::int64_t>(json.at(1), "a bound")};
 }
 
 }  // namespace
@@ -50,7 +51,7 @@ Json FileEntry::json() const {
 }
 
 FileEntry file_entry(const Json& json) {
-    return {json.at("file").get<std::string>(), json.at("bytes").get<std::uint64_t>(),
+    return {json.at("file").get<std::string>(), whole_number<std::uint64_t>(json.at("bytes"), "bytes"),
             json.at("xxh3_128").get<std::string>()};
 }
 
@@ -73,7 +74,7 @@ Json ShardManifest::json() const {
 }
 
 ShardManifest shard_manifest(const Json& json) {
-    ShardManifest manifest{json.at("shard").get<std::size_t>(),
+    ShardManifest manifest{whole_number<std::size_t>(json.at("shard"), "shard"),
                            json.at("plan").get<std::string>(),
                            span_of(json.at("sequences")),
                            span_of(json.at("tokens")),
