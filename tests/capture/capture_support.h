@@ -16,6 +16,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/capture/capture.h"
+#include "tomograph/model/model.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph::test {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -155,6 +156,23 @@ TEST_F(CaptureOnAFullDisk, SaysWhichFileHasNoRoom) {
     EXPECT_EQ(
         error_within(300'000, options()),
         "cannot reserve room for " + (out() / "shards/000000.safetensors").string() + ": File too large");
+}
+
+// The second shard is three times the first.
+TEST_F(CaptureOnAFullDisk, KeepsWhatIsWholeAndGoesOnWhenThereIsRoom) {
+    std::vector<std::int64_t> lengths(512, 1);
+    std::fill(lengths.begin() + 256, lengths.end(), 3);
+    prompts_ = random_prompts(lengths);
+    CaptureOptions how = one_batch_a_shard();
+    capture(model_, prompts_, folder_ / "straight", how, no_progress());
+    const auto first = fs::file_size(folder_ / "straight/shards/000000.safetensors");
+    EXPECT_EQ(error_within(2 * first, how),
+              "cannot reserve room for " + (out() / "shards/000001.safetensors").string() +
+                  ": File too large; 256 of 1024 tokens are kept, go on with --resume");
+    EXPECT_EQ(open_run(out()).n_tokens(), 256);
+    how.begin = Begin::resume;
+    take(how);
+    EXPECT_EQ(files_of(out()), files_of(folder_ / "straight"));
 }
 
 TEST_F(CaptureOnAFullDisk, LeavesNoFolder) {

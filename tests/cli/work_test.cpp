@@ -28,7 +28,7 @@ std::vector<fs::path> temporaries_in(const fs::path& folder) {
     std::vector<fs::path> found;
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
         const std::string name = entry.path().filename().string();
-        if (name.ends_with(".tmp") || name.ends_with(".replaced")) found.push_back(entry.path());
+        if (name.ends_with(".tmp") || name.ends_with(".partial")) found.push_back(entry.path());
     }
     return found;
 }

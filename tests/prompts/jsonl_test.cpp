@@ -22,7 +22,7 @@ class JsonlPrompts : public testing::Test {
   protected:
     PromptSet read(const std::string& lines, std::int64_t length = 100, std::int64_t sequences = 0) const {
         return jsonl_prompts(
-            model_, {.file = folder_.write("a.jsonl", lines), .sequences = sequences, .length = length});
+            model_.vocabulary(), {.file = folder_.write("a.jsonl", lines), .sequences = sequences, .length = length});
     }
     std::string error(const std::string& lines) const {
         return error_of([&] { read(lines); });

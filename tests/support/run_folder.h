@@ -37,6 +37,7 @@ struct RunSketch {
     std::vector<std::int32_t> token_labels = {};  ///< a token; empty: none
     std::vector<std::string> pieces = {};         ///< a token; empty: "a", "b", "c" …
     std::vector<std::int32_t> rows = {};          ///< tokens whose vectors are kept; empty: all
+    std::int32_t last_position = -1;              ///< of the last token; -1: as its place says
     std::int64_t shard_tokens = 4;
     std::size_t whole_shards = std::numeric_limits<std::size_t>::max();  ///< an interrupted run has fewer
     bool vectors = true;
@@ -60,15 +61,16 @@ struct RunSketch {
         return n;
     }
     std::int64_t longest() const {
-        std::int64_t longest = 0;
+        std::int64_t longest = last_position + 1;
         for (const std::int64_t length : lengths) longest = std::max(longest, length);
         return longest;
     }
     /// Position and sequence of a token.
     std::pair<std::int32_t, std::int32_t> place(std::int64_t token) const {
+        const bool far = last_position >= 0 && token == n_tokens() - 1;
         std::int32_t sequence = 0;
         for (const std::int64_t length : lengths) {
-            if (token < length) return {static_cast<std::int32_t>(token), sequence};
+            if (token < length) return {far ? last_position : static_cast<std::int32_t>(token), sequence};
             token -= length;
             ++sequence;
         }

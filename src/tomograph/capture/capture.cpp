@@ -55,8 +55,8 @@ Json describe(const LanguageModel& model, const PromptSet& prompts, const Captur
     return json;
 }
 
-RunPlan plan_run(const LanguageModel& model, const Engine& engine, const PromptSet& prompts, const CapturePlan& plan,
-                 const CaptureOptions& options) {
+RunPlan plan_run(const LanguageModel& model, const Engine& engine, const PromptSet& prompts,
+                 const CapturePlan& plan, const CaptureOptions& options) {
     RunPlan run{.description = describe(model, prompts, options),
                 .labels = prompts.labels,
                 .label_outside_means = prompts.label_outside_means,
@@ -112,12 +112,7 @@ CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, con
                            .stop_requested = [&progress] { return progress.stop_requested(); }});
     Engine& engine = *made;
     const CapturePlan plan = plan_capture(engine, model.info(), prompts, options);
-Json describe(const LanguageModel& model, const PromptSet& prompts, const CaptureOptions& options) {
-    Json json = {{"program", {{"name", "tomograph"}, {"version", kVersion}}}};
-    json["program"]["backend"] = model.backend();
-    if (!options.command.empty()) json["program"]["command"] = options.command;
-    json["model"] = model_json(model.info());
-    json["model"]["xxh3_128"] = model.checksum();
+    RunWriter writer(out, plan_run(model, engine, prompts, plan, options), {.begin = options.begin});
 
     const auto began = std::chrono::steady_clock::now();
     CaptureSummary summary{static_cast<std::int64_t>(prompts.sequences.size()), plan.n_tokens, plan.n_rows,

@@ -125,7 +125,7 @@ bool Jobs::busy() const {
 
 int Jobs::start(const Json& json) {
     const ProjectionRequest request = parse_request(json, limits_);
-    const std::string version = catalog_.run_version(request.run);
+    const std::string capture = catalog_.capture(request.run);
     const std::shared_ptr<const Run> run = catalog_.run(request.run);
     const std::lock_guard lock(mutex_);
     if (std::any_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return job->running(); }))
@@ -139,7 +139,7 @@ int Jobs::start(const Json& json) {
     job->name = request.name;
     job->run = request.run;
     try {
-        worker_ = std::thread([this, job, request, run, version] { work(*job, request, *run, version); });
+        worker_ = std::thread([this, job, request, run, capture] { work(*job, request, *run, capture); });
     } catch (const std::system_error& e) {
         throw Error("the projection cannot be started", e.what(), "close other programs and try again");
     }
@@ -150,14 +150,13 @@ int Jobs::start(const Json& json) {
 }
 
 /// What a job's thread does: whatever happens, the job ends.
-void Jobs::work(Job& job, const ProjectionRequest& request, const Run& run, const std::string& version) {
+void Jobs::work(Job& job, const ProjectionRequest& request, const Run& run, const std::string& capture) {
     try {
         auto projection =
             std::make_shared<const Projection>(make_projection(run, request, limits_.threads, job));
         if (job.stop) return job.finish("cancelled");
         job.begin("saving", 1, "");
-        // A run under way grows; a complete one is another.
-        if (run.complete() && catalog_.run_version(request.run) != version)
+        if (catalog_.capture(request.run) != capture)
             return job.finish("failed", "the run was captured anew meanwhile; ask again");
         bool saved = true;
         try {

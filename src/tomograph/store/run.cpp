@@ -58,6 +58,7 @@ SiteShape read_site(const fs::path& file, const Json& entry, int n_layers) {
     if (site->layer >= n_layers)
         does_not_fit(file, fmt::format("it lists {}, the model has {} layers", site->name(), n_layers));
     SiteShape shape{*site, {}};
+    if (!entry.at("shape").is_array()) throw JsonError(json_text(entry.at("shape")) + " is no shape");
     for (const Json& extent : entry.at("shape"))
         shape.shape.push_back(whole_number<std::int64_t>(extent, "an extent"));
     constexpr std::int64_t kWidest = 1 << 24;  // far above any model's
