@@ -137,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(
                "its length is 2147483648"},
         Change{"NegativeLength", [](Json& run) { run["prompts"]["length"] = -1; }, "its length is -1"},
         Change{"AbsurdSequences", [](Json& run) { run["prompts"]["sequences"] = 1e18; },
-               "its number of sequences is 1e+18"},
+               "number of sequences must be a whole number that fits"},
         Change{"AbsurdLayers", [](Json& run) { run["model"]["n_layers"] = 2'000'000'000; },
                "its n_layers is 2000000000"},
         Change{"AbsurdWidth", [](Json& run) { run["model"]["d_model"] = std::int64_t{1} << 40; },

@@ -9,7 +9,6 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/text.h"
-#include "tomograph/serve/fields.h"
 
 namespace tomograph {
 namespace {
@@ -140,8 +139,8 @@ Selection selection_from_json(const Json& json) {
         selection.labels = json.value("labels", std::vector<std::string>{});
         selection.normalize = parse_normalize(json.value("normalize", "none"));
         for (const auto& word : json.value("mean", std::vector<std::string>{})) parse_means(word, selection);
-        selection.rows = whole(json, "rows", std::int64_t{0});
-        selection.seed = whole(json, "seed", std::uint64_t{42});
+        selection.rows = whole_number(json, "rows", std::int64_t{0});
+        selection.seed = whole_number(json, "seed", std::uint64_t{42});
         selection.layer_order = parse_layer_order(json.value("layer_order", "given"));
         return selection;
     } catch (const nlohmann::json::exception& e) {

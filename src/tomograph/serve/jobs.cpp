@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <system_error>
 
-#include "tomograph/serve/fields.h"
-
 namespace tomograph {
 namespace {
 
@@ -19,7 +17,7 @@ ProjectionRequest parse_request(const Json& json, const JobLimits& limits) {
     if (!json.is_object()) throw Error("the request is no JSON object", "", "");
     try {
         ProjectionRequest request;
-        request.run = whole(json, "run", std::size_t{0});
+        request.run = whole_number(json, "run", std::size_t{0});
         request.name = json.value("name", "");
         check_projection_name(request.name);
         request.method = json.value("method", "pca");
@@ -27,14 +25,14 @@ ProjectionRequest parse_request(const Json& json, const JobLimits& limits) {
         if (!umap && request.method != "pca")
             throw Error("no method '" + request.method + "'", "", "use pca or umap");
         request.selection = selection_from_json(json.value("selection", Json::object()));
-        request.dims = whole(json, "dims", umap ? 2 : 6);
+        request.dims = whole_number(json, "dims", umap ? 2 : 6);
         if (umap && request.dims != 2 && request.dims != 3)
             throw Error("a UMAP has 2 or 3 dimensions", "", "");
         if (request.dims < 1 || request.dims > limits.dims)
             throw Error(fmt::format("dims must lie between 1 and {}", limits.dims), "", "");
         UmapOptions& map = request.umap;
         map.metric = parse_metric(json.value("metric", std::string(metric_name(map.metric))));
-        map.n_neighbors = whole(json, "n_neighbors", map.n_neighbors);
+        map.n_neighbors = whole_number(json, "n_neighbors", map.n_neighbors);
         if (map.n_neighbors < 2 || map.n_neighbors > kMostNeighbors)
             throw Error(fmt::format("n_neighbors must lie between 2 and {}", kMostNeighbors), "", "");
         map.min_dist = json.value("min_dist", map.min_dist);

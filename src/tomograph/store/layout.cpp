@@ -40,22 +40,18 @@ Json span_json(const ShardManifest::Span& span) {
 }
 
 ShardManifest::Span span_of(const Json& json) {
-    return {whole_number(json.at(0)), whole_number(json.at(1))};
+    return {whole_number<std::int64_t>(json.at(0), "a bound"),
+            whole_number<std::int64_t>(json.at(1), "a bound")};
 }
 
 }  // namespace
-
-std::int64_t whole_number(const Json& json) {
-    if (!json.is_number_integer()) throw JsonError(json_text(json) + " is no whole number");
-    return json.get<std::int64_t>();
-}
 
 Json FileEntry::json() const {
     return {{"file", file}, {"bytes", bytes}, {"xxh3_128", xxh3_128}};
 }
 
 FileEntry file_entry(const Json& json) {
-    return {json.at("file").get<std::string>(), static_cast<std::uint64_t>(whole_number(json.at("bytes"))),
+    return {json.at("file").get<std::string>(), whole_number<std::uint64_t>(json.at("bytes"), "bytes"),
             json.at("xxh3_128").get<std::string>()};
 }
 
@@ -78,7 +74,7 @@ Json ShardManifest::json() const {
 }
 
 ShardManifest shard_manifest(const Json& json) {
-    ShardManifest manifest{static_cast<std::size_t>(whole_number(json.at("shard"))),
+    ShardManifest manifest{whole_number<std::size_t>(json.at("shard"), "shard"),
                            json.at("plan").get<std::string>(),
                            span_of(json.at("sequences")),
                            span_of(json.at("tokens")),

@@ -106,9 +106,6 @@ struct ShardManifest {
 /// Errors: JSON's own, for a key that is missing or of another type.
 ShardManifest shard_manifest(const Json& json);
 
-/// A whole number; nothing else becomes one in silence. Errors: JsonError.
-std::int64_t whole_number(const Json& json);
-
 /// run.json, from the plan and what has been written since.
 Json run_description(const Json& plan, const std::vector<ShardManifest>& shards,
                      const std::vector<FileEntry>& stats, bool complete);

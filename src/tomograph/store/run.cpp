@@ -59,7 +59,8 @@ SiteShape read_site(const fs::path& file, const Json& entry, int n_layers) {
         does_not_fit(file, fmt::format("it lists {}, the model has {} layers", site->name(), n_layers));
     SiteShape shape{*site, {}};
     if (!entry.at("shape").is_array()) throw JsonError(json_text(entry.at("shape")) + " is no shape");
-    for (const Json& extent : entry.at("shape")) shape.shape.push_back(whole_number(extent));
+    for (const Json& extent : entry.at("shape"))
+        shape.shape.push_back(whole_number<std::int64_t>(extent, "an extent"));
     constexpr std::int64_t kWidest = 1 << 24;  // far above any model's
     std::int64_t width = 1;
     for (const std::int64_t extent : shape.shape) {
@@ -74,10 +75,10 @@ SiteShape read_site(const fs::path& file, const Json& entry, int n_layers) {
 /// A whole number from `json` within what a run may hold.
 std::int64_t bounded(const fs::path& file, const char* what, const Json& json, std::int64_t lowest,
                      std::int64_t highest) {
-    const auto value = json.get<double>();  // so that no number wraps around
-    if (!(value >= static_cast<double>(lowest) && value <= static_cast<double>(highest)))
+    const auto value = whole_number<std::int64_t>(json, what);
+    if (value < lowest || value > highest)
         does_not_fit(file, fmt::format("its {} is {}", what, json_text(json)));
-    return json.get<std::int64_t>();
+    return value;
 }
 
 }  // namespace
@@ -137,15 +138,14 @@ Run Run::open(const fs::path& path) {
     if (!fs::exists(file, error)) file = path / layout::kPlan;
     run.json_ = read_json(file);
     try {
-        const std::int64_t format = whole_number(run.json_.at("format"));
+        const auto format = whole_number<std::int64_t>(run.json_.at("format"), "format");
         if (format < kRunFormat)
             throw Error(fmt::format("{} is a run of an earlier tomograph", path.string()),
                         fmt::format("format {}, known is {}", format, kRunFormat),
                         "capture it again, or read it with the version that wrote it");
         if (format > kRunFormat)
             throw Error(path.string() + " was written by a newer tomograph",
-                        fmt::format("format {}, known is {}", format, kRunFormat),
-                        "update tomograph");
+                        fmt::format("format {}, known is {}", format, kRunFormat), "update tomograph");
         if (run.json_.value("status", "") != "complete") {
             // What is whole is said by the manifests; run.json may lag behind them.
             file = path / layout::kPlan;
