@@ -10,8 +10,9 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
 #include "tomograph/base/threads.h"
-#include "tomograph/findings/parts.h"
+#include "tomograph/findings/finding.h"
 #include "tomograph/findings/sample.h"
+#include "tomograph/linear/pca.h"
 #include "tomograph/neighbors/neighbors.h"
 #include "tomograph/select/selection.h"
 #include "tomograph/statistics/cka.h"
@@ -54,7 +55,7 @@ void require_same_tokens(const Run& a, const Run& b) {
 
 CommonRows common_rows(const Run& a, const Run& b, const CompareOptions& options) {
     CommonRows common;
-    const Sample all = draw_sample(a, std::numeric_limits<std::int64_t>::max(), options.seed);
+    const SampleRows all = draw_sample(a, std::numeric_limits<std::int64_t>::max(), options.seed);
     std::vector<std::int64_t> row_in_b(static_cast<std::size_t>(b.n_tokens()), -1);
     for (std::int64_t row = 0; row < b.n_rows(); ++row)
         row_in_b[static_cast<std::size_t>(b.rows()[static_cast<std::size_t>(row)])] = row;

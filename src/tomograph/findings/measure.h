@@ -8,7 +8,7 @@
 
 #include "tomograph/base/json.h"
 #include "tomograph/base/progress.h"
-#include "tomograph/statistics/statistics.h"
+#include "tomograph/findings/finding.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
@@ -30,31 +30,6 @@ struct MeasureOptions {
     int threads = 0;
 };
 
-enum class Verdict { holds, absent, not_measurable };
-/// "holds", "absent", "not measurable".
-const char* verdict_name(Verdict verdict);
-
-/// One control of a finding and what the same measure gives there.
-struct Control {
-    std::string name;  ///< "labels shuffled", "random-weight twin", ...
-    double value = kNoNumber;
-};
-
-/// One of the claims, as a number. A missing number is NaN.
-struct Finding {
-    std::string name;
-    std::string effect_is;  ///< what the number means, with its unit
-    double effect = kNoNumber;
-    std::optional<Interval> interval;  ///< 95 %, bootstrap over sequences
-    double null = kNoNumber;           ///< the strictest of `controls`
-    bool smaller_counts = false;       ///< the effect must lie below the null instead of above it
-    Verdict verdict = Verdict::not_measurable;
-    std::string reason;  ///< why it is absent or not measurable
-    std::string figure;  ///< that shows it, relative to the run or study; the caller's to set
-    std::vector<Control> controls;
-    Json detail = Json::object();
-};
-
 /// A token that stands out, at the site where it does so most.
 struct Outlier {
     Site site;
@@ -72,6 +47,7 @@ struct MeasureReport {
     std::vector<Outlier> first_tokens;  ///< first tokens against first tokens only, most odd first
     double outlier_threshold = kNoNumber;
     double false_alarm_rate = 0;
+    std::vector<Chart> charts;  ///< what stands behind the findings, to be drawn
     /// Every number behind the findings, one entry a file: measures/NAME.json.
     std::map<std::string, Json> tables;
     std::vector<std::string> notes;  ///< what could not be measured and why
@@ -79,7 +55,7 @@ struct MeasureReport {
 };
 
 /// The names of the findings that are always there, in order.
-const std::vector<std::string>& finding_names();
+std::vector<std::string> finding_names();
 
 /// Measure everything that the run allows. What it lacks makes findings `not measurable`, not an error.
 /// Errors: Error when the twin or the rope_off run does not fit; NonFinite; Stopped.

@@ -10,7 +10,6 @@
 #include "tomograph/base/text.h"
 #include "tomograph/base/version.h"
 #include "tomograph/findings/measure.h"
-#include "tomograph/findings/parts.h"
 
 namespace tomograph {
 namespace {

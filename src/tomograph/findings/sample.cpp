@@ -8,8 +8,8 @@
 
 namespace tomograph {
 
-Sample draw_sample(const Run& run, std::int64_t rows, std::uint64_t seed) {
-    Sample sample;
+SampleRows draw_sample(const Run& run, std::int64_t rows, std::uint64_t seed) {
+    SampleRows sample;
     const TokenTable& tokens = run.tokens();
     const bool leave_first_out = run.length() > 1;
     std::vector<std::int64_t> candidates;

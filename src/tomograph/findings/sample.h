@@ -8,7 +8,7 @@
 namespace tomograph {
 
 /// Which stored rows stand for a run, the same at every site, so that sites can be compared row by row.
-struct Sample {
+struct SampleRows {
     /// Numbers of stored rows, [n], in ascending order of group, then row. The first position is left out
     /// wherever sequences are longer than one token: it is an outlier of its own kind that would rule every
     /// average.
@@ -27,7 +27,7 @@ struct Sample {
 inline constexpr int kMostGroups = 64;
 
 /// At most `rows` rows by seed. Empty where the run keeps no vectors.
-Sample draw_sample(const Run& run, std::int64_t rows, std::uint64_t seed);
+SampleRows draw_sample(const Run& run, std::int64_t rows, std::uint64_t seed);
 
 /// Those rows at a site, [rows.size(), width].
 Matrix read_sample(const Run& run, const Site& site, const std::vector<std::int64_t>& rows);

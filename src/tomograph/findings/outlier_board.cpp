@@ -1,8 +1,8 @@
-// Which tokens stand out, over all sites of a run.
+#include "tomograph/findings/outlier_board.h"
+
 #include <algorithm>
 #include <cmath>
 
-#include "tomograph/findings/parts.h"
 #include "tomograph/findings/site_outliers.h"
 
 namespace tomograph {

@@ -1,12 +1,14 @@
-// What single heads give, where `z` was captured.
-#include "tomograph/findings/parts.h"
-#include "tomograph/linear/moments.h"
+#include "tomograph/findings/heads.h"
+
+#include <algorithm>
+
+#include "tomograph/linear/pca.h"
 #include "tomograph/statistics/cka.h"
 #include "tomograph/statistics/dimension.h"
 
 namespace tomograph {
 
-void measure_heads(const Subject& subject, PartResult& result) {
+void measure_heads(Subject& subject) {
     constexpr std::int64_t kRows = 1000;
     const Run& run = subject.run;
     std::vector<std::int64_t> rows(subject.sample.rows.begin(),
@@ -36,7 +38,7 @@ void measure_heads(const Subject& subject, PartResult& result) {
                  {"cka_other_tokens", number(other.size() > 0 ? linear_cka(part, shifted) : kNoNumber)}});
         }
     }
-    if (!table.empty()) result.tables["heads"] = std::move(table);
+    if (!table.empty()) subject.tables["heads"] = std::move(table);
 }
 
 }  // namespace tomograph
