@@ -30,7 +30,17 @@ class BadInput : public testing::Test {
         if (outcome.err.size() <= before.size()) return outcome.err;
         return outcome.err.substr(before.size(), outcome.err.size() - before.size() - 1);
     }
-    /// The same for `capture golden-llama --out x --length 16` and more.
+    /// The line of a command that was typed wrongly, without "tomograph: " and the pointer to its help.
+    std::string usage_error(const Arguments& arguments) {
+        const Outcome outcome = program_.run(arguments);
+        EXPECT_EQ(outcome.code, 2) << outcome.err;
+        const std::string before = "tomograph: ",
+                          after = " (see tomograph " + arguments.front() + " --help)\n";
+        EXPECT_TRUE(outcome.err.starts_with(before) && outcome.err.ends_with(after)) << outcome.err;
+        if (outcome.err.size() <= before.size() + after.size()) return outcome.err;
+        return outcome.err.substr(before.size(), outcome.err.size() - before.size() - after.size());
+    }
+    /// The error of `capture golden-llama --out x --length 16` and more.
     std::string capture_error(const Arguments& more, const std::string& model = golden_model("llama")) {
         Arguments arguments{"capture", model, "--out", "x", "--threads", "1"};
         arguments.insert(arguments.end(), more.begin(), more.end());
@@ -181,12 +191,12 @@ TEST_F(BadInput, MayBeLayersThatDoNotExist) {
 }
 
 TEST_F(BadInput, MayBeNoRange) {
-    EXPECT_EQ(capture_error({"--layers", "all"}),
+    EXPECT_EQ(usage_error({"capture", golden_model("llama"), "--out", "x", "--layers", "all"}),
               "'all' is no range of layers; write for example 2:9 (half-open), 1: or :5");
 }
 
 TEST_F(BadInput, MayBeAComponentThatNoModelHas) {
-    EXPECT_EQ(capture_error({"--components", "soul"}),
+    EXPECT_EQ(usage_error({"capture", golden_model("llama"), "--out", "x", "--components", "soul"}),
               "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, resid_mid, ln2, "
               "router, "
               "mlp_out, resid_post, ln_final");
@@ -277,7 +287,7 @@ TEST_F(BadInput, MayBeANameThatIsNoFiles) {
 
 TEST_F(BadInput, MayBeAnUnknownNormalisation) {
     write_run();
-    EXPECT_EQ(error({"project", "run", "--name", "p", "--normalize", "max"}),
+    EXPECT_EQ(usage_error({"project", "run", "--name", "p", "--normalize", "max"}),
               "cannot normalize by 'max'; use none, unit or layernorm");
 }
 

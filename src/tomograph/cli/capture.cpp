@@ -68,9 +68,9 @@ PromptSet make_prompts(const Model& model, const Flags& flags) {
 void run(const Flags& flags, Progress& progress) {
     refuse_unused(flags);
     CaptureOptions options;
-    options.components = parse_components(flags.components);
-    options.layers = parse_range(flags.layers, "layers");
-    options.positions = parse_range(flags.positions, "positions");
+    options.components = as_usage([&] { return parse_components(flags.components); });
+    options.layers = as_usage([&] { return parse_range(flags.layers, "layers"); });
+    options.positions = as_usage([&] { return parse_range(flags.positions, "positions"); });
     options.sample = flags.sample;
     options.vectors = !flags.no_vectors;
     options.dtype = *find_dtype(flags.dtype);

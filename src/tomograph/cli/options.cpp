@@ -26,16 +26,18 @@ void SelectionFlags::add(CLI::App& app) {
 
 Selection SelectionFlags::selection() const {
     Selection selection;
-    selection.components = parse_components(components);
-    selection.layers = parse_range(layers, "layers");
-    selection.positions = parse_range(positions, "positions");
-    selection.sequences = parse_range(sequences, "sequences");
-    selection.labels = labels;
-    selection.normalize = parse_normalize(normalize);
-    parse_means(mean, selection);
-    selection.rows = rows;
-    selection.seed = seed;
-    selection.layer_order = parse_layer_order(layer_order);
+    as_usage([&] {
+        selection.components = parse_components(components);
+        selection.layers = parse_range(layers, "layers");
+        selection.positions = parse_range(positions, "positions");
+        selection.sequences = parse_range(sequences, "sequences");
+        selection.labels = labels;
+        selection.normalize = parse_normalize(normalize);
+        parse_means(mean, selection);
+        selection.rows = rows;
+        selection.seed = seed;
+        selection.layer_order = parse_layer_order(layer_order);
+    });
     return selection;
 }
 
