@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tomograph/base/error.h"
 #include "tomograph/figures/coloring.h"
 #include "tomograph/figures/heatmap.h"
 #include "tomograph/figures/lines.h"
@@ -82,21 +83,27 @@ class ChartPainter {
 
 }  // namespace
 
-std::vector<MeasureFigure> draw_measures(const Run& run, MeasureReport& report,
-                                         const std::filesystem::path& root) {
-    std::filesystem::create_directories(root / "figures");
-    std::vector<MeasureFigure> drawn;
+MeasureFigures draw_measures(const Run& run, MeasureReport& report, const std::filesystem::path& root) {
+    MeasureFigures figures;
     for (const Chart& chart : report.charts) {
         const MeasureFigure figure{"figures/" + chart.name + ".png", chart.caption, chart.findings};
         const std::filesystem::path file = root / figure.file;
-        if (!std::visit(ChartPainter(chart, run, file), chart.shape)) continue;
+        try {
+            std::filesystem::create_directories(root / "figures");
+            if (!std::visit(ChartPainter(chart, run, file), chart.shape)) continue;
+        } catch (const Stopped&) {
+            throw;
+        } catch (const std::exception& error) {
+            figures.failed.push_back(fmt::format("{} was not drawn: {}", figure.file, error.what()));
+            continue;
+        }
         for (Finding& finding : report.findings) {
             if (std::ranges::find(figure.findings, finding.name) != figure.findings.end())
                 finding.figure = figure.file;
         }
-        drawn.push_back(figure);
+        figures.drawn.push_back(figure);
     }
-    return drawn;
+    return figures;
 }
 
 }  // namespace tomograph

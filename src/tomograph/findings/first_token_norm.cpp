@@ -66,6 +66,7 @@ class FirstTokenNorm final : public Measurement {
         std::vector<double> first(static_cast<std::size_t>(n_groups), 0.0), n_first = first;
         std::vector<double> sums(static_cast<std::size_t>(run.length()), 0.0), counts = sums;
         for (std::size_t t = 0; t < norms.size(); ++t) {
+            if (!std::isfinite(norms[t])) continue;
             const int group =
                 static_cast<int>(static_cast<std::int64_t>(tokens.sequence[t]) * n_groups / n_sequences);
             sums[static_cast<std::size_t>(tokens.position[t])] += norms[t];
@@ -108,6 +109,7 @@ class FirstTokenNorm final : public Measurement {
             const auto values = run.norms(shape.site);
             std::vector<double> sums(length, 0.0), counts(length, 0.0), rest;
             for (std::size_t t = 0; t < values.size(); ++t) {
+                if (!std::isfinite(values[t])) continue;
                 const auto p = static_cast<std::size_t>(run.tokens().position[t]);
                 sums[p] += values[t];
                 counts[p] += 1;

@@ -17,10 +17,11 @@ void measure_heads(Subject& subject) {
     Json table = Json::array();
     for (const SiteShape& shape : run.sites()) {
         const Site mlp{Component::mlp_out, shape.site.layer};
-        if (shape.site.component != Component::z || shape.shape.size() != 2 || !run.has_vectors(shape.site))
+        if (shape.site.component != Component::z || shape.shape.size() != 2 ||
+            !subject.census.has(shape.site))
             continue;
         const Matrix z = read_sample(run, shape.site, rows);
-        const Matrix other = run.has_vectors(mlp) ? read_sample(run, mlp, rows) : Matrix();
+        const Matrix other = subject.census.has(mlp) ? read_sample(run, mlp, rows) : Matrix();
         Matrix shifted(other.rows(), other.cols());  // the MLP's rows under other tokens: what chance gives
         for (Eigen::Index i = 0; i < other.rows(); ++i)
             shifted.row(i) = other.row((i + other.rows() / 2) % other.rows());

@@ -10,6 +10,7 @@
 #include "tomograph/findings/heads.h"
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/outlier_board.h"
+#include "tomograph/findings/reference_outliers.h"
 #include "tomograph/findings/site_rows.h"
 
 namespace tomograph {
@@ -37,12 +38,19 @@ struct Measured {
     std::vector<int> layers;
     std::vector<Outlier> outliers, first_tokens;
     double outlier_threshold = kNoNumber;
+    std::optional<OutlierTest> outlier_test;
 };
 
 void list_outliers(Subject& subject, const OutlierBoard& board, Measured& measured) {
     if (subject.run.n_rows() == 0) return;
-    measured.outlier_threshold = board.threshold(subject.options.false_alarm_rate);
-    measured.outliers = board.outliers(measured.outlier_threshold);
+    if (subject.options.reference != nullptr) {
+        ReferenceOutliers found = test_against_reference(subject);
+        measured.outliers = std::move(found.outliers);
+        measured.outlier_test = std::move(found.test);
+    } else {
+        measured.outlier_threshold = board.threshold(subject.options.false_alarm_rate);
+        measured.outliers = board.outliers(measured.outlier_threshold);
+    }
     measured.first_tokens = board.first_tokens();
     if (Json found = board.found_labels(); !found.empty()) subject.tables["found_labels"] = std::move(found);
 }
@@ -58,7 +66,7 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
         place.push_back(i);
     }
     std::optional<OutlierBoard> board;
-    if (!effects_only) board.emplace(run, subject.sites);
+    if (!effects_only) board.emplace(run, subject.sites, subject.census.left_out);
     visit_sites(subject, measurements, board ? &*board : nullptr);
 
     Measured measured;
@@ -118,6 +126,7 @@ void check_options(const Run& run, const MeasureOptions& options) {
                         "capture it with --rope-off");
         }
     }
+    if (options.reference != nullptr) require_reference(run, *options.reference);
     if (options.rows < 16)
         throw Error("too few rows to measure", std::to_string(options.rows), "use at least 16");
 }
@@ -148,6 +157,7 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
     share_charts(report);
     report.outliers = std::move(measured.outliers);
     report.first_tokens = std::move(measured.first_tokens);
+    report.outlier_test = std::move(measured.outlier_test);
     report.outlier_threshold = measured.outlier_threshold;
     report.false_alarm_rate = options.false_alarm_rate;
     report.tables = std::move(measured.tables);
@@ -156,6 +166,7 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
     const auto path = [](const Run* other) { return other ? Json(other->path().string()) : Json(nullptr); };
     report.how["twin"] = path(options.twin);
     report.how["rope_off"] = path(options.rope_off);
+    if (options.reference != nullptr) report.how["reference"] = path(options.reference);
     if (!run.complete()) report.notes.push_back("the run is incomplete: what it holds was measured");
     return report;
 }

@@ -2,6 +2,7 @@
 // Which tokens stand out, over all sites of a run. For use inside findings/ only.
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "tomograph/findings/measure.h"
@@ -9,12 +10,18 @@
 
 namespace tomograph {
 
+/// Most that a report lists.
+inline constexpr std::size_t kMostOutliers = 100;
+
+/// One stored row, as a report lists it.
+Outlier make_outlier(const Run& run, std::int64_t row, const Site& site, double score, const char* by);
+
 /// Highest score of each stored row over the sites that were scored so far. score() may run on several
 /// threads; the result does not depend on their order.
 class OutlierBoard {
   public:
-    /// Both must outlive it.
-    OutlierBoard(const Run& run, const std::vector<Site>& sites);
+    /// All must outlive it; rows that `left_out` [n_rows] marks have no score.
+    OutlierBoard(const Run& run, const std::vector<Site>& sites, std::span<const std::uint8_t> left_out);
     /// Score all stored rows at sites[at] by what `sample` says is ordinary.
     void score(std::size_t at, const Matrix& sample, const Pca& pca, std::uint64_t seed);
 
@@ -35,6 +42,7 @@ class OutlierBoard {
 
     const Run& run_;
     const std::vector<Site>& sites_;
+    std::span<const std::uint8_t> left_out_;
     std::vector<Best> best_, best_first_;           // per stored row
     std::vector<std::vector<double>> label_auroc_;  // per site, by label
     std::mutex mutex_;

@@ -91,7 +91,7 @@ class PositionHelix final : public Measurement {
         const Run& run = subject_.run;
         const Site site{Component::pos_embed};
         if (!run.json().at("model").value("learned_positions", false) || !run.has_site(site) ||
-            !run.has_stats() || run.length() < kFewestPositions)
+            !has_means(run, site) || run.length() < kFewestPositions)
             return false;
         const MatrixD curve = thin_curve(leading_scores(run.means(site), kCurveComponents), kCurvePoints);
         const CurveNumbers found = measure_curve(subject_, curve);

@@ -14,7 +14,7 @@ constexpr int kReplicates = 40;
 void measure_embeddings(Subject& subject, Json& detail) {
     const Run& run = subject.run;
     const Site site{Component::embed};
-    if (!run.has_vectors(site)) {
+    if (!subject.census.has(site)) {
         detail["token_embeddings"] = nullptr;
         subject.notes.push_back(
             "the lattice score of token embeddings needs embed; capture with --components embed");
@@ -22,11 +22,12 @@ void measure_embeddings(Subject& subject, Json& detail) {
     }
     std::vector<std::int64_t> rows;
     std::vector<std::int32_t> seen;
-    for (std::int64_t row = 0; row < run.n_rows(); ++row)
+    std::vector<std::int64_t> order;
+    for (std::int64_t row = 0; row < run.n_rows(); ++row) {
         seen.push_back(
             run.tokens().token_id[static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)])]);
-    std::vector<std::int64_t> order(seen.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int64_t>(i);
+        if (subject.census.left_out[static_cast<std::size_t>(row)] == 0) order.push_back(row);
+    }
     std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
         return seen[static_cast<std::size_t>(a)] < seen[static_cast<std::size_t>(b)];
     });

@@ -79,12 +79,35 @@ Grid make_grid(const Subject& subject) {
     return grid;
 }
 
-/// Unit vectors: one token with fifty times the others' norm would decide everything.
-PositionTable read_table(const Run& run, const Site& site, const Grid& grid) {
+/// Unit vectors: one token with fifty times the others' norm would decide everything. A row that is left out
+/// has the mean of the other sequences at its position in its place, so that it says nothing there.
+PositionTable read_table(const Run& run, const Site& site, const Grid& grid,
+                         std::span<const std::uint8_t> left_out) {
+    const auto is_hole = [&](std::int64_t row) { return left_out[static_cast<std::size_t>(row)] != 0; };
     PositionTable table(grid.n_groups, grid.n_positions, run.d_model());
+    std::vector<std::size_t> with_holes;
+    MatrixD sums = MatrixD::Zero(grid.n_positions, run.d_model());
+    VectorD counts = VectorD::Zero(grid.n_positions);
     for (std::size_t s = 0; s < grid.rows.size(); ++s) {
         Matrix rows = read_sample(run, site, grid.rows[s]);
         rows.rowwise().normalize();
+        for (Eigen::Index p = 0; p < rows.rows(); ++p) {
+            if (is_hole(grid.rows[s][static_cast<std::size_t>(p)])) continue;
+            sums.row(p) += rows.row(p).cast<double>();
+            counts[p] += 1;
+        }
+        if (std::ranges::any_of(grid.rows[s], is_hole))
+            with_holes.push_back(s);
+        else
+            table.add(grid.group[s], rows);
+    }
+    for (const std::size_t s : with_holes) {
+        Matrix rows = read_sample(run, site, grid.rows[s]);
+        rows.rowwise().normalize();
+        for (Eigen::Index p = 0; p < rows.rows(); ++p) {
+            if (is_hole(grid.rows[s][static_cast<std::size_t>(p)]))
+                rows.row(p) = (sums.row(p) / std::max(1.0, counts[p])).cast<float>();
+        }
         table.add(grid.group[s], rows);
     }
     return table;
@@ -194,7 +217,7 @@ PositionNumbers measure_positions(const Subject& subject) {
     PositionTable average(grid.n_groups, grid.n_positions, run.d_model());
     for (std::size_t l = 0; l < numbers.sites.size(); ++l) {
         if (subject.progress.stop_requested()) throw Stopped("no measure was written");
-        PositionTable table = read_table(run, numbers.sites[l], grid);
+        PositionTable table = read_table(run, numbers.sites[l], grid, subject.census.left_out);
         run.release();
         average.add(table);
         table.finish();

@@ -26,8 +26,9 @@ SiteRows::SiteRows(Subject& subject, std::size_t index)
         if (rows_.row(i).allFinite()) continue;
         const std::int32_t token =
             subject.run.rows()[static_cast<std::size_t>(subject.sample.rows[static_cast<std::size_t>(i)])];
-        throw Error(site().name() + " holds NaN or Inf", "at token " + std::to_string(token),
-                    "capture it again with --dtype f32");
+        throw Error(site().name() + " holds NaN or Inf",
+                    "at token " + std::to_string(token) + ", whose norm is an ordinary number",
+                    "the file is damaged: check it with tomograph verify");
     }
 }
 

@@ -15,7 +15,7 @@ namespace tomograph {
 /// first asked for, once; one thread at a time.
 class SiteRows {
   public:
-    /// Errors: Error when a row holds NaN or Inf.
+    /// Errors: Error when a row holds NaN or Inf that its norm hides.
     SiteRows(Subject& subject, std::size_t index);
 
     const Subject& subject() const { return subject_; }
@@ -84,7 +84,7 @@ std::string lacks_pairs(const Subject& subject);
 
 class OutlierBoard;
 /// Reads each site once and shows it to all measurements and, unless it is null, to the board.
-/// Errors: Error when a row holds NaN or Inf; Stopped.
+/// Errors: as SiteRows(); Stopped.
 void visit_sites(Subject& subject, const std::vector<std::unique_ptr<Measurement>>& measurements,
                  OutlierBoard* board);
 

@@ -16,7 +16,7 @@ StreamStack read_stack(const Subject& subject) {
     if (!stack.why_not.empty()) return stack;
     const Run& run = subject.run;
     for (const Site& site : vector_sites(run)) {
-        if (site.component == *subject.stream) stack.sites.push_back(site);
+        if (site.component == *subject.stream && subject.census.has(site)) stack.sites.push_back(site);
     }
     if (stack.sites.size() < 2) {
         stack.why_not = "one layer only";

@@ -10,26 +10,42 @@
 #include "tomograph/findings/stream_stack.h"
 
 namespace tomograph {
+namespace {
+
+bool of_stream(const Site& site) {
+    return site.component == Component::resid_pre || site.component == Component::resid_mid ||
+           site.component == Component::resid_post;
+}
+
+bool writes(const Site& site) {
+    return site.component == Component::attn_out || site.component == Component::mlp_out;
+}
+
+}  // namespace
 
 Subject::Subject(const Run& a_run, const MeasureOptions& an_options, bool only_effects, Progress& a_progress)
     : run(a_run),
       options(an_options),
       progress(a_progress),
-      sample(draw_sample(a_run, an_options.rows, an_options.seed)),
-      layers(headline_layers(a_run.n_layers())),
       threads(thread_count(an_options.threads)),
+      layers(headline_layers(a_run.n_layers())),
       effects_only(only_effects) {
+    // Of a twin only what its effects need is read: the stream, and what the middle layers write.
+    std::vector<Site> compared = compared_sites(run);
+    std::erase_if(compared, [&](const Site& site) {
+        return effects_only && !of_stream(site) && !(headline_layer(site.layer) && writes(site));
+    });
+    census = take_census(run, compared, threads);
+    if (!effects_only) notes = census.notes;
     for (const Component component : {Component::resid_post, Component::resid_mid, Component::resid_pre}) {
         if (!stream && !layers_with(component).empty()) stream = component;
     }
     sites = vector_sites(run);
-    if (effects_only) {
-        std::erase_if(sites, [&](const Site& site) {
-            return site.component != Component::attn_out && site.component != Component::mlp_out &&
-                   !headline(site);
-        });
-    }
+    std::erase_if(sites, [&](const Site& site) {
+        return !census.has(site) || (effects_only && !headline(site) && !writes(site));
+    });
     site_lines.resize(sites.size());
+    sample = draw_sample(run, options.rows, options.seed, census.left_out);
 }
 
 Subject::~Subject() = default;
@@ -45,21 +61,28 @@ bool Subject::headline_layer(int layer) const {
 std::vector<int> Subject::layers_with(Component component) const {
     std::vector<int> found;
     for (const int layer : layers) {
-        if (run.has_vectors({component, layer})) found.push_back(layer);
+        if (census.has({component, layer})) found.push_back(layer);
     }
     return found;
 }
 
 std::string Subject::lacks_rows() const {
-    if (run.n_rows() > 0) return "";
+    if (sample.size() > 0) return "";
+    if (run.n_rows() > 0 && census.sites.empty()) return "all vectors hold NaN or Inf";
+    if (run.n_rows() > 0 && census.n_left_out() == run.n_rows()) return "every row holds NaN or Inf";
+    if (run.n_rows() > 0) return "vectors are kept at the first position only; capture more --positions";
     return run.complete() ? "the run keeps no vectors; capture without --no-vectors"
                           : "the run is incomplete and holds no vectors";
 }
 
 std::string Subject::lacks(Component component) const {
     if (const std::string why = lacks_rows(); !why.empty()) return why;
+    for (const Site& site : census.sites) {
+        if (site.component == component) return "";
+    }
     for (const SiteShape& shape : run.sites()) {
-        if (shape.site.component == component && run.has_vectors(shape.site)) return "";
+        if (shape.site.component == component && run.has_vectors(shape.site))
+            return fmt::format("the vectors of {} hold NaN or Inf", component_name(component));
     }
     return fmt::format("the run has no vectors of {}; capture with --components {}",
                        component_name(component), component_name(component));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tomograph/findings/census.h"
 #include "tomograph/findings/chart.h"
 #include "tomograph/findings/measure.h"
 #include "tomograph/findings/sample.h"
@@ -27,12 +28,13 @@ class Subject {
     const Run& run;
     const MeasureOptions& options;
     Progress& progress;
-    const SampleRows sample;
-    const std::vector<int> layers;  ///< headline layers
     const int threads;
+    const std::vector<int> layers;    ///< headline layers
     const bool effects_only;          ///< a twin: effects, no intervals, tables or controls
     std::optional<Component> stream;  ///< resid_post, or the nearest to it that has vectors
+    RowCensus census;                 ///< of all sites that are read
     std::vector<Site> sites;          ///< of the pass, in network order
+    SampleRows sample;
 
     /// What findings leave besides their effects: tables for measures/, by name; the line of each site in the
     /// table `sites`; and what a reader should know.

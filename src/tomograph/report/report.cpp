@@ -6,6 +6,7 @@
 #include "tomograph/base/html.h"
 #include "tomograph/base/json.h"
 #include "tomograph/base/version.h"
+#include "tomograph/findings/summary.h"
 
 namespace tomograph {
 namespace {
@@ -26,10 +27,6 @@ constexpr std::string_view kStyle = R"(
 .report figure img { width: 100%; background: white; border: 1px solid #8884; border-radius: 4px; }
 )";
 
-std::string number(const Json& value) {
-    return value.is_number() ? fmt::format("{:.4g}", value.get<double>()) : "–";
-}
-
 /// The text of a field that may be absent or null.
 std::string text(const Json& json, const char* key) {
     const auto found = json.find(key);
@@ -43,26 +40,9 @@ Json list(const Json& json, const char* key) {
 
 std::string numbers_table(const Json& numbers) {
     std::string rows;
-    const auto row = [&](const std::string& what, const std::string& value, const std::string& how) {
+    for (const SummaryLine& line : summary_lines(numbers))
         rows += fmt::format("<tr><th>{}</th><td class=\"number\">{}</td><td>{}</td></tr>\n",
-                            html_escape(what), html_escape(value), html_escape(how));
-    };
-    if (numbers.contains("first_token_norm_ratio"))
-        row("first token's norm", fmt::format("{:.2f} ×", numbers["first_token_norm_ratio"].get<double>()),
-            "mean norm at position 0 over the median elsewhere, at " +
-                text(numbers, "first_token_norm_site"));
-    if (numbers.contains("variance_explained_2"))
-        row("variance explained by two components",
-            fmt::format("{:.1f} %", 100 * numbers["variance_explained_2"].get<double>()),
-            "attention and MLP outputs together, middle layers, raw vectors");
-    if (numbers.contains("attention_mlp_cosine")) {
-        const Json& cosine = numbers["attention_mlp_cosine"];
-        row("cosine between attention and MLP output",
-            fmt::format("{:+.3f} ± {:.3f}", cosine.at("mean").get<double>(),
-                        cosine.at("deviation").get<double>()),
-            fmt::format("mean and deviation over {} pairs, middle layers, first token left out",
-                        cosine.at("pairs").get<std::int64_t>()));
-    }
+                            html_escape(line.what), html_escape(line.value), html_escape(line.how));
     return rows.empty() ? "" : "<table>\n" + rows + "</table>\n";
 }
 
@@ -75,16 +55,13 @@ std::string findings_table(const fs::path& run, const std::string& heading) {
         "<h2>{}</h2>\n<div class=\"wide\"><table>\n<tr><th>finding</th><th>effect</th><th>interval</th>"
         "<th>null</th><th>verdict</th><th>what the number is</th></tr>\n",
         html_escape(heading));
-    for (const Json& finding : findings) {
-        const Json interval = list(finding, "interval");
-        const std::string reason = text(finding, "reason");
+    for (const FindingLine& line : finding_lines(findings)) {
         html += fmt::format(
             "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td><td "
             "class=\"number\">{}</td><td>{}</td><td class=\"note\">{}</td></tr>\n",
-            html_escape(text(finding, "name")), number(finding.value("effect", Json())),
-            interval.size() == 2 ? number(interval[0]) + " to " + number(interval[1]) : "–",
-            number(finding.value("null", Json())), html_escape(text(finding, "verdict")),
-            html_escape(text(finding, "effect_is") + (reason.empty() ? "" : ": " + reason)));
+            html_escape(line.name), line.effect, line.interval, html_escape(line.null),
+            html_escape(line.verdict),
+            html_escape(line.effect_is + (line.reason.empty() ? "" : ": " + line.reason)));
     }
     return html +
            "</table></div>\n<p class=\"note\">Intervals are 95 % by bootstrap over sequences. The null is "
