@@ -79,6 +79,15 @@ RowCensus take_census(const Run& run, const std::vector<Site>& sites, int thread
             census.n_not_finite, run.n_rows(), run.tokens().sequence[token], run.tokens().position[token],
             first_site));
     }
+    census.sinks = find_sinks(run);
+    std::vector<std::uint8_t> is_sink(static_cast<std::size_t>(run.n_tokens()), 0);
+    for (const Sink& sink : census.sinks) is_sink[static_cast<std::size_t>(sink.token)] = 1;
+    // The first position is apart anyway, and what it does is measured there.
+    for (std::int64_t row = 0; row < run.n_rows(); ++row) {
+        const auto token = static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)]);
+        if (is_sink[token] != 0 && (run.length() == 1 || run.tokens().position[token] > 0))
+            census.left_out[static_cast<std::size_t>(row)] = 1;
+    }
     return census;
 }
 

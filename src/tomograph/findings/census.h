@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tomograph/findings/sinks.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
@@ -11,9 +12,10 @@ namespace tomograph {
 /// Taken before any row is drawn, so that all findings leave out the same ones.
 struct RowCensus {
     std::vector<Site> sites;             ///< those that were asked for, but the ones with hardly a number
-    std::vector<std::uint8_t> left_out;  ///< [n_rows] 1: NaN or Inf at some site
-    std::int64_t n_not_finite = 0;       ///< rows that are left out for it
-    std::vector<std::string> notes;      ///< what was left out, in words
+    std::vector<std::uint8_t> left_out;  ///< [n_rows] 1: NaN or Inf at some site, or a sink
+    std::vector<Sink> sinks;
+    std::int64_t n_not_finite = 0;   ///< rows that are left out for it
+    std::vector<std::string> notes;  ///< what was left out, in words
 
     bool has(const Site& site) const;
     std::int64_t n_left_out() const;

@@ -205,6 +205,7 @@ CompareReport compare_runs(const Run& a, const Run& b, const CompareOptions& opt
             report.notes.push_back((census == &of_a ? report.a : report.b) + ": " + note);
     }
     std::erase_if(sites, [&](const Site& site) { return !of_a.has(site) || !of_b.has(site); });
+    if (sites.empty()) throw Error("the runs cannot be compared", "all vectors hold NaN or Inf", "");
     const CommonRows common = common_rows(a, b, of_a, of_b, options);
     report.common_tokens = common.n_tokens;
     if (common.n_tokens < 3)

@@ -27,9 +27,7 @@ class TokenPaths final : public Measurement {
         effect.detail["straightness"] = number(shape.straightness);
         effect.detail["component"] = component_name(*subject_.stream);
         if (subject_.effects_only) return effect;
-        effect.interval =
-            tomograph::bootstrap(n_groups, subject_.bootstrap(),
-                                 [&](std::span<const double> w) { return walk.common_direction(w); });
+        effect.interval = interval(walk, n_groups, effect.value);
         std::vector<double> shuffled(kShuffles);
         parallel_for(kShuffles, subject_.threads, [&](std::int64_t s) {
             shuffled[static_cast<std::size_t>(s)] = shuffled_common_direction(
@@ -52,6 +50,18 @@ class TokenPaths final : public Measurement {
     }
 
   private:
+    /// Fewer different tokens share more of a direction by chance, so replicates lie above the effect: only
+    /// their scatter counts.
+    std::optional<Interval> interval(const LayerPaths& walk, int n_groups, double effect) const {
+        if (n_groups < kFewestGroups) return std::nullopt;
+        std::vector<double> values(static_cast<std::size_t>(subject_.options.bootstrap));
+        parallel_for(subject_.options.bootstrap, subject_.threads, [&](std::int64_t r) {
+            values[static_cast<std::size_t>(r)] = walk.common_direction(
+                bootstrap_weights(n_groups, subject_.options.seed, static_cast<int>(r)));
+        });
+        return spread_interval(effect, values, 0, 1);
+    }
+
     static void add_charts(const StreamStack& stack, const PathShape& shape, Effect& effect) {
         ChartLine direction{.name = "shared by all tokens", .value = shape.common},
             spread{.name = "around their mean", .value = shape.spread};

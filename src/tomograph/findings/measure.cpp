@@ -76,6 +76,7 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
     if (!effects_only) {
         list_outliers(subject, *board, measured);
         measure_heads(subject);
+        subject.tables["sinks"] = describe_sinks(run, subject.census.sinks);
         subject.tables["sites"] = subject.site_lines;
     }
     measured.tables = std::move(subject.tables);

@@ -56,6 +56,8 @@ struct OutlierTest {
     std::int64_t ordinary = 0;  ///< tokens of the reference that scores were held against
     std::int64_t tested = 0;    ///< tokens of the run
     std::int64_t found = 0;     ///< of them stand out; MeasureReport::outliers lists the most odd
+    /// Fewest odd tokens that could be told from ordinary ones: the more, the shorter the reference is.
+    std::int64_t fewest = 0;
 };
 
 struct MeasureReport {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <mutex>
 
 #include "tomograph/base/error.h"
@@ -146,7 +147,10 @@ ReferenceOutliers test_against_reference(const Subject& subject) {
                    .fdr = subject.options.fdr,
                    .ordinary = static_cast<std::int64_t>(ordinary_scores.size()),
                    .tested = static_cast<std::int64_t>(scores.size()),
-                   .found = static_cast<std::int64_t>(found.size())};
+                   .found = static_cast<std::int64_t>(found.size()),
+                   .fewest = static_cast<std::int64_t>(
+                       std::ceil(static_cast<double>(scores.size()) /
+                                 (subject.options.fdr * static_cast<double>(ordinary_scores.size() + 1))))};
     for (std::size_t i = 0; i < std::min(found.size(), kMostOutliers); ++i) {
         const Best& best = tested[static_cast<std::size_t>(rows[found[i]])];
         result.outliers.push_back(make_outlier(

@@ -11,6 +11,7 @@
 #include "tomograph/base/version.h"
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/measure.h"
+#include "tomograph/findings/sinks.h"
 #include "tomograph/findings/summary.h"
 
 namespace tomograph {
@@ -117,6 +118,9 @@ std::string outliers_text(const MeasureReport& report, std::size_t most) {
             "\n{} of {} tokens stand out from {} (of them {:.3g} % may be ordinary; {} ordinary tokens){}\n",
             test.found == 0 ? "none" : std::to_string(test.found), test.tested, test.reference,
             100 * test.fdr, test.ordinary, test.found == 0 ? "" : ":");
+        if (test.found == 0 && test.fewest > 1)
+            text += fmt::format(
+                "fewer than {} odd tokens could not be told: a longer reference tells fewer\n", test.fewest);
     } else if (!report.outliers.empty()) {
         text += fmt::format(
             "\n{} tokens stand out (score above {:.4g}, which 1 in {:.0f} of this run's tokens is):\n",
@@ -128,6 +132,11 @@ std::string outliers_text(const MeasureReport& report, std::size_t most) {
         list(report.first_tokens);
     }
     return text;
+}
+
+std::string sinks_of(const MeasureReport& report) {
+    const auto census = report.tables.find("sinks");
+    return census == report.tables.end() ? "" : sinks_text(census->second);
 }
 
 std::string labels_text(const MeasureReport& report) {
@@ -172,11 +181,10 @@ void save_measures(const Run& run, const MeasureReport& report) {
                      {"outliers", Json::array()},
                      {"first_tokens", Json::array()}};
     if (report.outlier_test)
-        outliers["test"] = {{"reference", report.outlier_test->reference},
-                            {"fdr", report.outlier_test->fdr},
-                            {"ordinary", report.outlier_test->ordinary},
-                            {"tested", report.outlier_test->tested},
-                            {"found", report.outlier_test->found}};
+        outliers["test"] = {
+            {"reference", report.outlier_test->reference}, {"fdr", report.outlier_test->fdr},
+            {"ordinary", report.outlier_test->ordinary},   {"tested", report.outlier_test->tested},
+            {"found", report.outlier_test->found},         {"fewest", report.outlier_test->fewest}};
     for (const Outlier& outlier : report.outliers)
         outliers["outliers"].push_back(outlier_json(outlier, true));
     for (const Outlier& outlier : report.first_tokens)
@@ -248,7 +256,8 @@ std::string findings_table(const MeasureReport& report, std::size_t most_outlier
             reasons += fmt::format("  {}: {}: {}\n", line.name, line.verdict, line.reason);
     }
     if (!reasons.empty()) text += "\n" + reasons;
-    return text + outliers_text(report, most_outliers) + labels_text(report) + notes_text(report);
+    return text + sinks_of(report) + outliers_text(report, most_outliers) + labels_text(report) +
+           notes_text(report);
 }
 
 void check_fail_on(const std::vector<std::string>& names, bool has_reference) {

@@ -67,9 +67,10 @@ std::vector<int> Subject::layers_with(Component component) const {
 }
 
 std::string Subject::lacks_rows() const {
+    if (census.sites.empty() && !census.notes.empty()) return "all vectors hold NaN or Inf";
     if (sample.size() > 0) return "";
-    if (run.n_rows() > 0 && census.sites.empty()) return "all vectors hold NaN or Inf";
-    if (run.n_rows() > 0 && census.n_left_out() == run.n_rows()) return "every row holds NaN or Inf";
+    if (run.n_rows() > 0 && census.n_left_out() == run.n_rows())
+        return "every row holds NaN or Inf, or is a sink";
     if (run.n_rows() > 0) return "vectors are kept at the first position only; capture more --positions";
     return run.complete() ? "the run keeps no vectors; capture without --no-vectors"
                           : "the run is incomplete and holds no vectors";
@@ -90,9 +91,13 @@ std::string Subject::lacks(Component component) const {
 
 std::string Subject::lacks_stream() const {
     if (const std::string why = lacks_rows(); !why.empty()) return why;
-    return stream
-               ? ""
-               : "no middle layer has vectors of the residual stream; capture with --components resid_post";
+    if (stream) return "";
+    for (const SiteShape& shape : run.sites()) {
+        if (of_stream(shape.site) && headline_layer(shape.site.layer) && run.has_vectors(shape.site))
+            return fmt::format("the middle layers' vectors of {} hold NaN or Inf",
+                               component_name(shape.site.component));
+    }
+    return "no middle layer has vectors of the residual stream; capture with --components resid_post";
 }
 
 const PositionNumbers& Subject::positions() {
