@@ -4,15 +4,40 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <thread>
+#include <vector>
 
 #include "support/reduce_golden.h"
 #include "tomograph/linear/finite.h"
 #include "tomograph/linear/spread.h"
 
+extern "C" int openblas_get_num_threads();
+
 namespace tomograph {
 namespace {
 
 using namespace testing;
+
+TEST(Pca, SetsTheProcessesBlasThreadsOnceAndForGood) {
+    Matrix x(40, 12);
+    for (Eigen::Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>((i * 7919) % 101);
+    std::atomic<bool> fitting{true};
+    std::atomic<int> most{0};
+    (void)fit_pca(MatrixRows(x), {.n_components = 0, .threads = 1});
+    std::thread watcher([&] {
+        while (fitting) most = std::max(most.load(), openblas_get_num_threads());
+    });
+    std::vector<std::thread> fits;
+    for (int t = 0; t < 4; ++t) {
+        fits.emplace_back([&] {
+            for (int i = 0; i < 50; ++i) (void)fit_pca(MatrixRows(x), {.n_components = 0, .threads = 1});
+        });
+    }
+    for (std::thread& fit : fits) fit.join();
+    fitting = false;
+    watcher.join();
+    EXPECT_EQ(most, 1);
+}
 
 TEST(Pca, AgreesWithScikitLearn) {
     const Matrix x = to_matrix(golden()["x"]);

@@ -42,6 +42,8 @@ struct RunSketch {
     std::size_t whole_shards = std::numeric_limits<std::size_t>::max();  ///< an interrupted run has fewer
     bool vectors = true;
     std::function<void(Json&)> edit = {};  ///< last change to run.json
+    /// What a site holds for a token, [width]; empty: vector()'s own.
+    std::function<Vector(const std::string& site, std::int64_t token)> value_of = {};
 
     static std::vector<SketchSite> all_sites() {
         std::vector<SketchSite> all{{"embed", {kDModel}}};
@@ -91,14 +93,15 @@ struct RunSketch {
     }
     /// What a site holds for a token: in [-1, 3), different everywhere.
     Vector vector(const std::string& site, std::int64_t token) const {
-        Vector values(width(site));
+        if (value_of) return value_of(site, token);
+        Vector own(width(site));
         const std::uint64_t seed = std::hash<std::string>{}(site);
-        for (Eigen::Index i = 0; i < values.size(); ++i) {
+        for (Eigen::Index i = 0; i < own.size(); ++i) {
             const std::uint64_t bits =
                 mix(seed, static_cast<std::uint64_t>(token), static_cast<std::uint64_t>(i));
-            values[i] = static_cast<float>(4 * to_unit(bits) - 1);
+            own[i] = static_cast<float>(4 * to_unit(bits) - 1);
         }
-        return values;
+        return own;
     }
 
     void write(const std::filesystem::path& folder) const {

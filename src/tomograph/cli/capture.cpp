@@ -77,13 +77,13 @@ PromptSet make_prompts(const Model& model, const Flags& flags) {
             model, {.length = length, .sequences = flags.sequences.value_or(32), .seed = flags.seed});
     if (flags.prompts == "jsonl")
         return jsonl_prompts(model.vocabulary(), {.file = flags.jsonl,
-                                     .sequences = flags.sequences.value_or(0),
-                                     .length = length,
-                                     .start = start});
+                                                  .sequences = flags.sequences.value_or(0),
+                                                  .length = length,
+                                                  .start = start});
     return text_prompts(model.vocabulary(), {.files = {flags.text.begin(), flags.text.end()},
-                                .sequences = flags.sequences.value_or(32),
-                                .length = length,
-                                .start = start});
+                                             .sequences = flags.sequences.value_or(32),
+                                             .length = length,
+                                             .start = start});
 }
 
 void run(const Flags& flags, Progress& progress) {
@@ -114,9 +114,9 @@ void run(const Flags& flags, Progress& progress) {
     const std::int64_t n_read = summary.n_tokens - summary.n_tokens_found;
     if (n_read > 0)
         say("captured {} tokens in {:.1f} s ({:.0f} tokens/s)\n", n_read, summary.seconds,
-                   static_cast<double>(n_read) / summary.seconds);
+            static_cast<double>(n_read) / summary.seconds);
     say("{}: {} sequences, {} sites, {} rows of vectors, {}\n", flags.out, summary.n_sequences,
-               summary.n_sites, summary.n_rows, bytes_text(static_cast<double>(summary.bytes)));
+        summary.n_sites, summary.n_rows, bytes_text(static_cast<double>(summary.bytes)));
 }
 
 }  // namespace

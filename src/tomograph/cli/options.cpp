@@ -52,8 +52,8 @@ void print_notes(const std::vector<std::string>& notes) {
 
 void warn_about_length(const ModelInfo& model, std::int64_t length) {
     if (model.learned_positions || length <= model.context_length) return;
-    warn("warning: length {} is above the context of {} tokens that {} was trained on\n",
-               length, model.context_length, model.name);
+    warn("warning: length {} is above the context of {} tokens that {} was trained on\n", length,
+         model.context_length, model.name);
 }
 
 }  // namespace tomograph

@@ -4,6 +4,7 @@
 #include "tomograph/cli/common.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
+#include "tomograph/findings/summary.h"
 #include "tomograph/store/run.h"
 #include "tomograph/study/study.h"
 #ifdef TOMOGRAPH_VIEWER
@@ -56,6 +57,7 @@ void run(const Flags& flags, Progress& progress) {
     write_report(out);
     progress.end();
     print_notes(summary.notes);
+    for (const std::string& failed : summary.failed) fmt::print(stderr, "warning: {}\n", failed);
 
     std::size_t pictures = 0;
     for (const Figure& figure : summary.figures) pictures += !figure.file.empty();
@@ -65,18 +67,8 @@ void run(const Flags& flags, Progress& progress) {
     say("  figures  {} ({})\n", (out / "figures").string(), pictures);
     say("  report   {}\n\n", (out / "report.html").string());
     say("{}\n", findings_table(summary.measures, 5));
-    if (summary.first_token)
-        say("first token's norm over the median of the others:   {:.2f} (at {})\n",
-                   summary.first_token->ratio, summary.first_token->site.name());
-    if (summary.variance_explained)
-        say(
-            "variance that two components explain:              {:.1f} % (attention and MLP outputs, middle "
-            "layers)\n",
-            100 * *summary.variance_explained);
-    if (summary.attention_mlp)
-        say(
-            "mean cosine between attention and MLP outputs:     {:+.3f} (deviation {:.3f}, {} pairs)\n",
-            summary.attention_mlp->mean, summary.attention_mlp->deviation, summary.attention_mlp->pairs);
+    for (const SummaryLine& line : summary_lines(summary.numbers))
+        say("{:<41}{:<16} {}\n", line.what, line.value, line.how);
 }
 
 }  // namespace

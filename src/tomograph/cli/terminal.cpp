@@ -29,7 +29,7 @@ constexpr auto kLogEvery = std::chrono::seconds(10);
 }  // namespace
 
 TerminalProgress::TerminalProgress() : terminal_(::isatty(STDERR_FILENO) != 0) {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = on_interrupt;
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);

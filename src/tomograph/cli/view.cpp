@@ -80,9 +80,8 @@ void add_view(CLI::App& app, Progress& progress) {
         ->add_option("--threads", flags->threads,
                      "Threads for projections asked for in the page (default: all)")
         ->check(CLI::PositiveNumber);
-    CLI::Option* report =
-        command->add_option("--report", flags->report,
-                            "Write the viewer as one file that opens from disk, and serve nothing");
+    CLI::Option* report = command->add_option(
+        "--report", flags->report, "Write the viewer as one file that opens from disk, and serve nothing");
     command->add_flag("--force", flags->force, "Replace an existing report")->needs(report);
     command->add_flag("--no-open", flags->no_open, "Print the address only; open no browser");
     command->callback([flags, &progress] { view(*flags, progress); });

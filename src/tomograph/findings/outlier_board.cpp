@@ -1,14 +1,13 @@
-// Which tokens stand out, over all sites of a run.
+#include "tomograph/findings/outlier_board.h"
+
 #include <algorithm>
 #include <cmath>
 
-#include "tomograph/findings/parts.h"
 #include "tomograph/findings/site_outliers.h"
 
 namespace tomograph {
 namespace {
 
-constexpr std::size_t kMostOutliers = 100;
 constexpr std::size_t kMostFirstTokens = 10;
 constexpr int kContext = 8;  // tokens on either side
 
@@ -27,9 +26,23 @@ std::string context_of(const Run& run, std::size_t token) {
 
 }  // namespace
 
-OutlierBoard::OutlierBoard(const Run& run, const std::vector<Site>& sites)
+Outlier make_outlier(const Run& run, std::int64_t row, const Site& site, double score, const char* by) {
+    const auto token = static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)]);
+    return {.site = site,
+            .token = static_cast<std::int64_t>(token),
+            .sequence = run.tokens().sequence[token],
+            .position = run.tokens().position[token],
+            .piece = run.pieces()[token],
+            .context = context_of(run, token),
+            .score = score,
+            .by = by};
+}
+
+OutlierBoard::OutlierBoard(const Run& run, const std::vector<Site>& sites,
+                           std::span<const std::uint8_t> left_out)
     : run_(run),
       sites_(sites),
+      left_out_(left_out),
       best_(static_cast<std::size_t>(run.n_rows())),
       best_first_(best_.size()),
       label_auroc_(sites.size()) {}
@@ -40,7 +53,8 @@ void OutlierBoard::keep_best(Best& best, double score, int site, const char* by)
 }
 
 void OutlierBoard::score(std::size_t at, const Matrix& sample, const Pca& pca, std::uint64_t seed) {
-    const SiteScores scores = score_site(run_, sites_[at], sample, pca, {.seed = seed});
+    const SiteScores scores =
+        score_site(run_, sites_[at], left_out_, OutlierModel(sample, pca, {.seed = seed}));
     std::vector<double> by_label;
     for (std::size_t label = 0; label < run_.labels().size(); ++label) {
         by_label.push_back(tomograph::label_auroc(run_, scores, label));
@@ -82,13 +96,10 @@ std::vector<Outlier> OutlierBoard::ranked(const std::vector<Best>& best, double 
                      [&](std::size_t a, std::size_t b) { return best[a].score > best[b].score; });
     if (rows.size() > most) rows.resize(most);
     std::vector<Outlier> outliers;
-    for (const std::size_t row : rows) {
-        const auto token = static_cast<std::size_t>(run_.rows()[row]);
-        outliers.push_back({sites_[static_cast<std::size_t>(best[row].site)],
-                            static_cast<std::int64_t>(token), run_.tokens().sequence[token],
-                            run_.tokens().position[token], run_.pieces()[token], context_of(run_, token),
-                            best[row].score, best[row].by});
-    }
+    for (const std::size_t row : rows)
+        outliers.push_back(make_outlier(run_, static_cast<std::int64_t>(row),
+                                        sites_[static_cast<std::size_t>(best[row].site)], best[row].score,
+                                        best[row].by));
     return outliers;
 }
 

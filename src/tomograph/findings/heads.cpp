@@ -1,12 +1,14 @@
-// What single heads give, where `z` was captured.
-#include "tomograph/findings/parts.h"
-#include "tomograph/linear/moments.h"
+#include "tomograph/findings/heads.h"
+
+#include <algorithm>
+
+#include "tomograph/linear/pca.h"
 #include "tomograph/statistics/cka.h"
 #include "tomograph/statistics/dimension.h"
 
 namespace tomograph {
 
-void measure_heads(const Subject& subject, PartResult& result) {
+void measure_heads(Subject& subject) {
     constexpr std::int64_t kRows = 1000;
     const Run& run = subject.run;
     std::vector<std::int64_t> rows(subject.sample.rows.begin(),
@@ -15,10 +17,11 @@ void measure_heads(const Subject& subject, PartResult& result) {
     Json table = Json::array();
     for (const SiteShape& shape : run.sites()) {
         const Site mlp{Component::mlp_out, shape.site.layer};
-        if (shape.site.component != Component::z || shape.shape.size() != 2 || !run.has_vectors(shape.site))
+        if (shape.site.component != Component::z || shape.shape.size() != 2 ||
+            !subject.census.has(shape.site))
             continue;
         const Matrix z = read_sample(run, shape.site, rows);
-        const Matrix other = run.has_vectors(mlp) ? read_sample(run, mlp, rows) : Matrix();
+        const Matrix other = subject.census.has(mlp) ? read_sample(run, mlp, rows) : Matrix();
         Matrix shifted(other.rows(), other.cols());  // the MLP's rows under other tokens: what chance gives
         for (Eigen::Index i = 0; i < other.rows(); ++i)
             shifted.row(i) = other.row((i + other.rows() / 2) % other.rows());
@@ -36,7 +39,7 @@ void measure_heads(const Subject& subject, PartResult& result) {
                  {"cka_other_tokens", number(other.size() > 0 ? linear_cka(part, shifted) : kNoNumber)}});
         }
     }
-    if (!table.empty()) result.tables["heads"] = std::move(table);
+    if (!table.empty()) subject.tables["heads"] = std::move(table);
 }
 
 }  // namespace tomograph
