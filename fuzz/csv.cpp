@@ -31,8 +31,8 @@ std::string parse(const std::string& input) {
     }();
     const auto path = folder().write("labels.csv", input);
     return without(folder().path(), answer([&] {
-                       import_matrix(matrix, folder() / "run", {.labels = path, .force = true},
-                                     no_progress());
+                       import_vectors({.files = {matrix}, .labels = path, .force = true}, folder() / "run",
+                                      no_progress());
                        (void)Run::open(folder() / "run").pieces();
                    }));
 }

@@ -29,8 +29,11 @@ std::string answer(Action action) {
     return "";
 }
 
-/// The same without the place of a folder that is another one each time.
+/// `line` without the place of a folder that is another one each time.
 std::string without(const std::string& folder, std::string line);
+
+/// If `argv` is --good=FOLDER alone, write the good inputs there, numbered.
+bool wrote_good_inputs(int argc, char** argv);
 
 /// A folder whose files an input replaces. Such an input is text: "@@ NAME", a line break, the file's bytes,
 /// and so on for more files; a name that the folder does not have is left out.

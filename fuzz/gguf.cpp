@@ -38,11 +38,7 @@ std::vector<std::string> good_inputs() {
 }
 
 std::string parse(const std::string& input) {
-    static const bool silent = [] {
-        capture_llama_log();
-        return true;
-    }();
-    (void)silent;
+    start_llama();
     const auto path = folder().write("x.gguf", input);
     return without(folder().path(), answer([&] {
                        const Gguf gguf = open_gguf(path, "x.gguf");

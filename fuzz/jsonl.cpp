@@ -1,4 +1,5 @@
 #include "fuzz.h"
+#include "tomograph/model/model.h"
 #include "tomograph/prompts/prompts.h"
 
 namespace tomograph::fuzz {
@@ -21,7 +22,7 @@ std::string parse(const std::string& input) {
     static const Model model = Model::open("bytes-llama");
     const auto path = folder().write("x.jsonl", input);
     return without(folder().path(), answer([&] {
-                       const PromptSet set = jsonl_prompts(model, {.file = path, .length = 16});
+                       const PromptSet set = jsonl_prompts(model.vocabulary(), {.file = path, .length = 16});
                        for (const Sequence& sequence : set.sequences) {
                            if (sequence.length() < 1 || sequence.length() > 16 ||
                                sequence.labels.size() != sequence.tokens.size())

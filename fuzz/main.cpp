@@ -2,7 +2,9 @@
 // number of mutations, the same ones every time.
 //
 // usage: fuzz_NAME [--write] CORPUS [MUTATIONS]     CORPUS/messages: a line a file, FILE tab MESSAGE
+//        fuzz_NAME --good=FOLDER
 //   --write   write CORPUS/messages anew
+//   --good    write the inputs that mutation begins from, for making broken ones by hand
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -230,6 +232,7 @@ int check(const fs::path& corpus, std::uint64_t mutations, bool write) {
 
 int main(int argc, char** argv) {
     using namespace tomograph::fuzz;
+    if (wrote_good_inputs(argc, argv)) return 0;
     int at = 1;
     const bool write = argc > at && std::string_view(argv[at]) == "--write";
     if (write) ++at;

@@ -24,7 +24,7 @@ std::vector<std::string> good_inputs() {
 std::string parse(const std::string& input) {
     const auto path = folder().write("x.npy", input);
     return without(folder().path(), answer([&] {
-                       import_matrix(path, folder() / "run", {.labels = {}, .force = true}, no_progress());
+                       import_vectors({.files = {path}, .force = true}, folder() / "run", no_progress());
                    }));
 }
 

@@ -1,9 +1,10 @@
-// A run folder: any of its files replaced.
+// Two run folders, a complete one and one whose capture was stopped: any of their files replaced.
 #include "tomograph/store/run.h"
 
 #include "fuzz.h"
 #include "support/run_folder.h"
 #include "tomograph/select/selection.h"
+#include "tomograph/store/verify.h"
 
 namespace tomograph::fuzz {
 namespace {
@@ -15,8 +16,11 @@ const test::TempFolder& folder() {
 
 EditedFolder& edited() {
     static EditedFolder edited = [] {
-        test::RunSketch{.labels = {"a", "b"}, .token_labels = {0, 0, 1, -1, 0, 0, 0, 1, 1, 1, -1, 0, 0}}
-            .write(folder().path());
+        test::RunSketch sketch{.labels = {"a", "b"},
+                               .token_labels = {0, 0, 1, -1, 0, 0, 0, 1, 1, 1, -1, 0, 0}};
+        sketch.write(folder() / "complete");
+        sketch.whole_shards = 2;
+        sketch.write(folder() / "stopped");
         return EditedFolder(folder());
     }();
     return edited;
@@ -25,7 +29,6 @@ EditedFolder& edited() {
 /// What every reader of a run does sooner or later.
 void use(const Run& run) {
     (void)run.pieces();
-    (void)damaged_shards(run);
     for (const SiteShape& site : run.sites()) {
         if (run.has_vectors(site.site)) {
             Matrix rows(run.n_rows(), site.width());
@@ -47,7 +50,13 @@ std::vector<std::string> good_inputs() {
 
 std::string parse(const std::string& input) {
     edited().apply(input);
-    return without(folder().path(), answer([] { use(Run::open(folder().path())); }));
+    const auto run = folder() / (input.starts_with("@@ stopped/") ? "stopped" : "complete");
+    std::string verified = answer([&] {
+        const Verification verification = verify_run(run, no_progress());
+        for (const auto& fault : verification.faults) throw Error(fault.file, fault.what, "");
+    });
+    const std::string used = answer([&] { use(Run::open(run)); });
+    return without(folder().path(), used.empty() ? verified : used);
 }
 
 }  // namespace tomograph::fuzz

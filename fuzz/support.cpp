@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <fstream>
 
 #include "fuzz.h"
 #include "tomograph/base/file.h"
@@ -14,6 +15,16 @@ std::string without(const std::string& folder, std::string line) {
     for (std::size_t at = 0; (at = line.find(folder, at)) != std::string::npos;)
         line.erase(at, folder.size() + (line.compare(at + folder.size(), 1, "/") == 0 ? 1 : 0));
     return line;
+}
+
+bool wrote_good_inputs(int argc, char** argv) {
+    constexpr std::string_view kGood = "--good=";
+    if (argc != 2 || !std::string_view(argv[1]).starts_with(kGood)) return false;
+    const std::filesystem::path folder(argv[1] + kGood.size());
+    int number = 0;
+    for (const std::string& input : good_inputs())
+        std::ofstream(folder / ("good-" + std::to_string(number++)), std::ios::binary) << input;
+    return true;
 }
 
 EditedFolder::EditedFolder(const test::TempFolder& folder) : folder_(folder) {

@@ -5,7 +5,6 @@
 #include "tomograph/base/html.h"
 #include "tomograph/base/range.h"
 #include "tomograph/base/text.h"
-#include "tomograph/maps/projection.h"
 #include "tomograph/select/selection.h"
 #include "tomograph/words/site.h"
 
@@ -29,7 +28,6 @@ std::vector<std::string> good_inputs() {
             "means samples,positions,layers",
             "normalize layernorm",
             "order reversed",
-            "name pair-2.b",
             "bytes caf\xc3\xa9 \xff\x01"};
 }
 
@@ -57,8 +55,6 @@ std::string parse(const std::string& input) {
             (void)parse_normalize(text);
         } else if (kind == "order") {
             (void)parse_layer_order(text);
-        } else if (kind == "name") {
-            check_projection_name(text);
         } else {
             demand(piece_from_json(parse_json(json_text(piece_to_json(text)))) == text,
                    "a piece is not read back");

@@ -20,7 +20,7 @@ TEST(Error, LeavesOutAnEmptyMend) {
 
 TEST(Error, StaysOneLineThatSteersNoTerminal) {
     EXPECT_STREQ(Error("no site 'a\nb\x1b[2J'", "\xff\u009b", "").what(),
-                 "no site 'a\\nb\\x1b[2J': \\xff\\xc2\\x9b");
+                 "no site 'a\\nb\\x1b[2J': \\xff\\u009b");
 }
 
 TEST(Error, CutsWhatIsLongerThanALineHasUseFor) {

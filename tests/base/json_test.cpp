@@ -118,6 +118,29 @@ TEST(ParseJson, RefusesWhatNoTextHolds) {
     EXPECT_NE(refusal("1e999"), "");
 }
 
+TEST(WholeNumber, IsReadWhereItFits) {
+    EXPECT_EQ(whole_number<int>(-3, "x"), -3);
+    EXPECT_EQ(whole_number<std::uint64_t>(parse_json("18446744073709551615"), "x"), UINT64_MAX);
+    const Json object{{"a", 7}};
+    EXPECT_EQ(whole_number(object, "a", std::int64_t{1}), 7);
+    EXPECT_EQ(whole_number(object, "b", std::int64_t{1}), 1);
+}
+
+TEST(WholeNumber, IsNotWhatTheLibraryWouldBend) {
+    const auto why = [](const char* text) -> std::string {
+        try {
+            whole_number<std::uint32_t>(parse_json(text), "rows");
+        } catch (const JsonError& e) {
+            return e.what();
+        }
+        return "";
+    };
+    for (const char* text : {"2.5", "-1", "4294967296", "18446744073709551615", "1e300", "7.0"})
+        EXPECT_EQ(why(text), "rows must be a whole number that fits") << text;
+    for (const char* text : {"\"3\"", "[3]", "null", "true"})
+        EXPECT_EQ(why(text), "rows must be a whole number") << text;
+}
+
 TEST(JsonText, ReplacesBytesThatAreNotUtf8) {
     EXPECT_EQ(json_text({{"a\xff", "\xc3"}}), "{\"a\ufffd\":\"\ufffd\"}");
 }

@@ -266,16 +266,16 @@ TEST_F(BadInput, MayBeNoRun) {
 
 TEST_F(BadInput, MayBeARunOfANewerVersion) {
     fs::create_directory(program_ / "run");
-    write("run/run.json", R"({"format": 2})");
+    write("run/run.json", R"({"format": 3})");
     EXPECT_EQ(error({"info", "run"}),
-              "run was written by a newer tomograph: format 2, known is 1; update tomograph");
+              "run was written by a newer tomograph: format 3, known is 2; update tomograph");
 }
 
 TEST_F(BadInput, MayBeADamagedRun) {
     write_run();
-    const fs::path shard = program_ / "run/vectors/4.safetensors";
+    const fs::path shard = program_ / "run/shards/000001.safetensors";
     fs::resize_file(shard, fs::file_size(shard) / 2);
-    EXPECT_NE(error({"info", "run"}).find("is not a readable safetensors file"), std::string::npos);
+    EXPECT_NE(error({"info", "run"}).find(" was cut or damaged: it has "), std::string::npos);
 }
 
 TEST_F(BadInput, MayBeAStudyForARun) {
@@ -370,7 +370,7 @@ TEST_F(BadInput, MayBeAFullDisk) {
     const FileSizeLimit limit(300'000);
     EXPECT_EQ(error({"capture", golden_model("llama"), "--out", "x", "--length", "64", "--sequences", "4",
                      "--dtype", "f32", "--threads", "1"}),
-              "cannot reserve room for x/vectors/000000.safetensors: File too large");
+              "cannot reserve room for x/shards/000000.safetensors: File too large");
     EXPECT_TRUE(program_.files().empty());
 }
 

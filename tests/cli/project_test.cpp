@@ -45,7 +45,7 @@ TEST_F(ProjectCommand, GivesItsNumbersWhereItsMapCannotBeWritten) {
     const Outcome outcome = umap();
     EXPECT_EQ(outcome.code, 1);
     EXPECT_NE(outcome.out.find("trustworthiness"), std::string::npos) << outcome.out;
-    EXPECT_EQ(outcome.err, "error: cannot create run/projections: Not a directory\n");
+    EXPECT_EQ(outcome.err, "tomograph: error: cannot create run/projections: Not a directory\n");
 }
 
 TEST_F(ProjectCommand, RefusesWhatIsNoNumber) {

@@ -18,7 +18,7 @@ class Command : public testing::TestWithParam<const char*> {
     Program program_;
 };
 INSTANTIATE_TEST_SUITE_P(Cli, Command,
-                         testing::Values("run", "capture", "project", "plot", "info", "measure", "compare",
+                         testing::Values("run", "capture", "project", "plot", "info", "verify", "measure", "compare",
                                          "export", "import", "quantize", "randomize"),
                          [](const auto& test) { return std::string(test.param); });
 

@@ -11,6 +11,7 @@
 #include "tomograph/base/random.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/findings/compare.h"
+#include "tomograph/model/quantize.h"
 #include "tomograph/model/randomize.h"
 #include "tomograph/prompts/prompts.h"
 

@@ -1,15 +1,43 @@
 #include "tomograph/linear/pca.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
+#include <thread>
+#include <vector>
 
 #include "support/reduce_golden.h"
 #include "tomograph/linear/finite.h"
+#include "tomograph/linear/spread.h"
+
+extern "C" int openblas_get_num_threads();
 
 namespace tomograph {
 namespace {
 
 using namespace testing;
+
+TEST(Pca, SetsTheProcessesBlasThreadsOnceAndForGood) {
+    Matrix x(40, 12);
+    for (Eigen::Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>((i * 7919) % 101);
+    std::atomic<bool> fitting{true};
+    std::atomic<int> most{0};
+    (void)fit_pca(MatrixRows(x), {.n_components = 0, .threads = 1});
+    std::thread watcher([&] {
+        while (fitting) most = std::max(most.load(), openblas_get_num_threads());
+    });
+    std::vector<std::thread> fits;
+    for (int t = 0; t < 4; ++t) {
+        fits.emplace_back([&] {
+            for (int i = 0; i < 50; ++i) (void)fit_pca(MatrixRows(x), {.n_components = 0, .threads = 1});
+        });
+    }
+    for (std::thread& fit : fits) fit.join();
+    fitting = false;
+    watcher.join();
+    EXPECT_EQ(most, 1);
+}
 
 TEST(Pca, AgreesWithScikitLearn) {
     const Matrix x = to_matrix(golden()["x"]);
@@ -202,6 +230,40 @@ TEST(Pca, TransformOfAnotherDimensionIsAnError) {
 TEST(Pca, StopsWhenAsked) {
     StoppedProgress stop;
     EXPECT_THROW(fit_pca(MatrixRows(clustered(100, 8, 11)), {}, stop), Stopped);
+}
+
+/// Rows that are made when they are read, and notes how they are.
+class CountedRows final : public RowSource {
+  public:
+    CountedRows(std::int64_t n, std::int64_t dim) : n_(n), dim_(dim) {}
+    std::int64_t n_rows() const override { return n_; }
+    std::int64_t dim() const override { return dim_; }
+    void read(std::int64_t begin, std::int64_t end, float* out) const override {
+        for (std::int64_t i = 0; i < (end - begin) * dim_; ++i)
+            out[i] = static_cast<float>(mix(static_cast<std::uint64_t>(begin * dim_ + i)) % 1000);
+        read_ += end - begin;
+        largest_ = std::max<std::int64_t>(largest_, end - begin);
+    }
+    std::int64_t rows_read() const { return read_; }
+    std::int64_t largest() const { return largest_; }
+
+  private:
+    std::int64_t n_, dim_;
+    mutable std::atomic<std::int64_t> read_{0}, largest_{0};
+};
+
+// What does not fit in memory is read once, in parts that do not grow with it.
+TEST(Pca, ReadsEachRowOnceAndFewAtATime) {
+    const CountedRows rows(100'000, 20);
+    const Pca pca = fit_pca(rows, {.n_components = 2, .threads = 1});
+    EXPECT_EQ(rows.rows_read(), 100'000);
+    EXPECT_LE(rows.largest(), 512);
+    transform(pca, rows, {.threads = 1});
+    EXPECT_EQ(rows.rows_read(), 200'000);
+    EXPECT_LE(rows.largest(), 512);
+    measure_spread(rows, 1);
+    EXPECT_EQ(rows.rows_read(), 300'001);  // and the first, which the others are measured from
+    EXPECT_LE(rows.largest(), 512);
 }
 
 }  // namespace

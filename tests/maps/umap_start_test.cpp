@@ -49,23 +49,36 @@ Judged judge(const Planted& planted, UmapOptions::Init init) {
             silhouette(umap.points, planted.group), silhouette(umap.points, planted.family)};
 }
 
-TEST(UmapStart, MultilevelKeepsPlantedGroupsAndFamiliesAsWellAsTheOthers) {
-    const Planted planted(2400, 24, 5);
-    const Judged multilevel = judge(planted, UmapOptions::Init::multilevel);
-    ASSERT_EQ(multilevel.start, "multilevel");
-    EXPECT_GT(multilevel.trustworthiness, 0.9);
-    for (const auto init : {UmapOptions::Init::pca, UmapOptions::Init::spectral}) {
-        const Judged other = judge(planted, init);
-        ASSERT_EQ(other.start, init == UmapOptions::Init::pca ? "pca" : "spectral");
-        RecordProperty(other.start + "_trustworthiness", std::to_string(other.trustworthiness));
-        EXPECT_GT(multilevel.trustworthiness, other.trustworthiness - 0.01) << other.start;
-        EXPECT_GT(multilevel.groups, other.groups - 0.05) << other.start;
-        // PCA sees families, the largest variance there is, better than any graph of neighbours.
-        EXPECT_GT(multilevel.families, other.families - 0.1) << other.start;
+/// The means of three plantings: where families come to lie is partly chance.
+Judged judge(UmapOptions::Init init) {
+    Judged mean{{}, 0, 0, 0};
+    for (const std::uint64_t seed : {5, 6, 7}) {
+        const Judged one = judge(Planted(2400, 24, seed), init);
+        mean.start = one.start;
+        mean.trustworthiness += one.trustworthiness / 3;
+        mean.groups += one.groups / 3;
+        mean.families += one.families / 3;
     }
+    return mean;
 }
 
-// Without a start that knows the whole, families are torn apart: what this test would see.
+TEST(UmapStart, MultilevelKeepsPlantedGroupsAndFamiliesAsTheOthersDo) {
+    const Judged multilevel = judge(UmapOptions::Init::multilevel), pca = judge(UmapOptions::Init::pca),
+                 spectral = judge(UmapOptions::Init::spectral);
+    ASSERT_EQ(multilevel.start, "multilevel");
+    ASSERT_EQ(pca.start, "pca");
+    ASSERT_EQ(spectral.start, "spectral");
+    for (const Judged& other : {pca, spectral}) {
+        EXPECT_GT(multilevel.trustworthiness, other.trustworthiness - 0.005) << other.start;
+        EXPECT_GT(multilevel.groups, other.groups - 0.01) << other.start;
+    }
+    // Families are the largest variance there is: PCA begins with them, graphs of neighbours know less of
+    // them.
+    EXPECT_GT(multilevel.families, spectral.families - 0.05);
+    EXPECT_GT(multilevel.families, pca.families - 0.15);
+    EXPECT_GT(multilevel.families, 0.3);
+}
+
 TEST(UmapStart, ARandomStartIsJudgedWorse) {
     const Planted planted(2400, 24, 5);
     const Umap umap = fit_umap(MatrixRows(planted.rows), {.n_epochs = 200, .seed = 3});

@@ -22,7 +22,7 @@ class JsonlPrompts : public testing::Test {
   protected:
     PromptSet read(const std::string& lines, std::int64_t length = 100, std::int64_t sequences = 0) const {
         return jsonl_prompts(
-            model_, {.file = folder_.write("a.jsonl", lines), .sequences = sequences, .length = length});
+            model_.vocabulary(), {.file = folder_.write("a.jsonl", lines), .sequences = sequences, .length = length});
     }
     std::string error(const std::string& lines) const {
         return error_of([&] { read(lines); });
@@ -132,7 +132,7 @@ TEST_F(JsonlPrompts, NeedLittleMoreMemoryThanALongLine) {
     if (child == 0) {
         rusage before{}, after{};
         ::getrusage(RUSAGE_SELF, &before);
-        const PromptSet set = jsonl_prompts(model_, {.file = file, .length = 64});
+        const PromptSet set = jsonl_prompts(model_.vocabulary(), {.file = file, .length = 64});
         ::getrusage(RUSAGE_SELF, &after);
         const bool whole = set.sequences.at(0).tokens.size() == 64;
         ::_exit(whole && static_cast<std::size_t>(after.ru_maxrss - before.ru_maxrss) * 1024 < 10 * size ? 0

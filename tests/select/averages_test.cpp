@@ -196,8 +196,8 @@ TEST_F(SelectFromMeans, GivesNoSingleVectors) {
     sketch_.vectors = false;
     EXPECT_EQ(error(attention()),
               path() +
-                  " keeps no vectors of the selection: it was captured without them or is "
-                  "incomplete; average with --mean samples, or capture again");
+                  " keeps no vectors of the selection: it was captured without them; average with --mean "
+                  "samples, or capture again");
 }
 
 }  // namespace

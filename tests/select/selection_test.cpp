@@ -99,45 +99,28 @@ TEST_F(SelectRows, TakesStoredTokensOnly) {
     EXPECT_EQ(tokens_of(embeddings()), sketch_.rows);
 }
 
-/// The last token stands at `position`.
+/// The last token stands at the last position that a run may have.
 class SelectFarOut : public SelectRows {
   protected:
-    SelectedRows far(std::int32_t position, const Selection& selection) {
-        sketch_.stats = false;
-        sketch_.edit = [&](Json& json) {
-            json["prompts"]["length"] = static_cast<std::int64_t>(position) + 1;
-            json["status"] = "incomplete";
-        };
-        sketch_.write(folder_ / "run");
-        const auto n = static_cast<std::size_t>(sketch_.n_tokens());
-        std::vector<std::int32_t> ids(n, 1), positions(n), sequences(n), none(n, -1);
-        for (std::size_t i = 0; i < n; ++i)
-            std::tie(positions[i], sequences[i]) = sketch_.place(static_cast<std::int64_t>(i));
-        positions.back() = position;
-        const std::vector<std::int64_t> shape{sketch_.n_tokens()};
-        write_safetensors(folder_ / "run/tokens.safetensors",
-                          {{{"token_id", Dtype::i32, shape}, ids.data()},
-                           {{"position", Dtype::i32, shape}, positions.data()},
-                           {{"sequence", Dtype::i32, shape}, sequences.data()},
-                           {{"label", Dtype::i32, shape}, none.data()}});
-        run_ = open_run(folder_ / "run");
-        return select(*run_, selection);
+    SelectedRows far(const Selection& selection) {
+        sketch_.last_position = kLast;
+        return select(run(), selection);
     }
-    static constexpr std::int32_t kLast = std::numeric_limits<std::int32_t>::max();
+    static constexpr std::int32_t kLast = kMostPositions - 1;
 };
 
 TEST_F(SelectFarOut, TakesTheLastPositionThereCanBe) {
     Selection selection = embeddings();
     selection.positions = {kLast, {}};
-    const SelectedRows rows = far(kLast, selection);
+    const SelectedRows rows = far(selection);
     EXPECT_EQ(rows.labels().position, (std::vector<std::int32_t>{kLast}));
-    EXPECT_EQ(rows.describe(0), "embed, token 12 (sequence 2, position 2147483647)");
+    EXPECT_EQ(rows.describe(0), "embed, token 12 (sequence 2, position 16777215)");
 }
 
 TEST_F(SelectFarOut, AveragesOverIt) {
     Selection selection = embeddings();
     selection.mean_samples = true;
-    EXPECT_EQ(far(kLast, selection).labels().position.back(), kLast);
+    EXPECT_EQ(far(selection).labels().position.back(), kLast);
 }
 
 TEST_F(SelectRows, LabelsEachRow) {

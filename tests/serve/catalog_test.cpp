@@ -54,9 +54,9 @@ class Changing : public testing::Test {
     void capture_anew(int sequences) {
         const Model model = Model::open("bytes-gpt2");
         CaptureOptions options;
-        options.force = true;
-        capture(model, text_prompts(model, {.sequences = sequences, .length = 32}), path(), options,
-                no_progress());
+        options.begin = Begin::replace;
+        capture(model, text_prompts(model.vocabulary(), {.sequences = sequences, .length = 32}), path(),
+                options, no_progress());
         const TheRun run = TheRun::open(path());
         save_projection(run, made(run, "pair", Component::attn_out));
     }
@@ -108,6 +108,26 @@ TEST_F(Changing, ARunCapturedAnewShowsAnew) {
     EXPECT_NE(after["version"], before["version"]);
     EXPECT_EQ(after["n_tokens"], 3 * 32);
     EXPECT_EQ(old->n_tokens(), 4 * 32) << "those who still read the old one may";
+}
+
+TEST_F(Changing, WhatIsKeptOutlivesTheRunsGrowth) {
+    const auto projection =
+        std::make_shared<const Projection>(made(TheRun::open(path()), "kept", Component::attn_out));
+    Json json = read_json(path() / "run.json");
+    json["status"] = "incomplete";
+    write_json(path() / "run.json", json);
+    fs::rename(path() / "shards/000000.json", folder_ / "aside");
+    Catalog catalog({path()});
+    const Json before = catalog.manifest()["runs"][0];
+    EXPECT_EQ(before["complete"], false);
+    catalog.keep(0, projection);
+    fs::rename(folder_ / "aside", path() / "shards/000000.json");
+    const Json after = catalog.manifest()["runs"][0];
+    EXPECT_EQ(after["complete"], true);
+    EXPECT_NE(after["version"], before["version"]);
+    EXPECT_EQ(catalog.projection(0, "kept")->header["n"], 4 * 128);
+    fs::remove(path() / "run.json");
+    EXPECT_EQ(catalog.tokens(0)->header["n"], 128) << "its plan and manifests say as much";
 }
 
 TEST_F(Changing, AJobDoesNotWriteIntoAnotherRun) {
@@ -190,7 +210,7 @@ TEST_F(Changing, EveryAnswerSaysHowLongItHolds) {
 TEST(ViewLayerOrder, ExpertsAndCounterpartsGoByTheLayersThemselves) {
     TempFolder folder;
     const Model model = Model::open(std::string(TOMOGRAPH_TEST_DATA) + "/models/mixtral.gguf");
-    capture(model, vocabulary_prompts(model, {.rows = 20}), folder / "a", {}, no_progress());
+    capture(model, vocabulary_prompts(model.vocabulary(), {.rows = 20}), folder / "a", {}, no_progress());
     const TheRun run = TheRun::open(folder / "a");
     ProjectionOptions options;
     options.selection.components = {Component::mlp_out};
@@ -266,9 +286,7 @@ TEST_F(Changing, PipesAreNotWaitedFor) {
         const fs::path aside = folder_ / "aside";
         if (fs::exists(path() / name)) fs::rename(path() / name, aside);
         ASSERT_EQ(::mkfifo((path() / name).c_str(), 0600), 0) << name;
-        EXPECT_NE(error_of([&] { Catalog again({path()}); }).find("file"),
-                  std::string::npos)
-            << name;
+        EXPECT_NE(error_of([&] { Catalog again({path()}); }).find("file"), std::string::npos) << name;
         fs::remove(path() / name);
         if (fs::exists(aside)) fs::rename(aside, path() / name);
     }

@@ -96,6 +96,11 @@ TEST(Golden, CkaIsNumPysInEitherForm) {
     expect_close(table(2, 0), want(1), "table x, z");
     expect_close(table(1, 2), want(2), "table y, z");
     EXPECT_NEAR(table(1, 1), 1, 1e-6);
+    const MatrixD without = CkaTable(layers, group, 5, 2).cka(std::vector<double>{1, 0, 1, 1, 1});
+    const Matrix kept = golden("cka.without_a_group");
+    expect_close(without(0, 1), kept(0), "without a group, x, y");
+    expect_close(without(0, 2), kept(1), "without a group, x, z");
+    expect_close(without(1, 2), kept(2), "without a group, y, z");
 }
 
 TEST(Golden, PositionShareIsAnAnalysisOfVariance) {

@@ -9,10 +9,10 @@ namespace {
 constexpr std::size_t kLongest = 2000;
 
 std::string one_line(const std::string& part) {
-    if (part.size() <= kLongest) return printable(part);
+    if (part.size() <= kLongest) return without_controls(part, false);
     std::size_t end = kLongest;
     while (end > kLongest - 3 && (static_cast<unsigned char>(part[end]) & 0xc0) == 0x80) --end;
-    return printable(part.substr(0, end)) + "…";
+    return without_controls(part.substr(0, end), false) + "…";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tomograph/base/progress.h"
+#include "tomograph/cli/print.h"
 
 namespace tomograph {
 
@@ -22,6 +23,7 @@ void add_project(CLI::App& app, Progress& progress);
 void add_quantize(CLI::App& app);
 void add_randomize(CLI::App& app);
 void add_run(CLI::App& app, Progress& progress);
+void add_verify(CLI::App& app, Progress& progress);
 void add_view(CLI::App& app, Progress& progress);
 
 }  // namespace tomograph

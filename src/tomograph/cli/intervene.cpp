@@ -33,14 +33,14 @@ std::string interval_text(const std::optional<Interval>& interval) {
 }
 
 void print_effect(const InterventionEffect& effect, const Vocabulary& vocabulary) {
-    fmt::print("loss   {:.4f} nats before, {:.4f} after: {:+.4f}{}\n", effect.before, effect.after,
-               effect.change, interval_text(effect.interval));
+    say("loss   {:.4f} nats before, {:.4f} after: {:+.4f}{}\n", effect.before, effect.after, effect.change,
+        interval_text(effect.interval));
     if (effect.control_change)
-        fmt::print("control {:+.4f}: changes as long, in random directions\n", *effect.control_change);
-    fmt::print("KL     {:.4f} nats of the next token, before from after\n", effect.kl);
+        say("control {:+.4f}: changes as long, in random directions\n", *effect.control_change);
+    say("KL     {:.4f} nats of the next token, before from after\n", effect.kl);
     if (effect.contrast_before)
-        fmt::print("logit difference {:+.4f} before, {:+.4f} after\n", *effect.contrast_before,
-                   *effect.contrast_after);
+        say("logit difference {:+.4f} before, {:+.4f} after\n", *effect.contrast_before,
+            *effect.contrast_after);
     const auto line = [&](const std::vector<Guess>& guesses) {
         std::string text;
         for (const Guess& guess : guesses)
@@ -48,8 +48,8 @@ void print_effect(const InterventionEffect& effect, const Vocabulary& vocabulary
                                 printable(vocabulary.piece(guess.token)), guess.probability);
         return text;
     };
-    fmt::print("next   {}\n    -> {}\n", line(effect.top_before), line(effect.top_after));
-    fmt::print("{} tokens of {} sequences were changed\n", effect.n_changed, effect.sequence_before.size());
+    say("next   {}\n    -> {}\n", line(effect.top_before), line(effect.top_after));
+    say("{} tokens of {} sequences were changed\n", effect.n_changed, effect.sequence_before.size());
 }
 
 void run(const Flags& flags, Progress& progress) {

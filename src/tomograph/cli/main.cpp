@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -9,8 +10,10 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/memory.h"
+#include "tomograph/base/text.h"
 #include "tomograph/base/version.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/cli/words.h"
 #include "tomograph/model/model.h"
@@ -21,14 +24,24 @@ constexpr int kFailure = 1, kUsage = 2, kStopped = 130;
 
 /// llama.cpp is about to end the process: its reason becomes our line.
 void on_fatal(const char* message) {
-    fmt::print(stderr, "tomograph: error: llama.cpp gave up: {}; please report this with the model's name\n",
-               message);
+    tomograph::warn("tomograph: error: llama.cpp gave up: {}; please report this with the model's name\n",
+                    message);
     _exit(kFailure);
 }
 
 int complain(const std::string& message, int code) {
-    fmt::print(stderr, "tomograph: {}\n", message);
+    tomograph::warn("tomograph: {}\n", tomograph::without_controls(message, false));
     return code;
+}
+
+/// A file must not be opened under the number of a standard stream that the caller closed: what is printed
+/// would go into it. What is printed to a closed standard output is lost, which is an error, and the others
+/// are silent.
+void hold_standard_streams() {
+    for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(number, F_GETFD) >= 0) continue;
+        (void)::open(number == STDOUT_FILENO ? "/dev/full" : "/dev/null", O_RDWR);
+    }
 }
 
 int complain_of_usage(const std::string& message, const std::string& command) {
@@ -40,6 +53,7 @@ int complain_of_usage(const std::string& message, const std::string& command) {
 
 int main(int argc, char** argv) {
     using namespace tomograph;
+    hold_standard_streams();
     return_large_blocks();
     set_fatal_handler(on_fatal);
     TerminalProgress progress;
@@ -62,14 +76,19 @@ int main(int argc, char** argv) {
     add_import(app, progress);
     add_quantize(app);
     add_randomize(app);
+    add_verify(app, progress);
     std::vector<std::string> arguments = as_meant({argv + 1, argv + argc});
+    set_this_command(command_text(arguments));
     try {
         refuse_unknown_words(app, arguments);
         std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
-        app.parse(arguments);
+        try {
+            app.parse(arguments);
+        } catch (const CLI::Success& e) {
+            app.exit(e);  // prints the help or the version
+        }
+        flush_output();
         return 0;
-    } catch (const CLI::Success& e) {
-        return app.exit(e);
     } catch (const CLI::RuntimeError& e) {
         return e.get_exit_code();  // the command has said why
     } catch (const UnknownWord& e) {

@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
+
+#include "tomograph/cli/print.h"
 
 namespace tomograph {
 
@@ -46,13 +47,13 @@ std::int64_t default_length(const ModelInfo& model) {
 }
 
 void print_notes(const std::vector<std::string>& notes) {
-    for (const std::string& note : notes) fmt::print(stderr, "note: {}\n", note);
+    for (const std::string& note : notes) warn("note: {}\n", note);
 }
 
 void warn_about_length(const ModelInfo& model, std::int64_t length) {
     if (model.learned_positions || length <= model.context_length) return;
-    fmt::print(stderr, "warning: length {} is above the context of {} tokens that {} was trained on\n",
-               length, model.context_length, model.name);
+    warn("warning: length {} is above the context of {} tokens that {} was trained on\n", length,
+         model.context_length, model.name);
 }
 
 }  // namespace tomograph

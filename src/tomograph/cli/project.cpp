@@ -77,14 +77,12 @@ Projection project(const Run& run, const Flags& flags, Progress& progress) {
 void print_honesty(const Projection& projection) {
     const Json& info = projection.info;
     if (projection.constant()) {
-        fmt::print(
-            "constant: the variance is {:.1e} of the mean square, which is rounding; nothing to draw\n",
+        say("constant: the variance is {:.1e} of the mean square, which is rounding; nothing to draw\n",
             info.at("relative_variance").get<double>());
         return;
     }
     if (projection.method() == "umap") {
-        fmt::print(
-            "fitted on {} rows; trustworthiness {:.3f}, neighbours kept {:.3f} (k = {}, {} rows sampled); "
+        say("fitted on {} rows; trustworthiness {:.3f}, neighbours kept {:.3f} (k = {}, {} rows sampled); "
             "neighbour search recall {:.3f}\n",
             info.at("n_fitted").get<std::int64_t>(), info.at("trustworthiness").get<double>(),
             info.at("knn_recall").get<double>(), info.at("quality_k").get<int>(),
@@ -98,7 +96,7 @@ void print_honesty(const Projection& projection) {
         sum += part;
         parts += fmt::format("{}{:.1f}", parts.empty() ? "" : " + ", 100 * part);
     }
-    fmt::print("variance explained: {} = {:.1f} %\n", parts, 100 * sum);
+    say("variance explained: {} = {:.1f} %\n", parts, 100 * sum);
 }
 
 void run_project(const Flags& flags, Progress& progress) {
@@ -108,8 +106,8 @@ void run_project(const Flags& flags, Progress& progress) {
     const Projection projection = project(run, flags, progress);
     progress.end();
     print_notes(projection.notes);
-    fmt::print("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(),
-               projection.info.at("n_candidates").get<std::int64_t>(), projection.points.cols());
+    say("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(),
+        projection.info.at("n_candidates").get<std::int64_t>(), projection.points.cols());
     print_honesty(projection);
     // Last, so that a read-only or full folder costs the map but not the numbers.
     save_projection(run, projection);

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <cstdio>
 
+#include "tomograph/base/text.h"
+
 namespace tomograph {
 namespace {
 
@@ -14,6 +16,11 @@ volatile std::sig_atomic_t interrupted = 0;
 void on_interrupt(int signal) {
     if (interrupted != 0) _exit(128 + signal);
     interrupted = 1;
+}
+
+/// A standard error that cannot be written to is no reason to stop.
+void draw(const std::string& text) {
+    (void)std::fputs(text.c_str(), stderr);
 }
 
 constexpr auto kRedraw = std::chrono::milliseconds(100);
@@ -45,21 +52,21 @@ void TerminalProgress::update(std::int64_t done) {
 void TerminalProgress::print(std::int64_t done) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
     const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
-    std::string line = fmt::format("{}: {} of {} {}", task_, done, total_, unit_);
+    std::string line = fmt::format("{}: {} of {} {}", without_controls(task_, false), done, total_, unit_);
     if (rate > 0)
         line += fmt::format(", {:.{}f} a second, {} left", rate, rate < 10 ? 1 : 0,
                             duration_text(static_cast<double>(total_ - done) / rate));
     if (terminal_) {
-        fmt::print(stderr, "\r\033[K{}", line);
+        draw("\r\033[K" + line);
         std::fflush(stderr);
         drawn_ = true;
     } else {
-        fmt::print(stderr, "{}\n", line);
+        draw(line + "\n");
     }
 }
 
 void TerminalProgress::clear() {
-    if (drawn_) fmt::print(stderr, "\r\033[K");
+    if (drawn_) draw("\r\033[K");
     drawn_ = false;
 }
 

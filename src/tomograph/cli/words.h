@@ -1,6 +1,5 @@
 #pragma once
 #include <CLI/CLI.hpp>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -10,10 +9,6 @@ namespace tomograph {
 /// What the hand types and other programs understand, in our own words: "help", "help COMMAND" and "version";
 /// nothing at all asks for help.
 std::vector<std::string> as_meant(std::vector<std::string> arguments);
-
-/// The candidate that `word` was probably meant to be: at most one letter in three is wrong, swapped, missing
-/// or too many. Empty where none is so near.
-std::optional<std::string> closest(const std::string& word, const std::vector<std::string>& candidates);
 
 /// A word of the command line that means nothing.
 struct UnknownWord : std::runtime_error {

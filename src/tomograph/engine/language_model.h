@@ -1,8 +1,10 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "tomograph/base/json.h"
 #include "tomograph/base/matrix.h"
 #include "tomograph/engine/engine.h"
 #include "tomograph/engine/model_info.h"
@@ -21,6 +23,11 @@ class LanguageModel {
     virtual Matrix token_embeddings(const std::vector<std::int32_t>& ids) const = 0;
     /// Mean of the whole token embedding table, [d_model].
     virtual Vector mean_token_embedding() const = 0;
+    /// XXH3 of the weights' bytes, 128 bits in hexadecimal: what `xxhsum -H2 FILE` prints. Reads all of them.
+    virtual std::string checksum() const = 0;
+    /// What runs the model, and what its numbers may depend on: name, version, commit, the processor's
+    /// instructions in use.
+    virtual Json backend() const = 0;
     /// Errors: Error when max_length exceeds a learned position table, when rope_off is asked of a model that
     /// does not rotate or that would rotate nevertheless (sliding windows), or when its sites cannot be
     /// found.

@@ -25,10 +25,15 @@ constexpr std::array<std::string_view, 9> kKeys{"act",   "site",      "heads",  
 
 /// The rows of a .npy file; a vector is one row.
 Matrix read_rows(const fs::path& path) {
-    const NpyFile file(path);
-    Matrix rows(file.n_rows(), file.dim());
-    to_f32(file.dtype(), file.rows(0, file.n_rows()).data(), rows.data(),
-           static_cast<std::size_t>(rows.size()));
+    const ForeignArray array = read_npy(path);
+    if (array.axes().empty() || array.axes().size() > 2)
+        throw Error(path.string() + " holds no direction", fmt::format("it has {} axes", array.axes().size()),
+                    "save a vector, or a matrix with a direction in each row");
+    const std::size_t row_axes = array.axes().size() - 1;
+    const std::int64_t n = row_axes == 0 ? 1 : array.axes().front().extent;
+    Matrix rows(n, array.axes().back().extent);
+    Losses losses;
+    array.read_rows(row_axes, 0, n, rows.data(), losses);
     return rows;
 }
 

@@ -53,20 +53,15 @@ std::optional<Eigenpairs> lanczos(const MatrixD& symmetric, int k) {
     return Eigenpairs{solver.eigenvalues(), solver.eigenvectors().transpose()};
 }
 
-/// OpenBLAS on one thread for as long as this lives: its own threads would change the order of sums.
-class SingleThreadedBlas {
-  public:
-    SingleThreadedBlas() : before_(openblas_get_num_threads()) { openblas_set_num_threads(1); }
-    ~SingleThreadedBlas() { openblas_set_num_threads(before_); }
-    SingleThreadedBlas(const SingleThreadedBlas&) = delete;
-    SingleThreadedBlas& operator=(const SingleThreadedBlas&) = delete;
-
-  private:
-    int before_;
-};
+/// OpenBLAS has one number of threads for the whole process, so it is set once, to 1: its own threads would
+/// change the order of sums, and callers bring theirs.
+void keep_blas_single_threaded() {
+    static const bool once = (openblas_set_num_threads(1), true);
+    (void)once;
+}
 
 Eigenpairs divide_and_conquer(const MatrixD& symmetric, int k) {
-    const SingleThreadedBlas single;
+    keep_blas_single_threaded();
     const auto d = static_cast<lapack_int>(symmetric.rows());
     MatrixD vectors = symmetric;
     VectorD values(d);

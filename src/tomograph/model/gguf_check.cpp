@@ -78,8 +78,11 @@ class Header {
         where_ = "its first bytes";
         at_ = 4;  // the magic
         const auto version = number<std::uint32_t>();
-        if (version == 1) refuse_version("it is version 1 of the format, which nothing reads any more");
-        if ((version & 0xffff) == 0) refuse_version("it is written for processors of another byte order");
+        if (version < 2)
+            refuse_version(
+                fmt::format("it is version {} of the format, which nothing reads any more", version));
+        if (version != 0 && (version & 0xffff) == 0)
+            refuse_version("it is written for processors of another byte order");
         if (version > GGUF_VERSION) {
             refuse_version(
                 fmt::format("it is version {} of the format; up to {} can be read", version, GGUF_VERSION));
@@ -143,6 +146,7 @@ class Header {
         where_ = fmt::format("entry '{}'", printable(std::string(key.substr(0, 80))));
         if (!keys_.insert(key).second) refuse(where_ + " is there twice");
         const auto type = number<std::uint32_t>();
+        if (key == "general.alignment" && type != GGUF_TYPE_UINT32) refuse(where_ + " is no 32-bit number");
         if (type == GGUF_TYPE_ARRAY) return array();
         if (type == GGUF_TYPE_STRING) {
             if (const std::string_view value = text(); key == "general.architecture") architecture_ = value;
@@ -215,7 +219,7 @@ class Header {
             // ggml's widest type takes 8 bytes a value, or some bytes for a block of them.
             constexpr std::uint64_t kMost = std::uint64_t{1} << 56;
             if (extents[i] == 0 || extents[i] > kMost / values)
-                refuse(fmt::format("{} has an extent of {}", where_, extents[i]));
+                refuse(fmt::format("{} has an extent of {}", where_, static_cast<std::int64_t>(extents[i])));
             values *= extents[i];
         }
         const auto type = number<std::uint32_t>();

@@ -7,6 +7,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
+#include "tomograph/model/gguf_file.h"
 
 namespace tomograph {
 namespace {
@@ -17,19 +18,6 @@ std::optional<std::int32_t> start_token(const gguf_context* gguf, const llama_vo
     const bool named = gguf_find_key(gguf, "tokenizer.ggml.bos_token_id") >= 0;
     if (token < 0 || !(named || llama_vocab_is_control(vocab, token))) return std::nullopt;
     return token;
-}
-
-/// Every byte that belongs to no character as U+FFFD: llama.cpp does so with most of them and throws at
-/// others.
-std::string as_utf8(std::string_view text) {
-    std::string valid;
-    valid.reserve(text.size());
-    for (std::size_t i = 0; i < text.size();) {
-        const std::size_t length = utf8_length(text.substr(i));
-        valid += length > 0 ? text.substr(i, length) : std::string_view("\xef\xbf\xbd");
-        i += std::max<std::size_t>(length, 1);
-    }
-    return valid;
 }
 
 }  // namespace
@@ -57,7 +45,8 @@ std::vector<std::int32_t> LlamaVocabulary::tokenize(std::string_view bytes, bool
     if (llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_NONE) {
         throw Error(info_.model + " has no vocabulary", "text cannot be cut into tokens", "");
     }
-    const std::string text = as_utf8(bytes);
+    // llama.cpp replaces most bytes that belong to no character and throws at others.
+    const std::string text = valid_utf8(bytes);
     if (text.size() > std::numeric_limits<std::int32_t>::max() - 8u) {
         throw Error("a text is too long to be cut into tokens at once",
                     fmt::format("it has {} bytes", text.size()), "give it in parts");

@@ -144,6 +144,17 @@ Vector Model::mean_token_embedding() const {
     return (sum / static_cast<double>(rows.size())).cast<float>();
 }
 
+std::string Model::checksum() const {
+    return xxh3_128(MappedFile(state_->file->path()).bytes());
+}
+
+Json Model::backend() const {
+    return {{"name", "llama.cpp"},
+            {"ggml", ggml_version()},
+            {"commit", ggml_commit()},
+            {"system", llama_print_system_info()}};
+}
+
 const std::vector<std::string>& embedded_models() {
     static const std::vector<std::string> names{"bytes-gpt2", "bytes-llama"};
     return names;

@@ -8,6 +8,7 @@
 #include "tomograph/base/json.h"
 #include "tomograph/engine/language_model.h"
 #include "tomograph/engine/sequence.h"
+#include "tomograph/prompts/reading.h"
 
 namespace tomograph {
 

@@ -47,17 +47,12 @@ std::vector<Spelling> find_spellings(const Vocabulary& vocabulary, const std::st
 
 /// Every byte that belongs to no character becomes U+FFFD, and is counted.
 std::string counted_utf8(const std::string& text, std::int64_t& replaced) {
-    std::string valid;
-    valid.reserve(text.size());
     for (std::size_t i = 0; i < text.size();) {
         const std::size_t length = utf8_length(std::string_view(text).substr(i));
-        if (length > 0)
-            valid.append(text, i, length);
-        else
-            valid += "\xef\xbf\xbd", ++replaced;
+        replaced += length == 0;
         i += std::max<std::size_t>(length, 1);
     }
-    return valid;
+    return valid_utf8(text);
 }
 
 char lower(char c) {

@@ -9,6 +9,7 @@
 #include "tomograph/base/html.h"
 #include "tomograph/base/json.h"
 #include "tomograph/base/version.h"
+#include "tomograph/findings/summary.h"
 #include "tomograph/report/study_file.h"
 
 namespace tomograph {
@@ -30,15 +31,6 @@ constexpr std::string_view kStyle = R"(
 .report figure img { width: 100%; background: white; border: 1px solid #8884; border-radius: 4px; }
 )";
 
-std::string number(const Json& value) {
-    return value.is_number() ? fmt::format("{:.4g}", value.get<double>()) : "–";
-}
-
-std::string number(const Json& json, const char* key) {
-    const auto found = json.find(key);
-    return found == json.end() ? "–" : number(*found);
-}
-
 /// The text of a field that may be absent or null.
 std::string text(const Json& json, const char* key) {
     const auto found = json.find(key);
@@ -52,27 +44,9 @@ Json list(const Json& json, const char* key) {
 
 std::string numbers_table(const Json& numbers) {
     std::string rows;
-    const auto row = [&](const std::string& what, const std::string& value, const std::string& how) {
+    for (const SummaryLine& line : summary_lines(numbers))
         rows += fmt::format("<tr><th>{}</th><td class=\"number\">{}</td><td>{}</td></tr>\n",
-                            html_escape(what), html_escape(value), html_escape(how));
-    };
-    const auto given = [](const Json& json, const char* key) {
-        const auto found = json.find(key);
-        return found != json.end() && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
-    };
-    if (const auto ratio = given(numbers, "first_token_norm_ratio"))
-        row("first token's norm", fmt::format("{:.2f} ×", *ratio),
-            "mean norm at position 0 over the median elsewhere, at " +
-                text(numbers, "first_token_norm_site"));
-    if (const auto variance = given(numbers, "variance_explained_2"))
-        row("variance explained by two components", fmt::format("{:.1f} %", 100 * *variance),
-            "attention and MLP outputs together, middle layers, raw vectors");
-    const Json cosine = numbers.value("attention_mlp_cosine", Json::object());
-    const auto mean = given(cosine, "mean"), deviation = given(cosine, "deviation"),
-               pairs = given(cosine, "pairs");
-    if (mean && deviation && pairs)
-        row("cosine between attention and MLP output", fmt::format("{:+.3f} ± {:.3f}", *mean, *deviation),
-            fmt::format("mean and deviation over {:.0f} pairs, middle layers, first token left out", *pairs));
+                            html_escape(line.what), html_escape(line.value), html_escape(line.how));
     return rows.empty() ? "" : "<table>\n" + rows + "</table>\n";
 }
 
@@ -86,16 +60,13 @@ std::string findings_table(const fs::path& run, const std::string& heading) {
         "<h2>{}</h2>\n<div class=\"wide\"><table>\n<tr><th>finding</th><th>effect</th><th>interval</th>"
         "<th>null</th><th>verdict</th><th>what the number is</th></tr>\n",
         html_escape(heading));
-    for (const Json& finding : findings) {
-        const Json interval = list(finding, "interval");
-        const std::string reason = text(finding, "reason");
+    for (const FindingLine& line : finding_lines(findings)) {
         html += fmt::format(
             "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td><td "
             "class=\"number\">{}</td><td>{}</td><td class=\"note\">{}</td></tr>\n",
-            html_escape(text(finding, "name")), number(finding, "effect"),
-            interval.size() == 2 ? number(interval[0]) + " to " + number(interval[1]) : "–",
-            number(finding, "null"), html_escape(text(finding, "verdict")),
-            html_escape(text(finding, "effect_is") + (reason.empty() ? "" : ": " + reason)));
+            html_escape(line.name), line.effect, line.interval, html_escape(line.null),
+            html_escape(line.verdict),
+            html_escape(line.effect_is + (line.reason.empty() ? "" : ": " + line.reason)));
     }
     return html +
            "</table></div>\n<p class=\"note\">Intervals are 95 % by bootstrap over sequences. The null is "

@@ -2,6 +2,7 @@
 
 #include "tomograph/base/contained.h"
 #include "tomograph/base/error.h"
+#include "tomograph/store/run.h"
 
 namespace tomograph {
 namespace {
@@ -35,18 +36,13 @@ StudyFile parse(const Json& json) {
     return study;
 }
 
-StudyFile read(const fs::path& folder, const char* name, std::initializer_list<const char*> keys) {
-    const Json json = read_json(contained_file(folder, name));
+StudyFile parse(const Json& json, const fs::path& file) {
     const auto broken = [&](const std::string& why) {
-        return Error((folder / name).string() + " is not what tomograph wrote", why, "make it again");
+        return Error(file.string() + " is not what tomograph wrote", why, "make it again");
     };
     if (!json.is_object()) throw broken("it holds no object");
-    Json wanted = Json::object();
-    for (const char* key : keys) {
-        if (json.contains(key)) wanted[key] = json.at(key);
-    }
     try {
-        return parse(wanted);
+        return parse(json);
     } catch (const nlohmann::json::exception& e) {
         throw broken(e.what());
     } catch (const Error& e) {
@@ -57,11 +53,11 @@ StudyFile read(const fs::path& folder, const char* name, std::initializer_list<c
 }  // namespace
 
 StudyFile read_study(const fs::path& folder) {
-    return read(folder, "study.json", {"model", "runs", "figures", "numbers", "notes"});
+    return parse(read_json(contained_file(folder, "study.json")), folder / "study.json");
 }
 
 StudyFile read_run_as_study(const fs::path& folder) {
-    return read(folder, "run.json", {"model"});
+    return parse({{"model", Run::open(folder).json().at("model")}}, folder);
 }
 
 }  // namespace tomograph

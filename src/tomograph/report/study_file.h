@@ -27,7 +27,7 @@ struct StudyFile {
 /// Of a study. Errors: Error that names the file, when it is missing or is no study's description.
 StudyFile read_study(const std::filesystem::path& folder);
 
-/// The same of a run that belongs to no study: its model, and nothing else.
+/// The same of a run that belongs to no study: its model, and nothing else. Errors: as Run::open().
 StudyFile read_run_as_study(const std::filesystem::path& folder);
 
 }  // namespace tomograph

@@ -209,7 +209,8 @@ class Selecting {
     void take_rows() {
         if (!all_stored_)
             throw Error(run_.path().string() + " keeps no vectors of the selection",
-                        "it was captured without them or is incomplete",
+                        run_.n_tokens() == 0 ? "its capture was interrupted before a shard was whole"
+                                             : "it was captured without them",
                         "average with --mean samples, or capture again");
         const TokenTable& tokens = run_.tokens();
         const auto per_site = static_cast<std::int64_t>(stored_.size());
@@ -218,14 +219,14 @@ class Selecting {
         for (std::size_t s = 0; s < sites_.size(); ++s) {
             const Site site = sites_[s].site;
             SelectedRows::Segment segment{result_.labels_.size(), site, {}};
-            const auto norms = run_.has_stats() ? run_.norms(site) : std::vector<float>{};
+            const auto norms = run_.norms(site);
             for (; next < chosen.size() && chosen[next] / per_site == static_cast<std::int64_t>(s); ++next) {
                 const std::int64_t row = stored_[static_cast<std::size_t>(chosen[next] % per_site)];
                 const std::int32_t token = run_.rows()[static_cast<std::size_t>(row)];
                 const auto t = static_cast<std::size_t>(token);
                 segment.stored_rows.push_back(row);
                 result_.labels_.add({site, shown_layer(site), tokens.position[t], token, tokens.sequence[t],
-                                     tokens.label[t], norms.empty() ? std::nanf("") : norms[t]},
+                                     tokens.label[t], norms[t]},
                                     renumbered_);
             }
             if (!segment.stored_rows.empty()) result_.segments_.push_back(std::move(segment));

@@ -80,9 +80,7 @@ Catalog::Catalog(const std::vector<fs::path>& folders, std::size_t cache_bytes) 
         if (folders.size() == 2 && folder_kind(folder) == FolderKind::study)
             throw Error(folder.string() + " is a study", "only runs can be compared",
                         "name one of its runs, for example " + run_folder(folder).string());
-        const std::string version = file_version(folder / "run.json");
-        runs_.push_back(
-            {fs::weakly_canonical(folder).filename().string(), folder, open_run(folder), version});
+        runs_.push_back(open_entry(fs::weakly_canonical(folder).filename().string(), folder));
     }
     comparing_ = runs_.size() == 2;
     if (comparing_ && runs_[0].run->d_model() != runs_[1].run->d_model())
@@ -101,39 +99,53 @@ std::size_t Catalog::n_runs() const {
     return runs_.size();
 }
 
+/// Versions first: what is written meanwhile makes it an old one.
+Catalog::Entry Catalog::open_entry(const std::string& name, const fs::path& folder) {
+    Entry entry{name, folder, nullptr, tomograph::run_version(folder), capture_version(folder)};
+    entry.run = open_run(folder);
+    return entry;
+}
+
 Catalog::Entry Catalog::entry(std::size_t index) const {
     const std::lock_guard lock(mutex_);
     if (index >= runs_.size()) throw Error(fmt::format("there is no run {}", index), "", "");
     return runs_[index];
 }
 
-/// Opens a run again if its run.json is another one by now, or, `growing`, if it was not complete.
+/// Opens a run again if it says something else of itself by now, or, `growing`, if it was not complete.
 Catalog::Entry Catalog::reopen(std::size_t index, bool growing) {
     const std::lock_guard one(opening_);
     const Entry before = entry(index);
-    const std::string version = file_version(before.folder / "run.json");
+    const std::string version = tomograph::run_version(before.folder);
     if (version.empty())
         throw Error("the run's folder is gone", "it was deleted or moved while the viewer was open",
                     "start tomograph view on the new place");
     const bool same = version == before.version;
     if (same && (before.run->complete() || !growing)) return before;
-    auto now = open_run(before.folder);
-    if (same && now->complete() == before.run->complete() && now->n_rows() == before.run->n_rows())
+    Entry now = open_entry(before.name, before.folder);
+    if (same && now.run->complete() == before.run->complete() &&
+        now.run->n_tokens() == before.run->n_tokens())
         return before;
+    now.growth = before.growth + 1;
     const std::lock_guard lock(mutex_);
     // What could not be saved was of rows that are gone.
-    if (before.run->complete()) std::erase_if(kept_, [&](const Kept& kept) { return kept.run == index; });
-    runs_[index] = {before.name, before.folder, std::move(now), version, before.growth + 1};
+    if (now.capture != before.capture)
+        std::erase_if(kept_, [&](const Kept& kept) { return kept.run == index; });
+    runs_[index] = std::move(now);
     return runs_[index];
 }
 
 Catalog::Entry Catalog::current(std::size_t index) {
     Entry known = entry(index);
-    return file_version(known.folder / "run.json") == known.version ? known : reopen(index, false);
+    return tomograph::run_version(known.folder) == known.version ? known : reopen(index, false);
 }
 
 std::shared_ptr<const Run> Catalog::run(std::size_t index) {
     return current(index).run;
+}
+
+std::string Catalog::capture(std::size_t index) {
+    return current(index).capture;
 }
 
 std::string Catalog::version_of(const Entry& owner) {
@@ -161,8 +173,7 @@ void Catalog::read_the_study() {
         if (std::find(known.begin(), known.end(), name) != known.end() || !fs::exists(folder_ / name))
             continue;
         if (folder_kind(contained_folder(folder_, name)) != FolderKind::run) continue;
-        const std::string opened = file_version(folder_ / name / "run.json");
-        found.push_back({name, folder_ / name, open_run(folder_ / name), opened});
+        found.push_back(open_entry(name, folder_ / name));
     }
     const std::lock_guard lock(mutex_);
     study_ = std::move(study);
@@ -178,7 +189,7 @@ Json Catalog::run_json(std::size_t index) {
     }
     const Run& run = *owner.run;
     Json json = {{"id", index}, {"name", owner.name}, {"version", version_of(owner)}};
-    json["present"] = fs::exists(owner.folder / "run.json");
+    json["present"] = folder_kind(owner.folder) == FolderKind::run;
     json["complete"] = run.complete();
     json["model"] = model_json(run.json().at("model"));
     json["prompts"] = run.prompts();

@@ -35,6 +35,8 @@ class Catalog {
     std::shared_ptr<const Run> run(std::size_t index);
     /// Another once the run has grown or was captured anew. Errors: as run().
     std::string run_version(std::size_t index);
+    /// Another only once it was captured anew. Errors: as run().
+    std::string capture(std::size_t index);
     bool comparing() const { return comparing_; }
 
     /// Columns of a projection; header.version is its version. Errors: as load().
@@ -63,8 +65,9 @@ class Catalog {
         std::string name;
         std::filesystem::path folder;
         std::shared_ptr<const Run> run;
-        std::string version;  // of the run.json that it was opened with
-        int growth = 0;       // how often it was opened since
+        std::string version;  // of what it was opened with
+        std::string capture;
+        int growth = 0;  // how often it was opened since
     };
     struct Kept {
         std::size_t run;
@@ -73,6 +76,7 @@ class Catalog {
     };
     using Made = std::shared_ptr<const ColumnSet>;
     static std::string version_of(const Entry& owner);
+    static Entry open_entry(const std::string& name, const std::filesystem::path& folder);
     Entry entry(std::size_t index) const;
     Entry current(std::size_t index);
     Entry reopen(std::size_t index, bool growing);
@@ -96,6 +100,5 @@ class Catalog {
     std::vector<Kept> kept_;
     int n_kept_ = 0;
 };
-
 
 }  // namespace tomograph

@@ -9,7 +9,6 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/text.h"
-#include "tomograph/serve/fields.h"
 
 namespace tomograph {
 namespace {
@@ -87,8 +86,7 @@ Json shape_of(const std::map<std::string, ColumnPtr>& columns) {
 std::vector<std::int32_t> layers_shown(const RowLabels& labels, int n_layers) {
     std::vector<std::int32_t> layer_of(static_cast<std::size_t>(n_layers), -1);
     for (std::size_t i = 0; i < labels.layer.size(); ++i) {
-        if (labels.layer[i] >= 0)
-            layer_of[static_cast<std::size_t>(labels.layer[i])] = labels.true_layer[i];
+        if (labels.layer[i] >= 0) layer_of[static_cast<std::size_t>(labels.layer[i])] = labels.true_layer[i];
     }
     return layer_of;
 }
@@ -141,8 +139,8 @@ Selection selection_from_json(const Json& json) {
         selection.labels = json.value("labels", std::vector<std::string>{});
         selection.normalize = parse_normalize(json.value("normalize", "none"));
         for (const auto& word : json.value("mean", std::vector<std::string>{})) parse_means(word, selection);
-        selection.rows = whole(json, "rows", std::int64_t{0});
-        selection.seed = whole(json, "seed", std::uint64_t{42});
+        selection.rows = whole_number(json, "rows", std::int64_t{0});
+        selection.seed = whole_number(json, "seed", std::uint64_t{42});
         selection.layer_order = parse_layer_order(json.value("layer_order", "given"));
         return selection;
     } catch (const nlohmann::json::exception& e) {

@@ -11,6 +11,12 @@
 
 namespace tomograph {
 namespace fs = std::filesystem;
+namespace {
+
+/// What a run says of itself: once it is whole, and before.
+constexpr const char* kDescriptions[] = {"run.json", "plan.json"};
+
+}  // namespace
 
 std::string digest(const std::string& text) {
     return xxh3_128(std::as_bytes(std::span(text))).substr(0, 16);
@@ -24,9 +30,23 @@ std::string file_version(const fs::path& file) {
                               status.st_ctim.tv_nsec));
 }
 
+std::string run_version(const fs::path& folder) {
+    if (folder_kind(folder) != FolderKind::run) return {};
+    std::string versions;
+    for (const char* name : kDescriptions) versions += file_version(folder / name) + " ";
+    return digest(versions);
+}
+
+std::string capture_version(const fs::path& folder) {
+    const std::string planned = file_version(folder / "plan.json");
+    return planned.empty() ? file_version(folder / "run.json") : planned;
+}
+
 std::shared_ptr<const Run> open_run(const fs::path& folder) {
     if (folder_kind(folder) == FolderKind::run) {
-        contained_file(folder, "run.json");
+        for (const char* name : kDescriptions) {
+            if (fs::exists(folder / name)) contained_file(folder, name);
+        }
         // Links are followed: a run's vectors may well lie on another disk.
         for (const auto& entry : fs::recursive_directory_iterator(folder)) {
             std::error_code error;

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <system_error>
 
-#include "tomograph/serve/fields.h"
-
 namespace tomograph {
 namespace {
 
@@ -19,7 +17,7 @@ ProjectionRequest parse_request(const Json& json, const JobLimits& limits) {
     if (!json.is_object()) throw Error("the request is no JSON object", "", "");
     try {
         ProjectionRequest request;
-        request.run = whole(json, "run", std::size_t{0});
+        request.run = whole_number(json, "run", std::size_t{0});
         request.name = json.value("name", "");
         check_projection_name(request.name);
         request.method = json.value("method", "pca");
@@ -27,14 +25,14 @@ ProjectionRequest parse_request(const Json& json, const JobLimits& limits) {
         if (!umap && request.method != "pca")
             throw Error("no method '" + request.method + "'", "", "use pca or umap");
         request.selection = selection_from_json(json.value("selection", Json::object()));
-        request.dims = whole(json, "dims", umap ? 2 : 6);
+        request.dims = whole_number(json, "dims", umap ? 2 : 6);
         if (umap && request.dims != 2 && request.dims != 3)
             throw Error("a UMAP has 2 or 3 dimensions", "", "");
         if (request.dims < 1 || request.dims > limits.dims)
             throw Error(fmt::format("dims must lie between 1 and {}", limits.dims), "", "");
         UmapOptions& map = request.umap;
         map.metric = parse_metric(json.value("metric", std::string(metric_name(map.metric))));
-        map.n_neighbors = whole(json, "n_neighbors", map.n_neighbors);
+        map.n_neighbors = whole_number(json, "n_neighbors", map.n_neighbors);
         if (map.n_neighbors < 2 || map.n_neighbors > kMostNeighbors)
             throw Error(fmt::format("n_neighbors must lie between 2 and {}", kMostNeighbors), "", "");
         map.min_dist = json.value("min_dist", map.min_dist);
@@ -127,7 +125,7 @@ bool Jobs::busy() const {
 
 int Jobs::start(const Json& json) {
     const ProjectionRequest request = parse_request(json, limits_);
-    const std::string version = catalog_.run_version(request.run);
+    const std::string capture = catalog_.capture(request.run);
     const std::shared_ptr<const Run> run = catalog_.run(request.run);
     const std::lock_guard lock(mutex_);
     if (std::any_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return job->running(); }))
@@ -141,7 +139,7 @@ int Jobs::start(const Json& json) {
     job->name = request.name;
     job->run = request.run;
     try {
-        worker_ = std::thread([this, job, request, run, version] { work(*job, request, *run, version); });
+        worker_ = std::thread([this, job, request, run, capture] { work(*job, request, *run, capture); });
     } catch (const std::system_error& e) {
         throw Error("the projection cannot be started", e.what(), "close other programs and try again");
     }
@@ -152,14 +150,13 @@ int Jobs::start(const Json& json) {
 }
 
 /// What a job's thread does: whatever happens, the job ends.
-void Jobs::work(Job& job, const ProjectionRequest& request, const Run& run, const std::string& version) {
+void Jobs::work(Job& job, const ProjectionRequest& request, const Run& run, const std::string& capture) {
     try {
         auto projection =
             std::make_shared<const Projection>(make_projection(run, request, limits_.threads, job));
         if (job.stop) return job.finish("cancelled");
         job.begin("saving", 1, "");
-        // A run under way grows; a complete one is another.
-        if (run.complete() && catalog_.run_version(request.run) != version)
+        if (catalog_.capture(request.run) != capture)
             return job.finish("failed", "the run was captured anew meanwhile; ask again");
         bool saved = true;
         try {

@@ -57,7 +57,7 @@ class Jobs {
   private:
     struct Job;
     std::shared_ptr<Job> find(int id) const;
-    void work(Job& job, const ProjectionRequest& request, const Run& run, const std::string& version);
+    void work(Job& job, const ProjectionRequest& request, const Run& run, const std::string& capture);
     Catalog& catalog_;
     JobLimits limits_;
     mutable std::mutex mutex_;

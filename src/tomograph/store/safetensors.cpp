@@ -98,7 +98,7 @@ void Safetensors::Tensor::read_rows(std::int64_t begin, std::int64_t end, float*
            static_cast<std::size_t>((end - begin) * per_row));
 }
 
-Safetensors::Safetensors(const std::filesystem::path& path) : path_(path), file_(path) {
+Safetensors::Safetensors(const std::filesystem::path& path, Types types) : path_(path), file_(path) {
     const auto bytes = file_.bytes();
     std::uint64_t size = 0;
     if (bytes.size() < sizeof size) broken(path, "it has no header");
@@ -116,11 +116,17 @@ Safetensors::Safetensors(const std::filesystem::path& path) : path_(path), file_
                 continue;
             }
             const auto dtype = find_dtype(entry.at("dtype").get<std::string>());
-            if (!dtype) broken(path, fmt::format("'{}' has the type {}", name, json_text(entry.at("dtype"))));
-            const TensorSpec spec{name, *dtype, read_shape(path, name, entry.at("shape"))};
+            if (!dtype && types == Types::own)
+                broken(path, fmt::format("'{}' has the type {}", name, json_text(entry.at("dtype"))));
             const std::uint64_t begin = whole_number(path, name, entry.at("data_offsets").at(0));
             const std::uint64_t end = whole_number(path, name, entry.at("data_offsets").at(1));
             if (begin > end || end > data.size()) broken(path, fmt::format("'{}' ends after the file", name));
+            if (!dtype) {
+                others_[name] = {entry.at("dtype").get<std::string>(), read_shape(path, name, entry.at("shape")),
+                                 data.subspan(begin, end - begin)};
+                continue;
+            }
+            const TensorSpec spec{name, *dtype, read_shape(path, name, entry.at("shape"))};
             if (end - begin != spec.n_bytes())
                 broken(path, fmt::format("'{}' has {} bytes, its shape needs {}", name, end - begin,
                                          spec.n_bytes()));

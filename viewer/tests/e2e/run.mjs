@@ -402,7 +402,6 @@ test('selections leave as CSV and JSON, views as PNG and SVG', () =>
     const saved = async (name) => {
       await page.locator('summary').click()
       const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name }).click()])
-      await page.locator('summary').click()
       return readFileSync(await download.path())
     }
     const csv = (await saved(/CSV/)).toString().trim().split('\n')
@@ -561,7 +560,7 @@ test('the lasso’s button serves mouse and keyboard, and Esc leaves no outline'
     assert.ok((await outlined()) > 50)
     await page.keyboard.press('Escape')
     await page.mouse.up()
-    await settle(page)
+    for (let i = 0; i < 20 && (await outlined()); ++i) await settle(page)
     assert.equal(await outlined(), 0)
     assert.equal(await page.evaluate(() => window.tomograph.marks.selectedCount), 0)
     await button.click()
