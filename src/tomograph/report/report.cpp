@@ -31,12 +31,6 @@ constexpr std::string_view kStyle = R"(
 .report figure img { width: 100%; background: white; border: 1px solid #8884; border-radius: 4px; }
 )";
 
-/// The text of a field that may be absent or null.
-std::string text(const Json& json, const char* key) {
-    const auto found = json.find(key);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 Json list(const Json& json, const char* key) {
     const auto found = json.find(key);
     return found != json.end() && found->is_array() ? *found : Json::array();

@@ -149,7 +149,7 @@ void StudyFigures::attention_against_mlp_umap(const Run& run) {
     const Projection projection = project_umap(run, "attention-mlp-umap", options, progress_);
     save_projection(run, projection);
     if (projection.constant())
-        return add("", kAttentionMlp,
+        return say(kAttentionMlp,
                    fmt::format("{}: {}.", selection_text(run, options.selection), constant_text(projection)));
     ScatterOptions scatter{.dims = 2, .labels = {"UMAP 1", "UMAP 2", ""}};
     scatter.figure.title = title("Attention and MLP outputs, UMAP by cosine", run, options.selection);
