@@ -179,7 +179,7 @@ TEST_P(BrokenLine, IsNamedByItsNumber) {
         error("{\"text\": \"a\"}\n{\"text\": \"b\"}\n" + std::string(GetParam()) + "\n");
     EXPECT_TRUE(message.starts_with("line 3 of " + path() + " cannot be used: ")) << message;
     EXPECT_TRUE(message.ends_with(
-        R"(; a line is {"text": "..."} or {"segments": [{"label": "...", "text": "..."}]})"))
+        R"(; a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, {"messages": [{"role": "...", "content": "..."}]} or {"ids": [...]})"))
         << message;
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
 }
@@ -207,7 +207,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(RefusedLine, SaysWhatIsWrongWithIt) {
     EXPECT_EQ(error("{\"text\": \"a\"}\n" + std::string(GetParam().line) + "\n"),
               "line 2 of " + path() + " cannot be used: " + GetParam().why +
-                  R"(; a line is {"text": "..."} or {"segments": [{"label": "...", "text": "..."}]})");
+                  R"(; a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, {"messages": [{"role": "...", "content": "..."}]} or {"ids": [...]})");
 }
 
 TEST_F(JsonlPrompts, RefuseALineOfAnyDepth) {
