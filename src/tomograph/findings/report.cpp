@@ -138,7 +138,7 @@ std::string labels_text(const MeasureReport& report) {
     std::string text = "\nhow well these scores find labelled tokens (AUROC):\n";
     for (const Json& entry : labels->second) {
         text += fmt::format("  {}: {} by all sites, {} at {}\n", entry["label"].get<std::string>(),
-                            entry["auroc"].dump(), entry["best_auroc"].dump(),
+                            json_text(entry["auroc"]), json_text(entry["best_auroc"]),
                             entry["best_site"].get<std::string>());
     }
     return text;
