@@ -1,10 +1,9 @@
 // Rows that must not decide: NaN, sinks, runs without means, layers at the model's ends.
-#include <fstream>
-
 #include "planted.h"
 #include "support/errors.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/findings/norms.h"
+#include "tomograph/model/model.h"
 #include "tomograph/prompts/prompts.h"
 
 namespace tomograph {
@@ -75,19 +74,6 @@ TEST(NotANumber, EverywhereLeavesAReason) {
     EXPECT_EQ(finding(report, "anisotropy").reason, "all vectors hold NaN or Inf");
 }
 
-TEST(Means, AreNotNeededByWhatMeasuresRows) {
-    const TempFolder folder;
-    RunSketch sketch = white_run();
-    sketch.value_of = [](const std::string& site, std::int64_t token) -> Vector {
-        return noise(site, token) + Vector::Unit(kDim, 1) * 4;
-    };
-    sketch.write(folder / "run");
-    std::filesystem::remove(folder / "run/stats/means.safetensors");
-    const MeasureReport report = measure_run(Run::open(folder / "run"), kSmall);
-    EXPECT_EQ(finding(report, "anisotropy").verdict, Verdict::holds);
-    EXPECT_FALSE(std::isnan(finding(report, "position_share").effect));
-}
-
 TEST(FirstToken, OnlyTheModelsOwnEndsAreNoMiddleLayers) {
     const TempFolder folder;
     RunSketch sketch = white_run();
@@ -112,7 +98,7 @@ MeasureReport with_sinks(const Run& run, const std::vector<std::int64_t>& sinks,
     RunSketch sketch;
     sketch.n_layers = run.n_layers();
     sketch.lengths.assign(static_cast<std::size_t>(run.n_sequences()), run.length());
-    sketch.shard_rows = 100'000;
+    sketch.shard_tokens = 100'000;
     sketch.sites.clear();
     std::map<std::string, Matrix> rows;
     for (const SiteShape& shape : run.sites()) {
@@ -135,7 +121,7 @@ MeasureReport with_sinks(const Run& run, const std::vector<std::int64_t>& sinks,
 TEST(Sinks, OneMoreMovesNoHeadlineByMoreThanOnePercent) {
     const TempFolder folder;
     const Model model = Model::open("bytes-gpt2");
-    capture(model, text_prompts(model, {.sequences = 16, .length = 96}), folder / "run", {}, no_progress());
+    capture(model, text_prompts(model.vocabulary(), {.sequences = 16, .length = 96}), folder / "run", {}, no_progress());
     const tomograph::Run run = Run::open(folder / "run");
     const MeasureOptions options{.rows = 4000, .bootstrap = 20};
     const MeasureReport without = with_sinks(run, {}, options),

@@ -50,7 +50,7 @@ inline RunSketch white_run() {
     sketch.n_layers = 6;
     sketch.lengths.assign(8, 33);
     sketch.sites = block_sites(layers_to(6), {"attn_out", "mlp_out", "resid_post"});
-    sketch.shard_rows = 1000;
+    sketch.shard_tokens = 1000;
     sketch.value_of = [](const std::string& site, std::int64_t token) { return noise(site, token); };
     sketch.edit = [](Json& run) { run["model"]["d_model"] = kDim; };
     return sketch;

@@ -24,10 +24,12 @@ std::map<Group, VectorD> averages_by_hand(const RunSketch& sketch, const Selecti
     for (const SketchSite& sketched : sketch.sites) {
         const Site site = parse_site(sketched.name).value();
         if (std::ranges::find(selection.components, site.component) == selection.components.end()) continue;
-        if (site.layer >= 0 && !selection.layers.contains(site.layer)) continue;
+        if (site.layer >= 0 && !selection.layers.contains(site.layer, sketch.n_layers)) continue;
         for (const std::int32_t token : sketch.kept()) {
             const auto [position, sequence] = sketch.place(token);
-            if (!selection.positions.contains(position) || !selection.sequences.contains(sequence)) continue;
+            if (!selection.positions.contains(position, sketch.lengths[static_cast<std::size_t>(sequence)]) ||
+                !selection.sequences.contains(sequence, std::ssize(sketch.lengths)))
+                continue;
             VectorD row = sketch.vector(sketched.name, token).cast<double>();
             if (selection.normalize == Normalize::layernorm) row.array() -= row.mean();
             if (selection.normalize == Normalize::unit) row /= row.norm();
@@ -198,6 +200,28 @@ TEST_F(SelectFromMeans, GivesNoSingleVectors) {
               path() +
                   " keeps no vectors of the selection: it was captured without them; average with --mean "
                   "samples, or capture again");
+}
+
+TEST(SelectFromTheEnd, ComparesSequencesOfUnequalLengthAtTheirEnds) {
+    const TempFolder folder;
+    const RunSketch sketch;  // lengths 5, 5 and 3
+    sketch.write(folder / "run");
+    const auto run = open_run(folder / "run");
+    Selection selection;
+    selection.components = {Component::mlp_out};
+    selection.layers = {1, 2};
+    selection.positions = {-2, -1};  // the last but one
+    EXPECT_EQ(select(run, selection).labels().position, (std::vector<std::int32_t>{3, 3, 1}));
+    selection.mean_samples = true;
+    const SelectedRows mean = select(run, selection);
+    ASSERT_EQ(mean.n_rows(), 1);
+    EXPECT_EQ(mean.labels().position[0], 3);  // as in the longest
+    Matrix row(1, RunSketch::kDModel);
+    mean.read(0, 1, row.data());
+    const Vector want = (sketch.vector("blocks.1.mlp_out", 3) + sketch.vector("blocks.1.mlp_out", 8) +
+                         sketch.vector("blocks.1.mlp_out", 11)) /
+                        3;
+    EXPECT_LT((row.row(0).transpose() - want).norm(), 1e-5);
 }
 
 }  // namespace

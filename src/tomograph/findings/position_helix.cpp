@@ -4,6 +4,7 @@
 
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/position_numbers.h"
+#include "tomograph/statistics/coil.h"
 #include "tomograph/statistics/positions.h"
 
 namespace tomograph {
@@ -42,6 +43,28 @@ void judge_shape(const CurveNumbers& curve, Effect& effect) {
                         ": a helix explains no more";
 }
 
+Json describe(const Coil& coil) {
+    Json lines = Json::array();
+    for (const CoilLine& line : coil.lines)
+        lines.push_back({{"turns", number(line.turns)}, {"share", number(line.share)}});
+    return {{"shape", coil.shape},
+            {"words", coil.words},
+            {"p", number(coil.p)},
+            {"turning", number(coil.turning)},
+            {"chance_turning", number(coil.chance_turning)},
+            {"turns", number(coil.turns)},
+            {"component_turns", number(coil.component_turns)},
+            {"one_way", number(coil.one_way)},
+            {"roundness", number(coil.roundness)},
+            {"rise_in_radii", number(coil.rise)},
+            {"line_r2", number(coil.line_r2)},
+            {"recurrence", number(coil.recurrence)},
+            {"recurrence_lag", number(coil.recurrence_lag)},
+            {"third_over_fourth_variance", number(coil.gap)},
+            {"variance_ratio", numbers(coil.variance_ratio)},
+            {"lines", lines}};
+}
+
 class PositionHelix final : public Measurement {
   public:
     explicit PositionHelix(Subject& subject) : subject_(subject) {}
@@ -59,6 +82,12 @@ class PositionHelix final : public Measurement {
             effect.value = found.fit.r2;
             effect.detail["curve"] = positions.curve_name;
             judge_shape(found, effect);
+            // A line and one slow wave fit any smooth curve: it must turn beyond chance, too.
+            const Coil coil = measure_coil(positions.curve.cast<float>(),
+                                           {.seed = subject_.options.seed, .threads = subject_.threads});
+            effect.detail["coil"] = describe(coil);
+            if (effect.absent.empty() && coil.shape != "helix")
+                effect.absent = coil.why_not.empty() ? coil.words : coil.why_not;
         }
         effect.detail["stream"] = describe(found);
         const auto three = std::min<std::size_t>(3, positions.variance_ratio.size());
@@ -90,22 +119,28 @@ class PositionHelix final : public Measurement {
     bool measure_learned(Effect& effect) {
         const Run& run = subject_.run;
         const Site site{Component::pos_embed};
-        if (!run.json().at("model").value("learned_positions", false) || !run.has_site(site) ||
-            !has_means(run, site) || run.length() < kFewestPositions)
+        if (!run.json().at("model").value("learned_positions", run.prompts() == "import") ||
+            !run.has_site(site) || !has_means(run, site) || run.length() < kFewestPositions)
             return false;
-        const MatrixD curve = thin_curve(leading_scores(run.means(site), kCurveComponents), kCurvePoints);
+        const Matrix whole = run.means(site);
+        const TableRows rows = comparable_positions(whole);
+        const Matrix table_rows = whole.middleRows(rows.first, rows.count);
+        const Coil coil =
+            measure_coil(table_rows, {.seed = subject_.options.seed, .threads = subject_.threads});
+        const MatrixD curve = thin_curve(leading_scores(table_rows, kCurveComponents), kCurvePoints);
         const CurveNumbers found = measure_curve(subject_, curve);
-        effect.value = found.fit.r2;
+        effect.value = coil.turning;
         effect.interval = Interval{effect.value, effect.value};
-        effect.detail = {{"curve", "pos_embed"}, {"fit", describe(found)}};
-        effect.controls = {{"positions shuffled", found.shuffled}, {"steps shuffled", found.walk}};
-        judge_shape(found, effect);
+        effect.detail = {{"curve", "pos_embed"}, {"coil", describe(coil)}, {"left_out", rows.left_out}};
+        effect.controls = {{"random curves", coil.chance_turning}};
+        if (coil.shape != "helix") effect.absent = coil.why_not.empty() ? coil.words : coil.why_not;
         if (subject_.effects_only) return true;
-        const auto n = static_cast<Eigen::Index>(run.length());
         const MatrixD position =
-            thin_curve(Eigen::VectorXd::LinSpaced(n, 0, static_cast<double>(n - 1)), kCurvePoints);
+            thin_curve(Eigen::VectorXd::LinSpaced(rows.count, static_cast<double>(rows.first),
+                                                  static_cast<double>(rows.first + rows.count - 1)),
+                       kCurvePoints);
         Json& table = position_table(subject_)["learned"];
-        table = {{"fit", describe(found)}, {"pairs", describe(pair_phases(curve))}};
+        table = {{"coil", describe(coil)}, {"fit", describe(found)}, {"pairs", describe(pair_phases(curve))}};
         add_points(curve, position, table);
         effect.charts.push_back(
             chart(curve, position, found, "Learned position embeddings", "The learned position table"));
@@ -131,12 +166,17 @@ class PositionHelix final : public Measurement {
 
 }  // namespace
 
-const FindingKind findings::position_helix{.name = "position_helix",
-                                           .effect_is = "R² of the helix fit to the curve of positions",
-                                           .controls = "positions shuffled, steps shuffled",
-                                           .twin_counts = true,
-                                           .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
-                                               return std::make_unique<PositionHelix>(subject);
-                                           }};
+const FindingKind findings::position_helix{
+    .name = "position_helix",
+    .effect_is =
+        "share of the position table that turns one way round; of means by "
+        "position, R² of the helix fit",
+    .controls =
+        "random curves of the same smoothness; of means, positions "
+        "and steps shuffled",
+    .twin_counts = true,
+    .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
+        return std::make_unique<PositionHelix>(subject);
+    }};
 
 }  // namespace tomograph
