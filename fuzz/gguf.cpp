@@ -44,7 +44,7 @@ std::string parse(const std::string& input) {
                        const Gguf gguf = open_gguf(path, "x.gguf");
                        (void)gguf_string(gguf.get(), "general.architecture");
                        (void)gguf_denies(gguf.get(), "x");
-                       (void)gguf_has_tensor(gguf.get(), "token_embd.weight");
+                       (void)gguf_find_tensor(gguf.get(), "token_embd.weight");
                    }));
 }
 

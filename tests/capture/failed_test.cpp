@@ -7,6 +7,7 @@
 
 #include "capture/capture_support.h"
 #include "support/file_size_limit.h"
+#include "tomograph/store/verify.h"
 
 namespace tomograph {
 namespace {
@@ -105,7 +106,8 @@ class CaptureOverflow : public Capture {
 
 TEST_F(CaptureOverflow, NamesTheSiteAndTheToken) {
     EXPECT_EQ(error(half()),
-              "embed holds -1000000 at token 6 (position 2): float16 ends at 65,504; use --dtype f32");
+              "embed holds -1000000 at token 6 (position 2): float16 ends at 65,504; use --dtype auto, bf16 "
+              "or f32");
 }
 
 TEST_F(CaptureOverflow, NamesTheValueThatOverflowsNotOneThatRoundsDown) {
@@ -136,6 +138,58 @@ TEST_F(CaptureOverflow, IsNoneInBfloat16) {
     CaptureOptions how = half();
     how.dtype = Dtype::bf16;
     EXPECT_EQ(error(how), "");
+}
+
+TEST_F(CaptureOverflow, GoesOnInAWiderTypeWhereTheTypeIsLeftOpen) {
+    CaptureOptions how = half();
+    how.dtype.reset();
+    const tomograph::Run run = take(how);
+    const SiteShape embed = run.site({Component::embed, -1});
+    EXPECT_NEAR(rows_of_site(run, embed)(6, 5), -1e6f, 4e3f);  // bfloat16 keeps eight bits
+    ASSERT_EQ(summary_.notes.size(), 1u);
+    EXPECT_EQ(
+        summary_.notes[0],
+        "vectors are kept as BF16 from token 0 on: embed holds -1000000 at token 6 (position 2): float16 "
+        "ends at 65,504");
+    EXPECT_TRUE(verify_run(out(), no_progress()).faults.empty());
+}
+
+TEST_F(CaptureOverflow, IsExactInFloat32WhereTheCaptureIs) {
+    CaptureOptions how = half();
+    how.dtype.reset();
+    how.exact = true;
+    const tomograph::Run run = take(how);
+    EXPECT_EQ(rows_of_site(run, run.site({Component::embed, -1}))(6, 5), -1e6f);
+}
+
+// A shard that was whole before stays as it is; what comes after is wider, resumed or not.
+TEST_F(CaptureOverflow, KeepsTheShardsBeforeIt) {
+    prompts_ = random_prompts(std::vector<std::int64_t>(600, 2));
+    for (Sequence& sequence : prompts_.sequences) {
+        const Matrix rows = model_.token_embeddings(sequence.tokens);
+        sequence.vectors.assign(rows.data(), rows.data() + rows.size());
+        sequence.tokens.assign(2, -1);
+    }
+    prompts_.sequences[300].vectors[5] = 7e4f;
+    CaptureOptions how = half();
+    how.dtype.reset();
+    how.shard_bytes = 1;
+    const tomograph::Run run = take(how);
+    ASSERT_EQ(run.json().at("shards").size(), 3u);
+    const auto type_of = [&](const char* shard) {
+        return Safetensors(out() / "shards" / shard).at("embed").dtype;
+    };
+    EXPECT_EQ(type_of("000000.safetensors"), Dtype::f16);
+    EXPECT_EQ(type_of("000001.safetensors"), Dtype::bf16);
+    EXPECT_EQ(type_of("000002.safetensors"), Dtype::bf16);
+    const auto straight = files_of(out());
+    std::filesystem::remove(out() / "shards/000002.json");
+    how.begin = Begin::resume;
+    take(how);
+    EXPECT_EQ(files_of(out()), straight);
+    how.dtype = Dtype::f16;
+    how.begin = Begin::replace;
+    EXPECT_NE(error(how).find("512 of 1200 tokens are kept"), std::string::npos) << error(how);
 }
 
 TEST_F(CaptureOverflow, IsNoneWhereTheTokenIsNotKept) {

@@ -18,8 +18,8 @@ class Command : public testing::TestWithParam<const char*> {
     Program program_;
 };
 INSTANTIATE_TEST_SUITE_P(Cli, Command,
-                         testing::Values("run", "capture", "project", "plot", "info", "verify", "measure", "compare",
-                                         "export", "import", "quantize", "randomize"),
+                         testing::Values("run", "capture", "project", "plot", "info", "verify", "measure",
+                                         "compare", "export", "import", "quantize", "randomize"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(Command, HasHelp) {
@@ -106,6 +106,23 @@ TEST(Usage, ABrokenSelectionIsAUsageError) {
         EXPECT_EQ(outcome.code, 2) << outcome.err;
         EXPECT_TRUE(outcome.err.ends_with("(see tomograph project --help)\n")) << outcome.err;
     }
+}
+
+TEST(Usage, RefusesWhatNoOptionMeans) {
+    const Program program;
+    for (const Arguments& flags :
+         {Arguments{"capture", "bytes-gpt2", "--out", "r", "--seed", "-1"},
+          Arguments{"capture", "bytes-gpt2", "--out", "r", "--components", ""},
+          Arguments{"capture", "bytes-gpt2", "--out", "r", "--text", ""},
+          Arguments{"capture", "bytes-gpt2", "--out", ""},
+          Arguments{"capture", "bytes-gpt2", "--out", "r", "--sample", "nan"},
+          Arguments{"project", "r", "--name", "n", "--method", "umap", "--min-dist", "nan"},
+          Arguments{"project", "r", "--name", "n", "--method", "umap", "--repulsion-strength", "inf"},
+          Arguments{"project", "r", "--name", "n", "--labels", ""}}) {
+        const Outcome outcome = program.run(flags);
+        EXPECT_EQ(outcome.code, 2) << flags[flags.size() - 2] << " " << outcome.err;
+    }
+    EXPECT_FALSE(std::filesystem::exists(program / "r"));
 }
 
 /// Flags of `capture bytes-gpt2 --out x` that make no sense.

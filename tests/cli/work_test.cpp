@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -74,6 +75,74 @@ TEST(Cli, CapturesProjectsPlotsAndExports) {
     EXPECT_EQ(program.run({"export", "run", "am", "--format", "projector", "--out", "tb"}).code, 0);
     EXPECT_TRUE(fs::exists(program / "tb/metadata.tsv"));
     EXPECT_TRUE(temporaries_in(program.folder().path()).empty());
+}
+
+// Two ways to the same number: the scores of a capture, and what an act of no strength changes nothing of.
+TEST(Cli, ScoresTokensAsInterveneDoes) {
+    const Program program;
+    const Outcome captured =
+        program.run({"capture", "bytes-llama", "--out", "run", "--sequences", "3", "--length", "40",
+                     "--components", "resid_post", "--scores", "--threads", "1"});
+    ASSERT_EQ(captured.code, 0) << captured.err;
+    const Outcome acted =
+        program.run({"intervene", "bytes-llama", "--spec",
+                     R"({"acts":[{"act":"zero","site":"blocks.0.attn_out","strength":0}]})", "--sequences",
+                     "3", "--length", "40", "--json", "--no-control", "--threads", "1"});
+    ASSERT_EQ(acted.code, 0) << acted.err;
+    double sum = 0;
+    int n = 0;
+    for (const float logprob : open_run(program / "run").score("logprob")) {
+        if (std::isnan(logprob)) continue;
+        sum += static_cast<double>(logprob);
+        ++n;
+    }
+    EXPECT_EQ(n, 3 * 39);
+    EXPECT_NEAR(-sum / n, parse_json(acted.out).at("loss").at("before").get<double>(), 1e-4);
+    EXPECT_NE(captured.out.find("mean log-probability of a token -"), std::string::npos) << captured.out;
+}
+
+TEST(Cli, AnswersAChatAndShowsWhoSaysWhat) {
+    const Program program;
+    program.folder().write("chat.jsonl", R"({"messages":[{"role":"user","content":"Call me"}]})"
+                                         "\n");
+    program.folder().write(
+        "chat.jinja",
+        "{% for m in messages %}[{{ m.content }}]{% endfor %}{% if add_generation_prompt %}>{% endif %}");
+    const Outcome captured = program.run({"capture", "bytes-llama", "--out", "run", "--jsonl", "chat.jsonl",
+                                          "--chat-template", "chat.jinja", "--generate", "6", "--scores",
+                                          "--components", "resid_post", "--threads", "1"});
+    ASSERT_EQ(captured.code, 0) << captured.err;
+    EXPECT_TRUE(captured.out.starts_with("0: ")) << captured.out;
+    EXPECT_EQ(program.run({"verify", "run"}).code, 0);
+    const Json text = parse_json(read_file(program / "run/texts.jsonl"));
+    EXPECT_EQ(text.at("text"), "[Call me]>");
+    EXPECT_EQ(text.at("answer").get<std::string>().size(), 6u);
+    EXPECT_EQ(program
+                  .run({"project", "run", "--name", "words", "--dims", "2", "--where", "origin=content",
+                        "--threads", "1"})
+                  .out.substr(0, 30),
+              "words: 52 of 52 rows, 2 dimens");  // seven letters and six, at four layers
+    for (const std::string color : {"role", "turn", "part", "logprob", "rank"}) {
+        const Outcome plotted =
+            program.run({"plot", "run", "words", "--color", color, "--out", color + ".png"});
+        EXPECT_EQ(plotted.code, 0) << plotted.err;
+    }
+    EXPECT_EQ(program.run({"plot", "run", "words", "--color", "mood", "--out", "mood.png"}).code, 1);
+    EXPECT_EQ(program.run({"project", "run", "--name", "x", "--where", "role"}).code, 2);
+    program.run({"export", "run", "words", "--format", "csv", "--out", "words.csv"});
+    EXPECT_TRUE(
+        read_file(program / "words.csv")
+            .starts_with("component,layer,position,sequence,token,piece,label,norm,role,turn,origin,part,"
+                         "logprob,entropy,rank,"));
+    // What was begun goes on to the same bytes.
+    const std::string tokens = read_file(program / "run/tokens.safetensors");
+    EXPECT_EQ(program
+                  .run({"capture", "bytes-llama", "--out", "run", "--jsonl", "chat.jsonl", "--chat-template",
+                        "chat.jinja", "--generate", "6", "--scores", "--components", "resid_post",
+                        "--threads", "1", "--resume"})
+                  .code,
+              0);
+    EXPECT_EQ(read_file(program / "run/tokens.safetensors"), tokens);
 }
 
 TEST(Cli, PutsLaterRowsIntoAnEarlierBasis) {

@@ -255,7 +255,7 @@ TEST(Compare, RanksLayersOfAQuantisedModelAboveTheSameWeights) {
     EXPECT_EQ(shared_basis(a, b, Component::resid_post).points.rows(), 2 * 4 * 64);
 }
 
-TEST(Compare, RefusesOtherTokensAndSaysWhere) {
+TEST(Compare, RefusesOtherTextsAndSaysWhere) {
     const TempFolder folder;
     const tomograph::Run a = capture_run(folder, "a", {});
     const Model model = Model::open("bytes-gpt2");
@@ -266,7 +266,7 @@ TEST(Compare, RefusesOtherTokensAndSaysWhere) {
     const tomograph::Run b = Run::open(folder / "b");
     EXPECT_NE(error_of([&] {
                   compare_runs(a, b, {});
-              }).find("the runs read different tokens: sequence 0, position 0"),
+              }).find("the runs read different texts: sequence 0 differs at byte 0"),
               std::string::npos);
 }
 

@@ -96,6 +96,39 @@ TEST_F(ChatLines, LabelEachTokenByRoleOrTemplate) {
     EXPECT_EQ(label_of(set, 4), "template");
 }
 
+TEST_F(ChatLines, SayWhoseMessageEachTokenBelongsTo) {
+    const PromptSet set =
+        read(R"({"messages": [{"role": "user", "content": "ab"}, {"role": "assistant", "content": "c"}, )"
+             R"({"role": "user", "content": "d"}]})",
+             {.chat_template = "{% for m in messages %}[{{ m['content'] }}]{% endfor %}{% if "
+                               "add_generation_prompt %}>{% endif %}"});
+    ASSERT_EQ(set.sequences[0].length(), 11);  // [ab][c][d]>
+    const auto column = [&](const char* name) {
+        for (std::size_t c = 0; c < set.columns.size(); ++c) {
+            if (set.columns[c].name == name) return set.sequences[0].columns[c];
+        }
+        return std::vector<std::int32_t>{};
+    };
+    EXPECT_EQ(column("turn"), (std::vector<std::int32_t>{0, 0, 0, 0, 1, 1, 1, 2, 2, 2, -1}));
+    EXPECT_EQ(column("role"), (std::vector<std::int32_t>{0, 0, 0, 0, 1, 1, 1, 0, 0, 0, -1}));
+    EXPECT_EQ(column("origin"), (std::vector<std::int32_t>{0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0}));
+    EXPECT_EQ(column("part"), (std::vector<std::int32_t>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}));
+    EXPECT_EQ(set.columns[0], (LabelColumn{"role", {"user", "assistant"}}));
+    EXPECT_TRUE(set.columns[1].counts());
+    EXPECT_EQ(set.texts[0].at("text"), "[ab][c][d]>");
+}
+
+TEST_F(ChatLines, KeepTheColumnsInStepWithACutAndAStart) {
+    JsonlOptions options{.chat_template = "{{ messages[0]['content'] }}"};
+    options.file = folder_.write("b.jsonl", R"({"messages": [{"role": "user", "content": "abcdef"}]})"
+                                            "\n");
+    options.length = 4;
+    const PromptSet set = jsonl_prompts(model_.vocabulary(), options);
+    for (const auto& entries : set.sequences[0].columns) EXPECT_EQ(entries.size(), 4u);
+    EXPECT_EQ(set.sequences[0].columns[3], (std::vector<std::int32_t>{0, 0, 0, 1}));
+    EXPECT_EQ(set.texts[0].at("text"), "abcdef");
+}
+
 TEST_F(ChatLines, EndWithTheLastMessageWhereNoAnswerIsAskedFor) {
     const JsonlOptions options{
         .chat_template = "{{ messages[0]['content'] }}{% if add_generation_prompt %}>{% endif %}",
@@ -142,6 +175,7 @@ class SpelltVocabulary final : public Vocabulary {
         return token == 300 ? "<x>" : std::string(1, static_cast<char>(token));
     }
     TokenType type(std::int32_t) const override { return TokenType::normal; }
+    bool ends_text(std::int32_t) const override { return false; }
 
   private:
     VocabularyInfo info_{.model = "spelt", .n_tokens = 301};

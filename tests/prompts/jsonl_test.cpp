@@ -22,7 +22,8 @@ class JsonlPrompts : public testing::Test {
   protected:
     PromptSet read(const std::string& lines, std::int64_t length = 100, std::int64_t sequences = 0) const {
         return jsonl_prompts(
-            model_.vocabulary(), {.file = folder_.write("a.jsonl", lines), .sequences = sequences, .length = length});
+            model_.vocabulary(),
+            {.file = folder_.write("a.jsonl", lines), .sequences = sequences, .length = length});
     }
     std::string error(const std::string& lines) const {
         return error_of([&] { read(lines); });
@@ -205,9 +206,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Slip{R"({})", "it has no 'text'"}));
 
 TEST_P(RefusedLine, SaysWhatIsWrongWithIt) {
-    EXPECT_EQ(error("{\"text\": \"a\"}\n" + std::string(GetParam().line) + "\n"),
-              "line 2 of " + path() + " cannot be used: " + GetParam().why +
-                  R"(; a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, {"messages": [{"role": "...", "content": "..."}]} or {"ids": [...]})");
+    EXPECT_EQ(
+        error("{\"text\": \"a\"}\n" + std::string(GetParam().line) + "\n"),
+        "line 2 of " + path() + " cannot be used: " + GetParam().why +
+            R"(; a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, {"messages": [{"role": "...", "content": "..."}]} or {"ids": [...]})");
 }
 
 TEST_F(JsonlPrompts, RefuseALineOfAnyDepth) {

@@ -29,7 +29,8 @@ class TextPrompts : public testing::Test {
   protected:
     PromptSet cut(const std::string& text, std::int64_t sequences, std::int64_t length) const {
         return text_prompts(
-            model_.vocabulary(), {.files = {folder_.write("a.txt", text)}, .sequences = sequences, .length = length});
+            model_.vocabulary(),
+            {.files = {folder_.write("a.txt", text)}, .sequences = sequences, .length = length});
     }
     std::string error(const TextOptions& options) const {
         return error_of([&] { text_prompts(model_.vocabulary(), options); });

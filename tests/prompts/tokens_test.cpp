@@ -232,6 +232,15 @@ TEST(LearnedPositions, AreZeroVectors) {
     EXPECT_EQ(set.sequences[0].vectors, std::vector<float>(9 * 128, 0.0f));
 }
 
+TEST(RandomPositions, AreNotMoreThanCanBeRead) {
+    EXPECT_EQ(error_of([] {
+                  positions_prompts(Model::open("bytes-llama"),
+                                    {.length = 8, .sequences = 1'000'000'000'000});
+              }),
+              "1000000000000 sequences of 8 random tokens cannot be read: at most 268435456 tokens are; use "
+              "--sequences 33554432 or less");
+}
+
 TEST(LearnedPositions, KeepEverythingInTheMeans) {
     EXPECT_EQ(positions_prompts(Model::open("bytes-gpt2"), {.length = 9}).label_outside_means, -1);
 }

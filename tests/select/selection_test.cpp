@@ -53,6 +53,30 @@ TEST_F(SelectRows, LeavesSitesOutsideBlocksToAnyLayers) {
     EXPECT_EQ(select(run(), selection).n_rows(), 13);
 }
 
+TEST_F(SelectRows, TakesTokensByFurtherColumns) {
+    sketch_.columns = {{"role", {"user", "assistant"}}, {"turn"}};
+    sketch_.entries = {{0, 0, 1, 1, -1, 0, 1, 1, 0, -1, 0, 0, 1}, {0, 0, 1, 1, -1, 0, 1, 1, 2, -1, 0, 0, 1}};
+    Selection selection = embeddings();
+    selection.where = {parse_where("role=assistant")};
+    EXPECT_EQ(tokens_of(selection), (std::vector<std::int32_t>{2, 3, 6, 7, 12}));
+    selection.where = {parse_where("turn=1:3")};
+    EXPECT_EQ(tokens_of(selection), (std::vector<std::int32_t>{2, 3, 6, 7, 8, 12}));
+    selection.where = {parse_where("role=user,assistant"), parse_where("turn=2")};
+    EXPECT_EQ(tokens_of(selection), (std::vector<std::int32_t>{8}));
+    EXPECT_EQ(selection.json().at("where").size(), 2u);
+}
+
+TEST_F(SelectRows, NamesTheColumnsAndWordsThereAre) {
+    sketch_.columns = {{"role", {"user", "assistant"}}};
+    sketch_.entries = {std::vector<std::int32_t>(13, 0)};
+    Selection selection = embeddings();
+    selection.where = {{"speaker", {"user"}}};
+    EXPECT_NE(error_of([&] { select(run(), selection); }).find("it has role"), std::string::npos);
+    selection.where = {{"role", {"tool"}}};
+    EXPECT_NE(error_of([&] { select(run(), selection); }).find("it has user, assistant"), std::string::npos);
+    for (const char* text : {"role", "=user", "role="}) EXPECT_NE(error_of([&] { parse_where(text); }), "");
+}
+
 TEST_F(SelectRows, TakesSomePositions) {
     Selection selection = embeddings();
     selection.positions = {3, {}};

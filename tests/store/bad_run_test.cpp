@@ -30,6 +30,32 @@ TEST(NoRun, IsAFolderThatIsMissing) {
                   ": it has no run.json; make one with: tomograph capture");
 }
 
+// A file of columns that another run's description speaks of.
+TEST(BadColumns, AreNotTakenForTheRunsOwn) {
+    const auto error_with = [](std::vector<std::int32_t> entries, const std::function<void(Json&)>& edit) {
+        const TempFolder folder;
+        RunSketch sketch;
+        sketch.columns = {{"role", {"user", "assistant"}}};
+        sketch.entries = {std::move(entries)};
+        sketch.edit = edit;
+        sketch.write(folder / "run");
+        return error_of([&] { open_run(folder / "run"); });
+    };
+    const std::vector<std::int32_t> fine(13, 1);
+    EXPECT_EQ(error_with(fine, [](Json&) {}), "");
+    EXPECT_NE(error_with(fine, [](Json& json) { json["columns"][0]["words"] = {"user"}; })
+                  .find("its column 'role' is not one that run.json knows"),
+              std::string::npos);
+    EXPECT_NE(error_with(fine, [](Json& json) { json["columns"][0]["name"] = "position"; })
+                  .find("'position' names no further column"),
+              std::string::npos);
+    EXPECT_NE(error_with(fine, [](Json& json) { json["columns"].push_back(json["columns"][0]); })
+                  .find("'role' names no further column"),
+              std::string::npos);
+    EXPECT_NE(error_with(fine, [](Json& json) { json["columns"][0]["name"] = "turn"; }), "");
+    EXPECT_EQ(error_with(fine, [](Json& json) { json.erase("columns"); }), "");  // as older readers do
+}
+
 TEST(NoRun, IsAFile) {
     const TempFolder folder;
     folder.write("file", "text");

@@ -43,6 +43,18 @@ std::string error_with(const RunPlan& plan) {
     return error_of([&] { RunWriter(folder / "run", plan, {.durable = false}); });
 }
 
+TEST(RunWriter, RefusesColumnsThatDoNotFitTheirTokens) {
+    RunPlan plan = plan_of(2);
+    plan.columns = {{"role", {"user"}}};
+    EXPECT_NE(error_with(plan), "");  // without entries
+    plan.tokens.further = {{0}};
+    EXPECT_NE(error_with(plan), "");
+    plan.tokens.further = {{0, 1}};
+    EXPECT_NE(error_with(plan).find("a role of 1 cannot be written"), std::string::npos);
+    plan.tokens.further = {{0, -1}};
+    EXPECT_EQ(error_with(plan), "");
+}
+
 // The first coordinate is 1000 and a little more each time: a running mean in float32 stops moving long
 // before the end. The second is a rare large value among zeros.
 TEST(RunWriter, KeepsTheMeanOfAMillionSequences) {

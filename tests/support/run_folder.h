@@ -35,9 +35,12 @@ struct RunSketch {
     std::vector<SketchSite> sites = all_sites();
     std::vector<std::string> labels = {};
     std::vector<std::int32_t> token_labels = {};  ///< a token; empty: none
-    std::vector<std::string> pieces = {};         ///< a token; empty: "a", "b", "c" …
-    std::vector<std::int32_t> rows = {};          ///< tokens whose vectors are kept; empty: all
-    std::int32_t last_position = -1;              ///< of the last token; -1: as its place says
+    std::vector<LabelColumn> columns = {};
+    std::vector<std::vector<std::int32_t>> entries = {};  ///< of each column
+    std::vector<std::string> scores = {};  ///< hold 0, 1, 2 … of each token, and of the next 100 …
+    std::vector<std::string> pieces = {};  ///< a token; empty: "a", "b", "c" …
+    std::vector<std::int32_t> rows = {};   ///< tokens whose vectors are kept; empty: all
+    std::int32_t last_position = -1;       ///< of the last token; -1: as its place says
     std::int64_t shard_tokens = 4;
     std::size_t whole_shards = std::numeric_limits<std::size_t>::max();  ///< an interrupted run has fewer
     bool vectors = true;
@@ -123,6 +126,9 @@ struct RunSketch {
         }
         plan.tokens.label = token_labels;
         plan.tokens.label.resize(static_cast<std::size_t>(n), -1);
+        plan.columns = columns;
+        plan.tokens.further = entries;
+        plan.scores = scores;
         plan.kept.assign(static_cast<std::size_t>(n), 0);
         for (const std::int32_t token : kept()) plan.kept[static_cast<std::size_t>(token)] = 1;
         plan.piece = [&](std::int64_t token) {
@@ -141,6 +147,12 @@ struct RunSketch {
                 for (std::int64_t token = begin; token < end; ++token)
                     values.row(token - begin) = vector(sites[site].name, token);
                 writer.take(site, begin, end - begin, values.data());
+            }
+            for (std::size_t score = 0; score < scores.size(); ++score) {
+                std::vector<float> values;
+                for (std::int64_t token = begin; token < end; ++token)
+                    values.push_back(static_cast<float>(100 * static_cast<std::int64_t>(score) + token));
+                writer.take_scores(score, begin, end - begin, values.data());
             }
             writer.end_shard();
         }

@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cmath>
+#include <limits>
+#include <map>
 #include <utility>
 
 #include "tomograph/base/error.h"
@@ -11,6 +15,7 @@
 #include "tomograph/base/json.h"
 #include "tomograph/base/version.h"
 #include "tomograph/capture/plan.h"
+#include "tomograph/engine/score.h"
 #include "tomograph/store/run_writer.h"
 
 namespace tomograph {
@@ -29,6 +34,7 @@ std::string hash_of(const PromptSet& prompts) {
         add(sequence.tokens);
         add(sequence.labels);
         add(sequence.vectors);
+        for (const auto& column : sequence.columns) add(column);
     }
     return xxh3_128(std::as_bytes(std::span(all)));
 }
@@ -42,7 +48,7 @@ Json describe(const LanguageModel& model, const PromptSet& prompts, const Captur
     json["prompts"] = prompts.description;
     json["prompts"]["xxh3_128"] = hash_of(prompts);
     json["capture"] = {{"vectors", options.vectors},
-                       {"dtype", dtype_name(options.dtype)},
+                       {"dtype", options.dtype ? dtype_name(*options.dtype) : "auto"},
                        {"layers", options.layers.text()},
                        {"positions", options.positions.text()},
                        {"sample", options.sample},
@@ -55,6 +61,27 @@ Json describe(const LanguageModel& model, const PromptSet& prompts, const Captur
     return json;
 }
 
+/// Column `type`: what each token is to the vocabulary. Left out where they are all the same.
+void add_types(RunPlan& run, const Vocabulary& vocabulary) {
+    std::map<std::int32_t, TokenType> type_of;
+    for (const std::int32_t token : run.tokens.token_id) {
+        if (token >= 0 && !type_of.contains(token)) type_of[token] = vocabulary.type(token);
+    }
+    std::map<TokenType, std::int32_t> index;
+    for (const auto& [token, type] : type_of) index.emplace(type, 0);
+    if (index.size() < 2) return;
+    LabelColumn column{"type"};
+    for (auto& [type, number] : index) {
+        number = static_cast<std::int32_t>(column.words.size());
+        column.words.emplace_back(token_type_name(type));
+    }
+    std::vector<std::int32_t> entries;
+    for (const std::int32_t token : run.tokens.token_id)
+        entries.push_back(token < 0 ? -1 : index[type_of[token]]);
+    run.columns.push_back(std::move(column));
+    run.tokens.further.push_back(std::move(entries));
+}
+
 RunPlan plan_run(const LanguageModel& model, const Engine& engine, const PromptSet& prompts,
                  const CapturePlan& plan, const CaptureOptions& options) {
     RunPlan run{.description = describe(model, prompts, options),
@@ -63,9 +90,14 @@ RunPlan plan_run(const LanguageModel& model, const Engine& engine, const PromptS
                 .kept = plan.kept};
     for (std::size_t i = 0; i < plan.sites.size(); ++i) {
         run.sites.push_back(engine.sites()[plan.sites[i]]);
-        run.stored.push_back(plan.stored[i] ? std::optional(options.dtype) : std::nullopt);
+        run.stored.push_back(plan.stored[i] ? std::optional(options.dtype.value_or(Dtype::f16))
+                                            : std::nullopt);
     }
     for (const CapturePlan::Shard& shard : plan.shards) run.shard_ends.push_back(shard.end_token);
+    run.columns = prompts.columns;
+    run.tokens.further.resize(run.columns.size());
+    run.texts = prompts.texts;
+    if (options.scores) run.scores = {"logprob", "entropy", "rank"};
     std::int32_t number = 0;
     for (const Sequence& sequence : prompts.sequences) {
         for (std::size_t p = 0; p < sequence.tokens.size(); ++p) {
@@ -74,8 +106,15 @@ RunPlan plan_run(const LanguageModel& model, const Engine& engine, const PromptS
             run.tokens.sequence.push_back(number);
             run.tokens.label.push_back(sequence.labels.empty() ? -1 : sequence.labels[p]);
         }
+        for (std::size_t c = 0; c < prompts.columns.size(); ++c) {
+            const bool has = c < sequence.columns.size() && !sequence.columns[c].empty();
+            auto& entries = run.tokens.further[c];
+            if (has) entries.insert(entries.end(), sequence.columns[c].begin(), sequence.columns[c].end());
+            entries.resize(run.tokens.token_id.size(), -1);
+        }
         ++number;
     }
+    add_types(run, model.vocabulary());
     run.piece = [&model, ids = run.tokens.token_id](std::int64_t token) {
         const std::int32_t id = ids[static_cast<std::size_t>(token)];
         return id < 0 ? std::string() : model.vocabulary().piece(id);
@@ -86,16 +125,56 @@ RunPlan plan_run(const LanguageModel& model, const Engine& engine, const PromptS
 /// Hands what the engine shows to the writer, counted in tokens of the whole run.
 class WriterTap final : public Tap {
   public:
-    explicit WriterTap(RunWriter& writer) : writer_(writer) {}
-    void begin(std::int64_t first_token) { first_token_ = first_token; }
+    WriterTap(RunWriter& writer, const std::vector<std::int32_t>& tokens)
+        : writer_(writer), tokens_(tokens) {}
+    /// `predicting`: the tokens of the batch whose logits come, in order.
+    void begin(const CapturePlan::Batch& batch, const std::vector<std::int64_t>& predicting) {
+        first_token_ = batch.first_token;
+        predicting_ = &predicting;
+        for (auto& score : scores_)
+            score.assign(static_cast<std::size_t>(batch.n_tokens), std::numeric_limits<float>::quiet_NaN());
+    }
     void take(const SiteBatch& batch) override {
         writer_.take(batch.site, first_token_ + batch.first_token, batch.n_tokens, batch.data);
+    }
+    void take_logits(std::size_t which, std::span<const float> logits) override {
+        const auto next = static_cast<std::size_t>((*predicting_)[which] + 1);
+        const TokenScore score = score_token(logits, tokens_[static_cast<std::size_t>(first_token_) + next]);
+        scores_[0][next] = score.logprob;
+        scores_[1][next] = score.entropy;
+        scores_[2][next] = score.rank;
+    }
+    /// The batch has been run: its scores go to the writer, and its log-probabilities to a sum and a count.
+    void end(double& sum, std::int64_t& count) {
+        for (std::size_t i = 0; i < scores_.size(); ++i)
+            writer_.take_scores(i, first_token_, std::ssize(scores_[i]), scores_[i].data());
+        for (const float logprob : scores_[0]) {
+            if (std::isnan(logprob)) continue;
+            sum += static_cast<double>(logprob);
+            ++count;
+        }
     }
 
   private:
     RunWriter& writer_;
+    const std::vector<std::int32_t>& tokens_;  // of the run
     std::int64_t first_token_ = 0;
+    const std::vector<std::int64_t>* predicting_ = nullptr;
+    std::array<std::vector<float>, 3> scores_;  // logprob, entropy, rank of the batch's tokens
 };
+
+/// Tokens of a batch that predict another one: all but the last of each sequence, and none of raw vectors.
+std::vector<std::int64_t> predicting_tokens(std::span<const Sequence> batch) {
+    std::vector<std::int64_t> tokens;
+    std::int64_t first = 0;
+    for (const Sequence& sequence : batch) {
+        for (std::int64_t p = 0; p + 1 < sequence.length(); ++p) {
+            if (sequence.tokens[static_cast<std::size_t>(p) + 1] >= 0) tokens.push_back(first + p);
+        }
+        first += sequence.length();
+    }
+    return tokens;
+}
 
 }  // namespace
 
@@ -117,8 +196,31 @@ CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, con
     const auto began = std::chrono::steady_clock::now();
     CaptureSummary summary{static_cast<std::int64_t>(prompts.sequences.size()), plan.n_tokens, plan.n_rows,
                            plan.sites.size()};
-    WriterTap tap(writer);
+    WriterTap tap(writer, writer.plan().tokens.token_id);
     bool checked = false;
+    double logprob = 0;
+    std::int64_t n_scored = 0;
+    std::optional<Dtype> wider;  // once float16 cannot hold what is there
+    const auto read_shard = [&](std::size_t s) {
+        writer.begin_shard(s, wider);
+        const CapturePlan::Shard& shard = plan.shards[s];
+        double sum = 0;
+        std::int64_t count = 0;
+        for (const auto& batch : std::span(plan.batches).subspan(shard.first_batch, shard.n_batches)) {
+            if (progress.stop_requested()) throw Stopped("");
+            const auto sequences =
+                std::span(prompts.sequences).subspan(batch.first_sequence, batch.n_sequences);
+            Plan doing{.reads = plan.sites, .check_sums = !std::exchange(checked, true)};
+            if (options.scores) doing.logits = predicting_tokens(sequences);
+            tap.begin(batch, doing.logits);
+            engine.run(sequences, doing, tap);
+            if (options.scores) tap.end(sum, count);
+            progress.update(batch.first_token + batch.n_tokens);
+        }
+        writer.end_shard();
+        logprob += sum;
+        n_scored += count;
+    };
     std::int64_t kept = 0;
     const auto what_is_kept = [&] {
         return kept == 0 ? "nothing is kept"
@@ -130,18 +232,19 @@ CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, con
             const auto [first_token, end_token] = writer.shard_tokens(s);
             if (writer.is_whole(s)) {
                 summary.n_tokens_found += end_token - first_token;
+                if (!options.dtype && writer.is_widened(s)) wider = options.exact ? Dtype::f32 : Dtype::bf16;
             } else {
-                writer.begin_shard(s);
-                const CapturePlan::Shard& shard = plan.shards[s];
-                for (const auto& batch :
-                     std::span(plan.batches).subspan(shard.first_batch, shard.n_batches)) {
-                    if (progress.stop_requested()) throw Stopped("");
-                    tap.begin(batch.first_token);
-                    engine.run(std::span(prompts.sequences).subspan(batch.first_sequence, batch.n_sequences),
-                               {.reads = plan.sites, .check_sums = !std::exchange(checked, true)}, tap);
-                    progress.update(batch.first_token + batch.n_tokens);
+                try {
+                    read_shard(s);
+                } catch (const Float16Overflow& overflow) {
+                    if (options.dtype) throw;
+                    wider = options.exact ? Dtype::f32 : Dtype::bf16;
+                    const std::string why = overflow.what();
+                    summary.notes.push_back(fmt::format("vectors are kept as {} from token {} on: {}",
+                                                        dtype_name(*wider), first_token,
+                                                        why.substr(0, why.find(';'))));
+                    read_shard(s);
                 }
-                writer.end_shard();
             }
             kept += end_token - first_token;
             progress.update(end_token);
@@ -153,6 +256,7 @@ CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, con
         if (kept == 0) throw;
         throw Error(e.what(), "", what_is_kept());
     }
+    if (n_scored > 0) summary.mean_logprob = logprob / static_cast<double>(n_scored);
     summary.bytes = writer.vector_bytes();
     progress.end();
     summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,17 @@ struct CaptureOptions {
     std::vector<Component> components;         ///< empty: all that the model has
     std::vector<Component> vector_components;  ///< of these, the ones whose vectors are kept; empty: all
     Range layers;                              ///< of the sites inside blocks; default all
-    Range positions;           ///< of the vectors; norms and means cover every position. Default all
-    double sample = 1.0;       ///< fraction of the tokens whose vectors are kept, chosen by seed
-    bool vectors = true;       ///< false: norms and means only
-    Dtype dtype = Dtype::f16;  ///< of the vectors
-    bool exact = false;        ///< see EngineOptions
-    bool rope_off = false;     ///< see EngineOptions
+    Range positions;      ///< of the vectors; norms and means cover every position. Default all
+    double sample = 1.0;  ///< fraction of the tokens whose vectors are kept, chosen by seed
+    bool vectors = true;  ///< false: norms and means only
+    /// Of the vectors. None: float16, and from the first shard on that it cannot hold, bfloat16 (float32 with
+    /// `exact`), which a note says.
+    std::optional<Dtype> dtype;
+    /// Keep what the model expected of each token, given or generated: logprob, entropy and rank
+    /// (TokenScore). The product with the vocabulary that it takes is the largest of a small model.
+    bool scores = false;
+    bool exact = false;     ///< see EngineOptions
+    bool rope_off = false;  ///< see EngineOptions
     int threads = 0;
     std::uint64_t seed = 42;  ///< for `sample`
     /// Replace an existing run, or go on with one that was interrupted.
@@ -39,9 +45,11 @@ struct CaptureSummary {
     std::int64_t n_tokens = 0;
     std::int64_t n_rows = 0;  ///< tokens whose vectors were kept
     std::size_t n_sites = 0;
-    std::uint64_t bytes = 0;          ///< of all shards' vectors
-    std::int64_t n_tokens_found = 0;  ///< of n_tokens, those that an earlier capture had read
-    double seconds = 0;               ///< from the first batch to the last file
+    std::uint64_t bytes = 0;              ///< of all shards' vectors
+    std::int64_t n_tokens_found = 0;      ///< of n_tokens, those that an earlier capture had read
+    double seconds = 0;                   ///< from the first batch to the last file
+    std::vector<std::string> notes = {};  ///< what the user should know, a sentence each
+    double mean_logprob = 0;  ///< with scores: of the tokens read now that something predicted; else 0
 };
 
 /// Run prompts through a model and write a run folder. Memory is bounded by one batch and the sums of one

@@ -76,7 +76,9 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
             options.vectors &&
             (named.empty() || std::find(named.begin(), named.end(), site.site.component) != named.end());
         plan.stored.push_back(stored);
-        if (stored) row_bytes += site.width() * static_cast<std::int64_t>(dtype_size(options.dtype));
+        if (stored)
+            row_bytes +=
+                site.width() * static_cast<std::int64_t>(dtype_size(options.dtype.value_or(Dtype::f16)));
         position_bytes += site.width() * static_cast<std::int64_t>(sizeof(float));
     }
     const auto token_bytes = static_cast<std::int64_t>(plan.sites.size() * sizeof(float));  // its norms

@@ -2,15 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <cmath>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/base/text.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/model/model.h"
+#include "tomograph/prompts/generate.h"
 #include "tomograph/prompts/prompts.h"
 
 namespace tomograph {
@@ -18,13 +21,14 @@ namespace {
 
 struct Flags {
     std::string model, out, kind, word, prefix, start, components,
-        layers = ":", positions = ":", dtype = "f16", jsonl, special, chat_template;
-    std::vector<std::string> text, prompts;
+        layers = ":", positions = ":", dtype = "auto", jsonl, special, chat_template;
+    std::vector<std::string> text, prompts, stops;
     std::optional<std::int32_t> token;
-    std::optional<std::int64_t> sequences, length, rows;
+    std::optional<std::int64_t> sequences, length, rows, generate;
+    std::optional<double> temperature;
     double sample = 1, shard_mb = 256;
-    bool no_vectors = false, last = false, no_ask = false, exact = false, rope_off = false, force = false,
-         resume = false;
+    bool no_vectors = false, last = false, no_ask = false, scores = false, exact = false, rope_off = false,
+         force = false, resume = false;
     int threads = 0;
     std::uint64_t seed = 42;
 };
@@ -59,6 +63,9 @@ void refuse_unused(const Flags& flags) {
     refuse(!flags.start.empty(), "--start", {"text", "vocabulary", "jsonl", "prompt"});
     refuse(flags.sequences.has_value(), "--sequences", {"text", "jsonl", "positions"});
     refuse(flags.length.has_value(), "--length", {"text", "repeat", "jsonl", "positions", "prompt"});
+    refuse(flags.generate.has_value(), "--generate", {"text", "jsonl", "prompt"});
+    if (!flags.generate && flags.temperature) throw CLI::ValidationError("--temperature needs --generate N");
+    if (!flags.generate && !flags.stops.empty()) throw CLI::ValidationError("--stop needs --generate N");
     if (kind == "jsonl" && flags.jsonl.empty())
         throw CLI::ValidationError("--prompts jsonl needs --jsonl FILE");
     if (kind == "prompt" && flags.prompts.empty())
@@ -116,6 +123,14 @@ PromptSet make_prompts(const Model& model, const Flags& flags) {
                                              .special = special});
 }
 
+/// What the model said, of the first prompts.
+void print_answers(const PromptSet& prompts) {
+    constexpr std::size_t kShown = 10;
+    for (std::size_t i = 0; i < std::min(kShown, prompts.texts.size()); ++i)
+        say("{}: {}\n", i, printable(prompts.texts[i].at("answer").get<std::string>()));
+    if (prompts.texts.size() > kShown) say("and {} more\n", prompts.texts.size() - kShown);
+}
+
 void run(const Flags& flags, Progress& progress) {
     refuse_unused(flags);
     CaptureOptions options;
@@ -125,7 +140,8 @@ void run(const Flags& flags, Progress& progress) {
         as_usage([&] { return parse_range(flags.last ? "-1" : flags.positions, "positions"); });
     options.sample = flags.sample;
     options.vectors = !flags.no_vectors;
-    options.dtype = *find_dtype(flags.dtype);
+    options.dtype = find_dtype(flags.dtype);  // none: auto
+    options.scores = flags.scores;
     options.exact = flags.exact;
     options.rope_off = flags.rope_off;
     options.threads = flags.threads;
@@ -136,16 +152,32 @@ void run(const Flags& flags, Progress& progress) {
     // An existing folder should be refused before a large model is read.
     check_output_folder(flags.out, FolderKind::run, options.begin);
     const Model model = Model::open(flags.model);
-    const PromptSet prompts = make_prompts(model, flags);
+    PromptSet prompts = make_prompts(model, flags);
+    if (flags.generate) {
+        add_answers(prompts, model,
+                    {.most = *flags.generate,
+                     .temperature = flags.temperature.value_or(0),
+                     .seed = flags.seed,
+                     .stops = flags.stops,
+                     .exact = flags.exact,
+                     .rope_off = flags.rope_off,
+                     .threads = flags.threads},
+                    progress);
+        print_answers(prompts);
+    }
     warn_about_length(model.info(), prompts.description.at("length").get<std::int64_t>());
     print_notes(prompts.notes);
     const CaptureSummary summary = capture(model, prompts, flags.out, options, progress);
+    print_notes(summary.notes);
     if (summary.n_tokens_found > 0)
         say("{} of {} tokens had been captured before\n", summary.n_tokens_found, summary.n_tokens);
     const std::int64_t n_read = summary.n_tokens - summary.n_tokens_found;
     if (n_read > 0)
         say("captured {} tokens in {:.1f} s ({:.0f} tokens/s)\n", n_read, summary.seconds,
             static_cast<double>(n_read) / summary.seconds);
+    if (flags.scores && summary.mean_logprob < 0)
+        say("mean log-probability of a token {:.4f} (perplexity {:.2f})\n", summary.mean_logprob,
+            std::exp(-summary.mean_logprob));
     say("{}: {} sequences, {} sites, {} rows of vectors, {}\n", flags.out, summary.n_sequences,
         summary.n_sites, summary.n_rows, bytes_text(static_cast<double>(summary.bytes)));
 }
@@ -177,6 +209,18 @@ void add_capture(CLI::App& app, Progress& progress) {
                         "Jinja template for conversations, a file (default: the model's own)");
     command->add_flag("--no-ask", flags->no_ask,
                       "End a conversation with its last message, without what makes the model answer");
+    command
+        ->add_option("--generate", flags->generate,
+                     "Let the model go on with each prompt for at most so many tokens, and capture both")
+        ->check(CLI::PositiveNumber);
+    command
+        ->add_option("--temperature", flags->temperature,
+                     "Draw generated tokens, by seed; larger is wilder (default: 0, the most probable)")
+        ->check(CLI::NonNegativeNumber);
+    command->add_option("--stop", flags->stops, "Text that ends an answer; may be given again")
+        ->allow_extra_args(false);
+    command->add_flag("--scores", flags->scores,
+                      "Keep each token's log-probability, and the entropy and rank of what was expected");
     CLI::Option* token = command->add_option("--token", flags->token, "Token id to repeat");
     command->add_option("--word", flags->word, "Text of one token to repeat")->excludes(token);
     command->add_option("--prefix", flags->prefix,
@@ -200,9 +244,11 @@ void add_capture(CLI::App& app, Progress& progress) {
         ->add_option("--sample", flags->sample, "Keep vectors of this fraction of the tokens, chosen by seed")
         ->capture_default_str();
     command->add_flag("--no-vectors", flags->no_vectors, "Keep norms and means by position only");
-    command->add_option("--dtype", flags->dtype, "f32, f16 or bf16")
+    command
+        ->add_option("--dtype", flags->dtype,
+                     "auto, f32, f16 or bf16; auto is f16, and bf16 (f32 with --exact) from where f16 ends")
         ->capture_default_str()
-        ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+        ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
     command
         ->add_option("--shard-mb", flags->shard_mb, "Megabytes a shard: what an interrupted capture can lose")
         ->capture_default_str()

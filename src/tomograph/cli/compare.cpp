@@ -56,7 +56,10 @@ void add_compare(CLI::App& app, Progress& progress) {
     CLI::App* command = app.add_subcommand(
         "compare", "Measure how far two models' vectors lie apart on the same prompts, by site");
     command->add_option("RUN_A", flags->a, "Run folder, or a study (its text run)")->required();
-    command->add_option("RUN_B", flags->b, "The other one: same prompts, same tokens")->required();
+    command
+        ->add_option("RUN_B", flags->b,
+                     "The other one: same prompts; other tokens are compared where they end alike")
+        ->required();
     command->add_flag("--json", flags->json, "Print JSON alone");
     command->add_option("--out", flags->out, "Also write the JSON to this file");
     command->add_option("--figure", flags->figure,

@@ -55,9 +55,10 @@ void model_info(const std::string& path, bool json) {
         print_json(out);
         return;
     }
-    say("{}: {}, {} weights, {:.1f} million parameters, {}\n", printable(info.name), info.architecture,
+    say("{}: {}, {} weights, {:.1f} million parameters, {}{}\n", printable(info.name), info.architecture,
         info.type, static_cast<double>(info.n_parameters) / 1e6,
-        bytes_text(static_cast<double>(info.file_bytes)));
+        bytes_text(static_cast<double>(info.file_bytes)),
+        info.n_files > 1 ? fmt::format(" in {} files", info.n_files) : "");
     say("{} layers, d_model {}, {} heads ({} for keys and values), vocabulary {}, context {}\n",
         info.n_layers, info.d_model, info.n_heads, info.n_kv_heads, info.n_vocab, info.context_length);
     say("positions: {}; start token: {}\n",
@@ -98,6 +99,12 @@ void run_info(const std::string& path, bool json) {
         for (std::string& label : labels) label = printable(label);
         say("labels: {}\n", fmt::join(labels, ", "));
     }
+    for (const LabelColumn& column : run.columns()) {
+        std::vector<std::string> words = column.words;
+        for (std::string& word : words) word = printable(word);
+        say("{}: {}\n", column.name, column.counts() ? "numbers" : fmt::format("{}", fmt::join(words, ", ")));
+    }
+    if (!run.scores().empty()) say("scores: {}\n", fmt::join(run.scores(), ", "));
     say("{} sites:\n", run.sites().size());
     print_sites(run.sites());
     if (!projections.empty()) say("projections: {}\n", fmt::join(projections, ", "));

@@ -79,6 +79,7 @@ int main(int argc, char** argv) {
     add_quantize(app);
     add_randomize(app);
     add_verify(app, progress);
+    refuse_slips(app);
     std::vector<std::string> arguments = as_meant({argv + 1, argv + argc});
     set_this_command(command_text(arguments));
     try {

@@ -15,6 +15,9 @@ void SelectionFlags::add(CLI::App& app) {
     app.add_option("--positions", positions, "Half-open range; 1: leaves the first token out");
     app.add_option("--sequences", sequences, "Half-open range");
     app.add_option("--labels", labels, "Only tokens with one of these labels")->delimiter(',');
+    app.add_option("--where", where,
+                   "Only tokens with COLUMN=VALUE[,VALUE], such as role=user or turn=0:2; may be given again")
+        ->allow_extra_args(false);
     app.add_option("--normalize", normalize, "none, unit or layernorm")->capture_default_str();
     app.add_option("--mean", mean,
                    "Average over samples, positions or layers (comma-separated), after normalising");
@@ -33,6 +36,7 @@ Selection SelectionFlags::selection() const {
         selection.positions = parse_range(positions, "positions");
         selection.sequences = parse_range(sequences, "sequences");
         selection.labels = labels;
+        for (const std::string& one : where) selection.where.push_back(parse_where(one));
         selection.normalize = parse_normalize(normalize);
         parse_means(mean, selection);
         selection.rows = rows;

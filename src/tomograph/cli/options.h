@@ -14,7 +14,7 @@ namespace tomograph {
 struct SelectionFlags {
     std::string components, layers = ":", positions = ":", sequences = ":", normalize = "none", mean,
                             layer_order = "given";
-    std::vector<std::string> labels;
+    std::vector<std::string> labels, where;
     std::int64_t rows = 0;
     std::uint64_t seed = 42;
 

@@ -24,7 +24,9 @@ void plot(const Flags& flags) {
                     "there is nothing to draw");
     if (projection.points.cols() < flags.dims)
         throw Error(fmt::format("'{}' has {} dimensions", flags.name, projection.points.cols()), "",
-                    fmt::format("use --dims {}, or project with more --dims", projection.points.cols()));
+                    projection.points.cols() < 2 ? "project with --dims 2 or more: a picture needs two"
+                                                 : fmt::format("use --dims {}, or project with more --dims",
+                                                               projection.points.cols()));
     ScatterOptions options{
         .dims = flags.dims, .equal = flags.equal, .connect = flags.connect, .show_means = flags.means};
     for (int axis = 0; axis < flags.dims; ++axis)
@@ -34,8 +36,8 @@ void plot(const Flags& flags) {
             ? fmt::format("{}\n{}\n{}", flags.name, run_text(run),
                           selection_text(run, projection.info.value("selection", Json::object())))
             : flags.title;
-    const Drawn drawn = draw_scatter(flags.out, projection.points,
-                                     color_rows(run, projection, parse_color_by(flags.color)), options);
+    const Drawn drawn =
+        draw_scatter(flags.out, projection.points, color_rows(run, projection, flags.color), options);
     say("{}: {} points{}\n", flags.out, drawn.n_points,
         drawn.n_dropped > 0 ? fmt::format(", {} without a value left out", drawn.n_dropped) : "");
 }
@@ -47,9 +49,11 @@ void add_plot(CLI::App& app) {
     CLI::App* command = app.add_subcommand("plot", "Draw a projection");
     command->add_option("RUN", flags->run, "Run folder")->required();
     command->add_option("NAME", flags->name, "Projection")->required();
-    command->add_option("--color", flags->color, "component, layer, position, token, label or norm")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"component", "layer", "position", "token", "label", "norm"}));
+    command
+        ->add_option("--color", flags->color,
+                     "component, layer, position, token, label, norm, or a further column or score of the "
+                     "run: role, turn, part, logprob ...")
+        ->capture_default_str();
     command->add_option("--out", flags->out, "Figure to write: .png, .svg or .pdf")->required();
     command->add_option("--dims", flags->dims, "2 or 3")->capture_default_str()->check(CLI::Range(2, 3));
     command->add_option("--title", flags->title, "Title (default: model, prompts and selection)");

@@ -23,6 +23,7 @@ struct Flags {
     std::optional<std::int64_t> length;
     std::uint64_t seed = 42;
     int threads = 0;
+    std::string dtype = "auto";
     bool force = false;
 };
 
@@ -50,6 +51,7 @@ void run(const Flags& flags, Progress& progress) {
                          .sequences = flags.sequences,
                          .length = length,
                          .seed = flags.seed,
+                         .dtype = find_dtype(flags.dtype),
                          .force = flags.force,
                          .threads = flags.threads,
                          .command = this_command()};
@@ -86,6 +88,11 @@ void add_run(CLI::App& app, Progress& progress) {
     command->add_option("--length", flags->length, "Tokens a sequence (default: the context, at most 512)")
         ->check(CLI::PositiveNumber);
     command->add_option("--out", flags->out, "Study folder to write (default: the model's name)");
+    command
+        ->add_option("--dtype", flags->dtype,
+                     "auto, f32, f16 or bf16; auto is f16, and bf16 from where f16 ends")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->add_flag("--force", flags->force, "Replace an existing study");

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <cctype>
+#include <cmath>
+#include <cstdlib>
 
 #include "tomograph/base/closest.h"
 
@@ -53,6 +55,25 @@ void refuse_unknown_words(const CLI::App& app, const std::vector<std::string>& a
         throw UnknownWord(fmt::format("no flag {}{}", flag, did_you_mean(flag, flags)),
                           command != nullptr ? command->get_name() : "");
     }
+}
+
+void refuse_slips(CLI::App& app) {
+    for (CLI::Option* option : app.get_options()) {
+        if (option->get_expected_max() == 0 || option->get_items_expected_max() == 0) continue;  // a flag
+        const bool number = option->get_type_name().starts_with("FLOAT");
+        const bool seed = option->check_lname("seed");
+        option->check(
+            [number, seed](const std::string& value) -> std::string {
+                if (value.empty()) return "an empty value means nothing";
+                if (number && !std::isfinite(std::strtod(value.c_str(), nullptr)))
+                    return fmt::format("{} is no number", value);
+                if (seed && value.starts_with('-')) return fmt::format("a seed is 0 or more, not {}", value);
+                return "";
+            },
+            "");
+    }
+    for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+        refuse_slips(*command);
 }
 
 }  // namespace tomograph

@@ -22,4 +22,9 @@ struct UnknownWord : std::runtime_error {
 /// probably meant.
 void refuse_unknown_words(const CLI::App& app, const std::vector<std::string>& arguments);
 
+/// Let every option of the program refuse what no option means: an empty value (a shell variable that was not
+/// set), a number that is NaN or infinite, which passes every range, and a seed below 0, which would be
+/// another one's.
+void refuse_slips(CLI::App& app);
+
 }  // namespace tomograph

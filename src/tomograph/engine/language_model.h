@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,18 @@
 #include "tomograph/engine/vocabulary.h"
 
 namespace tomograph {
+
+/// Reads one sequence on and on, and says what it expects next. No site is shown: what a model does while it
+/// speaks is read in one pass afterwards.
+class Continuation {
+  public:
+    virtual ~Continuation() = default;
+    /// Forget what was read.
+    virtual void restart() = 0;
+    /// The logits after the last of `tokens`, [n_vocab], which hold until the next call. Errors: Stopped;
+    /// Error for no token, one that the model has not, or more than max_length since the last restart.
+    virtual std::span<const float> read(std::span<const std::int32_t> tokens) = 0;
+};
 
 /// An open model, whatever runs it. Several engines may share one; it outlives them.
 class LanguageModel {
@@ -23,7 +36,8 @@ class LanguageModel {
     virtual Matrix token_embeddings(const std::vector<std::int32_t>& ids) const = 0;
     /// Mean of the whole token embedding table, [d_model].
     virtual Vector mean_token_embedding() const = 0;
-    /// XXH3 of the weights' bytes, 128 bits in hexadecimal: what `xxhsum -H2 FILE` prints. Reads all of them.
+    /// XXH3 of the weights' bytes, 128 bits in hexadecimal: what `xxhsum -H2 FILE` prints; of a model in
+    /// several files, that of their checksums, laid end to end. Reads all of them.
     virtual std::string checksum() const = 0;
     /// What runs the model, and what its numbers may depend on: name, version, commit, the processor's
     /// instructions in use.
@@ -32,6 +46,8 @@ class LanguageModel {
     /// does not rotate or that would rotate nevertheless (sliding windows), or when its sites cannot be
     /// found.
     virtual std::unique_ptr<Engine> make_engine(const EngineOptions& options) const = 0;
+    /// Errors: as make_engine, but for the sites, which it does not look for.
+    virtual std::unique_ptr<Continuation> make_continuation(const EngineOptions& options) const = 0;
 
   protected:
     LanguageModel() = default;

@@ -19,11 +19,13 @@ struct ModelInfo {
     std::int64_t context_length = 0;
     std::int64_t n_vocab = 0;
     std::uint64_t n_parameters = 0;
-    std::uint64_t file_bytes = 0;
+    std::uint64_t file_bytes = 0;    ///< of all its files
+    int n_files = 1;                 ///< a large model is cut into parts
     bool learned_positions = false;  ///< a position table: lengths above context_length are impossible
 };
 
-/// The same, as files and `info --json` say it: one key a field, in this order.
+/// The same, as files and `info --json` say it: one key a field, in this order; n_files only where there are
+/// several.
 Json model_json(const ModelInfo& info);
 
 }  // namespace tomograph

@@ -12,6 +12,9 @@ struct Sequence {
     std::vector<float> vectors = {};
     /// Index of each token's label, [length]; empty: no labels. Negative: this token has none.
     std::vector<std::int32_t> labels = {};
+    /// What each of the set's further columns holds of every token, [columns][length]; a column that says
+    /// nothing of this sequence may be empty, and columns at the end may be missing. Negative: nothing.
+    std::vector<std::vector<std::int32_t>> columns = {};
 
     std::int64_t length() const { return static_cast<std::int64_t>(tokens.size()); }
 };

@@ -47,6 +47,9 @@ class Vocabulary {
     /// Control tokens and the unknown token, by their number: what `special` decides about. Tokens that were
     /// added to a finished vocabulary are read by their spelling always.
     virtual const std::vector<SpecialToken>& special_tokens() const = 0;
+    /// Does the model say by this token that it has finished: the end of its text, or of its turn? Errors: id
+    /// out of range.
+    virtual bool ends_text(std::int32_t token) const = 0;
     /// The model's own Jinja template for conversations; empty where it has none.
     virtual std::string chat_template() const = 0;
     /// The bytes that a token stands for: may be a part of a UTF-8 character. Errors: id out of range.

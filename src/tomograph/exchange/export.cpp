@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
@@ -24,13 +26,17 @@ struct Table {
 
 class Describer {
   public:
-    Describer(const Run& run, const RowLabels& labels) : run_(run), labels_(labels), names_(run.labels()) {}
+    Describer(const Run& run, const RowLabels& labels) : run_(run), labels_(labels), names_(run.labels()) {
+        for (const std::string& score : run.scores()) scores_.push_back(run.score(score));
+    }
 
     /// A control's rows have two layers: the number it gives them, and their own.
     std::vector<std::string> columns() const {
         std::vector<std::string> names{"component", "layer", "position", "sequence",
                                        "token",     "piece", "label",    "norm"};
         if (labels_.renumbered()) names.insert(names.begin() + 2, "true_layer");
+        for (const LabelColumn& column : run_.columns()) names.push_back(column.name);
+        names.insert(names.end(), run_.scores().begin(), run_.scores().end());
         return names;
     }
 
@@ -55,6 +61,19 @@ class Describer {
                                         label < 0 ? "" : printable(names_[static_cast<std::size_t>(label)]),
                                         fmt::format("{:.6g}", labels_.norm[i])};
         if (labels_.renumbered()) fields.insert(fields.begin() + 2, number(labels_.site(row).layer));
+        for (std::size_t c = 0; c < run_.columns().size(); ++c) {
+            const std::int32_t entry =
+                token < 0 ? -1 : run_.tokens().further[c][static_cast<std::size_t>(token)];
+            const LabelColumn& column = run_.columns()[c];
+            fields.push_back(entry < 0 || column.counts()
+                                 ? number(entry)
+                                 : printable(column.words[static_cast<std::size_t>(entry)]));
+        }
+        for (const std::vector<float>& score : scores_) {
+            const float value =
+                token < 0 ? std::numeric_limits<float>::quiet_NaN() : score[static_cast<std::size_t>(token)];
+            fields.push_back(std::isfinite(value) ? fmt::format("{:.6g}", value) : "");
+        }
         return fields;
     }
 
@@ -62,6 +81,7 @@ class Describer {
     const Run& run_;
     const RowLabels& labels_;
     std::vector<std::string> names_;
+    std::vector<std::vector<float>> scores_;
 };
 
 /// Call `line(row, values)` for every row.

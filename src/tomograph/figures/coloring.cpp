@@ -1,9 +1,12 @@
 #include "tomograph/figures/coloring.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
+#include <utility>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
@@ -71,17 +74,15 @@ Categories tokens(const Run& run, const RowLabels& labels) {
     return result;
 }
 
-Categories labels(const Run& run, const RowLabels& of_row) {
+/// Indices into names; below 0: none, in grey.
+Categories words(const std::vector<std::string>& names, const std::vector<std::int32_t>& of_row) {
     Categories result;
-    result.names = run.labels();
-    if (result.names.empty())
-        throw Error(run.path().string() + " has no labels", "",
-                    "labels come from --jsonl segments or from several --text files");
+    result.names = names;
     for (std::size_t i = 0; i < result.names.size(); ++i)
         result.colors.push_back(category_color(static_cast<int>(i)));
     const auto none = static_cast<std::int32_t>(result.names.size());
     bool unlabelled = false;
-    for (const std::int32_t label : of_row.label) {
+    for (const std::int32_t label : of_row) {
         result.of_point.push_back(label < 0 ? none : label);
         unlabelled = unlabelled || label < 0;
     }
@@ -92,18 +93,23 @@ Categories labels(const Run& run, const RowLabels& of_row) {
     return result;
 }
 
-}  // namespace
-
-ColorBy parse_color_by(const std::string& text) {
-    static const std::map<std::string, ColorBy> words{
-        {"component", ColorBy::component}, {"layer", ColorBy::layer}, {"position", ColorBy::position},
-        {"token", ColorBy::token},         {"label", ColorBy::label}, {"norm", ColorBy::norm}};
-    const auto found = words.find(text);
-    if (found == words.end())
-        throw Error("cannot colour by '" + text + "'", "",
-                    "use component, layer, position, token, label or norm");
-    return found->second;
+Categories labels(const Run& run, const RowLabels& of_row) {
+    if (run.labels().empty())
+        throw Error(run.path().string() + " has no labels", "",
+                    "labels come from --jsonl segments or from several --text files");
+    return words(run.labels(), of_row.label);
 }
+
+/// What `of_token` holds of the tokens that the rows are; `none` for averages.
+template <class T>
+std::vector<T> of_rows(const std::vector<T>& of_token, const RowLabels& rows, T none) {
+    std::vector<T> result;
+    for (const std::int32_t token : rows.token)
+        result.push_back(token < 0 ? none : of_token[static_cast<std::size_t>(token)]);
+    return result;
+}
+
+}  // namespace
 
 Coloring color_rows(const Run& run, const Projection& projection, ColorBy by) {
     const RowLabels& rows = projection.labels;
@@ -122,6 +128,32 @@ Coloring color_rows(const Run& run, const Projection& projection, ColorBy by) {
             return Values{.of_point = rows.norm, .label = "norm", .log = true};
     }
     return components(rows.component);
+}
+
+Coloring color_rows(const Run& run, const Projection& projection, const std::string& by) {
+    static const std::vector<std::pair<std::string, ColorBy>> kWords{
+        {"component", ColorBy::component}, {"layer", ColorBy::layer}, {"position", ColorBy::position},
+        {"token", ColorBy::token},         {"label", ColorBy::label}, {"norm", ColorBy::norm}};
+    std::string known;
+    for (const auto& [word, color] : kWords) {
+        if (word == by) return color_rows(run, projection, color);
+        known += (known.empty() ? "" : ", ") + word;
+    }
+    const RowLabels& rows = projection.labels;
+    for (std::size_t c = 0; c < run.columns().size(); ++c) {
+        const LabelColumn& column = run.columns()[c];
+        known += ", " + column.name;
+        if (column.name != by) continue;
+        const auto of_row = of_rows(run.tokens().further[c], rows, -1);
+        return column.counts() ? Coloring(values(of_row, by.c_str())) : words(column.words, of_row);
+    }
+    for (const std::string& score : run.scores()) {
+        known += ", " + score;
+        if (score != by) continue;
+        const auto of_row = of_rows(run.score(score), rows, std::numeric_limits<float>::quiet_NaN());
+        return Values{.of_point = of_row, .label = score, .log = score == "rank"};
+    }
+    throw Error("cannot colour by '" + by + "'", "", fmt::format("use {}", known));
 }
 
 std::string axis_label(const Projection& projection, int axis) {
@@ -150,6 +182,9 @@ std::string selection_text(const Run& run, const Json& selection) {
     range("layers", "layers", run.n_layers());
     range("positions", "positions", run.length());
     if (const auto names = list("labels"); !names.empty()) parts.push_back(names);
+    for (const Json& where : selection.value("where", Json::array()))
+        parts.push_back(fmt::format("{} {}", where.at("column").get<std::string>(),
+                                    fmt::join(where.at("values").get<std::vector<std::string>>(), " or ")));
     const std::string normalize = selection.value("normalize", "none");
     parts.push_back(normalize == "none"   ? "raw vectors"
                     : normalize == "unit" ? "unit vectors"

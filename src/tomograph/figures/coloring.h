@@ -9,12 +9,12 @@ namespace tomograph {
 
 enum class ColorBy { component, layer, position, token, label, norm };
 
-/// Errors: Error for another word.
-ColorBy parse_color_by(const std::string& text);
-
 /// Colours of a projection's rows. By token: the most frequent tokens have a colour each, the rest is grey.
 /// Errors: Error where no row has what is asked for (averaged away, or a run without labels).
 Coloring color_rows(const Run& run, const Projection& projection, ColorBy by);
+/// By its word, by a further column of labels ("role") or by a score ("logprob") of the run. Errors: as
+/// above; Error that names what this run can be coloured by.
+Coloring color_rows(const Run& run, const Projection& projection, const std::string& by);
 
 /// "PC 1 (32.1 %)" for PCA, "UMAP 1" for UMAP; `axis` counts from 0.
 std::string axis_label(const Projection& projection, int axis);

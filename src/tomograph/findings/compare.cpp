@@ -10,6 +10,7 @@
 #include "tomograph/base/progress_count.h"
 #include "tomograph/base/random.h"
 #include "tomograph/base/threads.h"
+#include "tomograph/findings/alignment.h"
 #include "tomograph/findings/census.h"
 #include "tomograph/findings/finding.h"
 #include "tomograph/findings/sample.h"
@@ -31,31 +32,8 @@ struct CommonRows {
     std::int64_t n_tokens = 0;
 };
 
-void require_same_tokens(const Run& a, const Run& b) {
-    const TokenTable &x = a.tokens(), &y = b.tokens();
-    const std::int64_t n = std::min(x.size(), y.size());
-    for (std::int64_t t = 0; t < n; ++t) {
-        const auto i = static_cast<std::size_t>(t);
-        if (x.token_id[i] == y.token_id[i] && x.sequence[i] == y.sequence[i] &&
-            x.position[i] == y.position[i])
-            continue;
-        throw Error(
-            "the runs read different tokens",
-            fmt::format("sequence {}, position {} is token {} in {}, token {} in {}", x.sequence[i],
-                        x.position[i], x.token_id[i], a.path().string(), y.token_id[i], b.path().string()),
-            "capture both models with the same prompts; models of different tokenisers cannot be compared "
-            "row by row");
-    }
-    if (x.size() != y.size()) {
-        throw Error(
-            "the runs read different tokens",
-            fmt::format("{} has {}, {} has {}", a.path().string(), x.size(), b.path().string(), y.size()),
-            "capture both models with the same prompts");
-    }
-}
-
 CommonRows common_rows(const Run& a, const Run& b, const RowCensus& of_a, const RowCensus& of_b,
-                       const CompareOptions& options) {
+                       const Alignment& alignment, const CompareOptions& options) {
     CommonRows common;
     const SampleRows all =
         draw_sample(a, std::numeric_limits<std::int64_t>::max(), options.seed, of_a.left_out);
@@ -64,10 +42,16 @@ CommonRows common_rows(const Run& a, const Run& b, const RowCensus& of_a, const 
         if (of_b.left_out[static_cast<std::size_t>(row)] == 0)
             row_in_b[static_cast<std::size_t>(b.rows()[static_cast<std::size_t>(row)])] = row;
     }
+    // What stands first in either is left out.
+    const auto partner = [&](std::size_t i) -> std::int64_t {
+        const auto token = static_cast<std::size_t>(a.rows()[static_cast<std::size_t>(all.rows[i])]);
+        const std::int64_t other = alignment.b_of_a[token];
+        if (other < 0 || b.tokens().position[static_cast<std::size_t>(other)] == 0) return -1;
+        return row_in_b[static_cast<std::size_t>(other)];
+    };
     std::vector<std::size_t> both;
     for (std::size_t i = 0; i < all.rows.size(); ++i) {
-        if (row_in_b[static_cast<std::size_t>(a.rows()[static_cast<std::size_t>(all.rows[i])])] >= 0)
-            both.push_back(i);
+        if (partner(i) >= 0) both.push_back(i);
     }
     common.n_tokens = static_cast<std::int64_t>(both.size());
     common.n_groups = all.n_groups;
@@ -75,8 +59,7 @@ CommonRows common_rows(const Run& a, const Run& b, const RowCensus& of_a, const 
          sample_indices(common.n_tokens, options.rows, mix(options.seed, 0xc03))) {
         const std::size_t i = both[static_cast<std::size_t>(chosen)];
         common.a.push_back(all.rows[i]);
-        common.b.push_back(
-            row_in_b[static_cast<std::size_t>(a.rows()[static_cast<std::size_t>(all.rows[i])])]);
+        common.b.push_back(partner(i));
         common.group.push_back(all.group[i]);
     }
     return common;
@@ -189,7 +172,7 @@ double movement(const SiteDrift& drift) {
 }  // namespace
 
 CompareReport compare_runs(const Run& a, const Run& b, const CompareOptions& options, Progress& progress) {
-    require_same_tokens(a, b);
+    const Alignment alignment = align_tokens(a, b);
     CompareReport report{a.path().string(), b.path().string(), {}, {}, 0};
     std::vector<Site> sites;
     for (const SiteShape& shape : a.sites()) {
@@ -206,11 +189,16 @@ CompareReport compare_runs(const Run& a, const Run& b, const CompareOptions& opt
     }
     std::erase_if(sites, [&](const Site& site) { return !of_a.has(site) || !of_b.has(site); });
     if (sites.empty()) throw Error("the runs cannot be compared", "all vectors hold NaN or Inf", "");
-    const CommonRows common = common_rows(a, b, of_a, of_b, options);
+    const CommonRows common = common_rows(a, b, of_a, of_b, alignment, options);
     report.common_tokens = common.n_tokens;
     if (common.n_tokens < 3)
         throw Error("the runs keep vectors of no more than 2 common tokens", "",
                     "capture both without --sample, or with the same seed");
+    if (!alignment.same_tokens)
+        report.notes.push_back(fmt::format(
+            "the runs cut the same text into different tokens, {} and {}: compared are the {} pairs "
+            "that end at the same byte",
+            a.n_tokens(), b.n_tokens(), alignment.n_pairs));
     if (common.n_groups < kFewestGroups)
         report.notes.push_back(
             fmt::format("too few sequences for an interval: {} are needed", kFewestGroups));

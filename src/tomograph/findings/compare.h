@@ -55,8 +55,9 @@ struct CompareReport {
     std::vector<SiteDrift> ranking() const;
 };
 
-/// The runs must have read the same tokens. Sites that both keep vectors of are compared, position 0 left
-/// out. Errors: Error when tokens differ (it says where) or no site is common; Stopped.
+/// The runs must have read the same text; where their tokens differ, those are compared that end at the same
+/// byte (align_tokens). Sites that both keep vectors of are compared, position 0 left out. Errors: Error when
+/// texts differ (it says where) or no site is common; Stopped.
 CompareReport compare_runs(const Run& a, const Run& b, const CompareOptions& options,
                            Progress& progress = no_progress());
 

@@ -84,8 +84,10 @@ class Header {
         if (version != 0 && (version & 0xffff) == 0)
             refuse_version("it is written for processors of another byte order");
         if (version > GGUF_VERSION) {
-            refuse_version(
-                fmt::format("it is version {} of the format; up to {} can be read", version, GGUF_VERSION));
+            throw Error(
+                "cannot read the header of " + shown_,
+                fmt::format("it is version {} of the format; up to {} can be read", version, GGUF_VERSION),
+                "it is newer than this program: update tomograph");
         }
         const auto n_tensors = number<std::uint64_t>(), n_entries = number<std::uint64_t>();
         if (n_tensors > left() / kSmallestTensor)
@@ -101,6 +103,14 @@ class Header {
         for (std::uint64_t i = 0; i < n_tensors; ++i) tensor(i);
         bounds();
         const std::uint64_t begin = (at_ + alignment_ - 1) / alignment_ * alignment_;
+        for (const std::uint64_t end : {begin + end_, begin + next_}) {
+            if (end < file_.size() && file_.size() - end >= 8 &&
+                std::memcmp(file_.data() + end, "GGUF", 4) == 0)
+                throw Error(shown_ + " is several GGUF files laid end to end",
+                            fmt::format("another one begins at byte {}", end),
+                            "keep the parts of a model apart, or join them with llama.cpp's "
+                            "llama-gguf-split --merge");
+        }
         if (n_tensors > 0 && begin + end_ > file_.size()) {
             throw Error(shown_ + " is truncated",
                         fmt::format("it has {} bytes of {}", file_.size(), begin + end_),

@@ -7,18 +7,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <mutex>
 #include <span>
 #include <string_view>
 
 #include "tomograph/base/error.h"
-#include "tomograph/base/file.h"
-#include "tomograph/model/gguf_check.h"
 #include "tomograph/model/model.h"
 
 namespace tomograph {
@@ -93,38 +89,6 @@ ModelFile::~ModelFile() {
     if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Gguf open_gguf(const std::string& path, const std::string& shown) {
-    namespace fs = std::filesystem;
-    std::error_code error;
-    if (!fs::exists(path, error)) {
-        throw Error("no model at " + shown, "no such file",
-                    "give a .gguf file, or bytes-gpt2 or bytes-llama, which are built in");
-    }
-    if (fs::is_directory(path, error))
-        throw Error(shown + " is not a model", "it is a folder", "give a .gguf file");
-    if (!fs::is_regular_file(path, error))
-        throw Error(shown + " is not a model", "it is no regular file", "give a .gguf file");
-    std::array<char, 4> magic{};
-    std::ifstream file(path, std::ios::binary);
-    if (!file) throw Error("cannot read " + shown, std::strerror(errno), "");
-    file.read(magic.data(), magic.size());
-    if (std::string_view(magic.data(), 4) != "GGUF") {
-        throw Error(shown + " is not a GGUF file", "it does not begin with the letters GGUF",
-                    "convert the model with llama.cpp's convert_hf_to_gguf.py");
-    }
-    file.close();
-    check_gguf(MappedFile(path).bytes(), shown);
-    clear_llama_errors();
-    Gguf gguf(gguf_init_from_file(path.c_str(), {.no_alloc = true, .ctx = nullptr}));
-    if (!gguf)
-        throw Error("cannot read the header of " + shown, last_llama_error(),
-                    "the file is cut or damaged; download it again");
-    const auto architecture = gguf_string(gguf.get(), "general.architecture");
-    if (!architecture)
-        throw Error(shown + " is not a language model", "its header names no architecture", "");
-    return gguf;
-}
-
 std::optional<std::string> gguf_string(const gguf_context* gguf, const std::string& key) {
     const std::int64_t id = gguf_find_key(gguf, key.c_str());
     if (id < 0 || gguf_get_kv_type(gguf, id) != GGUF_TYPE_STRING) return std::nullopt;
@@ -134,10 +98,6 @@ std::optional<std::string> gguf_string(const gguf_context* gguf, const std::stri
 bool gguf_denies(const gguf_context* gguf, const std::string& key) {
     const std::int64_t id = gguf_find_key(gguf, key.c_str());
     return id >= 0 && gguf_get_kv_type(gguf, id) == GGUF_TYPE_BOOL && !gguf_get_val_bool(gguf, id);
-}
-
-bool gguf_has_tensor(const gguf_context* gguf, const std::string& name) {
-    return gguf_find_tensor(gguf, name.c_str()) >= 0;
 }
 
 }  // namespace tomograph

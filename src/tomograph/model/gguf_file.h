@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace tomograph {
 
@@ -33,10 +34,20 @@ using Gguf = std::unique_ptr<gguf_context, GgufDeleter>;
 /// Errors: Error when it is no GGUF, is cut, or is not a language model. `shown` is the name in messages.
 Gguf open_gguf(const std::string& path, const std::string& shown);
 
+/// One file of a model.
+struct ModelPart {
+    std::string path;
+    Gguf gguf;
+};
+/// The header and the files of a model: one, or all parts of one that llama-gguf-split cut, in order. The
+/// first has the model's entries; tensors are in any of them. Errors: as open_gguf, of each; Error when
+/// `path` is another part than the first, when it was renamed, so that llama.cpp would not find the others,
+/// or when one is missing.
+std::vector<ModelPart> open_parts(const std::string& path, const std::string& shown);
+
 std::optional<std::string> gguf_string(const gguf_context* gguf, const std::string& key);
 /// True where the key is there and says false.
 bool gguf_denies(const gguf_context* gguf, const std::string& key);
-bool gguf_has_tensor(const gguf_context* gguf, const std::string& name);
 
 /// Start llama.cpp, once, and collect what it logs, so that its last error can become ours.
 void start_llama();

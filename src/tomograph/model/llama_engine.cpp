@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "tomograph/base/error.h"
-#include "tomograph/base/threads.h"
+#include "tomograph/model/context.h"
 #include "tomograph/model/gguf_file.h"
 #include "tomograph/model/graph.h"
 #include "tomograph/model/record_graph.h"
@@ -36,21 +36,6 @@ struct BatchDeleter {
 using Batch = std::unique_ptr<llama_batch, BatchDeleter>;
 
 enum Kind { kTokens, kVectors };
-
-/// llama.cpp multiplies positions by the frequency scale; 0 means "the model's own", so a value near it must
-/// do. The scale is reset where the scaling type is none, hence linear.
-void switch_rope_off(const llama_model* model, const std::string& name, llama_context_params& parameters) {
-    constexpr float kNearZero = 1e-9f;
-    if (llama_model_rope_type(model) == LLAMA_ROPE_TYPE_NONE) {
-        throw Error("cannot switch rotation off in " + name, "it has no rotary positions", "");
-    }
-    if (llama_model_n_swa(model) > 0) {
-        throw Error("cannot switch rotation off in " + name,
-                    "its sliding-window layers rotate by a scale of their own", "");
-    }
-    parameters.rope_scaling_type = LLAMA_ROPE_SCALING_TYPE_LINEAR;
-    parameters.rope_freq_scale = kNearZero;
-}
 
 class LlamaEngine final : public Engine {
   public:
@@ -155,33 +140,20 @@ const GraphMap& LlamaEngine::graph_map(Kind kind) {
 
 LlamaEngine::LlamaEngine(llama_model* model, const ModelInfo& info, const EngineOptions& options)
     : model_(model), info_(info), options_(options) {
-    if (options.max_length < 1) throw Error("a sequence needs at least one token", "", "");
-    if (info.learned_positions && options.max_length > info.context_length) {
-        throw Error(fmt::format("length {} is above the context of {}", options.max_length, info.name),
-                    fmt::format("its position table has {} rows", info.context_length),
-                    fmt::format("use --length {} or less", info.context_length));
-    }
+    auto parameters = context_parameters(model, info, options_);
     batch_tokens_ = std::clamp(kLogitBytes / (info.n_vocab * 4), kMinBatchTokens, kMaxBatchTokens);
     // Whole sequences only: room that no sequence fills would still be paid for in logits.
     if (options.max_length < batch_tokens_) batch_tokens_ -= batch_tokens_ % options.max_length;
 
-    auto parameters = llama_context_default_params();
     parameters.n_ctx =
         static_cast<std::uint32_t>(std::max<std::int64_t>({batch_tokens_, options.max_length, kProbeTokens}));
     parameters.n_batch = parameters.n_ubatch = static_cast<std::uint32_t>(batch_tokens_);
     parameters.n_seq_max = kMaxSequences;
     parameters.kv_unified = true;
-    // Where a thread cannot start, llama.cpp ends the process.
-    parameters.n_threads = parameters.n_threads_batch = startable_threads(thread_count(options.threads));
     parameters.cb_eval = on_eval;
     parameters.cb_eval_user_data = this;
     parameters.abort_callback = on_abort;
     parameters.abort_callback_data = this;
-    if (options.rope_off) switch_rope_off(model, info.name, parameters);
-    if (options.exact) {
-        parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
-        parameters.type_k = parameters.type_v = GGML_TYPE_F32;
-    }
     clear_llama_errors();
     std::unique_ptr<llama_context, decltype(&llama_free)> context(llama_init_from_model(model, parameters),
                                                                   &llama_free);

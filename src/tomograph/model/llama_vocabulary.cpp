@@ -77,6 +77,11 @@ std::string LlamaVocabulary::piece(std::int32_t token) const {
     return bytes;
 }
 
+bool LlamaVocabulary::ends_text(std::int32_t token) const {
+    check_token(token, info_.model, info_.n_tokens);
+    return llama_vocab_type(vocab_) != LLAMA_VOCAB_TYPE_NONE && llama_vocab_is_eog(vocab_, token);
+}
+
 TokenType LlamaVocabulary::type(std::int32_t token) const {
     check_token(token, info_.model, info_.n_tokens);
     if (llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_NONE) return TokenType::normal;

@@ -19,6 +19,7 @@ class LlamaVocabulary final : public Vocabulary {
     std::string chat_template() const override { return chat_template_; }
     std::string piece(std::int32_t token) const override;
     TokenType type(std::int32_t token) const override;
+    bool ends_text(std::int32_t token) const override;
 
   private:
     const llama_vocab* vocab_;

@@ -10,6 +10,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/model/gguf_file.h"
+#include "tomograph/model/llama_continuation.h"
 #include "tomograph/model/llama_engine.h"
 #include "tomograph/model/llama_vocabulary.h"
 
@@ -32,7 +33,7 @@ std::string weight_type(const llama_model* model) {
 
 struct Model::State {
     std::unique_ptr<ModelFile> file;
-    Gguf gguf;
+    std::vector<ModelPart> parts;
     llama_model* model = nullptr;
     ModelInfo info;
     std::unique_ptr<LlamaVocabulary> vocabulary;
@@ -40,17 +41,27 @@ struct Model::State {
         if (model != nullptr) llama_model_free(model);
     }
 
+    /// The file that holds a tensor; null where none does.
+    const ModelPart* part_with(const char* tensor) const {
+        for (const ModelPart& part : parts) {
+            if (gguf_find_tensor(part.gguf.get(), tensor) >= 0) return &part;
+        }
+        return nullptr;
+    }
+
     /// Call `take(row, values)` for each row id, dequantised.
     template <class Take>
     void read_rows(const char* table, std::span<const std::int64_t> ids, Take take) const {
-        const std::int64_t id = gguf_find_tensor(gguf.get(), table);
-        if (id < 0) throw Error("this model has no token embedding table", "", "");
-        const auto* traits = ggml_get_type_traits(gguf_get_tensor_type(gguf.get(), id));
-        const MappedFile mapped(file->path());
-        const std::int64_t n_rows = gguf_get_tensor_ne(gguf.get(), id)[1];
-        const std::size_t row_bytes = gguf_get_tensor_size(gguf.get(), id) / static_cast<std::size_t>(n_rows);
+        const ModelPart* part = part_with(table);
+        if (part == nullptr) throw Error("this model has no token embedding table", "", "");
+        const gguf_context* gguf = part->gguf.get();
+        const std::int64_t id = gguf_find_tensor(gguf, table);
+        const auto* traits = ggml_get_type_traits(gguf_get_tensor_type(gguf, id));
+        const MappedFile mapped(part->path);
+        const std::int64_t n_rows = gguf_get_tensor_ne(gguf, id)[1];
+        const std::size_t row_bytes = gguf_get_tensor_size(gguf, id) / static_cast<std::size_t>(n_rows);
         const std::byte* base =
-            mapped.bytes().data() + gguf_get_data_offset(gguf.get()) + gguf_get_tensor_offset(gguf.get(), id);
+            mapped.bytes().data() + gguf_get_data_offset(gguf) + gguf_get_tensor_offset(gguf, id);
         std::vector<float> values(static_cast<std::size_t>(info.d_model));
         for (std::size_t i = 0; i < ids.size(); ++i) {
             const std::byte* row = base + static_cast<std::size_t>(ids[i]) * row_bytes;
@@ -76,12 +87,16 @@ const Vocabulary& Model::vocabulary() const {
 std::unique_ptr<Engine> Model::make_engine(const EngineOptions& options) const {
     return make_llama_engine(state_->model, state_->info, options);
 }
+std::unique_ptr<Continuation> Model::make_continuation(const EngineOptions& options) const {
+    return make_llama_continuation(state_->model, state_->info, options);
+}
 
 Model Model::open(const std::string& name_or_path) {
     start_llama();
     auto state = std::make_unique<State>();
     state->file = std::make_unique<ModelFile>(name_or_path);
-    state->gguf = open_gguf(state->file->path(), name_or_path);
+    state->parts = open_parts(state->file->path(), name_or_path);
+    const gguf_context* gguf = state->parts.front().gguf.get();
 
     auto parameters = llama_model_default_params();
     clear_llama_errors();
@@ -94,9 +109,9 @@ Model Model::open(const std::string& name_or_path) {
     const llama_vocab* vocab = llama_model_get_vocab(model);
     ModelInfo& info = state->info;
     info.path = name_or_path;
-    info.architecture = gguf_string(state->gguf.get(), "general.architecture").value_or("");
-    info.name = gguf_string(state->gguf.get(), "general.name")
-                    .value_or(std::filesystem::path(name_or_path).stem().string());
+    info.architecture = gguf_string(gguf, "general.architecture").value_or("");
+    info.name =
+        gguf_string(gguf, "general.name").value_or(std::filesystem::path(name_or_path).stem().string());
     info.type = weight_type(model);
     info.d_model = llama_model_n_embd(model);
     info.n_layers = llama_model_n_layer(model);
@@ -105,11 +120,12 @@ Model Model::open(const std::string& name_or_path) {
     info.context_length = llama_model_n_ctx_train(model);
     info.n_vocab = llama_vocab_n_tokens(vocab);
     info.n_parameters = llama_model_n_params(model);
-    info.file_bytes = std::filesystem::file_size(state->file->path());
-    info.learned_positions = gguf_has_tensor(state->gguf.get(), kPositionTable);
-    state->vocabulary = std::make_unique<LlamaVocabulary>(vocab, state->gguf.get(), info);
+    info.n_files = static_cast<int>(state->parts.size());
+    for (const ModelPart& part : state->parts) info.file_bytes += std::filesystem::file_size(part.path);
+    info.learned_positions = state->part_with(kPositionTable) != nullptr;
+    state->vocabulary = std::make_unique<LlamaVocabulary>(vocab, gguf, info);
 
-    const bool both_ways = gguf_denies(state->gguf.get(), info.architecture + ".attention.causal");  // BERT
+    const bool both_ways = gguf_denies(gguf, info.architecture + ".attention.causal");  // BERT
     if (both_ways || llama_model_has_encoder(model) || !llama_model_has_decoder(model)) {
         throw Error(name_or_path + " has an encoder", "only decoder-only language models can be recorded",
                     "");
@@ -145,7 +161,9 @@ Vector Model::mean_token_embedding() const {
 }
 
 std::string Model::checksum() const {
-    return xxh3_128(MappedFile(state_->file->path()).bytes());
+    std::string sums;
+    for (const ModelPart& part : state_->parts) sums += xxh3_128(MappedFile(part.path).bytes());
+    return state_->parts.size() == 1 ? sums : xxh3_128(std::as_bytes(std::span(sums)));
 }
 
 Json Model::backend() const {

@@ -23,6 +23,7 @@ class Model final : public LanguageModel {
     Matrix token_embeddings(const std::vector<std::int32_t>& ids) const override;
     Vector mean_token_embedding() const override;
     std::unique_ptr<Engine> make_engine(const EngineOptions& options) const override;
+    std::unique_ptr<Continuation> make_continuation(const EngineOptions& options) const override;
     std::string checksum() const override;
     Json backend() const override;
 

@@ -28,10 +28,11 @@ void quantize(const std::string& in, const std::filesystem::path& out, const std
     if (!known) throw Error("no weight type '" + type + "'", "", "use f32, f16, q8_0, q5_0 or q4_0");
     start_llama();
     const ModelFile source(in);
-    open_gguf(source.path(), in);
-    std::error_code error;
-    if (std::filesystem::equivalent(source.path(), out, error))
-        throw Error("cannot quantize " + in + " onto itself", "", "name another output");
+    for (const ModelPart& part : open_parts(source.path(), in)) {
+        std::error_code error;
+        if (std::filesystem::equivalent(part.path, out, error))
+            throw Error("cannot quantize " + in + " onto itself", "", "name another output");
+    }
     // Where a thread cannot start, llama.cpp ends the process.
     parameters.nthread = startable_threads(thread_count(threads));
     parameters.allow_requantize = true;

@@ -115,42 +115,53 @@ void write_random(AtomicFile& file, std::uint64_t offset, const Table& table, gg
     });
 }
 
+/// One file of the model, with its tensors' shapes.
+struct Part {
+    explicit Part(const std::string& path) : mapped(path) {
+        ggml_context* raw = nullptr;
+        gguf.reset(gguf_init_from_file(path.c_str(), {.no_alloc = true, .ctx = &raw}));
+        tensors.reset(raw);
+        if (!gguf || !tensors) throw Error("cannot read " + path, last_llama_error(), "");
+    }
+    Gguf gguf;
+    std::unique_ptr<ggml_context, ContextDeleter> tensors;
+    MappedFile mapped;
+};
+
 }  // namespace
 
 RandomizeSummary randomize(const std::string& in, const std::filesystem::path& out,
                            const RandomizeOptions& options) {
     start_llama();
-    const ModelFile source(in);
-    open_gguf(source.path(), in);  // checks it
-    std::error_code error;
-    if (std::filesystem::equivalent(source.path(), out, error))
-        throw Error("cannot randomize " + in + " onto itself", "", "name another output");
-    ggml_context* raw = nullptr;
-    const Gguf gguf(gguf_init_from_file(source.path().c_str(), {.no_alloc = true, .ctx = &raw}));
-    const std::unique_ptr<ggml_context, ContextDeleter> tensors(raw);
-    if (!gguf || !tensors) throw Error("cannot read " + in, last_llama_error(), "");
-    const std::string split = "split.count";
-    if (const std::int64_t key = gguf_find_key(gguf.get(), split.c_str());
-        key >= 0 && gguf_get_val_u16(gguf.get(), key) > 1) {
-        throw Error("cannot randomize " + in, "it is one part of several",
-                    "merge them with llama.cpp's llama-gguf-split --merge");
+    const ModelFile file_given(in);
+    std::vector<Part> parts;
+    for (const ModelPart& part : open_parts(file_given.path(), in)) {  // checks them
+        std::error_code error;
+        if (std::filesystem::equivalent(part.path, out, error))
+            throw Error("cannot randomize " + in + " onto itself", "", "name another output");
+        parts.emplace_back(part.path);
     }
 
     RandomizeSummary summary;
     const Gguf twin(gguf_init_empty());
-    gguf_set_kv(twin.get(), gguf.get());
-    gguf_set_val_str(twin.get(), "general.name",
-                     (gguf_string(gguf.get(), "general.name").value_or("model") + " (random twin)").c_str());
-    for (ggml_tensor* tensor = ggml_get_first_tensor(tensors.get()); tensor != nullptr;
-         tensor = ggml_get_next_tensor(tensors.get(), tensor)) {
-        gguf_add_tensor(twin.get(), tensor);
-        ++summary.n_tensors;
-        const bool writable =
-            tensor->type == GGML_TYPE_F32 || (ggml_get_type_traits(tensor->type)->from_float_ref != nullptr &&
-                                              !ggml_quantize_requires_imatrix(tensor->type));
-        if (stays(tensor) || writable) continue;
-        gguf_set_tensor_type(twin.get(), tensor->name, GGML_TYPE_F16);
-        summary.widened.emplace_back(tensor->name);
+    gguf_set_kv(twin.get(), parts.front().gguf.get());
+    // The twin is one file.
+    for (const char* key : {"split.no", "split.count", "split.tensors.count"})
+        gguf_remove_key(twin.get(), key);
+    const std::string name = gguf_string(twin.get(), "general.name").value_or("model") + " (random twin)";
+    gguf_set_val_str(twin.get(), "general.name", name.c_str());
+    for (const Part& part : parts) {
+        for (ggml_tensor* tensor = ggml_get_first_tensor(part.tensors.get()); tensor != nullptr;
+             tensor = ggml_get_next_tensor(part.tensors.get(), tensor)) {
+            gguf_add_tensor(twin.get(), tensor);
+            ++summary.n_tensors;
+            const bool writable = tensor->type == GGML_TYPE_F32 ||
+                                  (ggml_get_type_traits(tensor->type)->from_float_ref != nullptr &&
+                                   !ggml_quantize_requires_imatrix(tensor->type));
+            if (stays(tensor) || writable) continue;
+            gguf_set_tensor_type(twin.get(), tensor->name, GGML_TYPE_F16);
+            summary.widened.emplace_back(tensor->name);
+        }
     }
 
     std::vector<std::byte> header(gguf_get_meta_size(twin.get()));
@@ -166,19 +177,20 @@ RandomizeSummary randomize(const std::string& in, const std::filesystem::path& o
     AtomicFile file(out);
     file.reserve(end);
     file.write_at(0, header.data(), header.size());
-    const MappedFile mapped(source.path());
-    for (std::int64_t i = 0; i < gguf_get_n_tensors(twin.get()); ++i) {
-        const char* name = gguf_get_tensor_name(twin.get(), i);
-        const ggml_tensor* tensor = ggml_get_tensor(tensors.get(), name);
-        const std::int64_t from = gguf_find_tensor(gguf.get(), name);
-        const std::byte* bytes = mapped.bytes().data() + gguf_get_data_offset(gguf.get()) +
-                                 gguf_get_tensor_offset(gguf.get(), from);
-        const std::uint64_t offset = begin + gguf_get_tensor_offset(twin.get(), i);
-        if (stays(tensor))
-            file.write_at(offset, bytes, gguf_get_tensor_size(gguf.get(), from));
-        else
-            write_random(file, offset, Table(tensor, bytes), gguf_get_tensor_type(twin.get(), i), name,
-                         options);
+    for (const Part& part : parts) {
+        for (std::int64_t from = 0; from < gguf_get_n_tensors(part.gguf.get()); ++from) {
+            const char* tensor_name = gguf_get_tensor_name(part.gguf.get(), from);
+            const ggml_tensor* tensor = ggml_get_tensor(part.tensors.get(), tensor_name);
+            const std::int64_t to = gguf_find_tensor(twin.get(), tensor_name);
+            const std::byte* bytes = part.mapped.bytes().data() + gguf_get_data_offset(part.gguf.get()) +
+                                     gguf_get_tensor_offset(part.gguf.get(), from);
+            const std::uint64_t offset = begin + gguf_get_tensor_offset(twin.get(), to);
+            if (stays(tensor))
+                file.write_at(offset, bytes, gguf_get_tensor_size(part.gguf.get(), from));
+            else
+                write_random(file, offset, Table(tensor, bytes), gguf_get_tensor_type(twin.get(), to),
+                             tensor_name, options);
+        }
     }
     file.commit();
     return summary;

@@ -70,12 +70,18 @@ void add_start(Sequence& sequence, std::optional<std::int32_t> start) {
     if (!start || (!sequence.tokens.empty() && sequence.tokens.front() == *start)) return;
     sequence.tokens.insert(sequence.tokens.begin(), *start);
     if (!sequence.labels.empty()) sequence.labels.insert(sequence.labels.begin(), -1);
+    for (auto& column : sequence.columns) {
+        if (!column.empty()) column.insert(column.begin(), -1);
+    }
 }
 
 bool cut_to(Sequence& sequence, std::int64_t length) {
     if (sequence.length() <= length) return false;
     sequence.tokens.resize(static_cast<std::size_t>(length));
     if (!sequence.labels.empty()) sequence.labels.resize(static_cast<std::size_t>(length));
+    for (auto& column : sequence.columns) {
+        if (!column.empty()) column.resize(static_cast<std::size_t>(length));
+    }
     return true;
 }
 

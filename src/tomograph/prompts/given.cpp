@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "tomograph/base/error.h"
+#include "tomograph/prompts/columns.h"
 #include "tomograph/prompts/common.h"
 #include "tomograph/prompts/prompts.h"
 #include "tomograph/prompts/reading.h"
@@ -24,6 +25,7 @@ PromptSet given_prompts(const Vocabulary& vocabulary, const GivenOptions& option
         set.sequences.push_back(std::move(sequence));
     }
     if (set.sequences.empty()) throw Error("no prompt was given", "", "use --prompt \"...\"");
+    mark_last_tokens(set);
     note_reading(set, spelt, replaced, vocabulary);
     if (cut > 0)
         set.notes.push_back(

@@ -9,20 +9,11 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/prompts/chat_template.h"
+#include "tomograph/prompts/columns.h"
 #include "tomograph/prompts/common.h"
 
 namespace tomograph {
 namespace {
-
-/// Index of `label` among the set's labels, added when new.
-std::int32_t label_index(PromptSet& set, const std::string& label) {
-    const auto found = std::find(set.labels.begin(), set.labels.end(), label);
-    if (found == set.labels.end()) {
-        set.labels.push_back(label);
-        return static_cast<std::int32_t>(set.labels.size() - 1);
-    }
-    return static_cast<std::int32_t>(found - set.labels.begin());
-}
 
 /// A key that nobody reads is more likely a slip than meant. Errors: JsonError.
 void check_keys(const Json& json, const char* what, std::initializer_list<std::string_view> known) {
@@ -61,6 +52,7 @@ class Lines {
                 keys += fmt::format("{}'{}'", keys.empty() ? "" : " and ", key);
             throw JsonError(json.empty() ? "it has no 'text'" : "it has both " + keys);
         }
+        text.clear();
         if (json.contains("ids")) return read_ids(list_at(json, "ids"));
         if (json.contains("messages")) return read_messages(list_at(json, "messages"));
         if (json.contains("segments")) return read_segment_list(list_at(json, "segments"));
@@ -68,6 +60,7 @@ class Lines {
     }
 
     std::int64_t spelt = 0, replaced = 0, conversations = 0;
+    std::string text;  ///< the last line as it was written out; empty where it was no conversation
 
   private:
     Sequence cut(const std::vector<Segment>& segments, const std::vector<std::int32_t>& labels) {
@@ -78,6 +71,7 @@ class Lines {
         sequence.tokens = std::move(reading.tokens);
         for (const std::int32_t segment : reading.segment)
             sequence.labels.push_back(labels[static_cast<std::size_t>(segment)]);
+        segment_of_ = std::move(reading.segment);
         return sequence;
     }
 
@@ -105,7 +99,7 @@ class Lines {
             if (json.contains("special"))
                 segment.special = parse_special(string_at(json, "a segment", "special"));
             segments.push_back(std::move(segment));
-            labels.push_back(label_index(set_, string_at(json, "a segment", "label")));
+            labels.push_back(word_index(set_.labels, string_at(json, "a segment", "label")));
         }
         return cut(segments, labels);
     }
@@ -120,16 +114,30 @@ class Lines {
         if (messages.empty()) throw JsonError("'messages' holds no message");
         if (!template_) template_ = make_template();
         const bool ask = options_.ask && messages.back().role != "assistant";
+        const std::size_t role = column_index(set_, kRoleColumn), turn = column_index(set_, kTurnColumn),
+                          origin = column_index(set_, kOriginColumn);
+        set_.columns[origin].words = {"template", "content"};
         std::vector<Segment> segments;
-        std::vector<std::int32_t> labels;
+        std::vector<std::int32_t> labels, roles, turns, origins;
         for (ChatPiece& piece : template_->render(messages, ask)) {
+            text += piece.text;
             segments.push_back({std::move(piece.text), piece.content ? Special::text : Special::parse});
-            labels.push_back(label_index(set_, piece.content && piece.turn >= 0
-                                                   ? messages[static_cast<std::size_t>(piece.turn)].role
-                                                   : "template"));
+            const std::string whose =
+                piece.turn < 0 ? "" : messages[static_cast<std::size_t>(piece.turn)].role;
+            roles.push_back(whose.empty() ? -1 : word_index(set_.columns[role].words, whose));
+            turns.push_back(piece.turn);
+            origins.push_back(piece.content ? 1 : 0);
+            labels.push_back(word_index(set_.labels, piece.content && !whose.empty() ? whose : "template"));
         }
         ++conversations;
-        return cut(segments, labels);
+        Sequence sequence = cut(segments, labels);
+        for (std::size_t t = 0; t < sequence.tokens.size(); ++t) {
+            const auto segment = static_cast<std::size_t>(segment_of_[t]);
+            set_entry(sequence, role, t, roles[segment]);
+            set_entry(sequence, turn, t, turns[segment]);
+            set_entry(sequence, origin, t, origins[segment]);
+        }
+        return sequence;
     }
 
     ChatTemplate make_template() const {
@@ -148,6 +156,7 @@ class Lines {
     const JsonlOptions& options_;
     PromptSet& set_;
     std::optional<ChatTemplate> template_;
+    std::vector<std::int32_t> segment_of_;  // of the last line's tokens
 };
 
 }  // namespace
@@ -185,11 +194,14 @@ PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& option
         add_start(sequence, start);
         n_cut += cut_to(sequence, options.length);
         set.sequences.push_back(std::move(sequence));
+        set.texts.push_back(lines.text.empty() ? Json::object() : Json{{"text", lines.text}});
     }
+    if (lines.conversations == 0) set.texts.clear();
     if (set.sequences.empty()) throw Error(name + " is empty", "", "give a file with one JSON object a line");
     if (n_cut > 0)
         set.notes.push_back(
             fmt::format("{} of {} lines were cut to {} tokens", n_cut, set.sequences.size(), options.length));
+    mark_last_tokens(set);
     note_reading(set, lines.spelt, lines.replaced, vocabulary);
     set.description = {{"sources", {options.file == "-" ? name : options.file.filename().string()}}};
     if (lines.conversations > 0) set.description["conversations"] = lines.conversations;

@@ -9,6 +9,7 @@
 #include "tomograph/engine/language_model.h"
 #include "tomograph/engine/sequence.h"
 #include "tomograph/prompts/reading.h"
+#include "tomograph/words/label_column.h"
 
 namespace tomograph {
 
@@ -18,6 +19,11 @@ struct PromptSet {
     std::vector<Sequence> sequences;
     /// Names that Sequence::labels index.
     std::vector<std::string> labels;
+    /// What Sequence::columns hold (columns.h).
+    std::vector<LabelColumn> columns = {};
+    /// What was read, an object a sequence: "text", written out whole, even where the sequence was cut;
+    /// "answer". Empty: the tokens say it all.
+    std::vector<Json> texts = {};
     /// kind, sources, sequences, asked, length, start_token and what else the kind has.
     Json description;
     /// What the user should know, a sentence each ("9 sequences of 512 tokens: the text has no more").
@@ -100,8 +106,9 @@ struct JsonlOptions {
 ///     {"messages": [{"role": "...", "content": "..."}, ...]}
 ///     {"ids": [1, 2, ...]}
 /// A conversation is read through the model's template: the template's own special tokens are tokens, the
-/// words of the messages are text; each token's label is its message's role, or "template". Errors: Error
-/// that names the line; for a conversation also when the model has no template.
+/// words of the messages are text; each token's label is its message's role, or "template"; columns.h names
+/// what else is said of it. Errors: Error that names the line; for a conversation also when the model has no
+/// template.
 PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& options);
 
 /// The id of a word that is one token. Errors: Error that names its tokens.

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
 #include "tomograph/base/text.h"
@@ -81,6 +83,14 @@ PromptSet positions_prompts(const LanguageModel& model, const PositionsOptions& 
         describe(set, "positions", std::nullopt);
         return set;
     }
+    // A slip of the finger would fill the memory before anything is read.
+    constexpr std::int64_t kMostTokens = 1 << 28;
+    const std::int64_t most = kMostTokens / std::max<std::int64_t>(1, options.length);
+    if (options.sequences > most)
+        throw Error(
+            fmt::format("{} sequences of {} random tokens cannot be read", options.sequences, options.length),
+            fmt::format("at most {} tokens are", kMostTokens),
+            fmt::format("use --sequences {} or less", most));
     constexpr std::int32_t kRandom = 0, kMean = 1;
     set.labels = {"random tokens", "mean embedding"};
     set.label_outside_means = kMean;

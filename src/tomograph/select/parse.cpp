@@ -50,6 +50,13 @@ void parse_means(const std::string& text, Selection& selection) {
     }
 }
 
+ColumnFilter parse_where(const std::string& text) {
+    const auto equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos || equals + 1 == text.size())
+        throw Error("'" + text + "' chooses no tokens", "", "write COLUMN=VALUE, such as role=user");
+    return {text.substr(0, equals), split(text.substr(equals + 1), "value")};
+}
+
 std::vector<Component> parse_components(const std::string& text) {
     std::vector<Component> components;
     for (const std::string& word : split(text, "component")) {
@@ -74,16 +81,19 @@ Json Selection::json() const {
     if (mean_samples) means.push_back("samples");
     if (mean_positions) means.push_back("positions");
     if (mean_layers) means.push_back("layers");
-    return {{"components", names},
-            {"layers", layers.text()},
-            {"positions", positions.text()},
-            {"sequences", sequences.text()},
-            {"labels", labels},
-            {"normalize", kNormalize[static_cast<int>(normalize)]},
-            {"mean", means},
-            {"rows", rows},
-            {"seed", seed},
-            {"layer_order", kOrder[static_cast<int>(layer_order)]}};
+    Json json = {{"components", names},
+                 {"layers", layers.text()},
+                 {"positions", positions.text()},
+                 {"sequences", sequences.text()},
+                 {"labels", labels},
+                 {"normalize", kNormalize[static_cast<int>(normalize)]},
+                 {"mean", means},
+                 {"rows", rows},
+                 {"seed", seed},
+                 {"layer_order", kOrder[static_cast<int>(layer_order)]}};
+    for (const ColumnFilter& one : where)
+        json["where"].push_back({{"column", one.column}, {"values", one.values}});
+    return json;
 }
 
 }  // namespace tomograph

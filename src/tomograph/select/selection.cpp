@@ -68,8 +68,39 @@ std::vector<std::int64_t> sequence_lengths(const Run& run) {
     return lengths;
 }
 
-/// Which tokens pass the filters on positions, sequences and labels. Bounds from the end count from each
-/// sequence's own.
+/// Lets through what one condition names. Errors: Error that says which columns and words there are.
+void filter_where(const Run& run, const ColumnFilter& where, std::vector<std::uint8_t>& passes) {
+    const std::size_t index = run.column(where.column);
+    const LabelColumn& column = run.columns()[index];
+    const std::vector<std::int32_t>& entries = run.tokens().further[index];
+    std::vector<std::int32_t> words;
+    std::vector<Range> ranges;
+    std::int64_t count = 0;
+    for (const std::int32_t entry : entries) count = std::max(count, std::int64_t{entry} + 1);
+    for (const std::string& value : where.values) {
+        if (column.counts()) {
+            ranges.push_back(resolve_range(parse_range(value, column.name), count, column.name));
+            continue;
+        }
+        const auto found = std::find(column.words.begin(), column.words.end(), value);
+        if (found == column.words.end())
+            throw Error(fmt::format("no {} '{}' in {}", column.name, value, run.path().string()),
+                        fmt::format("it has {}", fmt::join(column.words, ", ")), "");
+        words.push_back(static_cast<std::int32_t>(found - column.words.begin()));
+    }
+    for (std::size_t t = 0; t < passes.size(); ++t) {
+        const std::int32_t entry = entries[t];
+        const bool named =
+            column.counts()
+                ? entry >= 0 && std::any_of(ranges.begin(), ranges.end(),
+                                            [&](const Range& r) { return r.contains(entry, count); })
+                : std::find(words.begin(), words.end(), entry) != words.end();
+        if (!named) passes[t] = 0;
+    }
+}
+
+/// Which tokens pass the filters on positions, sequences, labels and further columns. Bounds from the end
+/// count from each sequence's own.
 std::vector<std::uint8_t> filter_tokens(const Run& run, const Selection& selection) {
     resolve_range(selection.positions, run.length(), "positions");  // the longest sequence must have them
     const Range& positions = selection.positions;
@@ -92,6 +123,7 @@ std::vector<std::uint8_t> filter_tokens(const Run& run, const Selection& selecti
             sequences.contains(tokens.sequence[i], run.n_sequences()) &&
             (labels.empty() || std::find(labels.begin(), labels.end(), tokens.label[i]) != labels.end());
     }
+    for (const ColumnFilter& where : selection.where) filter_where(run, where, passes);
     return passes;
 }
 
@@ -234,12 +266,12 @@ class Selecting {
     }
 
     void average() {
-        // Where the run keeps no vectors, its means over sequences serve, weighted by how many each stands
-        // for.
+        // Where the run keeps no vectors, its means over sequences serve, weighted by how many each
+        // stands for.
         const bool from_means = !all_stored_ && selection_.mean_samples &&
                                 selection_.normalize == Normalize::none && selection_.labels.empty() &&
-                                selection_.sequences == Range{} && !selection_.positions.from_end() &&
-                                run_.has_stats();
+                                selection_.where.empty() && selection_.sequences == Range{} &&
+                                !selection_.positions.from_end() && run_.has_stats();
         if (!all_stored_ && !from_means)
             throw Error(run_.path().string() + " keeps no vectors of the selection",
                         "only raw means over samples of all sequences can be had",

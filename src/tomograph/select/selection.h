@@ -18,6 +18,14 @@ namespace tomograph {
 /// RowLabels::layer says changes; filters, messages and RowLabels::site() go by the layers' own numbers.
 enum class LayerOrder { given, reversed, random };
 
+/// Only tokens whose entry in a further column (Run::columns()) is one of these: words of it, or of a column
+/// of numbers, ranges of them ("3", "0:2").
+struct ColumnFilter {
+    std::string column;
+    std::vector<std::string> values;
+    bool operator==(const ColumnFilter&) const = default;
+};
+
 /// The one language for "which vectors". Read as: of these sites, positions, sequences and labels take the
 /// rows; normalise each; average over what `mean_*` names; keep at most `rows` of them.
 struct Selection {
@@ -28,6 +36,7 @@ struct Selection {
     Range positions;
     Range sequences;
     std::vector<std::string> labels;  ///< empty: all tokens, labelled or not
+    std::vector<ColumnFilter> where;  ///< a token passes all of them
     Normalize normalize = Normalize::none;
     bool mean_samples = false;    ///< average over sequences
     bool mean_positions = false;  ///< average over positions
@@ -73,7 +82,7 @@ class SelectedRows final : public RowSource {
 };
 
 /// `run` must outlive the result.
-/// Errors: Error when a component, layer, position or label does not exist (it says which do), when
+/// Errors: Error when a component, layer, position, label or column does not exist (it says which do), when
 /// components have different widths, when `rows` is negative, when the run keeps no vectors and the selection
 /// needs them, or when nothing is left.
 SelectedRows select(const Run& run, const Selection& selection);
@@ -84,6 +93,8 @@ Normalize parse_normalize(const std::string& text);
 LayerOrder parse_layer_order(const std::string& text);
 /// Comma-separated "samples,positions,layers" into the flags of `selection`.
 void parse_means(const std::string& text, Selection& selection);
+/// "role=user,assistant". Errors: Error where it names no column or no value.
+ColumnFilter parse_where(const std::string& text);
 /// Comma-separated component names. Errors: Error that lists the names there are.
 std::vector<Component> parse_components(const std::string& text);
 

@@ -199,6 +199,8 @@ Json Catalog::run_json(std::size_t index) {
     json["n_layers"] = run.n_layers();
     json["length"] = run.length();
     json["labels"] = run.labels();
+    if (!run.columns().empty()) json["columns"] = run.json().at("columns");
+    if (!run.scores().empty()) json["scores"] = run.scores();
     Json components = Json::array();
     for (const Component component : all_components()) {
         const auto stored = std::any_of(run.sites().begin(), run.sites().end(), [&](const SiteShape& s) {

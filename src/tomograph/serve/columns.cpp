@@ -137,6 +137,9 @@ Selection selection_from_json(const Json& json) {
         selection.positions = parse_range(json.value("positions", ":"), "positions");
         selection.sequences = parse_range(json.value("sequences", ":"), "sequences");
         selection.labels = json.value("labels", std::vector<std::string>{});
+        for (const Json& one : json.value("where", Json::array()))
+            selection.where.push_back(
+                {one.at("column").get<std::string>(), one.at("values").get<std::vector<std::string>>()});
         selection.normalize = parse_normalize(json.value("normalize", "none"));
         for (const auto& word : json.value("mean", std::vector<std::string>{})) parse_means(word, selection);
         selection.rows = whole_number(json, "rows", std::int64_t{0});
@@ -231,6 +234,10 @@ ColumnSet token_columns(const Run& run) {
     } else {
         set.columns["token_id"] = make_column("i32", as_bytes(tokens.token_id));
     }
+    for (std::size_t c = 0; c < run.columns().size(); ++c)
+        set.columns["column." + run.columns()[c].name] = make_column("i32", as_bytes(tokens.further[c]));
+    for (const std::string& score : run.scores())
+        set.columns["score." + score] = make_column("f32", as_bytes(run.score(score)));
     if (!run.labels().empty()) {
         const std::vector<std::int16_t> labels(tokens.label.begin(), tokens.label.end());
         set.columns["label"] = make_column("i16", as_bytes(labels));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 
@@ -24,6 +26,9 @@ std::string norms_tensor(const std::string& site) {
 std::string sums_tensor(const std::string& site) {
     return "sums/" + site;
 }
+std::string scores_tensor(const std::string& score) {
+    return "scores/" + score;
+}
 
 TensorSpec row_spec(const SiteShape& site, std::int64_t n, Dtype dtype) {
     TensorSpec spec{site.site.name(), dtype, {n}};
@@ -45,6 +50,31 @@ ShardManifest::Span span_of(const Json& json) {
 }
 
 }  // namespace
+
+Json columns_json(const std::vector<LabelColumn>& columns) {
+    Json json = Json::array();
+    for (const LabelColumn& column : columns) {
+        json.push_back({{"name", column.name}});
+        if (!column.counts()) json.back()["words"] = column.words;
+    }
+    return json;
+}
+
+std::vector<LabelColumn> columns_from_json(const Json& json) {
+    std::vector<LabelColumn> columns;
+    for (const Json& entry : json) {
+        LabelColumn column{entry.at("name").get<std::string>(),
+                           entry.value("words", std::vector<std::string>{})};
+        const auto taken = [&](const auto& other) { return column.name == other.name; };
+        if (column.name.empty() || std::any_of(columns.begin(), columns.end(), taken) ||
+            std::any_of(kTokenColumns.begin(), kTokenColumns.end(), taken))
+            throw JsonError(fmt::format("'{}' names no further column", column.name));
+        if (static_cast<std::int64_t>(column.words.size()) > kMostLabels)
+            throw JsonError(fmt::format("the column '{}' has {} words", column.name, column.words.size()));
+        columns.push_back(std::move(column));
+    }
+    return columns;
+}
 
 Json FileEntry::json() const {
     return {{"file", file}, {"bytes", bytes}, {"xxh3_128", xxh3_128}};

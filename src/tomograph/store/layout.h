@@ -7,6 +7,7 @@
 
 #include "tomograph/base/json.h"
 #include "tomograph/store/safetensors.h"
+#include "tomograph/words/label_column.h"
 #include "tomograph/words/site.h"
 
 /// Names and records inside a run folder; docs/run-format.md describes them. For the store room's own use:
@@ -31,6 +32,8 @@ struct TokenTable {
     std::vector<std::int32_t> sequence;
     std::vector<std::int32_t> label;  ///< index into the labels of run.json; -1: none
     std::vector<std::int32_t> row;    ///< of the token's vector among the run's rows; -1: it is not kept
+    /// One a further column of labels (Run::columns()): index into its words, or a number; -1: none.
+    std::vector<std::vector<std::int32_t>> further;
 
     std::int64_t size() const { return static_cast<std::int64_t>(token_id.size()); }
 };
@@ -52,10 +55,12 @@ inline constexpr const char* kRun = "run.json";
 inline constexpr const char* kPlan = "plan.json";
 inline constexpr const char* kTokens = "tokens.safetensors";
 inline constexpr const char* kPieces = "tokens.jsonl";
+inline constexpr const char* kTexts = "texts.jsonl";
 inline constexpr const char* kShards = "shards";
 inline constexpr const char* kStats = "stats";
 inline constexpr const char* kNorms = "stats/norms.safetensors";
 inline constexpr const char* kMeans = "stats/means.safetensors";
+inline constexpr const char* kScores = "stats/scores.safetensors";
 inline constexpr const char* kStudy = "study.json";
 
 /// Files of shard `number`: "shards/000012.safetensors", "….stats.safetensors", "….json".
@@ -68,11 +73,17 @@ inline constexpr const char* kSumPositions = "positions";
 inline constexpr const char* kSumCounts = "counts";
 std::string norms_tensor(const std::string& site);
 std::string sums_tensor(const std::string& site);
+std::string scores_tensor(const std::string& score);
 
 /// Spec of a tensor [n, …shape of the site].
 TensorSpec row_spec(const SiteShape& site, std::int64_t n, Dtype dtype);
 
 }  // namespace layout
+
+/// Further columns of labels as run.json has them, an array.
+Json columns_json(const std::vector<LabelColumn>& columns);
+/// Errors: JSON's own; JsonError for a name that is there twice or is not one.
+std::vector<LabelColumn> columns_from_json(const Json& json);
 
 /// A file of the run as it was written.
 struct FileEntry {

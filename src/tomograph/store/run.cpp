@@ -1,9 +1,11 @@
 #include "tomograph/store/run.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 #include <list>
 #include <mutex>
 #include <unordered_map>
@@ -27,7 +29,7 @@ constexpr std::int64_t kLargestMeans = 1 << 30;  // numbers
 
 /// Everything after this indexes by these numbers: they are checked once, here.
 void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t length,
-                  std::int64_t n_sequences, std::int64_t n_labels) {
+                  std::int64_t n_sequences, std::int64_t n_labels, const std::vector<LabelColumn>& columns) {
     const auto check = [&](const TokenColumn& column, std::int64_t lowest, std::int64_t end) {
         const auto& values = tokens.*column.values;
         if (values.size() != tokens.token_id.size())
@@ -42,6 +44,16 @@ void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t l
     check(kTokenColumns[2], 0, n_sequences);
     check(kTokenColumns[3], -1, n_labels);
     check(kTokenColumns[4], -1, tokens.size());
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+        const auto& values = tokens.further[c];
+        const std::int64_t end = columns[c].counts() ? std::numeric_limits<std::int32_t>::max()
+                                                     : static_cast<std::int64_t>(columns[c].words.size());
+        const bool fits =
+            std::all_of(values.begin(), values.end(), [&](std::int32_t v) { return v >= -1 && v < end; });
+        if (values.size() != tokens.token_id.size() || !fits)
+            does_not_fit(file,
+                         fmt::format("its column '{}' is not one that run.json knows", columns[c].name));
+    }
     std::int32_t next = 0;
     for (const std::int32_t row : tokens.row) {
         if (row >= 0 && row != next++)
@@ -182,6 +194,8 @@ void Run::read_description(const fs::path& file) {
     if (static_cast<std::int64_t>(labels_.size()) > kMostLabels)
         does_not_fit(
             file, fmt::format("it has {} labels, at most {} can be told apart", labels_.size(), kMostLabels));
+    columns_ = columns_from_json(json_.value("columns", Json::array()));
+    scores_ = json_.value("scores", std::vector<std::string>{});
     model_name_ = model.value("name", "?");
     prompts_ = prompts.value("kind", "?");
     for (const Json& entry : json_.at("sites")) {
@@ -195,7 +209,8 @@ void Run::read_tokens() {
     const fs::path file = path_ / layout::kTokens;
     const Safetensors tokens(file);
     for (const TokenColumn& column : kTokenColumns) tokens_.*column.values = tokens.integers(column.name);
-    check_tokens(file, tokens_, length_, n_sequences_, static_cast<std::int64_t>(labels_.size()));
+    for (const LabelColumn& column : columns_) tokens_.further.push_back(tokens.integers(column.name));
+    check_tokens(file, tokens_, length_, n_sequences_, static_cast<std::int64_t>(labels_.size()), columns_);
     planned_tokens_ = tokens_.size();
     if (complete_) {
         // Whoever counts by these numbers makes tables of their size.
@@ -215,6 +230,7 @@ void Run::read_tokens() {
         length_ = n_sequences_ = 0;
         for (const TokenColumn& column : kTokenColumns)
             (tokens_.*column.values).resize(static_cast<std::size_t>(there));
+        for (auto& values : tokens_.further) values.resize(static_cast<std::size_t>(there));
         for (const std::int32_t p : tokens_.position) length_ = std::max(length_, std::int64_t{p} + 1);
         for (const std::int32_t s : tokens_.sequence)
             n_sequences_ = std::max(n_sequences_, std::int64_t{s} + 1);
@@ -337,24 +353,47 @@ void Run::release() const {
     for (const auto& [name, open] : files_->open) open.file->release();
 }
 
-std::vector<float> Run::norms(const Site& wanted) const {
-    const std::string name = site(wanted).site.name();
+std::vector<float> Run::numbers(const char* merged_file, const std::string& merged_tensor,
+                                const std::string& shard_tensor, const std::string& what) const {
     std::vector<float> values(static_cast<std::size_t>(n_tokens()));
     const auto read = [&](const Safetensors& file, const std::string& tensor_name, std::int64_t n,
                           float* out) {
         const auto& tensor = file.at(tensor_name);
         if (tensor.n_rows() != n || tensor.width() != 1 || tensor.dtype == Dtype::i32)
-            does_not_fit(file.path(), name + " has not one norm a token");
+            does_not_fit(file.path(), fmt::format("{} a token", what));
         tensor.read_rows(0, n, out);
     };
-    if (const auto file = merged(layout::kNorms)) {
-        read(*file, name, n_tokens(), values.data());
+    if (const auto file = merged(merged_file)) {
+        read(*file, merged_tensor, n_tokens(), values.data());
         return values;
     }
     for (const ShardManifest& shard : shards_)
-        read(*stats(shard.number), layout::norms_tensor(name), shard.tokens.size(),
-             values.data() + shard.tokens.begin);
+        read(*stats(shard.number), shard_tensor, shard.tokens.size(), values.data() + shard.tokens.begin);
     return values;
+}
+
+std::vector<float> Run::norms(const Site& wanted) const {
+    const std::string name = site(wanted).site.name();
+    return numbers(layout::kNorms, name, layout::norms_tensor(name), name + " has not one norm");
+}
+
+std::vector<float> Run::score(const std::string& name) const {
+    if (std::find(scores_.begin(), scores_.end(), name) == scores_.end())
+        throw Error(fmt::format("no score '{}' in {}", name, path_.string()),
+                    scores_.empty() ? "it was captured without --scores"
+                                    : fmt::format("it has {}", fmt::join(scores_, ", ")),
+                    "");
+    return numbers(layout::kScores, name, layout::scores_tensor(name), name + " has not one number");
+}
+
+std::size_t Run::column(const std::string& name) const {
+    const auto found =
+        std::find_if(columns_.begin(), columns_.end(), [&](const LabelColumn& c) { return c.name == name; });
+    if (found != columns_.end()) return static_cast<std::size_t>(found - columns_.begin());
+    std::string names;
+    for (const LabelColumn& column : columns_) names += (names.empty() ? "" : ", ") + column.name;
+    throw Error(fmt::format("no column '{}' in {}", name, path_.string()),
+                names.empty() ? "it has no further columns" : "it has " + names, "");
 }
 
 Matrix Run::means(const Site& wanted) const {

@@ -44,6 +44,16 @@ class Run {
     /// Longest sequence.
     std::int64_t length() const { return length_; }
     const std::vector<std::string>& labels() const { return labels_; }
+    /// Further columns of labels, such as "role" and "turn"; what they hold is in tokens().further.
+    const std::vector<LabelColumn>& columns() const { return columns_; }
+    /// Index into columns(). Errors: Error that names the columns there are.
+    std::size_t column(const std::string& name) const;
+    /// What the model expected of each token: names of the scores that were kept; none where they were not
+    /// asked for.
+    const std::vector<std::string>& scores() const { return scores_; }
+    /// One number a token, NaN where nothing predicted it: a sequence's first token. Errors: Error that names
+    /// the scores there are.
+    std::vector<float> score(const std::string& name) const;
     /// Captured sites in network order.
     const std::vector<SiteShape>& sites() const { return sites_; }
     /// Errors: Error that names the sites there are.
@@ -84,6 +94,10 @@ class Run {
     std::shared_ptr<const Safetensors> stats(std::size_t shard) const;
     /// Of the files that are drawn from all shards; null where it is missing.
     std::shared_ptr<const Safetensors> merged(const char* name) const;
+    /// One float32 a token: from `merged_tensor` of a file that is drawn from all shards, or from each
+    /// shard's `shard_tensor`. `what`: for messages.
+    std::vector<float> numbers(const char* merged_file, const std::string& merged_tensor,
+                               const std::string& shard_tensor, const std::string& what) const;
 
     std::filesystem::path path_;
     Json json_;
@@ -91,7 +105,8 @@ class Run {
     std::string model_name_, prompts_;
     std::int64_t d_model_ = 0, n_sequences_ = 0, length_ = 0, planned_tokens_ = 0;
     int n_layers_ = 0;
-    std::vector<std::string> labels_;
+    std::vector<std::string> labels_, scores_;
+    std::vector<LabelColumn> columns_;
     std::vector<SiteShape> sites_;
     std::vector<bool> stored_;  // per site
     TokenTable tokens_;

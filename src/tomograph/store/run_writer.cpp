@@ -47,6 +47,18 @@ void check_plan(const RunPlan& plan) {
     check("position", plan.tokens.position, 0, kMostPositions);
     check("sequence", plan.tokens.sequence, 0, kMostSequences);
     check("label", plan.tokens.label, -1, static_cast<std::int64_t>(plan.labels.size()));
+    if (plan.tokens.further.size() != plan.columns.size())
+        refuse("the run's plan does not fit its columns", "");
+    for (std::size_t c = 0; c < plan.columns.size(); ++c) {
+        const LabelColumn& column = plan.columns[c];
+        if (static_cast<std::int64_t>(column.words.size()) > kMostLabels)
+            refuse(fmt::format("{} words of '{}' are more than a run can hold", column.words.size(),
+                               column.name),
+                   fmt::format("it holds {}", kMostLabels), "use fewer different ones");
+        check(column.name.c_str(), plan.tokens.further[c], -1,
+              column.counts() ? std::numeric_limits<std::int32_t>::max()
+                              : static_cast<std::int64_t>(column.words.size()));
+    }
     std::int64_t end = 0;
     for (const std::int64_t shard_end : plan.shard_ends) {
         if (shard_end <= end) refuse("the run's plan has a shard without tokens", "");
@@ -71,12 +83,16 @@ void write_tokens(SafetensorsWriter& file, const TokenTable& tokens) {
         const auto& values = tokens.*kTokenColumns[i].values;
         file.write(i, 0, values.data(), values.size() * sizeof(std::int32_t));
     }
+    for (std::size_t i = 0; i < tokens.further.size(); ++i)
+        file.write(kTokenColumns.size() + i, 0, tokens.further[i].data(),
+                   tokens.further[i].size() * sizeof(std::int32_t));
 }
 
-std::vector<TensorSpec> token_specs(const TokenTable& tokens) {
+std::vector<TensorSpec> token_specs(const TokenTable& tokens, const std::vector<LabelColumn>& columns) {
     std::vector<TensorSpec> specs;
     for (const TokenColumn& column : kTokenColumns)
         specs.push_back({column.name, Dtype::i32, {tokens.size()}});
+    for (const LabelColumn& column : columns) specs.push_back({column.name, Dtype::i32, {tokens.size()}});
     return specs;
 }
 
@@ -108,12 +124,22 @@ void write_pieces(AtomicFile& file, const RunPlan& plan) {
     file.write(text);
 }
 
+void write_texts(AtomicFile& file, const RunPlan& plan) {
+    for (std::size_t i = 0; i < plan.texts.size(); ++i) {
+        Json line = {{"sequence", i}};
+        line.update(plan.texts[i]);
+        file.write(json_text(line) + "\n");
+    }
+}
+
 Json describe(const RunPlan& plan, const std::vector<FileEntry>& token_files) {
     Json json = {{"format", kRunFormat}};
     json.update(plan.description);
     json["labels"] = plan.labels;
     if (plan.label_outside_means >= 0)
         json["means_without_label"] = plan.labels[static_cast<std::size_t>(plan.label_outside_means)];
+    if (!plan.columns.empty()) json["columns"] = columns_json(plan.columns);
+    if (!plan.scores.empty()) json["scores"] = plan.scores;
     json["n_tokens"] = plan.tokens.size();
     for (std::size_t i = 0; i < plan.sites.size(); ++i)
         json["sites"].push_back({{"name", plan.sites[i].site.name()},
@@ -184,12 +210,18 @@ RunWriter::RunWriter(const fs::path& folder, RunPlan plan, const RunWriterOption
 void RunWriter::begin_files(Begin begin) {
     const fs::path& run = folder_.path();
     // The plan is the first name in the folder: what a killed writer leaves is known for a run by it.
-    SafetensorsWriter tokens(run / layout::kTokens, token_specs(plan_.tokens));
+    SafetensorsWriter tokens(run / layout::kTokens, token_specs(plan_.tokens, plan_.columns));
     write_tokens(tokens, plan_.tokens);
     AtomicFile pieces(run / layout::kPieces);
     write_pieces(pieces, plan_);
-    const std::vector<FileEntry> files{file_entry(layout::kTokens, tokens.temporary()),
-                                       file_entry(layout::kPieces, pieces.temporary())};
+    std::vector<FileEntry> files{file_entry(layout::kTokens, tokens.temporary()),
+                                 file_entry(layout::kPieces, pieces.temporary())};
+    std::optional<AtomicFile> texts;
+    if (!plan_.texts.empty()) {
+        texts.emplace(run / layout::kTexts);
+        write_texts(*texts, plan_);
+        files.push_back(file_entry(layout::kTexts, texts->temporary()));
+    }
     description_ = describe(plan_, files);
     std::string text = file_text(description_);
     // What is compared later is what the file says: numbers may lose a digit on the way.
@@ -203,13 +235,17 @@ void RunWriter::begin_files(Begin begin) {
     } else {
         write_text(layout::kPlan, text);
     }
-    if (!resumed || !is_there(run, files[0]) || !is_there(run, files[1])) {
+    const bool there =
+        std::all_of(files.begin(), files.end(), [&](const FileEntry& file) { return is_there(run, file); });
+    if (!resumed || !there) {
         if (durable_) {
             tokens.sync();
             pieces.sync();
+            if (texts) texts->sync();
         }
         tokens.finish();
         pieces.commit();
+        if (texts) texts->commit();
     }
     fs::create_directories(run / layout::kShards);
     fs::create_directories(run / layout::kStats);
@@ -286,12 +322,28 @@ std::pair<std::int64_t, std::int64_t> RunWriter::shard_tokens(std::size_t number
     return {number == 0 ? 0 : plan_.shard_ends[number - 1], plan_.shard_ends[number]};
 }
 
-void RunWriter::begin_shard(std::size_t number) {
-    shard_ = std::make_unique<ShardWriter>(folder_.path(), plan_, manifests_[number], queue_);
+void RunWriter::begin_shard(std::size_t number, std::optional<Dtype> instead_of_f16) {
+    shard_.reset();
+    std::vector<std::optional<Dtype>> stored = plan_.stored;
+    if (instead_of_f16) std::replace(stored.begin(), stored.end(), std::optional(Dtype::f16), instead_of_f16);
+    shard_ =
+        std::make_unique<ShardWriter>(folder_.path(), plan_, std::move(stored), manifests_[number], queue_);
+}
+
+bool RunWriter::is_widened(std::size_t number) const {
+    const auto narrow = std::find(plan_.stored.begin(), plan_.stored.end(), std::optional(Dtype::f16));
+    if (narrow == plan_.stored.end() || manifests_[number].rows.size() == 0) return false;
+    const SiteShape& site = plan_.sites[static_cast<std::size_t>(narrow - plan_.stored.begin())];
+    const Safetensors vectors(folder_.path() / layout::vectors_file(number));
+    return vectors.at(site.site.name()).dtype != Dtype::f16;
 }
 
 void RunWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values) {
     shard_->take(site, first, n, values);
+}
+
+void RunWriter::take_scores(std::size_t score, std::int64_t first, std::int64_t n, const float* values) {
+    shard_->take_scores(score, first, n, values);
 }
 
 void RunWriter::end_shard() {
@@ -380,6 +432,22 @@ std::vector<FileEntry> RunWriter::write_stats() const {
         }
     }
     seal(norms, layout::kNorms);
+
+    if (!plan_.scores.empty()) {
+        std::vector<TensorSpec> specs;
+        for (const std::string& score : plan_.scores)
+            specs.push_back({score, Dtype::f32, {plan_.tokens.size()}});
+        SafetensorsWriter scores(run / layout::kScores, specs);
+        for (const ShardManifest& shard : manifests_) {
+            const Safetensors stats(run / layout::stats_file(shard.number));
+            for (std::size_t i = 0; i < plan_.scores.size(); ++i) {
+                const auto bytes = stats.at(layout::scores_tensor(plan_.scores[i])).bytes;
+                scores.write(i, static_cast<std::uint64_t>(shard.tokens.begin) * sizeof(float), bytes.data(),
+                             bytes.size());
+            }
+        }
+        seal(scores, layout::kScores);
+    }
 
     // Positions far apart would make a table that is nearly empty and larger than all the run: then readers
     // form the means from the shards' sums.

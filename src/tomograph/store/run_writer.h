@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tomograph/base/error.h"
 #include "tomograph/base/json.h"
 #include "tomograph/store/dtype.h"
 #include "tomograph/store/layout.h"
@@ -26,9 +27,12 @@ struct RunPlan {
     /// Per site: the type in which its vectors are kept (f32, f16 or bf16); none: its norms and means only.
     std::vector<std::optional<Dtype>> stored;
     std::vector<std::string> labels;
-    std::int32_t label_outside_means = -1;                 ///< its tokens stay out of the means; -1: none do
-    TokenTable tokens;                                     ///< `row` is filled by the writer
-    std::vector<std::uint8_t> kept;                        ///< per token: is its vector kept?
+    std::int32_t label_outside_means = -1;  ///< its tokens stay out of the means; -1: none do
+    TokenTable tokens;                      ///< `row` is filled by the writer
+    std::vector<LabelColumn> columns;       ///< of tokens.further
+    std::vector<std::string> scores;        ///< names of numbers that every token has
+    std::vector<Json> texts;         ///< what was read, an object a sequence; empty: the pieces are all of it
+    std::vector<std::uint8_t> kept;  ///< per token: is its vector kept?
     std::function<std::string(std::int64_t token)> piece;  ///< the token's bytes; empty: it has none
     std::vector<std::int64_t> shard_ends;                  ///< per shard: one past its last token; ascending
 };
@@ -38,6 +42,12 @@ struct RunWriterOptions {
     /// Shards reach the disk itself before they count, which a power failure does not undo. False for what
     /// can be made again in a moment.
     bool durable = true;
+};
+
+/// A value that float16 cannot hold was to be kept as one.
+class Float16Overflow : public Error {
+  public:
+    using Error::Error;
 };
 
 class ShardWriter;
@@ -73,11 +83,18 @@ class RunWriter {
     /// Was everything there already? Then there is nothing to do, finish() included.
     bool is_complete() const { return complete_; }
 
-    void begin_shard(std::size_t number);
+    /// `instead_of_f16`: the type of what the plan keeps as float16, in this shard. A shard that is open and
+    /// not whole is begun anew.
+    void begin_shard(std::size_t number, std::optional<Dtype> instead_of_f16 = std::nullopt);
+    /// Does this whole shard hold in a wider type what the plan keeps as float16?
+    bool is_widened(std::size_t number) const;
     /// Vectors [n, width of the site] of tokens [first, first + n) of the run, all in the open shard. The
     /// tokens of one site come in order; sites come as they like.
-    /// Errors: Error with the site's name when a value overflows float16; that of an earlier write.
+    /// Errors: Float16Overflow with the site's name; Error of an earlier write.
     void take(std::size_t site, std::int64_t first, std::int64_t n, const float* values);
+    /// Numbers of tokens [first, first + n) of the run, all in the open shard: the score at this place in
+    /// plan().scores.
+    void take_scores(std::size_t score, std::int64_t first, std::int64_t n, const float* values);
     /// The open shard has all its vectors. Errors: Error when it, or the one before it, cannot be written.
     void end_shard();
     /// All shards are whole: write what is drawn from them together, and run.json.

@@ -41,10 +41,12 @@ std::vector<std::int32_t> mean_positions(const RunPlan& plan, ShardManifest::Spa
 
 }  // namespace
 
-ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan, const ShardManifest& planned,
+ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
+                         std::vector<std::optional<Dtype>> stored, const ShardManifest& planned,
                          WriteQueue& queue)
     : run_(run),
       plan_(plan),
+      stored_(std::move(stored)),
       manifest_(planned),
       queue_(queue),
       tensor_of_site_(plan.sites.size(), -1),
@@ -52,9 +54,9 @@ ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan, 
     const ShardManifest::Span tokens = planned.tokens;
     std::vector<TensorSpec> specs;
     for (std::size_t i = 0; i < plan.sites.size(); ++i) {
-        if (!plan.stored[i]) continue;
+        if (!stored_[i]) continue;
         tensor_of_site_[i] = static_cast<int>(specs.size());
-        specs.push_back(layout::row_spec(plan.sites[i], manifest_.rows.size(), *plan.stored[i]));
+        specs.push_back(layout::row_spec(plan.sites[i], manifest_.rows.size(), *stored_[i]));
     }
     if (manifest_.rows.size() > 0 && !specs.empty()) {
         specs.push_back({"rows", Dtype::i32, {manifest_.rows.size()}});
@@ -68,6 +70,8 @@ ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan, 
     specs.clear();
     for (const SiteShape& site : plan.sites)
         specs.push_back({layout::norms_tensor(site.site.name()), Dtype::f32, {tokens.size()}});
+    for (const std::string& score : plan.scores)
+        specs.push_back({layout::scores_tensor(score), Dtype::f32, {tokens.size()}});
     for (TensorSpec& spec : sums_.tensors()) specs.push_back(std::move(spec));
     stats_ = std::make_shared<SafetensorsWriter>(run / layout::stats_file(planned.number), specs);
 }
@@ -88,7 +92,7 @@ void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, con
 
     if (!vectors_ || tensor_of_site_[site] < 0) return;
     const auto tensor = static_cast<std::size_t>(tensor_of_site_[site]);
-    const Dtype dtype = *plan_.stored[site];
+    const Dtype dtype = *stored_[site];
     const std::size_t row_bytes = static_cast<std::size_t>(width) * dtype_size(dtype);
     WriteQueue::Buffer buffer = queue_.acquire(static_cast<std::size_t>(n) * row_bytes);
     std::size_t used = 0;
@@ -109,10 +113,10 @@ void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, con
             std::int64_t bad = i * width;
             while (!(std::abs(values[bad]) >= kF16Overflow && std::isfinite(values[bad]))) ++bad;
             const std::int64_t token = first + bad / width;
-            throw Error(
+            throw Float16Overflow(
                 fmt::format("{} holds {:.0f} at token {} (position {})", plan_.sites[site].site.name(),
                             values[bad], token, plan_.tokens.position[static_cast<std::size_t>(token)]),
-                "float16 ends at 65,504", "use --dtype f32");
+                "float16 ends at 65,504", "use --dtype auto, bf16 or f32");
         }
         used += count * dtype_size(dtype);
         i = end;
@@ -125,8 +129,18 @@ void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, con
     });
 }
 
+void ShardWriter::take_scores(std::size_t score, std::int64_t first, std::int64_t n, const float* values) {
+    WriteQueue::Buffer bytes = queue_.acquire(static_cast<std::size_t>(n) * sizeof(float));
+    std::memcpy(bytes.data(), values, bytes.size());
+    const auto offset = static_cast<std::uint64_t>(first - manifest_.tokens.begin) * sizeof(float);
+    queue_.submit(std::move(bytes),
+                  [file = stats_, tensor = plan_.sites.size() + score, offset](const WriteQueue::Buffer& b) {
+                      file->write(tensor, offset, b.data(), b.size());
+                  });
+}
+
 ShardManifest ShardWriter::finish(bool durable) {
-    sums_.write(*stats_, plan_.sites.size());
+    sums_.write(*stats_, plan_.sites.size() + plan_.scores.size());
     const auto seal = [&](SafetensorsWriter& file, const std::string& name) {
         manifest_.files.push_back(file_entry(name, file.temporary()));
         if (durable) file.sync();

@@ -121,13 +121,15 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
         components = study_components(engine->sites());
     }
     CaptureOptions capturing{.components = components,
+                             .dtype = options.dtype,
                              .threads = options.threads,
                              .seed = options.seed,
                              .command = options.command};
     const auto record = [&](const std::string& name, const PromptSet& prompts,
                             const std::vector<Component>& with_vectors) {
         capturing.vector_components = with_vectors;
-        capture(model, prompts, folder.path() / name, capturing, progress);
+        const CaptureSummary captured = capture(model, prompts, folder.path() / name, capturing, progress);
+        for (const std::string& note : captured.notes) summary.notes.push_back(name + ": " + note);
         description["runs"].push_back(name);
         write_json(folder.path() / "study.json", description);
         folder.keep();

@@ -18,7 +18,8 @@ struct StudyOptions {
     std::int64_t sequences = 32;              ///< at most
     std::int64_t length = 512;
     std::uint64_t seed = 42;
-    bool force = false;  ///< replace an existing study
+    std::optional<Dtype> dtype = {};  ///< of the captured vectors; none: as CaptureOptions says
+    bool force = false;               ///< replace an existing study
     int threads = 0;
     std::string command = {};  ///< how it was asked for, kept in its runs
 };

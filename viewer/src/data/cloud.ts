@@ -8,12 +8,15 @@ export class Tokens {
   readonly sequence: Int32Array
   readonly tokenId: Int32Array
   readonly label: Int32Array | null
+  /** Further columns and scores, by "column.role" and "score.rank": below 0 or NaN where there is nothing to say. */
+  readonly further: Map<string, Numbers>
   readonly text: Map<number, string>
   /** First token of each sequence, and the end. */
   readonly starts: number[]
 
-  constructor(header: TokenHeader, columns: Map<string, Int32Array>, text: Map<number, string>) {
+  constructor(header: TokenHeader, columns: Map<string, Int32Array>, text: Map<number, string>, further: Map<string, Numbers> = new Map()) {
     this.n = header.n
+    this.further = further
     this.text = text
     this.tokenId = columns.get('token_id')!
     this.label = columns.get('label') ?? null
@@ -81,13 +84,15 @@ export async function loadTokens(source: Source, { id: run, version }: RunInfo):
     source.json<[number, string][]>(`runs/${run}/vocabulary`, version),
   ])
   const columns = new Map<string, Int32Array>()
+  const further = new Map<string, Numbers>()
   await Promise.all(
     Object.entries(header.columns).map(async ([name, { dtype }]) => {
       const values = numbers(dtype, await source.column(`runs/${run}/tokens/${name}`, version))
-      columns.set(name, values instanceof Int32Array ? values : Int32Array.from(values))
+      if (name.includes('.')) further.set(name, values)
+      else columns.set(name, values instanceof Int32Array ? values : Int32Array.from(values))
     }),
   )
-  return new Tokens(header, columns, new Map(words))
+  return new Tokens(header, columns, new Map(words), further)
 }
 
 /** Of the projection's rows: who they are. One entry a row. */

@@ -78,6 +78,9 @@ export interface RunInfo {
   n_layers: number
   length: number
   labels: string[]
+  /** Further columns of labels; one without words holds numbers. Absent: none. */
+  columns?: { name: string; words?: string[] }[]
+  scores?: string[]
   components: string[]
   norm_maps: string[]
   projections: ProjectionEntry[]

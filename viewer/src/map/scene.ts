@@ -204,6 +204,7 @@ export class MapScene {
     geometry.setAttribute('other', place)
     geometry.setAttribute('labels', integer(packed, 4))
     geometry.setAttribute('names', integer(names, 2))
+    geometry.setAttribute('more', integer(new Uint16Array(n), 1))
     geometry.setAttribute('state', integer(new Uint8Array(n), 1))
     geometry.setDrawRange(0, n)
     this.points = new Points(geometry, this.drawing)
@@ -239,11 +240,17 @@ export class MapScene {
     this.uniforms.uDim.value = any
   }
 
-  setColors(by: Coloring, colors: Uint8Array, range: [number, number]): void {
+  /** `more`: what a point's further column holds, where that is what it is coloured by. */
+  setColors(by: Coloring, colors: Uint8Array, range: [number, number], more: { codes: Uint16Array; category: boolean } | null): void {
     this.palette.image.data!.set(colors)
     this.palette.needsUpdate = true
-    this.uniforms.uBy.value = colorings.indexOf(by)
-    this.uniforms.uRange.value = range
+    const attribute = this.points?.geometry.getAttribute('more') as BufferAttribute | undefined
+    if (more && attribute) {
+      ;(attribute.array as Uint16Array).set(more.codes)
+      attribute.needsUpdate = true
+    }
+    this.uniforms.uBy.value = more ? colorings.length + (more.category ? 0 : 1) : (colorings as readonly string[]).indexOf(by)
+    this.uniforms.uRange.value = more ? [0, 65535] : range
   }
 
   setFilter(filter: Filter): void {

@@ -1,6 +1,8 @@
-/** Columns that a point can be coloured by, as the shader numbers them. */
+/** Columns that a point can be coloured by, as the shader numbers them; after them it reads `more`, as categories and
+ * as numbers. */
 export const colorings = ['component', 'layer', 'position', 'label', 'norm', 'token', 'sequence', 'expert'] as const
-export type Coloring = (typeof colorings)[number]
+/** By one of them, or by a further column of labels or a score of the run's tokens. */
+export type Coloring = (typeof colorings)[number] | `column.${string}` | `score.${string}`
 
 export const vertexShader = /* glsl */ `
 precision highp float;
@@ -25,6 +27,7 @@ in vec3 next;
 in vec3 other;
 in uvec4 labels;            // component | (layer + 1) << 8, token position, label + 1, norm code
 in uvec2 names;             // token rank, sequence | (expert + 1) << 8
+in uint more;               // of the further column that is shown, if any
 in uint state;              // 1: selected, 2: found by the search
 out vec4 vColor;
 flat out uint vId;
@@ -62,7 +65,8 @@ void main() {
     else if (uBy == 4) value = float(labels.w == 65535u ? 0u : labels.w);
     else if (uBy == 5) { value = float(names.x); category = true; }
     else if (uBy == 6) { value = float(names.y & 255u); category = true; }
-    else { value = float(expert); category = true; }
+    else if (uBy == 7) { value = float(expert); category = true; }
+    else { value = float(more); category = uBy == 8; }
     float at = category ? min(value, 1023.0)
                         : clamp((value - uRange.x) / max(uRange.y - uRange.x, 1e-9), 0.0, 1.0) * 1023.0;
     vec3 color = texelFetch(uPalette, ivec2(int(at + 0.5), 0), 0).rgb;

@@ -13,6 +13,12 @@ export interface LegendEntry {
   color: string
   count: number
 }
+/** What a colour stands for, where points of it cannot be hidden together. */
+export interface KeyEntry {
+  text: string
+  color: string
+  count: number
+}
 export interface Gradient {
   low: string
   high: string
@@ -78,6 +84,37 @@ export class Colors {
     return colors
   }
 
+  /** Words of the further column that is shown; null where it holds numbers, or is none. */
+  private words(by: Coloring): string[] | null {
+    return this.run?.columns?.find(({ name }) => by === `column.${name}`)?.words ?? null
+  }
+  /** What a row has in a further column or score, on the scale that is shown; NaN: nothing. */
+  private valueOf(by: Coloring): (row: number) => number {
+    const values = this.cloud!.tokens.further.get(by)
+    const { token } = this.cloud!.labels
+    const whole = by.startsWith('column.')
+    return (row) => {
+      const value = values && token[row] >= 0 ? values[token[row]] : NaN
+      if (whole) return value < 0 ? NaN : value
+      return by === 'score.rank' ? Math.log(value) : value
+    }
+  }
+  /** Codes of every row for the map, of a further column or score; null for other colourings. */
+  more(): { codes: Uint16Array; category: boolean } | null {
+    const by = this.coloring
+    if (!this.cloud || !isFurther(by)) return null
+    const category = this.words(by) !== null
+    const [low, high] = this.range(by)
+    const valueOf = this.valueOf(by)
+    const codes = new Uint16Array(this.cloud.n)
+    for (let i = 0; i < codes.length; ++i) {
+      const value = valueOf(i)
+      if (Number.isNaN(value)) continue
+      codes[i] = category ? value + 1 : Math.round((65535 * (value - low)) / Math.max(high - low, 1e-9))
+    }
+    return { codes, category }
+  }
+
   /** Of the numbers behind a colouring, first tokens left out where they are hidden. */
   range(by: Coloring): [number, number] {
     const key = `${by}/${this.hiding.showFirst}`
@@ -90,12 +127,16 @@ export class Colors {
     const cloud = this.cloud!
     if (by === 'layer') return [cloud.layers[0] ?? 0, cloud.layers.at(-1) ?? 1]
     const first = !this.hiding.showFirst
+    const valueOf = isFurther(by) ? this.valueOf(by) : null
     const values: number[] = []
     const step = Math.max(1, Math.floor(cloud.n / 100_000))
     for (let i = 0; i < cloud.n; i += step) {
       const position = cloud.labels.position[i]
       if (first && position === 0) continue
-      if (by === 'norm') {
+      if (isFurther(by)) {
+        const value = valueOf!(i)
+        if (!Number.isNaN(value)) values.push(value)
+      } else if (by === 'norm') {
         if (cloud.normCode[i] !== 65535) values.push(cloud.normCode[i])
       } else if (position >= 0) values.push(position)
     }
@@ -117,6 +158,7 @@ export class Colors {
       case 'sequence':
         return categoryColor(index, this.dark)
       default:
+        if (this.words(by)) return index === 0 ? grey : categoryColor(index - 1, this.dark)
         return sequential(index / (PALETTE - 1), this.dark)
     }
   }
@@ -143,6 +185,11 @@ export class Colors {
         return (row) => step(labels.position[row])
       case 'norm':
         return (row) => step(normCode[row] === 65535 ? 0 : normCode[row])
+      default: {
+        const valueOf = this.valueOf(this.coloring)
+        if (this.words(this.coloring)) return (row) => (Number.isNaN(valueOf(row)) ? 0 : valueOf(row) + 1)
+        return (row) => (Number.isNaN(valueOf(row)) ? 0 : step(valueOf(row)))
+      }
     }
   }
 
@@ -200,16 +247,33 @@ export class Colors {
     }
   }
 
+  /** The words of a further column. */
+  key(): KeyEntry[] {
+    const cloud = this.cloud
+    const words = cloud && this.words(this.coloring)
+    if (!cloud || !words) return []
+    const indexOf = this.indexOf()
+    const counts = new Map<number, number>()
+    for (let i = 0; i < cloud.n; ++i) counts.set(indexOf(i), (counts.get(indexOf(i)) ?? 0) + 1)
+    return [...counts]
+      .sort(([a], [b]) => a - b)
+      .map(([i, count]) => ({ text: i === 0 ? 'none' : words[i - 1], color: css(this.colorOf(this.coloring, i)), count }))
+  }
+
   gradient(): Gradient | null {
     const cloud = this.cloud
     const by = this.coloring
-    if (!cloud || !['layer', 'position', 'norm'].includes(by)) return null
+    if (!cloud || !(['layer', 'position', 'norm'].includes(by) || (isFurther(by) && !this.words(by)))) return null
     const [low, high] = this.range(by)
     const colors = Array.from({ length: 24 }, (_, i) => css(sequential(i / 23, this.dark)))
-    const say = (v: number) => (by === 'norm' ? short(cloud.normOf(v)) : String(v))
-    return { low: say(low), high: say(high), colors, scale: by === 'norm' ? 'logarithmic' : '' }
+    const logarithmic = by === 'norm' || by === 'score.rank'
+    const say = (v: number) =>
+      by === 'norm' ? short(cloud.normOf(v)) : by === 'score.rank' ? String(Math.round(Math.exp(v))) : by.startsWith('score.') ? short(v) : String(v)
+    return { low: say(low), high: say(high), colors, scale: logarithmic ? 'logarithmic' : '' }
   }
 }
+
+const isFurther = (by: Coloring): boolean => by.startsWith('column.') || by.startsWith('score.')
 
 export function colorable(cloud: Cloud, run: RunInfo): Coloring[] {
   const list: Coloring[] = []
@@ -221,6 +285,10 @@ export function colorable(cloud: Cloud, run: RunInfo): Coloring[] {
   if (run.labels.length > 0) list.push('label')
   if (run.n_sequences > 1 && cloud.labels.sequence.some((s) => s >= 0) && run.prompts !== 'vocabulary') list.push('sequence')
   if (cloud.labels.expert.some((e) => e >= 0)) list.push('expert')
+  if (cloud.labels.token.some((t) => t >= 0)) {
+    for (const { name } of run.columns ?? []) list.push(`column.${name}`)
+    for (const name of run.scores ?? []) list.push(`score.${name}`)
+  }
   return list
 }
 

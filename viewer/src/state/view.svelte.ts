@@ -260,7 +260,7 @@ export class View {
   }
   private showColors(): void {
     const { colors, scene } = this
-    scene?.setColors(colors.coloring, colors.palette(), colors.range(colors.coloring))
+    scene?.setColors(colors.coloring, colors.palette(), colors.range(colors.coloring), colors.more())
     scene?.setTheme(colors.dark ? [16, 19, 24] : [255, 255, 255], colors.dark ? [255, 255, 255] : [0, 0, 0])
     this.redraw()
   }

@@ -54,6 +54,24 @@ describe('Colors', () => {
       expect(legend.map((e) => e.color)).toEqual([...new Set(legend.map((e) => e.color))])
     }
   })
+  it('shows further columns and scores of the run’s tokens', () => {
+    const talk = { ...run, columns: [{ name: 'role', words: ['user', 'assistant'] }, { name: 'turn' }], scores: ['rank'] }
+    const { colors } = make()
+    colors.open(cloud(), talk, {})
+    expect(colorable(cloud(), talk).slice(-3)).toEqual(['column.role', 'column.turn', 'score.rank'])
+    expect(colors.more()).toBeNull()
+    colors.color('column.role')
+    expect(colors.key().map((e) => [e.text, e.count])).toEqual([['none', 3], ['user', 9], ['assistant', 6]])
+    expect(colors.more()).toEqual({ codes: Uint16Array.from([1, 1, 2, 2, 0, 1, 1, 1, 2, 2, 0, 1, 1, 1, 2, 2, 0, 1]), category: true })
+    expect(colors.gradient()).toBeNull()
+    colors.color('column.turn')
+    expect(colors.gradient()).toMatchObject({ low: '0', high: '2' })
+    expect(colors.more()!.codes.slice(0, 6)).toEqual(Uint16Array.from([0, 0, 32768, 32768, 0, 65535]))
+    colors.color('score.rank')
+    expect(colors.gradient()).toMatchObject({ low: '1', high: '100', scale: 'logarithmic' })
+    expect([...colors.more()!.codes.slice(0, 4)]).toEqual([0, 0, 32768, 65535])
+    for (const row of [0, 4, 7, 17]) expect(colors.rowColors([row])).toEqual([colors.rowColor(row)])
+  })
   it('says which layer a control’s number stands for', () => {
     const { colors } = make({ layer_of: [2, 0, 1] })
     expect(colors.legend().map((e) => e.text)).toEqual(['layer 0 (is 2)', 'layer 1 (is 0)', 'layer 2 (is 1)'])

@@ -28,6 +28,11 @@ export const tokens = new Tokens(
     [8, 'b'],
     [9, 'c'],
   ]),
+  new Map<string, Int32Array | Float32Array>([
+    ['column.role', Int32Array.from([0, 0, 1, 1, -1, 0])],
+    ['column.turn', Int32Array.from([0, 0, 1, 1, -1, 2])],
+    ['score.rank', Float32Array.from([NaN, 1, 10, 100, NaN, 1])],
+  ]),
 )
 
 /** Attention's output for all six tokens at layers 0, 1 and 2: 18 rows, axis k of row i at k + i. */
