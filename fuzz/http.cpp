@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <stdexcept>
 #include <thread>
 
@@ -77,7 +78,7 @@ std::string with_port(std::string input) {
 std::vector<std::string> good_inputs() {
     std::vector<std::string> inputs;
     for (const char* path :
-         {"/", "/viewer.css", "/api/manifest", "/api/runs/0/tokens", "/api/runs/0/tokens/position",
+         {"/", "/viewer.css", "/api/manifest", "/api/runs/0/tokens", "/api/runs/0/tokens/token_id",
           "/api/runs/0/vocabulary", "/api/runs/0/norms/mlp_out", "/api/runs/0/projections/pair",
           "/api/runs/0/projections/pair/axis0", "/api/runs/0/projections/pair/nearest?row=1&k=3"})
         inputs.push_back("GET " + std::string(path) +
@@ -98,8 +99,12 @@ std::string parse(const std::string& input) {
     const std::string status = answer.substr(kVersion.size(), 3);
     if (status == "500") throw std::logic_error("a request ended in an exception that nobody expected");
     if (status < "400") return "";
+    // What comes after the body answers what the input has after its first request.
     const std::size_t body = answer.find("\r\n\r\n");
-    return body == std::string::npos ? status : status + " " + answer.substr(body + 4);
+    if (body == std::string::npos) return status;
+    const std::size_t length = answer.find("Content-Length: ");
+    return status + " " +
+           answer.substr(body + 4, length < body ? std::strtoull(&answer[length + 16], nullptr, 10) : 0);
 }
 
 }  // namespace tomograph::fuzz

@@ -13,10 +13,10 @@ const test::TempFolder& folder() {
 
 EditedFolder& edited() {
     static EditedFolder edited = [] {
+        test::RunSketch{}.write(folder() / "text");
         std::filesystem::create_directories(folder() / "figures");
         std::filesystem::create_directories(folder() / "text/measures");
         folder().write("figures/a.png", "\x89PNG\r\n\x1a\n");
-        test::RunSketch{}.write(folder() / "text");
         write_json(folder() / "text/measures/findings.json", {{"findings",
                                                                {{{"name", "anisotropy"},
                                                                  {"effect", 0.5},
