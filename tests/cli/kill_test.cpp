@@ -26,9 +26,9 @@ int n_kills() {
     return asked == nullptr ? 5 : std::atoi(asked);
 }
 
-/// A capture of a dozen shards, of two sequences each.
+/// A capture of eight shards, a batch each.
 Arguments capture_into(const std::string& run, const std::string& how, const std::string& components) {
-    Arguments arguments{"capture",    "bytes-gpt2", "--out",        run,        "--sequences", "100",
+    Arguments arguments{"capture",    "bytes-gpt2", "--out",        run,        "--sequences", "1000",
                         "--length",   "16",         "--components", components, "--threads",   "1",
                         "--shard-mb", "0.05"};
     if (!how.empty()) arguments.push_back(how);

@@ -138,7 +138,6 @@ INSTANTIATE_TEST_SUITE_P(
                     Flags{"LengthForVocabulary",
                           {"--prompts", "vocabulary", "--length", "3"},
                           "--length has no meaning with --prompts vocabulary"},
-                    Flags{"JsonlForText", {"--jsonl", "a"}, "--jsonl has no meaning with --prompts text"},
                     Flags{"JsonlWithoutAFile", {"--prompts", "jsonl"}, "--prompts jsonl needs --jsonl FILE"},
                     Flags{"RepeatWithoutAToken",
                           {"--prompts", "repeat"},

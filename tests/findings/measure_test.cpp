@@ -184,7 +184,7 @@ TEST(MeasureRun, FindsASegmentOfBase64InProse) {
     }
     file.close();
     const Model model = Model::open("bytes-gpt2");
-    capture(model, jsonl_prompts(model.vocabulary(), {.file = folder / "planted.jsonl"}), folder / "run", {},
+    capture(model, jsonl_prompts(model.vocabulary(), {.file = folder / "planted.jsonl", .length = 128}), folder / "run", {},
             no_progress());
     const MeasureReport report = measure_run(Run::open(folder / "run"), kQuick);
     const Json& found = report.tables.at("found_labels");

@@ -38,31 +38,16 @@ class UmapOfARun : public testing::Test {
         return project_umap(open_run(folder_ / "run"), "map", options);
     }
     fs::path neighbors() const { return folder_ / "run/neighbors"; }
-    /// What `edit` makes of the vectors of a site, token by token.
+    /// The run anew, with what `edit` makes of the vectors of a site, token by token.
     void rewrite(const std::string& site,
                  const std::function<void(std::int32_t token, float* vector)>& edit) {
-        for (const auto& entry : fs::directory_iterator(folder_ / "run/vectors")) {
-            std::map<std::string, Matrix> values;
-            std::vector<TensorSpec> specs;
-            std::vector<std::int32_t> tokens;
-            {
-                const Safetensors shard(entry.path());
-                tokens = shard.integers("rows");
-                for (const auto& [name, tensor] : shard.tensors()) {
-                    if (name == "rows") continue;
-                    specs.push_back({name, tensor.dtype, tensor.shape});
-                    tensor.read_rows(
-                        0, tensor.n_rows(),
-                        values.try_emplace(name, tensor.n_rows(), tensor.width()).first->second.data());
-                }
-            }
-            for (std::size_t i = 0; i < tokens.size(); ++i)
-                edit(tokens[i], values.at(site).row(static_cast<Eigen::Index>(i)).data());
-            std::vector<TensorData> tensors{
-                {{"rows", Dtype::i32, {static_cast<std::int64_t>(tokens.size())}}, tokens.data()}};
-            for (const auto& spec : specs) tensors.push_back({spec, values.at(spec.name).data()});
-            write_safetensors(entry.path(), tensors);
-        }
+        sketch_.value_of = [before = sketch_, site, edit](const std::string& of, std::int64_t token) {
+            Vector values = before.vector(of, token);
+            if (of == site) edit(static_cast<std::int32_t>(token), values.data());
+            return values;
+        };
+        fs::remove_all(folder_ / "run");
+        sketch_.write(folder_ / "run");
     }
     std::vector<fs::path> kept(const std::string& extension) const {
         std::vector<fs::path> found;
@@ -221,7 +206,7 @@ TEST_F(KeptNeighbors, MakeRoomByWhatAnInterruptedProgramLeft) {
 // Fitted rows, placed rows, and each with and without a PCA before.
 TEST_F(UmapOfARun, NamesTheRowThatIsNotFinite) {
     for (const std::int32_t bad : {0, 3, 17, 58, 90, 119}) {
-        sketch_.write(folder_ / "run");
+        sketch_.value_of = {};
         rewrite("blocks.1.mlp_out", [&](std::int32_t token, float* vector) {
             if (token == bad) vector[2] = std::numeric_limits<float>::quiet_NaN();
         });

@@ -154,9 +154,12 @@ TEST_P(HostileDescription, IsRefused) {
     RunSketch sketch;
     sketch.edit = GetParam().edit;
     sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }), (folder / "run/run.json").string() +
-                                                               " does not fit its run: " + GetParam().why +
-                                                               "; capture it again");
+    // What is no whole number is told where the JSON is read.
+    const std::string what = std::string_view(GetParam().why).starts_with("number of")
+                                 ? " is not a run's description: "
+                                 : " does not fit its run: ";
+    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
+              (folder / "run/run.json").string() + what + GetParam().why + "; capture it again");
 }
 
 class HostileTokens : public testing::TestWithParam<Change> {};

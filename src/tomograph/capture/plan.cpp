@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <span>
-#include <utility>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
@@ -90,24 +89,14 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
     for (std::size_t s = 0; s < prompts.sequences.size();) {
         CapturePlan::Batch batch{s, engine.next_batch(std::span(prompts.sequences).subspan(s)), plan.n_tokens,
                                  0};
-        std::int64_t longest = 0, bytes = 0;
-        const std::size_t most = std::exchange(batch.n_sequences, 0);
-        while (batch.n_sequences < most) {
-            const std::int64_t n = prompts.sequences[s + batch.n_sequences].length();
-            std::int64_t added = n * token_bytes;
-            for (std::int64_t i = 0; i < n; ++i) {
-                if (plan.kept[static_cast<std::size_t>(plan.n_tokens + batch.n_tokens + i)])
-                    added += row_bytes;
-            }
-            // A shard is whole batches, so a batch is no larger than a shard may be.
-            const std::int64_t sums = std::max(longest, n) * position_bytes;
-            if (batch.n_sequences > 0 && bytes + added > std::max(options.shard_bytes, kSumShare * sums))
-                break;
-            ++batch.n_sequences;
-            batch.n_tokens += n;
-            bytes += added;
-            longest = std::max(longest, n);
+        std::int64_t longest = 0, n_rows = 0;
+        for (std::size_t i = 0; i < batch.n_sequences; ++i) {
+            longest = std::max(longest, prompts.sequences[s + i].length());
+            batch.n_tokens += prompts.sequences[s + i].length();
         }
+        for (std::int64_t i = 0; i < batch.n_tokens; ++i)
+            n_rows += plan.kept[static_cast<std::size_t>(plan.n_tokens + i)];
+        const std::int64_t bytes = n_rows * row_bytes + batch.n_tokens * token_bytes;
         const std::int64_t sums = std::max(shard.length, longest) * position_bytes;
         const bool full = shard.bytes + bytes > std::max(options.shard_bytes, kSumShare * sums) ||
                           shard.n_tokens + batch.n_tokens > kShardTokens;

@@ -171,9 +171,7 @@ const FindingKind findings::position_helix{
     .effect_is =
         "share of the position table that turns one way round; of means by "
         "position, R² of the helix fit",
-    .controls =
-        "random curves of the same smoothness; of means, positions "
-        "and steps shuffled",
+    .controls = "random curves; of means, positions shuffled, steps shuffled",
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<PositionHelix>(subject);
