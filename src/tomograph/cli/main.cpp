@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <new>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "tomograph/base/version.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
+#include "tomograph/cli/print.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/cli/words.h"
 #include "tomograph/model/model.h"
@@ -85,7 +87,9 @@ int main(int argc, char** argv) {
         try {
             app.parse(arguments);
         } catch (const CLI::Success& e) {
-            app.exit(e);  // prints the help or the version
+            std::ostringstream text, errors;
+            app.exit(e, text, errors);  // the help or the version
+            print_text(stdout, text.str());
         }
         flush_output();
         return 0;

@@ -169,9 +169,9 @@ class PositionHelix final : public Measurement {
 const FindingKind findings::position_helix{
     .name = "position_helix",
     .effect_is =
-        "share of the position table that turns one way round; of means by "
-        "position, R² of the helix fit",
-    .controls = "random curves; of means, positions shuffled, steps shuffled",
+        "share of the position table that turns one way round, against random curves as "
+        "smooth; of means by position, R² of the helix fit",
+    .controls = "positions shuffled, steps shuffled",
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<PositionHelix>(subject);
