@@ -2,13 +2,13 @@
 // is $TOMOGRAPH_BINARY. With $TOMOGRAPH_SCREENSHOTS pictures of the panels go to that folder.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { binary, launch, open, serve } from './browser.mjs'
-import { synthesizeProjection } from './synthetic.mjs'
+import { synthesize, synthesizeProjection } from './synthetic.mjs'
 
 const work = mkdtempSync(join(tmpdir(), 'tomograph-e2e-'))
 const run = (...args) => execFileSync(binary, args, { stdio: ['ignore', 'ignore', 'inherit'] })
@@ -468,6 +468,27 @@ test('a run that goes away is said to be gone', async () => {
   }, { hash: '#p=pair', mayComplain: true })
 })
 
+test('a run under way is said to be', async () => {
+  const part = join(work, 'part')
+  run('capture', 'bytes-gpt2', '--out', part, '--sequences', '64', '--length', '64', '--components', 'resid_post', '--shard-mb', '0.5')
+  const manifests = readdirSync(join(part, 'shards')).filter((name) => name.endsWith('.json')).sort()
+  assert.ok(manifests.length > 1)
+  const last = join(part, 'shards', manifests.at(-1))
+  const whole = readFileSync(last)
+  const file = join(part, 'run.json')
+  const complete = readFileSync(file)
+  rmSync(last)
+  rmSync(file)
+  run('project', part, '--name', 'pair', '--components', 'resid_post', '--positions', ':')
+  await viewing([part], async (page) => {
+    await page.getByText('still being written').waitFor()
+    writeFileSync(last, whole)
+    writeFileSync(file, complete)
+    await page.getByRole('button', { name: 'Look again' }).click()
+    await page.getByText('still being written').waitFor({ state: 'detached' })
+  })
+})
+
 test('a projection of no rows is said to be one', async () => {
   const empty = join(work, 'empty')
   cpSync(text, empty, { recursive: true })
@@ -663,6 +684,79 @@ test('the page’s own code is small', async () => {
     server.stop()
   }
 })
+
+for (const [n, most] of [[100_000, 3000], [1_000_000, 3000]])
+  test(`${n} points: first picture, bytes, lasso, memory`, async () => {
+    const big = synthesize(join(work, `n${n}`), n)
+    // A server that has read nothing yet.
+    const server = await serve(big)
+    const page = await shared.context.newPage()
+    try {
+      const cdp = await page.context().newCDPSession(page)
+      await cdp.send('Network.enable')
+      let bytes = 0
+      const data = new Set()
+      cdp.on('Network.responseReceived', (e) => e.response.url.includes('/api/') && data.add(e.requestId))
+      cdp.on('Network.dataReceived', (e) => data.has(e.requestId) && (bytes += e.dataLength))
+      await cdp.send('Network.setCacheDisabled', { cacheDisabled: true })
+      await page.goto(server.url)
+      // Until the pixels are there, not only asked for.
+      const first = await (
+        await page.waitForFunction(
+          () => {
+            const v = window.tomograph
+            if (!v?.cloud || v.loading || v.moved < 1) return 0
+            const gl = v.scene.renderer.getContext()
+            const submitted = performance.now()
+            gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4))
+            return { submitted, drawn: performance.now() }
+          },
+          null,
+          { timeout: 60_000, polling: 20 },
+        )
+      ).jsonValue()
+      await page.waitForTimeout(300)
+      const perPoint = bytes / n + 12 // a second set of positions costs 12 bytes more
+      await page.evaluate(() => window.tomograph.setDim(2))
+      await settle(page)
+      const star = Array.from({ length: 60 }, (_, i) => {
+        const r = i % 2 ? 120 : 300
+        return [400 + r * Math.sin((i * Math.PI) / 30), 370 + r * Math.cos((i * Math.PI) / 30)]
+      })
+      const expected = await bruteForce(page, star)
+      const got = await page.evaluate((points) => window.tomograph.lasso(Float32Array.from(points.flat()), 'replace'), star)
+      const lasso = await page.evaluate(() => window.tomograph.marks.lassoMilliseconds)
+      // Outlines are float32 in the worker: a point on the line may fall to either side.
+      assert.ok(Math.abs(got - expected) <= 2, `lasso ${got}, brute force ${expected}`)
+      const heap = async () => {
+        // Twice: what the worker is still being sent is let go of in between.
+        for (let i = 0; i < 2; ++i) {
+          await page.waitForTimeout(300)
+          await cdp.send('HeapProfiler.collectGarbage')
+        }
+        const use = await cdp.send('Runtime.getHeapUsage')
+        return use.usedSize + (use.backingStorageSize ?? 0)
+      }
+      const rounds = n > 500_000 && !process.env.TOMOGRAPH_TIMES ? 6 : 50
+      const start = await heap()
+      for (let i = 0; i < 50; ++i)
+        await page.evaluate((by) => { window.tomograph.colors.coloring = by; window.tomograph.colors.applyColors() }, i % 2 ? 'norm' : 'component')
+      for (let i = 0; i < rounds; ++i) await page.evaluate(() => window.tomograph.openProjection(window.tomograph.cloud.name))
+      const grown = ((await heap()) - start) / 1e6
+      const geometries = await page.evaluate(() => window.tomograph.scene.renderer.info.memory.geometries)
+      console.log(`    ${n} points: drawing after ${first.submitted.toFixed(0)} ms, in software done after ${first.drawn.toFixed(0)} ms, ${perPoint.toFixed(1)} bytes a point, lasso ${lasso.toFixed(0)} ms, heap ${grown.toFixed(1)} MB more after 50 recolourings and ${rounds} reloads`)
+      assert.ok(perPoint <= 32, `${perPoint} bytes a point`)
+      assert.ok(grown < 30, `${grown} MB more`)
+      assert.ok(geometries <= 2, `${geometries} geometries are alive`)
+      if (process.env.TOMOGRAPH_TIMES) {
+        assert.ok(first.submitted < most, `first picture after ${first.submitted} ms`)
+        assert.ok(lasso < 400, `lasso took ${lasso} ms`)
+      }
+    } finally {
+      await page.close()
+      server.stop()
+    }
+  })
 
 // --- run them ----------------------------------------------------------------------------------------------------------
 
