@@ -10,6 +10,7 @@
 #include <concepts>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/json_reason.h"
 #include "tomograph/exchange/npy.h"
 #include "tomograph/maps/projection.h"
 #include "tomograph/store/run.h"
@@ -231,8 +232,8 @@ std::vector<Act> read_acts(const Json& spec, std::span<const SiteShape> shapes, 
         const Where where{acts.size() + 1};
         try {
             acts.push_back(read_act(json, shapes, folder, where));
-        } catch (const nlohmann::json::exception& e) {
-            where.fail(e.what());
+        } catch (const Json::exception& e) {
+            where.fail(json_reason(e));
         }
     }
     return acts;

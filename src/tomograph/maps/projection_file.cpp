@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/json_reason.h"
 #include "tomograph/maps/projection.h"
 #include "tomograph/maps/run_files.h"
 
@@ -204,7 +205,7 @@ Projection load_projection(const Run& run, const std::string& name) {
     try {
         return read_projection(run, name, path, std::move(info));
     } catch (const Json::exception& e) {
-        throw Error(described.string() + " cannot be read", e.what(), "project again");
+        throw Error(described.string() + " cannot be read", json_reason(e), "project again");
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "tomograph/base/contained.h"
 #include "tomograph/base/error.h"
+#include "tomograph/base/json_reason.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
@@ -43,8 +44,8 @@ StudyFile parse(const Json& json, const fs::path& file) {
     if (!json.is_object()) throw broken("it holds no object");
     try {
         return parse(json);
-    } catch (const nlohmann::json::exception& e) {
-        throw broken(e.what());
+    } catch (const Json::exception& e) {
+        throw broken(json_reason(e));
     } catch (const Error& e) {
         throw broken(e.what());
     }

@@ -10,6 +10,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/base/json_reason.h"
 #include "tomograph/base/text.h"
 #include "tomograph/store/sums.h"
 
@@ -165,8 +166,8 @@ Run Run::open(const fs::path& path) {
         run.read_description(file);
         run.read_tokens();
         run.check_shards();
-    } catch (const nlohmann::json::exception& e) {
-        throw Error(file.string() + " is not a run's description", e.what(), "capture it again");
+    } catch (const Json::exception& e) {
+        throw Error(file.string() + " is not a run's description", json_reason(e), "capture it again");
     }
     return run;
 }
@@ -290,8 +291,8 @@ const std::vector<std::string>& Run::pieces() const {
                 const Json json = parse_json(line);
                 for (const Json& piece : json.at("pieces")) pieces.push_back(piece_from_json(piece));
             }
-        } catch (const nlohmann::json::exception& e) {
-            throw Error(file.string() + " is damaged", e.what(), "capture it again");
+        } catch (const Json::exception& e) {
+            throw Error(file.string() + " is damaged", json_reason(e), "capture it again");
         }
         pieces.resize(static_cast<std::size_t>(tokens_.size()));
         files_->pieces = std::move(pieces);
