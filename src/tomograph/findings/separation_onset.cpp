@@ -69,7 +69,7 @@ class SeparationOnset final : public Measurement {
 
     Subject& subject_;
     std::vector<int> layers_;
-    std::vector<LayerPair::Silhouettes> numbers_;
+    std::vector<Silhouettes> numbers_;
 };
 
 }  // namespace
