@@ -23,8 +23,8 @@ StudyFile parse(const Json& json) {
     const Json model = field(json, "model", Json::object());
     study.model_name = model.value("name", "?");
     study.model_type = model.value("type", "?");
-    study.n_layers = model.value("n_layers", 0);
-    study.d_model = model.value("d_model", std::int64_t{0});
+    study.n_layers = whole_number(model, "n_layers", 0);
+    study.d_model = whole_number(model, "d_model", std::int64_t{0});
     study.runs = field(json, "runs", Json::array()).get<std::vector<std::string>>();
     for (const Json& figure : field(json, "figures", Json::array())) {
         if (!figure.is_object()) throw Error("a figure is no object", "", "");

@@ -234,8 +234,9 @@ void Run::check_shards() const {
                            shard.tokens.end <= n_tokens() && shard.rows.begin == row &&
                            shard.rows.end >= row && shard.rows.end <= n_rows();
         if (!tiles)
-            does_not_fit(manifest, fmt::format("shard {} does not go on where shard {} ended", i,
-                                               static_cast<std::int64_t>(i) - 1));
+            does_not_fit(manifest,
+                         i == 0 ? "shard 0 does not begin at the first token"
+                                : fmt::format("shard {} does not go on where shard {} ended", i, i - 1));
         token = shard.tokens.end;
         row = shard.rows.end;
         const auto kept = std::upper_bound(rows_.begin(), rows_.end(), token - 1) - rows_.begin();
