@@ -50,6 +50,7 @@ Json describe(const LanguageModel& model, const PromptSet& prompts, const Captur
                        {"exact", options.exact},
                        {"rope_off", options.rope_off},
                        {"shard_bytes", options.shard_bytes}};
+    if (options.intervention) json["capture"]["acts"] = options.intervention->acts;
     for (const Component component : options.components)
         json["capture"]["components"].push_back(component_name(component));
     return json;
@@ -137,8 +138,11 @@ CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, con
                      std::span(plan.batches).subspan(shard.first_batch, shard.n_batches)) {
                     if (progress.stop_requested()) throw Stopped("");
                     tap.begin(batch.first_token);
+                    Plan what{.reads = plan.sites, .check_sums = !std::exchange(checked, true)};
+                    if (options.intervention)
+                        what.writes = options.intervention->writes(batch.first_sequence, batch.n_sequences);
                     engine.run(std::span(prompts.sequences).subspan(batch.first_sequence, batch.n_sequences),
-                               {.reads = plan.sites, .check_sums = !std::exchange(checked, true)}, tap);
+                               what, tap);
                     progress.update(batch.first_token + batch.n_tokens);
                 }
                 writer.end_shard();

@@ -13,6 +13,7 @@ inline constexpr int kFoundExit = 3;
 /// One function a command: adds its options to the parser, with what to do as the callback.
 void add_capture(CLI::App& app, Progress& progress);
 void add_compare(CLI::App& app, Progress& progress);
+void add_direction(CLI::App& app, Progress& progress);
 void add_export(CLI::App& app);
 void add_import(CLI::App& app, Progress& progress);
 void add_info(CLI::App& app);

@@ -93,6 +93,8 @@ void run_info(const std::string& path, bool json) {
     say("{} sequences, {} tokens, longest {}; vectors of {} tokens in {} shards, {}\n", run.n_sequences(),
         run.n_tokens(), run.length(), run.n_rows(), run.json().at("shards").size(),
         bytes_text(static_cast<double>(bytes)));
+    if (const std::string acts = run.acts(); !acts.empty())
+        say("the model was changed while it read: {}\n", printable(acts));
     if (!run.labels().empty()) {
         std::vector<std::string> labels = run.labels();
         for (std::string& label : labels) label = printable(label);

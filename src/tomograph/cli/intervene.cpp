@@ -22,12 +22,6 @@ struct Flags {
     std::uint64_t seed = 42;
 };
 
-/// A file, or the JSON itself.
-std::pair<Json, std::filesystem::path> read_spec(const std::string& spec) {
-    if (spec.starts_with("{")) return {parse_json(spec), std::filesystem::current_path()};
-    return {read_json(spec), std::filesystem::absolute(spec).parent_path()};
-}
-
 std::string interval_text(const std::optional<Interval>& interval) {
     return interval ? fmt::format(" [{:+.4f}, {:+.4f}]", interval->lo, interval->hi) : "";
 }
@@ -70,9 +64,8 @@ void run(const Flags& flags, Progress& progress) {
     InterveneOptions options{
         .exact = flags.exact, .threads = flags.threads, .seed = flags.seed, .control = !flags.no_control};
     for (const std::string& word : flags.contrast) options.contrast.push_back(single_token(vocabulary, word));
-    const auto sites =
-        model.make_engine({.max_length = std::min<std::int64_t>(16, model.info().context_length)})->sites();
-    const auto effect = measure_effect(model, prompts, read_acts(spec, sites, folder), options, progress);
+    const auto acts = read_acts(spec, model_sites(model), folder);
+    const auto effect = measure_effect(model, prompts, acts, options, progress);
     if (flags.json) return print_json(effect_json(effect, vocabulary));
     print_notes(effect.notes);
     print_effect(effect, vocabulary);

@@ -168,6 +168,8 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
     report.how["twin"] = path(options.twin);
     report.how["rope_off"] = path(options.rope_off);
     if (options.reference != nullptr) report.how["reference"] = path(options.reference);
+    if (const std::string acts = run.acts(); !acts.empty())
+        report.notes.push_back("the model was changed while it read: " + acts);
     if (!run.complete()) report.notes.push_back("the run is incomplete: what it holds was measured");
     return report;
 }

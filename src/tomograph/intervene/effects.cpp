@@ -266,6 +266,40 @@ ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptS
                      prompts.labels, seed);
 }
 
+Intervention intervention(const LanguageModel& model, const PromptSet& prompts, const std::vector<Act>& acts,
+                          const CaptureOptions& options, Progress& progress) {
+    std::int64_t longest = 1;
+    for (const Sequence& sequence : prompts.sequences) longest = std::max(longest, sequence.length());
+    const auto engine =
+        model.make_engine({.max_length = longest,
+                           .exact = options.exact,
+                           .rope_off = options.rope_off,
+                           .threads = options.threads,
+                           .stop_requested = [&progress] { return progress.stop_requested(); }});
+    struct Ready {
+        ActWriter writer;
+        std::vector<std::int64_t> lengths;
+        std::vector<std::vector<std::int32_t>> labels;
+        std::vector<TokenPlace> places;  // of the batch under way
+    };
+    auto ready = std::make_shared<Ready>(
+        Ready{prepare_acts(model, *engine, prompts, acts, options.seed, progress), {}, {}, {}});
+    for (const Sequence& sequence : prompts.sequences) {
+        ready->lengths.push_back(sequence.length());
+        ready->labels.push_back(sequence.labels);
+    }
+    return {ready->writer.record(), [ready](std::size_t first, std::size_t count) {
+                ready->places.clear();
+                for (std::size_t s = first; s < first + count; ++s) {
+                    for (std::int64_t p = 0; p < ready->lengths[s]; ++p)
+                        ready->places.push_back(
+                            {static_cast<std::int64_t>(s), p, ready->lengths[s],
+                             ready->labels[s].empty() ? -1 : ready->labels[s][static_cast<std::size_t>(p)]});
+                }
+                return ready->writer.writes(ready->places);
+            }};
+}
+
 InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& prompts,
                                   const std::vector<Act>& acts, const InterveneOptions& options,
                                   Progress& progress) {

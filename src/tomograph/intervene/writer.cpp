@@ -8,6 +8,7 @@
 #include <numbers>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/file.h"
 #include "tomograph/base/random.h"
 
 namespace tomograph {
@@ -203,6 +204,22 @@ void ActWriter::change(std::size_t number, const WriteBatch& batch,
         for (Eigen::Index c = 0; c < width; ++c)
             row[one.columns[static_cast<std::size_t>(c)]] = static_cast<float>(y[c]);
     }
+}
+
+Json ActWriter::record() const {
+    Json acts = Json::array();
+    const auto sum = [](const float* values, auto count) {
+        return xxh3_128(std::as_bytes(std::span(values, static_cast<std::size_t>(count))));
+    };
+    for (const Prepared& one : acts_) {
+        Json json = one.act.json;
+        const Matrix& directions = one.act.directions;
+        if (directions.size() > 0) json["direction_xxh3_128"] = sum(directions.data(), directions.size());
+        if (one.act.kind == ActKind::patch)
+            json["from_xxh3_128"] = sum(one.source->values.data(), one.source->values.size());
+        acts.push_back(std::move(json));
+    }
+    return acts;
 }
 
 std::vector<Write> ActWriter::writes(std::span<const TokenPlace> places) const {

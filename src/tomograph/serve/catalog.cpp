@@ -193,6 +193,7 @@ Json Catalog::run_json(std::size_t index) {
     json["complete"] = run.complete();
     json["model"] = model_json(run.json().at("model"));
     json["prompts"] = run.prompts();
+    if (const std::string acts = run.acts(); !acts.empty()) json["acts"] = acts;
     json["n_tokens"] = run.n_tokens();
     json["n_rows"] = run.n_rows();
     json["n_sequences"] = run.n_sequences();
