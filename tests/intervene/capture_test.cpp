@@ -9,6 +9,7 @@
 #include "tomograph/intervene/effects.h"
 #include "tomograph/model/model.h"
 #include "tomograph/store/run.h"
+#include "tomograph/store/run_acts.h"
 #include "tomograph/store/verify.h"
 
 namespace tomograph {
@@ -51,8 +52,8 @@ TEST_F(CaptureUnderActs, KeepsWhatTheChangedModelComputes) {
     const tomograph::Run plain = captured("plain", ""),
                          run = captured("run", R"({"acts": [{"act": "zero", "site": "blocks.1.attn_out",
                                                    "positions": "5:"}]})");
-    EXPECT_EQ(plain.acts(), "");
-    EXPECT_EQ(run.acts(), "zero blocks.1.attn_out at 5:");
+    EXPECT_EQ(acts_of(plain), "");
+    EXPECT_EQ(acts_of(run), "zero blocks.1.attn_out at 5:");
     const Site attn{Component::attn_out, 1}, before{Component::resid_post, 0},
         after{Component::resid_post, 3};
     EXPECT_EQ(rows(run, before), rows(plain, before));

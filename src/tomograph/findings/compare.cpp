@@ -19,6 +19,7 @@
 #include "tomograph/statistics/cka.h"
 #include "tomograph/statistics/dimension.h"
 #include "tomograph/statistics/subspaces.h"
+#include "tomograph/store/run_acts.h"
 
 namespace tomograph {
 namespace {
@@ -199,7 +200,7 @@ CompareReport compare_runs(const Run& a, const Run& b, const CompareOptions& opt
         throw Error("the runs have no site in common whose vectors both keep", "",
                     "capture the same --components and --layers of both");
     for (const Run* run : {&a, &b}) {
-        if (const std::string acts = run->acts(); !acts.empty())
+        if (const std::string acts = acts_of(*run); !acts.empty())
             report.notes.push_back(run->path().string() + ": the model was changed while it read: " + acts);
     }
     const int threads = thread_count(options.threads);

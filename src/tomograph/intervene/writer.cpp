@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
@@ -223,8 +224,15 @@ Json ActWriter::record() const {
 }
 
 std::vector<Write> ActWriter::writes(std::span<const TokenPlace> places) const {
+    std::vector<std::size_t> all(acts_.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    return writes(places, all);
+}
+
+std::vector<Write> ActWriter::writes(std::span<const TokenPlace> places,
+                                     std::span<const std::size_t> acts) const {
     std::vector<Write> writes;
-    for (std::size_t i = 0; i < acts_.size(); ++i)
+    for (const std::size_t i : acts)
         writes.push_back(
             {acts_[i].site, [this, i, places](const WriteBatch& batch) { change(i, batch, places); }});
     return writes;

@@ -269,31 +269,6 @@ bool Run::has_vectors(const Site& wanted) const {
     return false;
 }
 
-std::string Run::acts() const {
-    const auto capture = json_.find("capture");
-    if (capture == json_.end() || !capture->is_object() || !capture->contains("acts")) return "";
-    std::string text;
-    for (const Json& act : capture->at("acts")) {
-        if (!act.is_object()) continue;
-        const auto word = [&](const char* key) {
-            if (!act.contains(key)) return std::string();
-            return act.at(key).is_string() ? act.at(key).get<std::string>() : json_text(act.at(key));
-        };
-        text += fmt::format("{}{} {}", text.empty() ? "" : ", then ", word("act"), word("site"));
-        for (const auto& [key, before] :
-             std::initializer_list<std::pair<const char*, const char*>>{{"heads", " heads "},
-                                                                        {"coordinates", " coordinates "},
-                                                                        {"positions", " at "},
-                                                                        {"label", " where "},
-                                                                        {"direction", " along "},
-                                                                        {"from", " from "},
-                                                                        {"strength", " by "}}) {
-            if (act.contains(key)) text += before + word(key);
-        }
-    }
-    return text;
-}
-
 const SiteShape& Run::site(const Site& wanted) const {
     for (const SiteShape& candidate : sites_) {
         if (candidate.site == wanted) return candidate;

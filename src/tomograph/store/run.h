@@ -37,8 +37,6 @@ class Run {
     const std::string& model_name() const { return model_name_; }
     /// "text", "repeat", "vocabulary", "positions", "jsonl" or "import".
     const std::string& prompts() const { return prompts_; }
-    /// What was changed of the model while it read, such as "zero blocks.1.attn_out at 1:"; empty: nothing.
-    std::string acts() const;
     std::int64_t d_model() const { return d_model_; }
     int n_layers() const { return n_layers_; }
     std::int64_t n_tokens() const { return tokens_.size(); }
