@@ -104,7 +104,8 @@ TEST(CheckBatch, RefusesVectorsOfAnotherWidth) {
 }
 
 std::string plan_error(const Plan& plan) {
-    return error_of([&] { check_plan(plan, 7, 5); });
+    return error_of(
+        [&] { check_plan(plan, std::vector<SiteShape>(7, {{Component::resid_post, 0}, {2}}), 5); });
 }
 
 TEST(CheckPlan, TakesWhatIsThere) {
@@ -124,6 +125,16 @@ TEST(CheckPlan, RefusesLogitsOfATokenThatIsNotThere) {
 TEST(CheckPlan, RefusesLogitsOutOfOrder) {
     EXPECT_EQ(plan_error({.logits = {1, 1}}), "no logits of token 1: the tokens must ascend");
     EXPECT_EQ(plan_error({.logits = {3, 1}}), "no logits of token 1: the tokens must ascend");
+}
+
+TEST(CheckPlan, RefusesGivenValuesThatAreNotTheBatches) {
+    const std::vector<float> nine(9), ten(10);
+    EXPECT_EQ(plan_error({.given = Given{3, ten}}), "");
+    EXPECT_EQ(plan_error({.given = Given{3, nine}}),
+              "9 numbers are no values of blocks.0.resid_post: the batch has 10");
+    EXPECT_EQ(plan_error({.given = Given{7, ten}}), "no site 7: the model has 7 sites");
+    EXPECT_EQ(plan_error({.given = Given{3, ten}, .check_sums = true}),
+              "sums cannot be checked where a site is given");
 }
 
 // What files say of a model

@@ -63,11 +63,30 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         R"({"acts": [{"act": "zero", "site": "blocks.1.attn_out", "strength": 0}]})",
         R"({"acts": [{"act": "add", "site": "blocks.1.mlp_out", "direction": "d.npy", "strength": 0}]})",
+        R"({"acts": [{"act": "rotate", "site": "blocks.1.mlp_out", "direction": "plane.npy", "strength": 0}]})",
+        R"({"acts": [{"act": "resample", "site": "blocks.0.z", "heads": [1], "strength": 0}]})",
+        R"({"acts": [{"act": "project_out", "site": "blocks.0.z", "heads": [1], "direction": "head.npy",
+                      "strength": 0}, {"act": "mean", "site": "blocks.3.ln2", "strength": 0}]})",
         R"({"acts": [{"act": "mean", "site": "blocks.2.resid_post", "strength": 0}]})"));
 
 TEST_P(Nothing, LeaveEveryLossIdenticalToTheBit) {
     write_direction("d.npy", std::vector<float>(128, 1));
+    write_direction("head.npy", std::vector<float>(32, 1));
+    NpyWriter plane(folder_ / "plane.npy", {2, 128});
+    std::vector<float> two(256, 1);
+    std::fill_n(two.begin(), 64, -1.0f);
+    plane.write(two.data(), two.size());
+    plane.finish();
     const auto done = effect(GetParam());
+    EXPECT_EQ(done.sequence_before, done.sequence_after);
+    EXPECT_EQ(done.kl, 0);
+}
+
+TEST_F(Intervene, TheMeanOfOneTokenIsThatToken) {
+    prompts_.sequences.resize(1);
+    const auto done =
+        effect(R"({"acts": [{"act": "mean", "site": "blocks.1.resid_post", "positions": "7"}]})");
+    EXPECT_EQ(done.n_changed, 1);
     EXPECT_EQ(done.sequence_before, done.sequence_after);
     EXPECT_EQ(done.kl, 0);
 }

@@ -101,6 +101,26 @@ INSTANTIATE_TEST_SUITE_P(Writes, EveryModelWritten, testing::ValuesIn([] {
                              return name;
                          });
 
+TEST(Given, IsRefusedWhereASiteBeforeItIsWanted) {
+    const Model model = Model::open("bytes-llama");
+    const auto engine = model.make_engine(exact());
+    const Sequences sequences = random_sequences({5}, 256);
+    const std::vector<float> values(5 * 128);
+    IgnoringTap tap;
+    const auto run = [&](const std::string& read) {
+        return error_of([&] {
+            engine->run(sequences,
+                        {.reads = {index_of(*engine, read)},
+                         .given = Given{index_of(*engine, "blocks.1.resid_post"), values}},
+                        tap);
+        });
+    };
+    EXPECT_EQ(run("blocks.1.attn_out"),
+              "bytes-llama cannot begin at blocks.1.resid_post: a site before it is wanted");
+    EXPECT_EQ(run("blocks.1.resid_post"), "");
+    EXPECT_EQ(run("ln_final"), "");
+}
+
 TEST_P(EveryModelWritten, StaysTheSameToTheBitWhereNothingIsChanged) {
     Plan plan{.reads = all_sites(*engine_)};
     for (std::size_t site = 0; site < engine_->sites().size(); ++site)
@@ -108,6 +128,32 @@ TEST_P(EveryModelWritten, StaysTheSameToTheBitWhereNothingIsChanged) {
     RecordingTap tap(*engine_, plan.reads, 27);
     engine_->run(sequences_, plan, tap);
     EXPECT_EQ(changed(*engine_, tap.recording, plain_), std::vector<std::string>{});
+}
+
+// From every site on, what is given makes up for all that came before: to the bit, with a change on the way,
+// and the next batch runs whole again.
+TEST_P(EveryModelWritten, GoesOnFromWhatIsGivenAsThoughItHadBeenComputed) {
+    const auto sites = all_sites(*engine_);
+    const std::size_t last = sites.size() - 1;
+    for (const std::size_t start : sites) {
+        const Matrix& values = plain_.at(engine_->sites()[start].site.name());
+        Plan plan{.reads = {last},
+                  .writes = {{start, kTwice}},
+                  .given = Given{start, {values.data(), static_cast<std::size_t>(values.size())}}};
+        RecordingTap given(*engine_, plan.reads, 27), whole(*engine_, plan.reads, 27);
+        engine_->run(sequences_, plan, given);
+        plan.given.reset();
+        engine_->run(sequences_, plan, whole);
+        const std::string name = engine_->sites()[start].site.name();
+        // Where several branches read the stream, only the stream stands for all that came before.
+        if (engine_->sites()[start].site.component == Component::resid_post ||
+            engine_->sites()[start].site.component == Component::resid_pre)
+            EXPECT_EQ(given.recording, whole.recording) << name;
+        else
+            EXPECT_LT(row_error(given.recording.begin()->second, whole.recording.begin()->second), 1e-5)
+                << name;
+    }
+    EXPECT_EQ(changed(*engine_, record(*engine_, sequences_), plain_), std::vector<std::string>{});
 }
 
 // Nothing is written for show: a change is seen at its site and by what reads it up to the last norm, and by

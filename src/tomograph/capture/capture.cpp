@@ -56,6 +56,7 @@ Json describe(const LanguageModel& model, const PromptSet& prompts, const Captur
                        {"exact", options.exact},
                        {"rope_off", options.rope_off},
                        {"shard_bytes", options.shard_bytes}};
+    if (options.intervention) json["capture"]["acts"] = options.intervention->acts;
     for (const Component component : options.components)
         json["capture"]["components"].push_back(component_name(component));
     return json;
@@ -212,6 +213,8 @@ CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, con
                 std::span(prompts.sequences).subspan(batch.first_sequence, batch.n_sequences);
             Plan doing{.reads = plan.sites, .check_sums = !std::exchange(checked, true)};
             if (options.scores) doing.logits = predicting_tokens(sequences);
+            if (options.intervention)
+                doing.writes = options.intervention->writes(batch.first_sequence, batch.n_sequences);
             tap.begin(batch, doing.logits);
             engine.run(sequences, doing, tap);
             if (options.scores) tap.end(sum, count);

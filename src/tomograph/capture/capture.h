@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,14 @@
 #include "tomograph/store/output_folder.h"
 
 namespace tomograph {
+
+/// What is changed of the model while it reads.
+struct Intervention {
+    Json acts;  ///< for run.json: what is done, and checksums of what it is done with
+    /// For the plan of a batch: some of the prompts' sequences. What it gives must live until it is called
+    /// again.
+    std::function<std::vector<Write>(std::size_t first_sequence, std::size_t n_sequences)> writes;
+};
 
 /// What of a model's reading is kept.
 struct CaptureOptions {
@@ -32,6 +41,7 @@ struct CaptureOptions {
     bool rope_off = false;  ///< see EngineOptions
     int threads = 0;
     std::uint64_t seed = 42;  ///< for `sample`
+    std::optional<Intervention> intervention = std::nullopt;
     /// Replace an existing run, or go on with one that was interrupted.
     Begin begin = Begin::fresh;
     /// A shard is some whole batches, about so many bytes or four times its sums of the means, whichever is

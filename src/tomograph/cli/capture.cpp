@@ -12,6 +12,7 @@
 #include "tomograph/cli/common.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
+#include "tomograph/intervene/effects.h"
 #include "tomograph/model/model.h"
 #include "tomograph/prompts/generate.h"
 #include "tomograph/prompts/prompts.h"
@@ -21,7 +22,7 @@ namespace {
 
 struct Flags {
     std::string model, out, kind, word, prefix, start, components,
-        layers = ":", positions = ":", dtype = "auto", jsonl, special, chat_template;
+        layers = ":", positions = ":", dtype = "auto", jsonl, special, chat_template, spec;
     std::vector<std::string> text, prompts, stops;
     std::optional<std::int32_t> token;
     std::optional<std::int64_t> sequences, length, rows, generate;
@@ -131,6 +132,12 @@ void print_answers(const PromptSet& prompts) {
     if (prompts.texts.size() > kShown) say("and {} more\n", prompts.texts.size() - kShown);
 }
 
+Intervention read_intervention(const Model& model, const PromptSet& prompts, const std::string& text,
+                               const CaptureOptions& options, Progress& progress) {
+    const auto [spec, folder] = read_spec(text);
+    return intervention(model, prompts, read_acts(spec, model_sites(model), folder), options, progress);
+}
+
 void run(const Flags& flags, Progress& progress) {
     refuse_unused(flags);
     CaptureOptions options;
@@ -167,6 +174,8 @@ void run(const Flags& flags, Progress& progress) {
     }
     warn_about_length(model.info(), prompts.description.at("length").get<std::int64_t>());
     print_notes(prompts.notes);
+    if (!flags.spec.empty())
+        options.intervention = read_intervention(model, prompts, flags.spec, options, progress);
     const CaptureSummary summary = capture(model, prompts, flags.out, options, progress);
     print_notes(summary.notes);
     if (summary.n_tokens_found > 0)
@@ -259,6 +268,9 @@ void add_capture(CLI::App& app, Progress& progress) {
                       "Rotary models: without rotation, as a control for measure --rope-off-run");
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
+    command->add_option("--spec", flags->spec,
+                        "Change the model while it reads: a JSON file with acts, or the JSON itself "
+                        "(docs/interventions.md)");
     CLI::Option* force = command->add_flag("--force", flags->force, "Replace an existing run");
     command->add_flag("--resume", flags->resume, "Go on with a run that was interrupted, or begin it")
         ->excludes(force);

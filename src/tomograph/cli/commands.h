@@ -11,8 +11,10 @@ namespace tomograph {
 inline constexpr int kFoundExit = 3;
 
 /// One function a command: adds its options to the parser, with what to do as the callback.
+void add_advise(CLI::App& app, Progress& progress);
 void add_capture(CLI::App& app, Progress& progress);
 void add_compare(CLI::App& app, Progress& progress);
+void add_direction(CLI::App& app, Progress& progress);
 void add_export(CLI::App& app);
 void add_import(CLI::App& app, Progress& progress);
 void add_info(CLI::App& app);
@@ -23,6 +25,7 @@ void add_project(CLI::App& app, Progress& progress);
 void add_quantize(CLI::App& app);
 void add_randomize(CLI::App& app);
 void add_run(CLI::App& app, Progress& progress);
+void add_sweep(CLI::App& app, Progress& progress);
 void add_verify(CLI::App& app, Progress& progress);
 void add_view(CLI::App& app, Progress& progress);
 

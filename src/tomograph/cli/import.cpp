@@ -48,7 +48,8 @@ void add_import(CLI::App& app, Progress& progress) {
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand("import", "Make a run from vectors that were captured elsewhere");
     command->add_option("FILE", flags->files,
-                        ".npy or .safetensors; several are sequences one after another, of the same sites");
+                        ".npy, .safetensors or a control vector (.gguf); several are sequences one after "
+                        "another, of the same sites");
     command->add_option("--out", flags->out, "Run folder to write")->required();
     command->add_option("--labels", flags->labels,
                         "CSV with a line a row; columns label, sequence, position, token");

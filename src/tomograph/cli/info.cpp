@@ -10,6 +10,7 @@
 #include "tomograph/maps/projection.h"
 #include "tomograph/model/model.h"
 #include "tomograph/store/run.h"
+#include "tomograph/store/run_acts.h"
 
 namespace tomograph {
 namespace {
@@ -94,6 +95,8 @@ void run_info(const std::string& path, bool json) {
     say("{} sequences, {} tokens, longest {}; vectors of {} tokens in {} shards, {}\n", run.n_sequences(),
         run.n_tokens(), run.length(), run.n_rows(), run.json().at("shards").size(),
         bytes_text(static_cast<double>(bytes)));
+    if (const std::string acts = acts_of(run); !acts.empty())
+        say("the model was changed while it read: {}\n", printable(acts));
     if (!run.labels().empty()) {
         std::vector<std::string> labels = run.labels();
         for (std::string& label : labels) label = printable(label);

@@ -70,6 +70,9 @@ int main(int argc, char** argv) {
     add_measure(app, progress);
     add_compare(app, progress);
     add_intervene(app, progress);
+    add_sweep(app, progress);
+    add_advise(app, progress);
+    add_direction(app, progress);
 #ifdef TOMOGRAPH_VIEWER
     add_view(app, progress);
 #endif

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tomograph/base/json.h"
 #include "tomograph/cli/print.h"
 
 namespace tomograph {
@@ -44,6 +45,16 @@ Selection SelectionFlags::selection() const {
         selection.layer_order = parse_layer_order(layer_order);
     });
     return selection;
+}
+
+std::pair<Json, std::filesystem::path> read_spec(const std::string& spec) {
+    if (spec.starts_with("{")) return {parse_json(spec), std::filesystem::current_path()};
+    return {read_json(spec), std::filesystem::absolute(spec).parent_path()};
+}
+
+std::vector<SiteShape> model_sites(const LanguageModel& model) {
+    return model.make_engine({.max_length = std::min<std::int64_t>(16, model.info().context_length)})
+        ->sites();
 }
 
 std::int64_t default_length(const ModelInfo& model) {

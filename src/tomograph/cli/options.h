@@ -1,10 +1,13 @@
 #pragma once
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/json.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/select/selection.h"
 
@@ -33,6 +36,10 @@ decltype(auto) as_usage(Parse&& parse) {
     }
 }
 
+/// Acts: a JSON file, or the JSON itself, and the folder that its names are relative to.
+std::pair<Json, std::filesystem::path> read_spec(const std::string& spec);
+/// All sites of a model, without running more than a few tokens.
+std::vector<SiteShape> model_sites(const LanguageModel& model);
 /// min(512, context).
 std::int64_t default_length(const ModelInfo& model);
 /// Says on standard error what was assumed or cut.

@@ -47,13 +47,23 @@ std::int64_t check_batch(std::span<const Sequence> batch, const ModelInfo& model
     return total;
 }
 
-void check_plan(const Plan& plan, std::size_t n_sites, std::int64_t n_tokens) {
+void check_plan(const Plan& plan, std::span<const SiteShape> sites, std::int64_t n_tokens) {
+    const std::size_t n_sites = sites.size();
     const auto check_site = [&](std::size_t site) {
         if (site >= n_sites)
             throw Error(fmt::format("no site {}", site), fmt::format("the model has {} sites", n_sites), "");
     };
     for (const std::size_t site : plan.reads) check_site(site);
     for (const Write& write : plan.writes) check_site(write.site);
+    if (plan.given) {
+        check_site(plan.given->site);
+        const auto wanted = static_cast<std::size_t>(sites[plan.given->site].width() * n_tokens);
+        if (plan.given->values.size() != wanted)
+            throw Error(fmt::format("{} numbers are no values of {}", plan.given->values.size(),
+                                    sites[plan.given->site].site.name()),
+                        fmt::format("the batch has {}", wanted), "");
+        if (plan.check_sums) throw Error("sums cannot be checked where a site is given", "", "");
+    }
     std::int64_t previous = -1;
     for (const std::int64_t token : plan.logits) {
         if (token <= previous || token >= n_tokens) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -55,6 +56,12 @@ struct Write {
     std::function<void(const WriteBatch&)> change;
 };
 
+/// A site's value that is known from an earlier run of the batch.
+struct Given {
+    std::size_t site;               ///< index into Engine::sites()
+    std::span<const float> values;  ///< [n_tokens of the batch, width]
+};
+
 /// What is to happen while a batch runs. The run ends after the last site that is read or written; only
 /// logits need all of it.
 struct Plan {
@@ -67,6 +74,10 @@ struct Plan {
     /// Tokens of the batch, counted over its sequences laid end to end and ascending, whose logits the tap
     /// gets, [n_vocab] each.
     std::vector<std::int64_t> logits = {};
+    /// The run goes on from here: what only this site needs is not computed, and the site holds these values
+    /// as though it had been. No site before it may be read or written, and no sums checked. What is given
+    /// must live as long as the run.
+    std::optional<Given> given = {};
     /// Check every block while it runs: resid_pre + attn_out = resid_mid, resid_mid + mlp_out = resid_post;
     /// for parallel blocks the three add to resid_post. What a block adds up to is compared before a write,
     /// what it adds after.
@@ -84,8 +95,8 @@ class Engine {
     /// Most tokens that one batch may hold (a single longer sequence, up to max_length, is also a batch).
     virtual std::int64_t batch_tokens() const = 0;
     /// Run one batch. All its sequences are of one kind, tokens or vectors. Errors: Stopped; Error when the
-    /// backend fails, a token is out of range, a site cannot be written (it says which), or a block does not
-    /// add up (the model was misread, or its own values are not finite).
+    /// backend fails, a token is out of range, a site cannot be written or given (it says which), or a block
+    /// does not add up (the model was misread, or its own values are not finite).
     virtual void run(std::span<const Sequence> batch, const Plan& plan, Tap& tap) = 0;
 
     /// How many of the front of `sequences` form the next batch: whole sequences, at most kMaxSequences of
@@ -100,7 +111,8 @@ class Engine {
 /// or tokens and vectors in one batch.
 std::int64_t check_batch(std::span<const Sequence> batch, const ModelInfo& model, std::int64_t max_length);
 
-/// The same of a plan. Errors: Error for a site or a token that is not there.
-void check_plan(const Plan& plan, std::size_t n_sites, std::int64_t n_tokens);
+/// The same of a plan. Errors: Error for a site or a token that is not there, and for given values of another
+/// size.
+void check_plan(const Plan& plan, std::span<const SiteShape> sites, std::int64_t n_tokens);
 
 }  // namespace tomograph

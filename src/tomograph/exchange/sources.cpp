@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "tomograph/base/error.h"
+#include "tomograph/exchange/control_vector.h"
 #include "tomograph/exchange/foreign_site.h"
 #include "tomograph/exchange/npy.h"
 #include "tomograph/store/safetensors.h"
@@ -206,6 +207,15 @@ Part read_part(const fs::path& file, const SourceOptions& options, std::vector<s
     if (is_npy(file)) {
         const Site site = options.site.value_or(Site{Component::resid_post, 0});
         add(part, site, as_rows(site, read_npy(file), file.string()));
+        return part;
+    }
+    if (file.extension() == ".gguf") {
+        for (auto& [layer, array] : map_control_vector(file)) {
+            const Site site{Component::resid_post, layer};
+            add(part, site, as_rows(site, std::move(array), fmt::format("direction.{}", layer)));
+        }
+        notes.push_back(
+            "a control vector: its directions are rows at blocks.N.resid_post, where llama.cpp adds them");
         return part;
     }
     std::vector<std::string> not_read;

@@ -46,7 +46,8 @@ struct SourceOptions {
 
 /// Read a .npy file ([n, d] or [sequence, position, d]; [n, heads, d_head] or [sequence, position, heads,
 /// d_head] for z) or a safetensors file of one tensor a site (see foreign_site()), or of all layers in one,
-/// as vLLM writes it: "hidden_states" [n, layers, d] beside "token_ids" [n]. `notes` says what was assumed
+/// as vLLM writes it: "hidden_states" [n, layers, d] beside "token_ids" [n], or a control vector of llama.cpp
+/// (.gguf). `notes` says what was assumed
 /// and what was not read. Errors: Error that names what the file holds, with the mend.
 Part read_part(const std::filesystem::path& file, const SourceOptions& options,
                std::vector<std::string>& notes);

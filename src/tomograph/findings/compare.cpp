@@ -20,6 +20,7 @@
 #include "tomograph/statistics/cka.h"
 #include "tomograph/statistics/dimension.h"
 #include "tomograph/statistics/subspaces.h"
+#include "tomograph/store/run_acts.h"
 
 namespace tomograph {
 namespace {
@@ -181,6 +182,10 @@ CompareReport compare_runs(const Run& a, const Run& b, const CompareOptions& opt
     if (sites.empty())
         throw Error("the runs have no site in common whose vectors both keep", "",
                     "capture the same --components and --layers of both");
+    for (const Run* run : {&a, &b}) {
+        if (const std::string acts = acts_of(*run); !acts.empty())
+            report.notes.push_back(run->path().string() + ": the model was changed while it read: " + acts);
+    }
     const int threads = thread_count(options.threads);
     const RowCensus of_a = take_census(a, sites, threads), of_b = take_census(b, sites, threads);
     for (const RowCensus* census : {&of_a, &of_b}) {

@@ -12,6 +12,7 @@
 #include "tomograph/findings/outlier_board.h"
 #include "tomograph/findings/reference_outliers.h"
 #include "tomograph/findings/site_rows.h"
+#include "tomograph/store/run_acts.h"
 
 namespace tomograph {
 namespace {
@@ -168,6 +169,8 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
     report.how["twin"] = path(options.twin);
     report.how["rope_off"] = path(options.rope_off);
     if (options.reference != nullptr) report.how["reference"] = path(options.reference);
+    if (const std::string acts = acts_of(run); !acts.empty())
+        report.notes.push_back("the model was changed while it read: " + acts);
     if (!run.complete()) report.notes.push_back("the run is incomplete: what it holds was measured");
     return report;
 }

@@ -11,6 +11,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/json_reason.h"
+#include "tomograph/exchange/control_vector.h"
 #include "tomograph/exchange/npy.h"
 #include "tomograph/maps/projection.h"
 #include "tomograph/store/run.h"
@@ -114,7 +115,7 @@ void check_needs(const Act& act, const Where& where) {
         act.kind == ActKind::project_out || act.kind == ActKind::clamp || act.kind == ActKind::add;
     if (along && k == 0)
         where.fail(fmt::format("{} needs a \"direction\"", act_name(act.kind)),
-                   "give a .npy file or RUN:PROJECTION:N");
+                   "give a .npy file, a control vector (.gguf) or RUN:PROJECTION:N");
     if (act.kind == ActKind::rotate && k != 2)
         where.fail(fmt::format("rotate needs a plane, \"direction\" gives {} rows", k),
                    "give two: RUN:PROJECTION:1-2, or a .npy file of two rows");
@@ -149,7 +150,7 @@ Act read_act(const Json& json, std::span<const SiteShape> shapes, const fs::path
     if (json.contains("from")) act.from = json.at("from").get<std::string>();
     if (json.contains("direction")) {
         const auto name = json.at("direction").get<std::string>();
-        act.directions = read_directions(name, folder);
+        act.directions = read_directions(name, folder, act.site.layer);
         const auto width = static_cast<Eigen::Index>(columns_of(act, shape).size());
         if (act.directions.cols() != width)
             where.fail(fmt::format("{} is {} wide", name, act.directions.cols()),
@@ -184,16 +185,33 @@ std::vector<std::int64_t> columns_of(const Act& act, const SiteShape& shape) {
     return columns;
 }
 
-Matrix read_directions(const std::string& name, const fs::path& folder) {
+Matrix read_directions(const std::string& name, const fs::path& folder, int layer) {
     const auto place = [&](const std::string& path) {
         return fs::path(path).is_relative() ? folder / path : fs::path(path);
     };
     const auto last = name.rfind(':');
+    if (const auto file = std::string_view(name).substr(0, last); file.ends_with(".gguf")) {
+        int of = layer;
+        if (last != std::string::npos) {
+            const char* end = name.data() + name.size();
+            const auto parsed = std::from_chars(name.data() + last + 1, end, of);
+            if (parsed.ec != std::errc{} || parsed.ptr != end)
+                throw Error(fmt::format("'{}' names no direction", name), "", "give F.gguf or F.gguf:LAYER");
+        }
+        const ControlVector vector = read_control_vector(place(std::string(file)));
+        const auto found = vector.layers.find(of);
+        if (found == vector.layers.end())
+            throw Error(
+                fmt::format("{} has no direction for block {}", file, of),
+                fmt::format("it has {} to {}", vector.layers.begin()->first, vector.layers.rbegin()->first),
+                "give F.gguf:LAYER");
+        return found->second.transpose();
+    }
     if (last == std::string::npos) return read_rows(place(name));
     const auto first = name.rfind(':', last - 1);
     const auto bad = [&]() -> Error {
         return Error(fmt::format("'{}' names no direction", name), "",
-                     "give a .npy file, RUN:PROJECTION:N or RUN:PROJECTION:A-B");
+                     "give a .npy file, F.gguf:LAYER, RUN:PROJECTION:N or RUN:PROJECTION:A-B");
     };
     if (last == 0 || first == std::string::npos) throw bad();
     const std::string numbers = name.substr(last + 1);

@@ -53,9 +53,10 @@ std::vector<Act> read_acts(const Json& spec, std::span<const SiteShape> shapes,
 /// The columns of a site's value that an act changes, ascending.
 std::vector<std::int64_t> columns_of(const Act& act, const SiteShape& shape);
 
-/// A direction or several, [k, width]: rows of a .npy file, or components of a PCA projection as
-/// RUN:PROJECTION:N (component N, counted from 1 as on the axes) or RUN:PROJECTION:A-B (all from A to B).
-/// Errors: Error when there is no such file, projection or component.
-Matrix read_directions(const std::string& name, const std::filesystem::path& folder);
+/// A direction or several, [k, width]: rows of a .npy file, a control vector's direction for `layer` (F.gguf)
+/// or another (F.gguf:N), or components of a PCA projection as RUN:PROJECTION:N (component N, counted from 1
+/// as on the axes) or RUN:PROJECTION:A-B (all from A to B).
+/// Errors: Error when there is no such file, layer, projection or component.
+Matrix read_directions(const std::string& name, const std::filesystem::path& folder, int layer);
 
 }  // namespace tomograph

@@ -9,12 +9,12 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
+#include "tomograph/intervene/passes.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
 namespace {
 
-constexpr std::int64_t kMostValues = 1'000'000'000;  // float32 held at once: 4 GB
 constexpr std::size_t kGuesses = 5;
 
 /// log-softmax of `logits`, in place; float64 sums.
@@ -39,81 +39,6 @@ std::vector<Guess> guesses(const std::vector<float>& log_p) {
     for (std::size_t i = 0; i < n; ++i)
         best.push_back({order[i], std::exp(static_cast<double>(log_p[static_cast<std::size_t>(order[i])]))});
     return best;
-}
-
-/// Batches of whole sequences, with where each token stands.
-struct PromptBatch {
-    std::size_t first = 0, count = 0;
-    std::vector<TokenPlace> places;
-};
-
-std::vector<PromptBatch> batches(const Engine& engine, const std::vector<Sequence>& sequences) {
-    std::vector<PromptBatch> all;
-    for (std::size_t first = 0; first < sequences.size();) {
-        PromptBatch batch{first, engine.next_batch(std::span(sequences).subspan(first)), {}};
-        for (std::size_t s = first; s < first + batch.count; ++s) {
-            const Sequence& sequence = sequences[s];
-            for (std::int64_t p = 0; p < sequence.length(); ++p)
-                batch.places.push_back(
-                    {static_cast<std::int64_t>(s), p, sequence.length(),
-                     sequence.labels.empty() ? -1 : sequence.labels[static_cast<std::size_t>(p)]});
-        }
-        first += batch.count;
-        all.push_back(std::move(batch));
-    }
-    return all;
-}
-
-/// Keeps every value of the sites that are read.
-class KeepTap final : public Tap {
-  public:
-    KeepTap(std::vector<SiteValues*> kept) : kept_(std::move(kept)) {}
-    void begin(std::int64_t first_token) { first_token_ = first_token; }
-    void take(const SiteBatch& batch) override {
-        SiteValues& values = *kept_[batch.site];
-        std::copy_n(batch.data, batch.n_tokens * batch.width,
-                    values.values.begin() + (first_token_ + batch.first_token) * batch.width);
-    }
-
-  private:
-    std::vector<SiteValues*> kept_;
-    std::int64_t first_token_ = 0;
-};
-
-/// The values of some sites for all tokens of the sequences, from the undisturbed model.
-std::map<std::size_t, std::shared_ptr<SiteValues>> read_values(Engine& engine,
-                                                               const std::vector<Sequence>& sequences,
-                                                               std::vector<std::size_t> sites,
-                                                               Progress& progress) {
-    std::sort(sites.begin(), sites.end());
-    sites.erase(std::unique(sites.begin(), sites.end()), sites.end());
-    std::map<std::size_t, std::shared_ptr<SiteValues>> kept;
-    std::vector<std::int64_t> first_token{0};
-    for (const Sequence& sequence : sequences) first_token.push_back(first_token.back() + sequence.length());
-    std::int64_t total = 0;
-    std::vector<SiteValues*> targets;
-    for (const std::size_t site : sites) total += first_token.back() * engine.sites()[site].width();
-    if (total > kMostValues)
-        throw Error("the acts compare with more values than can be held",
-                    fmt::format("{:.1f} GB of {} sites", 4e-9 * static_cast<double>(total), sites.size()),
-                    "use fewer --sequences or a shorter --length");
-    for (const std::size_t site : sites) {
-        auto values = std::make_shared<SiteValues>();
-        values->width = engine.sites()[site].width();
-        values->first_token = first_token;
-        values->values.resize(static_cast<std::size_t>(first_token.back() * values->width));
-        targets.push_back(values.get());
-        kept[site] = std::move(values);
-    }
-    KeepTap tap(targets);
-    progress.begin("read what the acts compare with", first_token.back(), "tokens");
-    for (const PromptBatch& batch : batches(engine, sequences)) {
-        if (progress.stop_requested()) throw Stopped("nothing was changed yet");
-        tap.begin(first_token[batch.first]);
-        engine.run(std::span(sequences).subspan(batch.first, batch.count), {.reads = sites}, tap);
-        progress.update(first_token[batch.first + batch.count]);
-    }
-    return kept;
 }
 
 /// A run's stored vectors at a site as values to patch from. Errors: Error when it lacks some.
@@ -223,17 +148,12 @@ Json guesses_json(const std::vector<Guess>& guesses, const Vocabulary& vocabular
 
 ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptSet& prompts,
                        const std::vector<Act>& acts, std::uint64_t seed, Progress& progress) {
-    const auto site_index = [&](const Site& site) {
-        const auto& sites = engine.sites();
-        return static_cast<std::size_t>(
-            std::ranges::find_if(sites, [&](const SiteShape& s) { return s.site == site; }) - sites.begin());
-    };
     std::vector<std::size_t> compared;
     std::map<std::string, std::vector<std::size_t>> patched;
     for (const Act& act : acts) {
         if (act.kind == ActKind::mean || act.kind == ActKind::resample)
-            compared.push_back(site_index(act.site));
-        if (act.kind == ActKind::patch) patched[act.from].push_back(site_index(act.site));
+            compared.push_back(site_index(engine, act.site));
+        if (act.kind == ActKind::patch) patched[act.from].push_back(site_index(engine, act.site));
     }
     std::map<std::size_t, std::shared_ptr<SiteValues>> baseline;
     if (!compared.empty()) baseline = read_values(engine, prompts.sequences, compared, progress);
@@ -256,7 +176,7 @@ ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptS
     }
     std::vector<std::shared_ptr<const SiteValues>> per_act, patches;
     for (const Act& act : acts) {
-        const std::size_t site = site_index(act.site);
+        const std::size_t site = site_index(engine, act.site);
         const auto found = baseline.find(site);
         per_act.push_back(found != baseline.end() ? found->second : nullptr);
         const auto source = sources.find({act.from, site});
@@ -266,23 +186,49 @@ ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptS
                      prompts.labels, seed);
 }
 
+Intervention intervention(const LanguageModel& model, const PromptSet& prompts, const std::vector<Act>& acts,
+                          const CaptureOptions& options, Progress& progress) {
+    std::int64_t longest = 1;
+    for (const Sequence& sequence : prompts.sequences) longest = std::max(longest, sequence.length());
+    const auto engine =
+        model.make_engine({.max_length = longest,
+                           .exact = options.exact,
+                           .rope_off = options.rope_off,
+                           .threads = options.threads,
+                           .stop_requested = [&progress] { return progress.stop_requested(); }});
+    struct Ready {
+        ActWriter writer;
+        std::vector<std::int64_t> lengths;
+        std::vector<std::vector<std::int32_t>> labels;
+        std::vector<TokenPlace> places;  // of the batch under way
+    };
+    auto ready = std::make_shared<Ready>(
+        Ready{prepare_acts(model, *engine, prompts, acts, options.seed, progress), {}, {}, {}});
+    for (const Sequence& sequence : prompts.sequences) {
+        ready->lengths.push_back(sequence.length());
+        ready->labels.push_back(sequence.labels);
+    }
+    return {ready->writer.record(), [ready](std::size_t first, std::size_t count) {
+                ready->places.clear();
+                for (std::size_t s = first; s < first + count; ++s) {
+                    for (std::int64_t p = 0; p < ready->lengths[s]; ++p)
+                        ready->places.push_back(
+                            {static_cast<std::int64_t>(s), p, ready->lengths[s],
+                             ready->labels[s].empty() ? -1 : ready->labels[s][static_cast<std::size_t>(p)]});
+                }
+                return ready->writer.writes(ready->places);
+            }};
+}
+
 InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& prompts,
                                   const std::vector<Act>& acts, const InterveneOptions& options,
                                   Progress& progress) {
+    const auto engine = make_loss_engine(model, prompts.sequences, options.exact, options.threads, progress);
     std::int64_t longest = 0, total = 0;
     for (const Sequence& sequence : prompts.sequences) {
         longest = std::max(longest, sequence.length());
         total += sequence.length();
-        if (sequence.length() < 2)
-            throw Error("a sequence of one token predicts nothing", "the loss is that of the next token",
-                        "give sequences of two tokens or more");
     }
-    if (prompts.sequences.empty()) throw Error("there is nothing to read", "", "give --text or --prompt");
-    const auto engine =
-        model.make_engine({.max_length = longest,
-                           .exact = options.exact,
-                           .threads = options.threads,
-                           .stop_requested = [&progress] { return progress.stop_requested(); }});
     ActWriter writer = prepare_acts(model, *engine, prompts, acts, options.seed, progress);
     const std::size_t n = prompts.sequences.size();
     Losses before(n, static_cast<std::size_t>(longest)), after = before, control = before;
@@ -293,7 +239,7 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
     const int passes = options.control ? 3 : 2;
     progress.begin("intervene", total * passes, "tokens");
     std::int64_t done = 0;
-    for (const PromptBatch& batch : batches(*engine, prompts.sequences)) {
+    for (const PromptBatch& batch : make_batches(*engine, prompts.sequences)) {
         const auto sequences = std::span(prompts.sequences).subspan(batch.first, batch.count);
         Plan plan;
         std::vector<std::int32_t> next;
@@ -342,15 +288,7 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
             effect.by_position.push_back({static_cast<std::int64_t>(p), before.position[p] / before.count[p],
                                           after.position[p] / after.count[p]});
     }
-    effect.interval = bootstrap(static_cast<int>(n), {.replicates = options.bootstrap, .seed = options.seed},
-                                [&](std::span<const double> weights) {
-                                    double sum = 0, weight = 0;
-                                    for (std::size_t s = 0; s < n; ++s) {
-                                        sum += weights[s] * (after.sequence[s] - before.sequence[s]);
-                                        weight += weights[s];
-                                    }
-                                    return sum / weight;
-                                });
+    effect.interval = loss_change(before.sequence, after.sequence, options.bootstrap, options.seed).interval;
     if (!effect.interval)
         effect.notes.push_back(
             fmt::format("{} sequences give no interval: use {} or more", n, kFewestGroups));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tomograph/base/progress.h"
+#include "tomograph/capture/capture.h"
 #include "tomograph/engine/language_model.h"
 #include "tomograph/intervene/writer.h"
 #include "tomograph/prompts/prompts.h"
@@ -61,6 +62,10 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
 
 /// {"loss":{"before","after","change","interval"},"kl","by_position":[...],"control":{...},...}.
 Json effect_json(const InterventionEffect& effect, const Vocabulary& vocabulary);
+
+/// Acts for a capture of these prompts with these options. Errors: as measure_effect's.
+Intervention intervention(const LanguageModel& model, const PromptSet& prompts, const std::vector<Act>& acts,
+                          const CaptureOptions& options, Progress& progress);
 
 /// The acts made ready for `prompts`: reads what they need of the undisturbed model.
 ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptSet& prompts,

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/file.h"
 #include "tomograph/base/random.h"
 
 namespace tomograph {
@@ -205,9 +207,32 @@ void ActWriter::change(std::size_t number, const WriteBatch& batch,
     }
 }
 
+Json ActWriter::record() const {
+    Json acts = Json::array();
+    const auto sum = [](const float* values, auto count) {
+        return xxh3_128(std::as_bytes(std::span(values, static_cast<std::size_t>(count))));
+    };
+    for (const Prepared& one : acts_) {
+        Json json = one.act.json;
+        const Matrix& directions = one.act.directions;
+        if (directions.size() > 0) json["direction_xxh3_128"] = sum(directions.data(), directions.size());
+        if (one.act.kind == ActKind::patch)
+            json["from_xxh3_128"] = sum(one.source->values.data(), one.source->values.size());
+        acts.push_back(std::move(json));
+    }
+    return acts;
+}
+
 std::vector<Write> ActWriter::writes(std::span<const TokenPlace> places) const {
+    std::vector<std::size_t> all(acts_.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    return writes(places, all);
+}
+
+std::vector<Write> ActWriter::writes(std::span<const TokenPlace> places,
+                                     std::span<const std::size_t> acts) const {
     std::vector<Write> writes;
-    for (std::size_t i = 0; i < acts_.size(); ++i)
+    for (const std::size_t i : acts)
         writes.push_back(
             {acts_[i].site, [this, i, places](const WriteBatch& batch) { change(i, batch, places); }});
     return writes;

@@ -44,6 +44,11 @@ class ActWriter {
     void use_random_directions(bool random) { random_ = random; }
     /// For the engine's plan. `places` are of the batch's tokens, and must live as long as the batch.
     std::vector<Write> writes(std::span<const TokenPlace> places) const;
+    /// Of some acts only, by their number.
+    std::vector<Write> writes(std::span<const TokenPlace> places, std::span<const std::size_t> acts) const;
+    /// The acts as they were read, with checksums of the directions and of the values that they patch from:
+    /// what run.json records.
+    Json record() const;
     /// Tokens that any act chooses, over all prompts.
     std::int64_t n_tokens() const { return n_tokens_; }
 

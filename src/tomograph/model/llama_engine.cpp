@@ -134,6 +134,10 @@ const GraphMap& LlamaEngine::graph_map(Kind kind) {
     for (const GraphNode& node : seen.nodes) {
         found.ops.push_back(node.op);
         found.names.push_back(node.name);
+        auto& sources = found.sources.emplace_back();
+        for (const GraphNode::Source& source : node.sources) {
+            if (source.node >= 0) sources.push_back(source.node);
+        }
     }
     return maps_[kind] = std::move(found);
 }
@@ -180,7 +184,7 @@ void LlamaEngine::hand_over_logits(const Plan& plan, std::int64_t first, std::in
 
 void LlamaEngine::run(std::span<const Sequence> batch, const Plan& plan, Tap& tap) {
     const std::int64_t total = check_batch(batch, info_, options_.max_length);
-    check_plan(plan, sites_.size(), total);
+    check_plan(plan, sites_, total);
     if (total == 0) return;
     const Kind kind = batch.front().vectors.empty() ? kTokens : kVectors;
     const GraphMap& map = graph_map(kind);
@@ -222,9 +226,11 @@ void LlamaEngine::run(std::span<const Sequence> batch, const Plan& plan, Tap& ta
                 decode(*input);
             } catch (...) {
                 watch_ = nullptr;
+                watch.restore();
                 throw;
             }
             watch_ = nullptr;
+            watch.restore();
             hand_over_logits(plan, done, n, tap);
         }
         done += n;

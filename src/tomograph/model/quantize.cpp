@@ -12,20 +12,31 @@
 
 namespace tomograph {
 
-void quantize(const std::string& in, const std::filesystem::path& out, const std::string& type, int threads) {
-    static const std::vector<std::pair<std::string, llama_ftype>> types{{"f32", LLAMA_FTYPE_ALL_F32},
-                                                                        {"f16", LLAMA_FTYPE_MOSTLY_F16},
-                                                                        {"q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
-                                                                        {"q5_0", LLAMA_FTYPE_MOSTLY_Q5_0},
-                                                                        {"q4_0", LLAMA_FTYPE_MOSTLY_Q4_0}};
-    auto parameters = llama_model_quantize_default_params();
-    bool known = false;
-    for (const auto& [name, ftype] : types) {
-        if (name != type) continue;
-        parameters.ftype = ftype;
-        known = true;
+namespace {
+
+struct QuantizedType {
+    std::string name;
+    llama_ftype file;
+    ggml_type tensor;
+};
+const std::vector<QuantizedType>& types() {
+    static const std::vector<QuantizedType> all{{"f32", LLAMA_FTYPE_ALL_F32, GGML_TYPE_F32},
+                                                {"f16", LLAMA_FTYPE_MOSTLY_F16, GGML_TYPE_F16},
+                                                {"q8_0", LLAMA_FTYPE_MOSTLY_Q8_0, GGML_TYPE_Q8_0},
+                                                {"q5_0", LLAMA_FTYPE_MOSTLY_Q5_0, GGML_TYPE_Q5_0},
+                                                {"q4_0", LLAMA_FTYPE_MOSTLY_Q4_0, GGML_TYPE_Q4_0}};
+    return all;
+}
+
+const QuantizedType& find_type(const std::string& name) {
+    for (const QuantizedType& type : types()) {
+        if (type.name == name) return type;
     }
-    if (!known) throw Error("no weight type '" + type + "'", "", "use f32, f16, q8_0, q5_0 or q4_0");
+    throw Error("no weight type '" + name + "'", "", "use f32, f16, q8_0, q5_0 or q4_0");
+}
+
+void write_quantized(const std::string& in, const std::filesystem::path& out,
+                     llama_model_quantize_params parameters, int threads) {
     start_llama();
     const ModelFile source(in);
     for (const ModelPart& part : open_parts(source.path(), in)) {
@@ -53,6 +64,34 @@ void quantize(const std::string& in, const std::filesystem::path& out, const std
         throw cut();
     }
     file.commit();
+}
+
+}  // namespace
+
+void quantize(const std::string& in, const std::filesystem::path& out, const std::string& type, int threads) {
+    auto parameters = llama_model_quantize_default_params();
+    parameters.ftype = find_type(type).file;
+    write_quantized(in, out, parameters, threads);
+}
+
+void quantize_parts(const std::string& in, const std::filesystem::path& out, const std::string& type,
+                    const std::vector<WeightPart>& parts, int threads) {
+    const QuantizedType& chosen = find_type(type);
+    if (!ggml_is_quantized(chosen.tensor))
+        throw Error("'" + type + "' is no quantised type", "", "use q8_0, q5_0 or q4_0");
+    // Patterns are tried in order, the first that fits decides; they are asked only where the file's own type
+    // is quantised.
+    auto parameters = llama_model_quantize_default_params();
+    parameters.ftype = chosen.file;
+    std::vector<llama_model_tensor_override> overrides;
+    for (const WeightPart part : parts)
+        overrides.push_back({part == WeightPart::attention ? R"(blk\.[0-9]+\.attn_(?!.*norm))"
+                                                           : R"(blk\.[0-9]+\.ffn_(?!gate_inp|.*norm))",
+                             chosen.tensor});
+    overrides.push_back({".*", GGML_TYPE_F32});
+    overrides.push_back({nullptr, GGML_TYPE_COUNT});
+    parameters.tt_overrides = overrides.data();
+    write_quantized(in, out, parameters, threads);
 }
 
 }  // namespace tomograph

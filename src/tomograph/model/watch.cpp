@@ -41,9 +41,39 @@ Watch::Watch(const GraphMap& map, std::span<const SiteShape> sites, const std::s
         visit(write.site).writes.push_back(&write);
     }
     for (std::size_t i = 0; i < plan.reads.size(); ++i) visit(plan.reads[i]).reads.push_back(i);
+    if (plan.given) begin_at(*plan.given, model, sites);
     if (check == nullptr) return;
     for (std::size_t i = 0; i < check->sums.size(); ++i) visit(check->sums[i]).sums.push_back(i);
     for (std::size_t i = 0; i < check->parts.size(); ++i) visit(check->parts[i]).parts.push_back(i);
+}
+
+void Watch::begin_at(const Given& given, const std::string& model, std::span<const SiteShape> sites) {
+    const auto fail = [&](const std::string& why) {
+        throw Error(fmt::format("{} cannot begin at {}", model, sites[given.site].site.name()), why, "");
+    };
+    if (const std::string& why = map_.unwritable[given.site]; !why.empty()) fail(why);
+    const int start = map_.sites[given.site].node;
+    const auto all = visits_.begin();
+    if ((start >= 0 && at_input_.wanted()) ||
+        std::any_of(all, all + std::max(start, 0), [](const Visit& before) { return before.wanted(); }))
+        fail("a site before it is wanted");
+    visit(given.site).given = given.values.data();
+    if (start < 0) return;
+    // What later nodes read of earlier ones, but for the start, is still computed: masks and positions that
+    // all blocks share.
+    const auto first = static_cast<std::size_t>(start);
+    needless_.assign(first + 1, true);
+    std::vector<int> needed;
+    for (std::size_t node = first + 1; node < map_.sources.size(); ++node)
+        needed.insert(needed.end(), map_.sources[node].begin(), map_.sources[node].end());
+    while (!needed.empty()) {
+        const int node = needed.back();
+        needed.pop_back();
+        if (node >= start || !needless_[static_cast<std::size_t>(node)]) continue;
+        needless_[static_cast<std::size_t>(node)] = false;
+        const auto& sources = map_.sources[static_cast<std::size_t>(node)];
+        needed.insert(needed.end(), sources.begin(), sources.end());
+    }
 }
 
 Watch::Visit& Watch::visit(std::size_t site) {
@@ -71,7 +101,7 @@ bool Watch::on_eval(ggml_tensor* t, bool ask) {
     }
 }
 
-bool Watch::want(const ggml_tensor* t) {
+bool Watch::want(ggml_tensor* t) {
     const std::size_t node = next_node_++;
     // Where several devices share the graph, the next one's part still comes after take() has ended this
     // one's; and logits are computed after the last node that is wanted.
@@ -81,19 +111,30 @@ bool Watch::want(const ggml_tensor* t) {
         throw Error("llama.cpp changed its graph between batches",
                     fmt::format("node {} is now '{}'", node, t->name), "please report this model");
     }
+    if (node < needless_.size() && needless_[node] && (t->flags & GGML_TENSOR_FLAG_COMPUTE) != 0) {
+        t->flags &= ~GGML_TENSOR_FLAG_COMPUTE;
+        left_out_.push_back(t);
+    }
     return wanted;
+}
+
+void Watch::restore() {
+    for (ggml_tensor* t : left_out_) t->flags |= GGML_TENSOR_FLAG_COMPUTE;
+    left_out_.clear();
 }
 
 bool Watch::take(ggml_tensor* t) {
     const std::size_t node = next_node_ - 1;
     float* data = values(t);
     happen(visits_[node], ggml_nelements(t) / n_tokens_, data);
-    if (!visits_[node].writes.empty() && data == gathered_.data()) put_back(t);
+    const bool changed = visits_[node].given != nullptr || !visits_[node].writes.empty();
+    if (changed && data == gathered_.data()) put_back(t);
     // What follows the last wanted node, the product with the vocabulary above all, need not be computed.
     return whole_ || static_cast<int>(node) < last_node_;
 }
 
 void Watch::happen(const Visit& visit, std::int64_t width, float* data) const {
+    if (visit.given != nullptr) std::copy_n(visit.given + first_token_ * width, n_tokens_ * width, data);
     for (const std::size_t which : visit.sums) check_->take_sum(which, first_token_, n_tokens_, data);
     for (const Write* write : visit.writes) write->change({first_token_, n_tokens_, width, data});
     for (const std::size_t read : visit.reads) tap_.take({read, first_token_, n_tokens_, width, data});

@@ -19,13 +19,14 @@ struct GraphMap {
     std::vector<std::string> unwritable;  // per site: why it cannot be written; empty where it can
     std::vector<GraphNode::Op> ops;       // of every node, in order
     std::vector<std::string> names;
+    std::vector<std::vector<int>> sources;  // of every node, those that are nodes
 };
 
 /// Follows a graph while it is computed and does at each node what a plan wants there.
 class Watch {
   public:
     /// `sites` are the model's; `check` may be null. All but `map` and `sites` only live as long as the
-    /// batch. Errors: Error for a write of a site that cannot be written.
+    /// batch. Errors: Error for a write of a site that cannot be written, or one that cannot be given.
     Watch(const GraphMap& map, std::span<const SiteShape> sites, const std::string& model, const Plan& plan,
           Tap& tap, SumCheck* check);
 
@@ -38,6 +39,8 @@ class Watch {
     /// llama.cpp's evaluation callback: with `ask`, is the value of `t` wanted; without, here it is. False
     /// ends the graph. What a tap or a write throws is kept in `failure`.
     bool on_eval(ggml_tensor* t, bool ask);
+    /// Once a piece has run, or failed: llama.cpp may use its graph again, whole.
+    void restore();
 
     std::exception_ptr failure;
 
@@ -47,10 +50,14 @@ class Watch {
     struct Visit {
         std::vector<std::size_t> sums, reads, parts;  // positions in the check's lists and in the plan's
         std::vector<const Write*> writes;
-        bool wanted() const { return !sums.empty() || !reads.empty() || !parts.empty() || !writes.empty(); }
+        const float* given = nullptr;  // values of the whole batch
+        bool wanted() const {
+            return given != nullptr || !sums.empty() || !reads.empty() || !parts.empty() || !writes.empty();
+        }
     };
     Visit& visit(std::size_t site);
-    bool want(const ggml_tensor* t);
+    void begin_at(const Given& given, const std::string& model, std::span<const SiteShape> sites);
+    bool want(ggml_tensor* t);
     bool take(ggml_tensor* t);
     void happen(const Visit& visit, std::int64_t width, float* data) const;
     float* values(const ggml_tensor* t);
@@ -61,7 +68,9 @@ class Watch {
     SumCheck* check_;
     std::vector<Visit> visits_;  // per node
     Visit at_input_;
-    bool whole_;  // the graph runs to its end
+    std::vector<bool> needless_;          // per node: what is given makes up for it; empty: none is
+    std::vector<ggml_tensor*> left_out_;  // of the piece under way
+    bool whole_;                          // the graph runs to its end
     int last_node_ = -1;
     std::size_t next_node_ = 0;
     std::int64_t first_token_ = 0;

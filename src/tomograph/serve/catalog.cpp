@@ -13,6 +13,7 @@
 #include "tomograph/base/version.h"
 #include "tomograph/serve/folder.h"
 #include "tomograph/store/run_folder.h"
+#include "tomograph/store/run_acts.h"
 
 namespace tomograph {
 namespace {
@@ -193,6 +194,7 @@ Json Catalog::run_json(std::size_t index) {
     json["complete"] = run.complete();
     json["model"] = model_json(run.json().at("model"));
     json["prompts"] = run.prompts();
+    if (const std::string acts = acts_of(run); !acts.empty()) json["acts"] = acts;
     json["n_tokens"] = run.n_tokens();
     json["n_rows"] = run.n_rows();
     json["n_sequences"] = run.n_sequences();

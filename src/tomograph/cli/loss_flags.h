@@ -1,0 +1,31 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tomograph/model/model.h"
+#include "tomograph/prompts/prompts.h"
+
+namespace tomograph {
+
+/// What commands that measure losses share: what is read, and how the model runs.
+struct LossFlags {
+    std::string model;
+    std::vector<std::string> text, prompts;
+    std::optional<std::int64_t> sequences, length;
+    bool exact = false;
+    int threads = 0;
+    std::uint64_t seed = 42;
+
+    /// `default_sequences` of text; a command may have no --prompt.
+    void add(CLI::App& command, std::int64_t default_sequences, bool with_prompts);
+    /// Errors: CLI::ValidationError where both --text and --prompt are given.
+    PromptSet read(const Model& opened) const;
+
+  private:
+    std::int64_t default_sequences_ = 8;
+};
+
+}  // namespace tomograph

@@ -1,0 +1,104 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+
+#include "support/errors.h"
+#include "tomograph/intervene/effects.h"
+#include "tomograph/intervene/sweep.h"
+#include "tomograph/model/model.h"
+
+namespace tomograph {
+namespace {
+
+using namespace test;
+
+class Sweeps : public testing::TestWithParam<const char*> {
+  protected:
+    InterventionEffect effect(const std::string& acts) const {
+        const auto sites = model_.make_engine({.max_length = 24, .threads = 1})->sites();
+        return measure_effect(model_, prompts_, read_acts(parse_json(acts), sites, ""),
+                              {.exact = true, .threads = 1, .control = false, .bootstrap = 100});
+    }
+    Model model_ = Model::open(GetParam());
+    PromptSet prompts_ = text_prompts(model_.vocabulary(), {.sequences = 6, .length = 24});
+};
+INSTANTIATE_TEST_SUITE_P(Intervene, Sweeps, testing::Values("bytes-gpt2", "bytes-llama"),
+                         [](const auto& test) {
+                             return test.param == std::string("bytes-gpt2") ? "gpt2" : "llama";
+                         });
+
+// What begins at a block's own stream is what a whole run gives.
+TEST_P(Sweeps, GiveWhatSingleActsGive) {
+    SweepOptions options{.over = {SweepOver::components, SweepOver::layers, SweepOver::heads},
+                         .exact = true,
+                         .threads = 1,
+                         .control = true,
+                         .bootstrap = 50};
+    for (const ActKind act : {ActKind::zero, ActKind::mean, ActKind::resample}) {
+        options.act = act;
+        const SweepReport report = sweep(model_, prompts_, options);
+        ASSERT_EQ(report.units.size(), 4u * (2 + 1 + 4));
+        const std::string name(act_name(act));
+        for (const SweepUnit& unit : report.units) {
+            if (unit.layer != 2) continue;
+            std::string acts;
+            const auto add = [&](const std::string& site, const std::string& more) {
+                acts += (acts.empty() ? "" : ", ") +
+                        ("{\"act\": \"" + name + "\", \"site\": \"blocks.2." + site + "\"" + more + "}");
+            };
+            if (unit.head >= 0) {
+                add("z", ", \"heads\": [" + std::to_string(unit.head) + "]");
+            } else {
+                add(std::string(component_name(unit.component)), "");
+                if (unit.over == SweepOver::layers) add("mlp_out", "");
+            }
+            // Who gives to whom depends on an act's number: only the others are the same acts.
+            if (act == ActKind::resample) continue;
+            const auto want = effect("{\"acts\": [" + acts + "]}");
+            EXPECT_NEAR(unit.change, want.change, 1e-6) << unit.name();
+            EXPECT_NEAR(report.before, want.before, 1e-6);
+        }
+        for (const SweepUnit& unit : report.units) {
+            ASSERT_TRUE(unit.interval && unit.control) << unit.name();
+            EXPECT_LE(unit.interval->lo, unit.change);
+            for (const double value : unit.geometry) EXPECT_TRUE(std::isfinite(value)) << unit.name();
+        }
+        ASSERT_EQ(report.correlations.size(), kGeometries);
+        EXPECT_TRUE(report.correlations.front().interval);
+    }
+}
+
+TEST_P(Sweeps, SeeTheGeometryOfWhatTheyRemove) {
+    const SweepReport report = sweep(
+        model_, prompts_, {.over = {SweepOver::components}, .exact = true, .threads = 1, .bootstrap = 1});
+    const auto engine = model_.make_engine({.max_length = 24, .exact = true, .threads = 1});
+    // The norm of one place, formed from all of its values.
+    const auto& unit = report.units[3];
+    EXPECT_EQ(unit.name(), "blocks.1.mlp_out");
+    struct NormTap final : Tap {
+        void take(const SiteBatch& batch) override {
+            for (std::int64_t i = 0; i < batch.n_tokens; ++i) {
+                if ((batch.first_token + i) % 24 == 0) continue;
+                sum += Eigen::Map<const Vector>(batch.data + i * batch.width, batch.width).norm();
+            }
+        }
+        double sum = 0;
+    } tap;
+    std::size_t site = 0;
+    while (engine->sites()[site].site.name() != unit.name()) ++site;
+    engine->run(prompts_.sequences, {.reads = {site}}, tap);
+    EXPECT_NEAR(unit.geometry[0], tap.sum / (6 * 23), 1e-4);
+    EXPECT_GT(unit.geometry[static_cast<std::size_t>(Geometry::dimension)], 1);
+    EXPECT_LT(unit.geometry[static_cast<std::size_t>(Geometry::dimension)], 128);
+}
+
+TEST(SweepWords, AreReadOrRefused) {
+    EXPECT_EQ(parse_sweep_over("heads,layers,heads"), (std::vector{SweepOver::heads, SweepOver::layers}));
+    EXPECT_NE(error_of([] { parse_sweep_over("rows"); }).find("cannot sweep over 'rows'"), std::string::npos);
+    EXPECT_NE(error_of([] { parse_sweep_over(""); }).find("cannot sweep over ''"), std::string::npos);
+    EXPECT_NE(error_of([] { parse_sweep_act("add"); }).find("no act 'add'"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tomograph
