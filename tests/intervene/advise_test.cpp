@@ -115,7 +115,8 @@ TEST(QuantizeParts, ChangesThePartThatIsNamed) {
     EXPECT_GT(bytes(none, WeightPart::attention), 0);
     EXPECT_NEAR(bytes(attention, WeightPart::attention) / bytes(none, WeightPart::attention), 4.5 / 32, 1e-6);
     EXPECT_EQ(bytes(attention, WeightPart::mlp), bytes(none, WeightPart::mlp));
-    EXPECT_NEAR(bytes(mlp, WeightPart::mlp) / bytes(none, WeightPart::mlp), 4.5 / 32, 1e-6);
+    // Rows of 344 are no whole blocks of 32: that matrix becomes F16, by llama.cpp's own rule.
+    EXPECT_NEAR(bytes(mlp, WeightPart::mlp) / bytes(none, WeightPart::mlp), (2 * 4.5 / 32 + 0.5) / 3, 1e-6);
     EXPECT_EQ(bytes(mlp, WeightPart::attention), bytes(none, WeightPart::attention));
     EXPECT_NE(error_of([&] {
                   quantize_parts("bytes-llama", folder / "q.gguf", "f16", {}, 1);

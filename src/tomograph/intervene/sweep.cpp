@@ -61,11 +61,11 @@ class Sweep {
 
 void Sweep::add_act(Place& place, const Site& site, int head) {
     Json json = {{"act", act_name(options_.act)}, {"site", site.name()}};
-    if (head >= 0) json["heads"] = {head};
+    if (head >= 0) json["heads"] = Json::array({head});
     if (options_.act == ActKind::patch) json["from"] = options_.from;
     place.acts.push_back(acts_.size());
     place.sites.push_back(site_index(*engine_, site));
-    acts_.push_back(read_acts({{"acts", {json}}}, engine_->sites(), "").front());
+    acts_.push_back(read_acts({{"acts", Json::array({json})}}, engine_->sites(), "").front());
 }
 
 void Sweep::add_places(SweepOver over) {
