@@ -24,7 +24,7 @@ constexpr Eigen::Index kComponents = 16;
 // Where this many surrogates give a chance as large as that, no more are drawn: p is far from any level.
 constexpr int kFirstBatch = 49;
 constexpr double kHopeless = 0.2;
-constexpr double kAxisChance = 0.01;
+constexpr double kAxisChance = 0.005;
 constexpr double kRise = 0.5;  // of the coil's radius: less is a ring that does not close
 
 /// Rows in the leading components of a coarser curve, where white noise has been averaged out, and in the
@@ -128,6 +128,31 @@ Chance chance(const CoilSurrogates& surrogates, const TurningBasis& basis, const
         if (std::min(result.turning, result.coil) >= kHopeless) break;
     }
     return result;
+}
+
+/// The chance that a flat wave, the curve's own in its band's main direction, turns as much through nothing
+/// but the curve's noise.
+double flat_chance(const TurningBasis& basis, const MatrixD& path, const Turn& turn, double turning,
+                   const VectorD& noise, const CoilOptions& options) {
+    const MatrixD cosines = basis.cosines(path);
+    const double f = basis.frequencies()[turn.at];
+    const MatrixD band = basis.low_passed(cosines, f * TurningBasis::kWidth) -
+                         basis.low_passed(cosines, f / TurningBasis::kWidth);
+    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(band.transpose() * band);
+    const VectorD main = solver.eigenvectors().rightCols(1);
+    const MatrixD flat = band * main * main.transpose();
+    std::vector<double> most(static_cast<std::size_t>(options.replicates));
+    parallel_for(options.replicates, options.threads, [&](std::int64_t r) {
+        Rng rng(mix(options.seed, 0xf1a7, static_cast<std::uint64_t>(r)));
+        MatrixD curve(path.rows(), path.cols());
+        for (double& value : curve.reshaped<Eigen::RowMajor>()) value = rng.normal();
+        curve = detrended(flat + curve * noise.cwiseSqrt().asDiagonal());
+        const auto share = basis.turning(curve).share;
+        most[static_cast<std::size_t>(r)] =
+            *std::max_element(share.begin(), share.end()) * curve.squaredNorm();
+    });
+    const auto as_much = std::count_if(most.begin(), most.end(), [&](double m) { return m >= turning; });
+    return static_cast<double>(1 + as_much) / (options.replicates + 1);
 }
 
 /// Local tops of the spectrum that stand out from their neighbourhood.
@@ -304,6 +329,11 @@ Coil measure_coil(const Matrix& curve, const CoilOptions& options) {
         coil.p = std::max(coil.p, of.coil);
         coil.p_turning = std::max(coil.p_turning, of.turning);
         coil.chance_turning = std::max(coil.chance_turning, of.usual);
+    }
+    if (turn.coiled() && coil.p < kHopeless) {
+        coil.p_by_kind[3] =
+            flat_chance(basis, path, turn, coil.turning * path.squaredNorm(), null.noise, options);
+        coil.p = std::max(coil.p, coil.p_by_kind[3]);
     }
     name_shape(options, coil);
     return coil;

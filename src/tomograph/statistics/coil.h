@@ -44,11 +44,12 @@ struct Coil {
     /// The shape in words, with numbers.
     std::string words;
     /// The chance that a random curve turns as much and in one coil: round, half of it at one frequency, 1.75
-    /// net turns at least. The largest over the three kinds of random curve. 1 where this curve is no such
+    /// net turns at least. The largest over the kinds of random curve. 1 where this curve is no such
     /// coil.
     double p = 1;
-    std::array<double, 3> p_by_kind{1, 1, 1};  ///< walk, exponential, Gaussian autocorrelation
-    double p_turning = 1;                      ///< chance that a random curve turns as much, in whatever way
+    /// Walk, exponential, Gaussian autocorrelation; and a flat wave in noise.
+    std::array<double, 4> p_by_kind{1, 1, 1, 1};
+    double p_turning = 1;  ///< chance that a random curve turns as much, in whatever way
 
     /// Share of the curve's variance, line taken away, that turns one way round in one plane within +-60 % of
     /// `frequency`. 0: none or flat; 1: a perfect coil.
