@@ -25,7 +25,7 @@
 #include "tomograph/linear/pca.h"
 #include "tomograph/maps/quality.h"
 #include "tomograph/maps/umap.h"
-#include "tomograph/neighbors/neighbors.h"
+#include "tomograph/neighbors/neighbor_index.h"
 
 namespace {
 

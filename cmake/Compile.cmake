@@ -19,6 +19,11 @@ endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Debug")
     target_compile_definitions(tomograph_compile INTERFACE $<BUILD_INTERFACE:_GLIBCXX_ASSERTIONS>)
 endif()
+if(TOMOGRAPH_FUZZ)
+    # Coverage of every room. Clang warns of other things than GCC, whose warnings are the ones that count.
+    target_compile_options(tomograph_compile INTERFACE $<BUILD_INTERFACE:
+        -fsanitize=fuzzer-no-link,float-cast-overflow -Wno-error -Wno-unknown-warning-option>)
+endif()
 if(TOMOGRAPH_SANITIZE)
     target_compile_options(tomograph_compile INTERFACE
         $<BUILD_INTERFACE:-fsanitize=${TOMOGRAPH_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)

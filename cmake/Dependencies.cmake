@@ -22,6 +22,12 @@ if(NOT llama_FOUND)
     message(FATAL_ERROR "llama.cpp is not installed: run scripts/setup first (scripts/setup --portable "
         "for the preset portable), or set CMAKE_PREFIX_PATH to where your llama.cpp is installed")
 endif()
+# The engine for chat templates, a part of llama.cpp's tree that its libraries do not hold.
+find_path(TOMOGRAPH_JINJA jinja/runtime.h HINTS ${tomograph_llama}/src/jinja NO_DEFAULT_PATH)
+if(NOT TOMOGRAPH_JINJA)
+    message(FATAL_ERROR "llama.cpp's template engine is not installed: run scripts/setup first, or set TOMOGRAPH_JINJA to "
+        "a folder with the folder jinja and the files json.* and unicode.* of llama.cpp's folder common")
+endif()
 # cpp-httplib: Debian 12 has 0.11, years old; llama.cpp's tree carries a current one.
 if(TOMOGRAPH_VIEWER)
     find_path(TOMOGRAPH_HTTPLIB_INCLUDE httplib.h HINTS ${tomograph_llama}/include NO_DEFAULT_PATH)

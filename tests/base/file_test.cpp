@@ -47,14 +47,18 @@ TEST(AtomicFile, LeavesOnlyItsFinalNameAfterCommit) {
 
 TEST(AtomicFile, LeavesNothingWithoutCommit) {
     const TempFolder folder;
-    { AtomicFile(folder / "out").write("half"); }
+    {
+        AtomicFile(folder / "out").write("half");
+    }
     EXPECT_EQ(folder.n_files(), 0u);
 }
 
 TEST(AtomicFile, KeepsTheOldFileWithoutCommit) {
     const TempFolder folder;
     folder.write("out", "old");
-    { AtomicFile(folder / "out").write("new"); }
+    {
+        AtomicFile(folder / "out").write("new");
+    }
     EXPECT_EQ(read_file(folder / "out"), "old");
 }
 
@@ -67,13 +71,36 @@ TEST(AtomicFile, ReplacesTheOldFileOnCommit) {
     EXPECT_EQ(read_file(folder / "out"), "new");
 }
 
-TEST(AtomicFile, StartsEmptyOverAnAbandonedTemporary) {
+TEST(AtomicFile, DoesNotMeetAnotherWriterOfTheSameFile) {
     const TempFolder folder;
-    folder.write("out.tmp", "left by a killed process");
-    AtomicFile file(folder / "out");
-    file.write("new");
-    file.commit();
-    EXPECT_EQ(read_file(folder / "out"), "new");
+    AtomicFile one(folder / "out"), two(folder / "out");
+    EXPECT_NE(one.temporary(), two.temporary());
+    one.write("one");
+    two.write("the other");
+    one.commit();
+    EXPECT_EQ(read_file(folder / "out"), "one");
+    two.commit();
+    EXPECT_EQ(read_file(folder / "out"), "the other");
+    EXPECT_EQ(folder.n_files(), 1u);
+}
+
+TEST(AtomicFile, HasATemporaryThatIsKnownForOne) {
+    const TempFolder folder;
+    EXPECT_TRUE(is_temporary(AtomicFile(folder / "out.json").temporary()));
+    for (const char* name :
+         {"out.tmp", "out.1.tmp", "out.1-.tmp", "out.1-2", ".1-2.tmp", "1-2.tmp", "a.b-2.tmp"})
+        EXPECT_FALSE(is_temporary(name)) << name;
+}
+
+TEST(RemoveAbandoned, TakesWhatKilledProcessesLeft) {
+    const TempFolder folder;
+    folder.write("run.json.4711-0.tmp", "half");
+    folder.write("thesis.tmp", "years of work");
+    const AtomicFile living(folder / "out");
+    remove_abandoned(folder.path());
+    EXPECT_FALSE(fs::exists(folder / "run.json.4711-0.tmp"));
+    EXPECT_TRUE(fs::exists(folder / "thesis.tmp"));
+    EXPECT_TRUE(fs::exists(living.temporary()));
 }
 
 TEST(AtomicFile, WritesAtOffsetsInAnyOrder) {
@@ -102,19 +129,27 @@ TEST(AtomicFile, NamesTheFolderThatIsMissing) {
 TEST(AtomicFile, RefusesAFolderAsItsName) {
     const TempFolder folder;
     fs::create_directory(folder / "out");
+    EXPECT_EQ(error_of([&] { AtomicFile(folder / "out"); }),
+              "cannot write " + (folder / "out").string() + ": it is a folder; name a file in it");
+    EXPECT_EQ(folder.n_files(), 1u);
+}
+
+TEST(AtomicFile, RefusesAFolderThatAppearedAsItsName) {
+    const TempFolder folder;
     AtomicFile file(folder / "out");
+    fs::create_directory(folder / "out");
     EXPECT_EQ(error_of([&] { file.commit(); }),
               "cannot rename to " + (folder / "out").string() + ": Is a directory");
 }
 
 TEST(AtomicFile, LeavesNoTemporaryWhenTheRenameFails) {
     const TempFolder folder;
-    fs::create_directory(folder / "out");
     {
         AtomicFile file(folder / "out");
+        fs::create_directory(folder / "out");
         error_of([&] { file.commit(); });
     }
-    EXPECT_FALSE(fs::exists(folder / "out.tmp"));
+    EXPECT_EQ(folder.n_files(), 1u);
 }
 
 TEST(AtomicFile, SaysThatAWriteFailed) {

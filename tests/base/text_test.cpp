@@ -36,6 +36,11 @@ TEST(PieceToJson, IsReadBackForEverySingleByte) {
     }
 }
 
+TEST(PieceFromJson, RefusesWhatIsNeitherTextNorBytes) {
+    for (const char* json : {"7", "null", "{\"a\": 1}", "[256]", "[-1]", "[1.5]", "[\"a\"]", "[[1]]"})
+        EXPECT_THROW(piece_from_json(parse_json(json)), JsonError) << json;
+}
+
 TEST(Printable, ShowsInvalidAndControlBytesEscaped) {
     EXPECT_EQ(printable("a\xff\x01"), "a\\xff\\x01");
 }
@@ -46,6 +51,55 @@ TEST(Printable, ShowsLineBreaksAndTabsByName) {
 
 TEST(Printable, KeepsValidTextAsItIs) {
     EXPECT_EQ(printable("caf\u00e9 \U0001f40b"), "caf\u00e9 \U0001f40b");
+}
+
+TEST(Printable, KeepsABackslashAndALineBreakApart) {
+    EXPECT_EQ(printable("\\n"), "\\\\n");
+    EXPECT_EQ(printable("\n"), "\\n");
+}
+
+TEST(Printable, ShowsWhatBreaksALineOrSteersATerminalByNumber) {
+    EXPECT_EQ(printable("\u0085\u2028\u2029"), "\\u0085\\u2028\\u2029");
+    EXPECT_EQ(printable("\u009b31m"), "\\u009b31m");
+    EXPECT_EQ(printable("\u202e\u2066"), "\\u202e\\u2066");
+    EXPECT_EQ(printable("\x85"), "\\x85");  // the byte, not the character
+    EXPECT_EQ(printable("\r\v\f\x1c\x1b\x7f"), "\\x0d\\x0b\\x0c\\x1c\\x1b\\x7f");
+}
+
+TEST(WithoutControls, KeepsBackslashes) {
+    EXPECT_EQ(without_controls("C:\\a\x1b[31m", false), "C:\\a\\x1b[31m");
+}
+
+TEST(WithoutControls, KeepsLinesWhereItIsToldTo) {
+    EXPECT_EQ(without_controls("a\nb", true), "a\nb");
+    EXPECT_EQ(without_controls("a\nb", false), "a\\nb");
+}
+
+TEST(DecodeUtf8, GivesWhatAppendUtf8Wrote) {
+    for (char32_t point = 0; point <= 0x10ffff; ++point) {
+        if (point >= 0xd800 && point <= 0xdfff) continue;
+        std::string text;
+        append_utf8(text, point);
+        const Utf8Character character = decode_utf8(text);
+        ASSERT_EQ(character.length, text.size()) << std::hex << static_cast<std::uint32_t>(point);
+        ASSERT_EQ(character.point, point);
+    }
+}
+
+TEST(ValidUtf8, ReplacesEveryByteThatBelongsToNoCharacter) {
+    EXPECT_EQ(valid_utf8("a\xff\xe2\x82|caf\u00e9"), "a\ufffd\ufffd\ufffd|caf\u00e9");
+}
+
+TEST(CodePoints, AreThereAndBack) {
+    EXPECT_EQ(to_utf8(code_points("caf\u00e9 \U0001f40b")), "caf\u00e9 \U0001f40b");
+    EXPECT_EQ(code_points("\xff"), U"\ufffd");
+}
+
+TEST(CsvField, IsQuotedWhereItHasTo) {
+    EXPECT_EQ(csv_field("plain"), "plain");
+    EXPECT_EQ(csv_field("a,\"b\""), "\"a,\"\"b\"\"\"");
+    EXPECT_EQ(csv_field(" edge"), "\" edge\"");
+    EXPECT_EQ(csv_field("a\r"), "\"a\r\"");
 }
 
 }  // namespace

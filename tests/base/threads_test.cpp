@@ -1,13 +1,17 @@
 #include "tomograph/base/threads.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include "support/errors.h"
 
 namespace tomograph {
 namespace {
@@ -70,6 +74,50 @@ TEST(ThreadCount, IsWhatWasAskedFor) {
 
 TEST(ThreadCount, IsAtLeastOneWhenLeftToChoose) {
     EXPECT_GE(thread_count(0), 1);
+}
+
+/// For as long as this lives no thread can start: each would need a stack larger than the address space.
+class NoThreads {
+  public:
+    NoThreads() {
+        pthread_getattr_default_np(&before_);
+        pthread_attr_t huge = before_;
+        pthread_attr_setstacksize(&huge, std::size_t{1} << 50);
+        pthread_setattr_default_np(&huge);
+    }
+    ~NoThreads() { pthread_setattr_default_np(&before_); }
+    NoThreads(const NoThreads&) = delete;
+    NoThreads& operator=(const NoThreads&) = delete;
+
+  private:
+    pthread_attr_t before_;
+};
+
+TEST(ThreadCount, IsWhatWasAskedForUpToAMost) {
+    EXPECT_EQ(thread_count(1), 1);
+    EXPECT_EQ(thread_count(kMostThreads), 512);
+    EXPECT_GE(thread_count(0), 1);
+    EXPECT_EQ(test::error_of([] { thread_count(100'000); }),
+              "100000 threads are too many: at most 512 can be used; leave --threads away to use all "
+              "processors");
+}
+
+TEST(ParallelForWithoutThreads, RunsEveryBlockNevertheless) {
+    const NoThreads none;
+    EXPECT_THROW(std::thread([] {}), std::system_error);
+    std::vector<int> runs(100);
+    parallel_for(100, 4, [&](std::int64_t block) { ++runs[static_cast<std::size_t>(block)]; });
+    for (const int count : runs) ASSERT_EQ(count, 1);
+}
+
+TEST(StartableThreads, AreAsManyAsAskedForWhereThereAre) {
+    EXPECT_EQ(startable_threads(1), 1);
+    EXPECT_EQ(startable_threads(3), 3);
+}
+
+TEST(StartableThreads, AreOneWhereNoneCanStart) {
+    const NoThreads none;
+    EXPECT_EQ(startable_threads(3), 1);
 }
 
 }  // namespace

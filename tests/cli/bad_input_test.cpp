@@ -30,7 +30,17 @@ class BadInput : public testing::Test {
         if (outcome.err.size() <= before.size()) return outcome.err;
         return outcome.err.substr(before.size(), outcome.err.size() - before.size() - 1);
     }
-    /// The same for `capture golden-llama --out x --length 16` and more.
+    /// The line of a command that was typed wrongly, without "tomograph: " and the pointer to its help.
+    std::string usage_error(const Arguments& arguments) {
+        const Outcome outcome = program_.run(arguments);
+        EXPECT_EQ(outcome.code, 2) << outcome.err;
+        const std::string before = "tomograph: ",
+                          after = " (see tomograph " + arguments.front() + " --help)\n";
+        EXPECT_TRUE(outcome.err.starts_with(before) && outcome.err.ends_with(after)) << outcome.err;
+        if (outcome.err.size() <= before.size() + after.size()) return outcome.err;
+        return outcome.err.substr(before.size(), outcome.err.size() - before.size() - after.size());
+    }
+    /// The error of `capture golden-llama --out x --length 16` and more.
     std::string capture_error(const Arguments& more, const std::string& model = golden_model("llama")) {
         Arguments arguments{"capture", model, "--out", "x", "--threads", "1"};
         arguments.insert(arguments.end(), more.begin(), more.end());
@@ -53,6 +63,15 @@ TEST_F(BadInput, MayBeAMissingModel) {
     EXPECT_EQ(capture_error({}, "absent.gguf"),
               "no model at absent.gguf: no such file; give a .gguf file, or "
               "bytes-gpt2 or bytes-llama, which are built in");
+}
+
+TEST_F(BadInput, MayBeMoreThreadsThanThereAre) {
+    const std::string refusal =
+        "100000 threads are too many: at most 512 can be used; leave --threads away to use all processors";
+    EXPECT_EQ(error({"capture", "bytes-gpt2", "--out", "x", "--threads", "100000"}), refusal);
+    EXPECT_EQ(error({"quantize", "bytes-gpt2", "--type", "q8_0", "--out", "x", "--threads", "100000"}),
+              refusal);
+    EXPECT_FALSE(fs::exists(program_ / "x"));
 }
 
 TEST_F(BadInput, MayBeATruncatedModel) {
@@ -181,12 +200,12 @@ TEST_F(BadInput, MayBeLayersThatDoNotExist) {
 }
 
 TEST_F(BadInput, MayBeNoRange) {
-    EXPECT_EQ(capture_error({"--layers", "all"}),
-              "'all' is no range of layers; write for example 2:9 (half-open), 1: or :5");
+    EXPECT_EQ(usage_error({"capture", golden_model("llama"), "--out", "x", "--layers", "all"}),
+              "'all' is no range of layers; write for example 2:9 (half-open), 1:, :5, or -1 for the last");
 }
 
 TEST_F(BadInput, MayBeAComponentThatNoModelHas) {
-    EXPECT_EQ(capture_error({"--components", "soul"}),
+    EXPECT_EQ(usage_error({"capture", golden_model("llama"), "--out", "x", "--components", "soul"}),
               "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, resid_mid, ln2, "
               "router, "
               "mlp_out, resid_post, ln_final");
@@ -247,16 +266,16 @@ TEST_F(BadInput, MayBeNoRun) {
 
 TEST_F(BadInput, MayBeARunOfANewerVersion) {
     fs::create_directory(program_ / "run");
-    write("run/run.json", R"({"format": 2})");
+    write("run/run.json", R"({"format": 3})");
     EXPECT_EQ(error({"info", "run"}),
-              "run was written by a newer tomograph: format 2, known is 1; update tomograph");
+              "run was written by a newer tomograph: format 3, known is 2; update tomograph");
 }
 
 TEST_F(BadInput, MayBeADamagedRun) {
     write_run();
-    const fs::path shard = program_ / "run/vectors/4.safetensors";
+    const fs::path shard = program_ / "run/shards/000001.safetensors";
     fs::resize_file(shard, fs::file_size(shard) / 2);
-    EXPECT_NE(error({"info", "run"}).find("is not a readable safetensors file"), std::string::npos);
+    EXPECT_NE(error({"info", "run"}).find(" was cut or damaged: it has "), std::string::npos);
 }
 
 TEST_F(BadInput, MayBeAStudyForARun) {
@@ -277,7 +296,7 @@ TEST_F(BadInput, MayBeANameThatIsNoFiles) {
 
 TEST_F(BadInput, MayBeAnUnknownNormalisation) {
     write_run();
-    EXPECT_EQ(error({"project", "run", "--name", "p", "--normalize", "max"}),
+    EXPECT_EQ(usage_error({"project", "run", "--name", "p", "--normalize", "max"}),
               "cannot normalize by 'max'; use none, unit or layernorm");
 }
 
@@ -351,7 +370,7 @@ TEST_F(BadInput, MayBeAFullDisk) {
     const FileSizeLimit limit(300'000);
     EXPECT_EQ(error({"capture", golden_model("llama"), "--out", "x", "--length", "64", "--sequences", "4",
                      "--dtype", "f32", "--threads", "1"}),
-              "cannot reserve room for x/vectors/000000.safetensors: File too large");
+              "cannot reserve room for x/shards/000000.safetensors: File too large");
     EXPECT_TRUE(program_.files().empty());
 }
 

@@ -18,7 +18,7 @@ class Command : public testing::TestWithParam<const char*> {
     Program program_;
 };
 INSTANTIATE_TEST_SUITE_P(Cli, Command,
-                         testing::Values("run", "capture", "project", "plot", "info", "measure", "compare",
+                         testing::Values("run", "capture", "project", "plot", "info", "verify", "measure", "compare",
                                          "export", "import", "quantize", "randomize"),
                          [](const auto& test) { return std::string(test.param); });
 
@@ -56,16 +56,56 @@ TEST(Usage, PrintsTheVersion) {
     EXPECT_EQ(outcome.out, std::string("tomograph ") + kVersion + "\n");
 }
 
-TEST(Usage, AsksForACommand) {
-    const Outcome outcome = Program().run({});
-    EXPECT_EQ(outcome.code, 2);
-    EXPECT_EQ(outcome.err, "tomograph: A subcommand is required (see tomograph --help)\n");
+/// What the hand types at first, and what it gets.
+class FirstWords : public testing::TestWithParam<std::pair<Arguments, Arguments>> {};
+INSTANTIATE_TEST_SUITE_P(Cli, FirstWords,
+                         testing::Values(std::pair(Arguments{}, Arguments{"--help"}),
+                                         std::pair(Arguments{"help"}, Arguments{"--help"}),
+                                         std::pair(Arguments{"help", "capture"},
+                                                   Arguments{"capture", "--help"}),
+                                         std::pair(Arguments{"version"}, Arguments{"--version"}),
+                                         std::pair(Arguments{"-V"}, Arguments{"--version"})));
+
+TEST_P(FirstWords, DoWhatIsExpected) {
+    const Outcome typed = Program().run(GetParam().first), meant = Program().run(GetParam().second);
+    EXPECT_EQ(typed.code, 0);
+    EXPECT_EQ(typed.out, meant.out);
+    EXPECT_EQ(typed.err, "");
 }
 
-TEST(Usage, NamesACommandThatThereIsNot) {
-    const Outcome outcome = Program().run({"draw", "bytes-gpt2"});
+class UnknownWords : public testing::TestWithParam<std::pair<Arguments, std::string>> {};
+INSTANTIATE_TEST_SUITE_P(
+    Cli, UnknownWords,
+    testing::Values(
+        std::pair(Arguments{"draw", "bytes-gpt2"}, "no command 'draw' (see tomograph --help)"),
+        std::pair(Arguments{"captre"}, "no command 'captre'; did you mean capture? (see tomograph --help)"),
+        std::pair(Arguments{"no-such", "--help"}, "no command 'no-such' (see tomograph --help)"),
+        // Said before what is missing.
+        std::pair(Arguments{"capture", "--lenght", "3"},
+                  "no flag --lenght; did you mean --length? (see tomograph capture --help)"),
+        std::pair(Arguments{"capture", "--bogus=1"}, "no flag --bogus (see tomograph capture --help)"),
+        std::pair(Arguments{"info", "-x", "run"}, "no flag -x (see tomograph info --help)"),
+        std::pair(Arguments{"--verbose"}, "no flag --verbose (see tomograph --help)")));
+
+TEST_P(UnknownWords, AreNamedWithWhatWasMeant) {
+    const Outcome outcome = Program().run(GetParam().first);
     EXPECT_EQ(outcome.code, 2);
-    EXPECT_EQ(outcome.err, "tomograph: no command 'draw' (see tomograph --help)\n");
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(outcome.err, "tomograph: " + GetParam().second + "\n");
+}
+
+TEST(Usage, ABrokenSelectionIsAUsageError) {
+    const Program program;
+    ASSERT_EQ(program.run({"capture", "bytes-gpt2", "--sequences", "1", "--length", "8", "--out", "r"}).code,
+              0);
+    for (const Arguments& flags : {Arguments{"--layers", "a:b"}, Arguments{"--components", "mlp"},
+                                   Arguments{"--normalize", "yes"}, Arguments{"--mean", "tokens"}}) {
+        Arguments arguments{"project", "r"};
+        arguments.insert(arguments.end(), flags.begin(), flags.end());
+        const Outcome outcome = program.run(arguments);
+        EXPECT_EQ(outcome.code, 2) << outcome.err;
+        EXPECT_TRUE(outcome.err.ends_with("(see tomograph project --help)\n")) << outcome.err;
+    }
 }
 
 /// Flags of `capture bytes-gpt2 --out x` that make no sense.
@@ -98,7 +138,6 @@ INSTANTIATE_TEST_SUITE_P(
                     Flags{"LengthForVocabulary",
                           {"--prompts", "vocabulary", "--length", "3"},
                           "--length has no meaning with --prompts vocabulary"},
-                    Flags{"JsonlForText", {"--jsonl", "a"}, "--jsonl has no meaning with --prompts text"},
                     Flags{"JsonlWithoutAFile", {"--prompts", "jsonl"}, "--prompts jsonl needs --jsonl FILE"},
                     Flags{"RepeatWithoutAToken",
                           {"--prompts", "repeat"},

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "support/run_folder.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/json.h"
+#include "tomograph/base/random.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
@@ -28,7 +30,7 @@ std::vector<fs::path> temporaries_in(const fs::path& folder) {
     std::vector<fs::path> found;
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
         const std::string name = entry.path().filename().string();
-        if (name.ends_with(".tmp") || name.ends_with(".replaced")) found.push_back(entry.path());
+        if (name.ends_with(".tmp") || name.ends_with(".partial")) found.push_back(entry.path());
     }
     return found;
 }
@@ -186,15 +188,16 @@ TEST(Cli, FindsADamagedShard) {
                         "--components", "attn_out", "--threads", "1"})
                   .code,
               0);
-    EXPECT_EQ(program.run({"info", "run", "--check"}).out, "run: 1 shards, all as they were written\n");
-    std::fstream shard(program / "run/vectors/000000.safetensors",
+    EXPECT_TRUE(program.run({"verify", "run"}).out.starts_with("run: 8 files, "));
+    std::fstream shard(program / "run/shards/000000.safetensors",
                        std::ios::in | std::ios::out | std::ios::binary);
     shard.seekp(-200, std::ios::end);  // before the rows, which are checked anyway
     shard.put('?');
     shard.close();
-    const Outcome outcome = program.run({"info", "run", "--check"});
+    const Outcome outcome = program.run({"verify", "run"});
     EXPECT_EQ(outcome.code, 1);
-    EXPECT_TRUE(outcome.err.starts_with("tomograph: error: run is damaged: vectors/000000.safetensors: "))
+    EXPECT_EQ(outcome.out, "run/shards/000000.safetensors: does not hold the bytes that were written\n");
+    EXPECT_TRUE(outcome.err.starts_with("tomograph: error: run is damaged: run/shards/000000.safetensors; "))
         << outcome.err;
 }
 
@@ -207,9 +210,9 @@ TEST(Cli, SaysThatAStudyIsIncomplete) {
 TEST(Cli, SaysThatARunIsIncomplete) {
     const Program program;
     RunSketch sketch;
-    sketch.edit = [](Json& run) { run["status"] = "incomplete"; };
+    sketch.whole_shards = 2;
     sketch.write(program / "run");
-    EXPECT_NE(program.run({"info", "run"}).out.find("INCOMPLETE"), std::string::npos);
+    EXPECT_NE(program.run({"info", "run"}).out.find("INCOMPLETE, 8 of 13 tokens"), std::string::npos);
     EXPECT_EQ(Json::parse(program.run({"info", "run", "--json"}).out).at("complete"), false);
 }
 
@@ -268,6 +271,79 @@ TEST(Cli, MeasuresWithoutGnuplotButDrawsNothing) {
     EXPECT_FALSE(fs::exists(program / "run/figures"));
 }
 
+TEST(Cli, AFigureThatFailsIsNamedAndCostsNoNumber) {
+    const Program program;
+    ASSERT_EQ(capture_few(program, "run").code, 0);
+    program.folder().write("gnuplot", "#!/bin/sh\necho no room left >&2\nexit 1\n");
+    fs::permissions(program / "gnuplot", fs::perms::owner_all);
+    const Outcome outcome = program.run({"measure", "run", "--rows", "100", "--bootstrap", "20"},
+                                        {"TOMOGRAPH_GNUPLOT=" + (program / "gnuplot").string()});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find("warning: figures/anisotropy-by-layer.png was not drawn: "), std::string::npos)
+        << outcome.err;
+    EXPECT_EQ(read_json(program / "run/measures/findings.json").at("findings").size(), 12u);
+    EXPECT_TRUE(fs::exists(program / "run/measures/outliers.csv"));
+}
+
+/// A .npy file of version 1.0 with float32 rows.
+void write_npy(const fs::path& path, const Matrix& rows) {
+    std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows.rows()) +
+                         ", " + std::to_string(rows.cols()) + "), }";
+    header.resize((10 + header.size() + 64) / 64 * 64 - 11, ' ');
+    header += '\n';
+    std::ofstream file(path, std::ios::binary);
+    file << "\x93NUMPY" << '\1' << '\0' << static_cast<char>(header.size() % 256)
+         << static_cast<char>(header.size() / 256) << header;
+    file.write(reinterpret_cast<const char*>(rows.data()),
+               static_cast<std::streamsize>(sizeof(float) * static_cast<std::size_t>(rows.size())));
+}
+
+TEST(Cli, MeasuresWhatWasImported) {
+    const Program program;
+    Rng rng(4);
+    Matrix rows(200, 8);
+    for (float& value : rows.reshaped()) value = static_cast<float>(rng.normal() + 2);
+    rows(150, 3) = std::numeric_limits<float>::quiet_NaN();
+    write_npy(program / "x.npy", rows);
+    std::string labels = "sequence,label\n";
+    for (int i = 0; i < 200; ++i)
+        labels += std::to_string(i / 20) + "," + (i % 2 == 0 ? "even" : "odd") + "\n";
+    program.folder().write("labels.csv", labels);
+    ASSERT_EQ(program.run({"import", "x.npy", "--out", "r", "--labels", "labels.csv"}).code, 0);
+    const Outcome outcome = program.run({"measure", "r", "--rows", "100", "--bootstrap", "20"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_NE(outcome.out.find("note: 1 of 200 rows hold NaN or Inf and are left out"), std::string::npos)
+        << outcome.out;
+    for (const Json& finding : read_json(program / "r/measures/findings.json").at("findings")) {
+        if (finding.at("name") == "anisotropy") {
+            EXPECT_EQ(finding.at("verdict"), "holds");
+        }
+        if (finding.at("verdict") != "holds") {
+            EXPECT_NE(finding.value("reason", ""), "") << finding;
+        }
+    }
+}
+
+TEST(Cli, FailsOnOutliersOnlyAgainstAReference) {
+    const Program program;
+    ASSERT_EQ(capture_few(program, "run").code, 0);
+    Arguments arguments{"measure", "run", "--rows", "100", "--bootstrap", "20", "--fail-on", "outliers"};
+    const Outcome refused = program.run(arguments);
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_NE(refused.err.find("cannot fail on outliers without a reference"), std::string::npos)
+        << refused.err;
+    EXPECT_FALSE(fs::exists(program / "run/measures")) << "refused before anything is measured";
+    arguments.insert(arguments.end(), {"--reference", "run"});
+    EXPECT_EQ(program.run(arguments).code, 0) << "a run is ordinary beside itself";
+}
+
+TEST(Cli, ListsTheFindings) {
+    const Program program;
+    const Outcome outcome = program.run({"measure", "--list"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_NE(outcome.out.find("| `layer_cka` |"), std::string::npos) << outcome.out;
+}
+
 TEST(Cli, ComparesAModelWithItsQuantisation) {
     const Program program;
     ASSERT_EQ(program.run({"quantize", "bytes-gpt2", "--type", "q4_0", "--out", "q4.gguf"}).code, 0);
@@ -315,16 +391,12 @@ TEST(Cli, LeavesAReadableRunAfterCtrlC) {
     const Program program;
     program.folder().write("a.txt", std::string(128 * 1000, 'x'));
     RunSketch().write(program / "run");
-    const pid_t child =
-        program.start({"capture", "bytes-llama", "--text", "a.txt", "--sequences", "1000", "--length", "128",
-                       "--out", "run", "--components", "embed", "--threads", "1", "--force"});
-    // The earlier run is put aside at the start, and deleted after the first batch.
-    const bool first_batch_done = wait_for([&] {
-        std::error_code error;
-        if (fs::exists(program / "run.replaced", error) || !fs::exists(program / "run/run.json", error))
-            return false;
-        return read_file(program / "run/run.json").find("\"incomplete\"") != std::string::npos;
-    });
+    const pid_t child = program.start({"capture", "bytes-llama", "--text", "a.txt", "--sequences", "1000",
+                                       "--length", "128", "--out", "run", "--components", "embed",
+                                       "--threads", "1", "--shard-mb", "1", "--force"});
+    // The new run takes the earlier one's place once its first shard is whole.
+    const bool first_batch_done = wait_for(
+        [&] { return read_file(program / "run/run.json").find("\"incomplete\"") != std::string::npos; });
     ::kill(child, SIGINT);
     const Outcome outcome = program.finish(child);
     ASSERT_TRUE(first_batch_done);
@@ -368,8 +440,8 @@ TEST(LongCli, MakesAStudyInOneCommand) {
 #endif
 
     for (const char* line :
-         {"report   study/report.html", "\nfirst token's norm over the median of the others: ",
-          "\nvariance that two components explain: ", "\nmean cosine between attention and MLP outputs: "})
+         {"report   study/report.html", "\nfirst token's norm   ", "\nvariance explained by two components ",
+          "\ncosine between attention and MLP output "})
         EXPECT_NE(outcome.out.find(line), std::string::npos) << line;
     for (const char* number : {"first_token_norm_ratio", "variance_explained_2", "attention_mlp_cosine"})
         EXPECT_TRUE(study.at("numbers").contains(number)) << number;

@@ -13,6 +13,7 @@
 #include "support/run_folder.h"
 #include "support/temp_folder.h"
 #include "tomograph/base/file.h"
+#include "tomograph/base/text.h"
 #include "tomograph/maps/projection.h"
 
 namespace tomograph {
@@ -111,8 +112,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Field{"Comma", ",", "\",\""}, Field{"Quote", "\"", "\"\"\"\""},
                     Field{"QuotedWord", "a\"b\"", "\"a\"\"b\"\"\""}, Field{"LineBreak", "\n", "\\n"},
                     Field{"CarriageReturn", "\r", "\\x0d"}, Field{"Tab", "\t", "\\t"},
-                    Field{"LeadingSpace", " the", "\" the\""}, Field{"Space", " ", "\" \""},
-                    Field{"ZeroByte", std::string("\0", 1), "\\x00"},
+                    Field{"Backslash", "\\n", "\\\\n"}, Field{"NextLine", "\u0085", "\\u0085"},
+                    Field{"LineSeparator", "\u2028", "\\u2028"}, Field{"LeadingSpace", " the", "\" the\""},
+                    Field{"Space", " ", "\" \""}, Field{"ZeroByte", std::string("\0", 1), "\\x00"},
                     Field{"HalfACharacter", "\xc3", "\\xc3"}, Field{"Utf8", "caf\xc3\xa9", "caf\xc3\xa9"},
                     Field{"Nothing", "", ""}),
     [](const auto& test) { return test.param.name; });
@@ -129,7 +131,7 @@ TEST_F(Export, QuotesALabel) {
     sketch_.lengths = {1};
     sketch_.labels = {"a, \"b\"\nc"};
     sketch_.token_labels = {0};
-    EXPECT_NE(csv("embed").find(",a,\"a, \"\"b\"\"\nc\","), std::string::npos);
+    EXPECT_NE(csv("embed").find(",a,\"a, \"\"b\"\"\\nc\","), std::string::npos);
 }
 
 TEST_F(Export, WritesAProjection) {
@@ -196,8 +198,51 @@ TEST_F(ExportProjector, KeepsEveryColumnWhateverAPieceOrALabelHolds) {
     sketch_.token_labels = {0, 0, 0, 0};
     const auto metadata = lines("metadata.tsv");
     ASSERT_EQ(metadata.size(), 5u);
+    EXPECT_EQ(split(metadata[4], '\t')[5], "\\\"a\\tb\\\"");  // begins with a quote for no reader
     for (const std::string& line : metadata) EXPECT_EQ(split(line, '\t').size(), 8u) << line;
     EXPECT_EQ(split(metadata[1], '\t')[6], "a\\tb\\nc");
+}
+
+/// Lines as Python's str.splitlines() counts them.
+std::size_t split_lines(const std::string& text) {
+    std::size_t n = 0;
+    bool open = false;
+    std::u32string points = code_points(text);
+    for (const char32_t point : points) {
+        const bool ends = (point >= 0x0a && point <= 0x0d) || (point >= 0x1c && point <= 0x1e) ||
+                          point == 0x85 || point == 0x2028 || point == 0x2029;
+        n += ends;
+        open = !ends;
+    }
+    return n + open;
+}
+
+/// Lines as a reader of quoted fields counts them.
+std::size_t quoted_lines(const std::string& text, char separator) {
+    std::size_t n = 0;
+    bool quoted = false, begins = true;
+    for (const char c : text) {
+        if (quoted || begins) quoted ^= c == '"';
+        n += c == '\n' && !quoted;
+        begins = (c == separator || c == '\n' || c == '"') && !quoted;
+    }
+    return n;
+}
+
+TEST_F(Export, HasALineARowForEveryReader) {
+    sketch_.lengths = {256 + 8};
+    for (int byte = 0; byte < 256; ++byte) sketch_.pieces.emplace_back(1, static_cast<char>(byte));
+    for (const char* piece : {"\u0085", "\u2028", "\u2029", "\"\n", "\"\t\"", "\\n", "\r\n", "\"a"})
+        sketch_.pieces.emplace_back(piece);
+    sketch_.labels = {"\"a\u2028b\nc\u0085\""};
+    sketch_.token_labels = std::vector<std::int32_t>(256 + 8, 0);
+    export_rows(run(), "embed", ExportFormat::projector, folder_ / "tb");
+    for (const auto& [text, separator] :
+         {std::pair(csv("embed"), ','), std::pair(read_file(folder_ / "tb" / "metadata.tsv"), '\t')}) {
+        EXPECT_EQ(lines_of(text).size(), 256u + 9);
+        EXPECT_EQ(split_lines(text), 256u + 9);
+        EXPECT_EQ(quoted_lines(text, separator), 256u + 9);
+    }
 }
 
 // What is refused

@@ -255,7 +255,7 @@ TEST(Bins, CountEveryValueOnce) {
 
 TEST_F(Histogram, SamplesLogCountsAndShares) {
     Rng rng(5);
-    Sample a{.name = "attn_out"}, b{.name = "mlp_out"};
+    HistogramSample a{.name = "attn_out"}, b{.name = "mlp_out"};
     for (int i = 0; i < 3000; ++i)
         a.values.push_back(static_cast<float>(rng.normal())),
             b.values.push_back(static_cast<float>(2 + rng.normal()));

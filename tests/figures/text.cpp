@@ -1,5 +1,7 @@
 #include "tomograph/figures/text.h"
 
+#include "tomograph/base/text.h"
+
 #include "figures/support.h"
 
 namespace tomograph {

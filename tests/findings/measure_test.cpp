@@ -1,5 +1,6 @@
 // measure_run() on the two models of the program, and on runs that lack what it needs.
 #include "tomograph/findings/measure.h"
+#include "tomograph/model/model.h"
 
 #include <gtest/gtest.h>
 
@@ -10,6 +11,7 @@
 #include "tomograph/base/random.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/findings/compare.h"
+#include "tomograph/model/quantize.h"
 #include "tomograph/model/randomize.h"
 #include "tomograph/prompts/prompts.h"
 
@@ -30,8 +32,8 @@ struct Captured {
 
 Run capture_run(const TempFolder& folder, const std::string& name, const Captured& what) {
     const Model model = Model::open(what.model);
-    capture(model, text_prompts(model, {.sequences = what.sequences, .length = what.length}), folder / name,
-            what.options, no_progress());
+    capture(model, text_prompts(model.vocabulary(), {.sequences = what.sequences, .length = what.length}),
+            folder / name, what.options, no_progress());
     return Run::open(folder / name);
 }
 
@@ -145,7 +147,7 @@ TEST(MeasureRun, FewSequencesShortOnesAndOneLayerAreSaidPlainly) {
     EXPECT_EQ(finding(layer, "separation_onset").reason, "one layer only");
 
     const Model model = Model::open("bytes-gpt2");
-    capture(model, vocabulary_prompts(model, {}), folder / "vocabulary", {}, no_progress());
+    capture(model, vocabulary_prompts(model.vocabulary(), {}), folder / "vocabulary", {}, no_progress());
     const MeasureReport vocabulary = measure_run(Run::open(folder / "vocabulary"), kQuick);
     EXPECT_EQ(finding(vocabulary, "first_token_norm").reason, "every sequence is one token long");
     EXPECT_NE(finding(vocabulary, "position_share").verdict, Verdict::holds);
@@ -154,7 +156,8 @@ TEST(MeasureRun, FewSequencesShortOnesAndOneLayerAreSaidPlainly) {
 TEST(MeasureRun, ConstantRowsAreNoFinding) {
     const TempFolder folder;
     const Model model = Model::open("bytes-llama");
-    capture(model, repeat_prompts(model, {.word = "a", .length = 64}), folder / "run", {}, no_progress());
+    capture(model, repeat_prompts(model.vocabulary(), {.word = "a", .length = 64}), folder / "run", {},
+            no_progress());
     const MeasureReport report = measure_run(Run::open(folder / "run"), kQuick);
     for (const Finding& one : report.findings) EXPECT_NE(one.verdict, Verdict::holds) << one.name;
 }
@@ -181,7 +184,7 @@ TEST(MeasureRun, FindsASegmentOfBase64InProse) {
     }
     file.close();
     const Model model = Model::open("bytes-gpt2");
-    capture(model, jsonl_prompts(model, {.file = folder / "planted.jsonl"}), folder / "run", {},
+    capture(model, jsonl_prompts(model.vocabulary(), {.file = folder / "planted.jsonl", .length = 128}), folder / "run", {},
             no_progress());
     const MeasureReport report = measure_run(Run::open(folder / "run"), kQuick);
     const Json& found = report.tables.at("found_labels");
@@ -257,7 +260,8 @@ TEST(Compare, RefusesOtherTokensAndSaysWhere) {
     const tomograph::Run a = capture_run(folder, "a", {});
     const Model model = Model::open("bytes-gpt2");
     folder.write("other.txt", std::string(600, 'x'));
-    capture(model, text_prompts(model, {.files = {folder / "other.txt"}, .sequences = 8, .length = 64}),
+    capture(model,
+            text_prompts(model.vocabulary(), {.files = {folder / "other.txt"}, .sequences = 8, .length = 64}),
             folder / "b", {}, no_progress());
     const tomograph::Run b = Run::open(folder / "b");
     EXPECT_NE(error_of([&] {

@@ -1,15 +1,43 @@
 #include "tomograph/linear/pca.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
+#include <thread>
+#include <vector>
 
 #include "support/reduce_golden.h"
 #include "tomograph/linear/finite.h"
+#include "tomograph/linear/spread.h"
+
+extern "C" int openblas_get_num_threads();
 
 namespace tomograph {
 namespace {
 
 using namespace testing;
+
+TEST(Pca, SetsTheProcessesBlasThreadsOnceAndForGood) {
+    Matrix x(40, 12);
+    for (Eigen::Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>((i * 7919) % 101);
+    std::atomic<bool> fitting{true};
+    std::atomic<int> most{0};
+    (void)fit_pca(MatrixRows(x), {.n_components = 0, .threads = 1});
+    std::thread watcher([&] {
+        while (fitting) most = std::max(most.load(), openblas_get_num_threads());
+    });
+    std::vector<std::thread> fits;
+    for (int t = 0; t < 4; ++t) {
+        fits.emplace_back([&] {
+            for (int i = 0; i < 50; ++i) (void)fit_pca(MatrixRows(x), {.n_components = 0, .threads = 1});
+        });
+    }
+    for (std::thread& fit : fits) fit.join();
+    fitting = false;
+    watcher.join();
+    EXPECT_EQ(most, 1);
+}
 
 TEST(Pca, AgreesWithScikitLearn) {
     const Matrix x = to_matrix(golden()["x"]);
@@ -88,6 +116,65 @@ TEST(Moments, AMeanFarAboveTheDeviationCostsNoDigits) {
               1e-6 * b.comoment.diagonal().maxCoeff());
 }
 
+TEST(Moments, NeitherOverflowNorVanish) {
+    const Matrix x = clustered(3000, 30, 12);
+    const Moments plain = compute_moments(MatrixRows(x));
+    const double largest = plain.comoment.diagonal().maxCoeff();
+    // Powers of two, so that only the range differs.
+    for (const int exponent : {-120, -83, -60, 60, 63, 120}) {
+        const auto scale = std::ldexp(1.0f, exponent);
+        const Matrix scaled = scale * x;
+        const Moments moments = compute_moments(MatrixRows(scaled));
+        const double square = std::ldexp(1.0, 2 * exponent);
+        EXPECT_LT((moments.comoment / square - plain.comoment).cwiseAbs().maxCoeff(), 1e-6 * largest)
+            << exponent;
+    }
+}
+
+TEST(Pca, AgreesAtAnyScale) {
+    const Matrix x = clustered(1500, 96, 13);
+    for (const int n_components : {4, 0}) {  // Lanczos, and divide and conquer
+        const Pca plain = fit_pca(MatrixRows(x), {.n_components = n_components});
+        for (const float scale : {1e-35f, 1e-25f, 1e-10f, 1e10f, 1e19f, 1e30f}) {
+            const Matrix scaled = scale * x;
+            const Pca pca = fit_pca(MatrixRows(scaled), {.n_components = n_components});
+            for (int i = 0; i < 4; ++i) {
+                EXPECT_NEAR(pca.explained_variance_ratio[i], plain.explained_variance_ratio[i], 1e-4)
+                    << scale;
+                EXPECT_NEAR(std::fabs(pca.components.row(i).dot(plain.components.row(i))), 1, 1e-3) << scale;
+            }
+            EXPECT_TRUE(transform(pca, MatrixRows(scaled)).allFinite()) << scale;
+        }
+    }
+}
+
+TEST(Moments, OfBlocksOfDifferentScaleAreThoseOfAll) {
+    Matrix x = clustered(9000, 70, 14);
+    x.bottomRows(3000) *= 1e14f;  // in other blocks than the first
+    const Moments moments = compute_moments(MatrixRows(x));
+    const MatrixD exact = x.cast<double>();
+    const MatrixD centred = exact.rowwise() - exact.colwise().mean();
+    const MatrixD comoment = centred.transpose() * centred;
+    EXPECT_LT((moments.comoment - comoment).cwiseAbs().maxCoeff(), 1e-6 * comoment.diagonal().maxCoeff());
+}
+
+TEST(Moments, OfFewAndNarrowRows) {
+    for (const auto& [n, d] : {std::pair{2, 1}, {1, 1}, {3, 49}, {257, 47}, {256, 48}}) {
+        const Matrix x = Matrix::Random(n, d);
+        const Moments moments = compute_moments(MatrixRows(x));
+        const MatrixD exact = x.cast<double>();
+        const MatrixD centred = exact.rowwise() - exact.colwise().mean();
+        EXPECT_LT((moments.comoment - MatrixD(centred.transpose() * centred)).cwiseAbs().maxCoeff(), 1e-6 * n)
+            << n << " x " << d;
+        EXPECT_EQ(moments.covariance().allFinite(), true);
+    }
+    EXPECT_EQ(error_of([] { compute_moments(MatrixRows(Matrix(0, 4))); }),
+              "cannot take the moments of no rows: the selection is empty");
+    Moments a = compute_moments(MatrixRows(Matrix::Random(4, 3)));
+    EXPECT_EQ(error_of([&] { merge_moments(a, compute_moments(MatrixRows(Matrix::Random(4, 2)))); }),
+              "cannot merge moments: one is of dimension 3, the other of 2");
+}
+
 TEST(Pca, WhitenedScoresHaveVarianceOne) {
     const Matrix x = clustered(1000, 20, 6);
     const Pca pca = fit_pca(MatrixRows(x), {.n_components = 3});
@@ -143,6 +230,40 @@ TEST(Pca, TransformOfAnotherDimensionIsAnError) {
 TEST(Pca, StopsWhenAsked) {
     StoppedProgress stop;
     EXPECT_THROW(fit_pca(MatrixRows(clustered(100, 8, 11)), {}, stop), Stopped);
+}
+
+/// Rows that are made when they are read, and notes how they are.
+class CountedRows final : public RowSource {
+  public:
+    CountedRows(std::int64_t n, std::int64_t dim) : n_(n), dim_(dim) {}
+    std::int64_t n_rows() const override { return n_; }
+    std::int64_t dim() const override { return dim_; }
+    void read(std::int64_t begin, std::int64_t end, float* out) const override {
+        for (std::int64_t i = 0; i < (end - begin) * dim_; ++i)
+            out[i] = static_cast<float>(mix(static_cast<std::uint64_t>(begin * dim_ + i)) % 1000);
+        read_ += end - begin;
+        largest_ = std::max<std::int64_t>(largest_, end - begin);
+    }
+    std::int64_t rows_read() const { return read_; }
+    std::int64_t largest() const { return largest_; }
+
+  private:
+    std::int64_t n_, dim_;
+    mutable std::atomic<std::int64_t> read_{0}, largest_{0};
+};
+
+// What does not fit in memory is read once, in parts that do not grow with it.
+TEST(Pca, ReadsEachRowOnceAndFewAtATime) {
+    const CountedRows rows(100'000, 20);
+    const Pca pca = fit_pca(rows, {.n_components = 2, .threads = 1});
+    EXPECT_EQ(rows.rows_read(), 100'000);
+    EXPECT_LE(rows.largest(), 512);
+    transform(pca, rows, {.threads = 1});
+    EXPECT_EQ(rows.rows_read(), 200'000);
+    EXPECT_LE(rows.largest(), 512);
+    measure_spread(rows, 1);
+    EXPECT_EQ(rows.rows_read(), 300'001);  // and the first, which the others are measured from
+    EXPECT_LE(rows.largest(), 512);
 }
 
 }  // namespace

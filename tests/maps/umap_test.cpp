@@ -1,13 +1,18 @@
 #include "tomograph/maps/umap.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "support/reduce_golden.h"
 #include "tomograph/maps/quality.h"
 #include "tomograph/maps/umap_graph.h"
 #include "tomograph/maps/umap_init.h"
+#include "tomograph/neighbors/neighbor_index.h"
 
 namespace tomograph {
 namespace {
@@ -128,6 +133,108 @@ TEST(Umap, DegenerateRows) {
     zeros.topRows(10).setZero();
     EXPECT_TRUE(fit_umap(MatrixRows(zeros), {.metric = Metric::cosine, .n_epochs = 50}).points.allFinite());
     EXPECT_TRUE(fit_umap(MatrixRows(clustered(15, 8, 6)), {.n_epochs = 50}).points.allFinite());
+}
+
+TEST(UmapCurve, FitsEveryDistanceThatFits) {
+    for (const double spread : {0.01, 1.0, 100.0}) {
+        for (const double share : {0.0, 1e-9, 0.1, 0.5, 1.0}) {
+            const double min_dist = share * spread;
+            const auto curve = fit_curve(min_dist, spread);
+            EXPECT_TRUE(std::isfinite(curve.a) && curve.a > 0 && std::isfinite(curve.b) && curve.b > 0);
+            for (double x = 0.05; x < 3; x += 0.05) {
+                const double wanted = x < share ? 1 : std::exp(-(x - share));
+                EXPECT_NEAR(1 / (1 + curve.a * std::pow(x * spread, 2 * curve.b)), wanted, 0.15)
+                    << spread << ' ' << share << ' ' << x;
+            }
+        }
+    }
+}
+
+TEST(Umap, IsFiniteOrRefused) {
+    const Matrix x = clustered(300, 8, 11);
+    for (const float scale : {1e-44f, 1e-38f, 1e-25f, 1e-15f, 1e10f, 1e16f, 1e25f}) {
+        const Matrix scaled = scale * x;
+        for (const auto metric : {Metric::euclidean, Metric::cosine, Metric::correlation}) {
+            try {
+                const Umap umap = fit_umap(MatrixRows(scaled), {.metric = metric, .n_epochs = 30});
+                EXPECT_TRUE(umap.points.allFinite()) << scale;
+                if (scale > 1e-30f) {
+                    EXPECT_GT(
+                        measure_quality(MatrixRows(scaled), umap.points, {.metric = metric}).trustworthiness,
+                        0.8)
+                        << scale << ' ' << metric_name(metric);
+                }
+            } catch (const Error& error) {
+                EXPECT_EQ(metric, Metric::euclidean) << error.what();
+                EXPECT_TRUE(scale < 1e-16f || scale > 1e16f) << error.what();
+            }
+        }
+    }
+    EXPECT_EQ(error_of([&] { fit_umap(MatrixRows(x), {.n_epochs = 30, .learning_rate = 1e300}); }),
+              "the map came out with NaN or Inf: its options drive points beyond what float32 holds; lower "
+              "learning_rate or repulsion_strength");
+}
+
+TEST(Umap, OfFewAndNarrowRows) {
+    for (const auto& [n, d, k] : {std::tuple{4, 1, 2}, {5, 1, 5}, {16, 1, 15}, {40, 2, 39}}) {
+        const Matrix x = clustered(n, d, 12);
+        const Umap umap = fit_umap(MatrixRows(x), {.n_neighbors = k, .n_epochs = 30});
+        EXPECT_TRUE(umap.points.allFinite()) << n;
+        EXPECT_TRUE(std::isfinite(measure_quality(MatrixRows(x), umap.points).trustworthiness)) << n;
+    }
+}
+
+// Neighbours' places by sorting all of them, which is what the measure saves.
+TEST(Quality, IsThatOfSortedRanks) {
+    Matrix x = clustered(240, 6, 13), points = 0.3f * Matrix::Random(240, 2);
+    points.leftCols(2) += x.leftCols(2);
+    x.middleRows(50, 20) = x.middleRows(90, 20);  // ties
+    points.middleRows(10, 30) = points.middleRows(100, 30);
+    const auto n = x.rows();
+    for (const int k : {1, 7, 100}) {
+        double excess = 0, kept = 0;
+        for (Eigen::Index i = 0; i < n; ++i) {
+            const auto order = [&](const Matrix& of) {
+                std::vector<Eigen::Index> rows;
+                for (Eigen::Index j = 0; j < n; ++j) {
+                    if (j != i) rows.push_back(j);
+                }
+                std::stable_sort(rows.begin(), rows.end(), [&](auto a, auto b) {
+                    return (of.row(a) - of.row(i)).squaredNorm() < (of.row(b) - of.row(i)).squaredNorm();
+                });
+                return rows;
+            };
+            const auto space = order(x), map = order(points);
+            for (int j = 0; j < k; ++j) {
+                const auto rank = std::find(space.begin(), space.end(), map[static_cast<std::size_t>(j)]) -
+                                  space.begin() + 1;
+                excess += static_cast<double>(std::max<std::ptrdiff_t>(rank - k, 0));
+                kept += rank <= k;
+            }
+        }
+        const double count = static_cast<double>(n);
+        const auto quality = measure_quality(MatrixRows(x), points, {.k = k});
+        EXPECT_NEAR(quality.trustworthiness, 1 - 2 * excess / (count * k * (2 * count - 3 * k - 1)), 1e-4)
+            << k;
+        EXPECT_NEAR(quality.neighbor_recall, kept / (count * k), 1e-3) << k;
+    }
+}
+
+TEST(Quality, HasEqualBytesAtAnyNumberOfThreadsAndOutOfCore) {
+    const Matrix x = clustered(900, 12, 14), points = x.leftCols(2);
+    const auto one = measure_quality(MatrixRows(x), points, {.threads = 1}),
+               four = measure_quality(BlockedRows(x), points, {.threads = 4});
+    EXPECT_EQ(one.trustworthiness, four.trustworthiness);
+    EXPECT_EQ(one.neighbor_recall, four.neighbor_recall);
+}
+
+TEST(Quality, NeedsPointsOfTheRows) {
+    const Matrix x = clustered(10, 3, 15);
+    EXPECT_EQ(error_of([&] { measure_quality(MatrixRows(x), Matrix::Zero(9, 2)); }),
+              "cannot compare 10 rows with 9 points");
+    EXPECT_EQ(error_of([&] { measure_quality(MatrixRows(x.data(), 3, 3), Matrix::Zero(3, 2)); }),
+              "cannot judge a map of 3 points; select more rows");
+    EXPECT_EQ(silhouette(x, std::vector<std::int32_t>(10, 4)), 0);
 }
 
 TEST(Umap, BadInput) {

@@ -1,25 +1,22 @@
 #include "tomograph/model/model.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
-#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "support/errors.h"
-#include "support/file_size_limit.h"
 #include "support/golden.h"
-#include "support/record.h"
 #include "support/temp_folder.h"
 #include "tomograph/base/file.h"
-#include "tomograph/model/engine.h"
 
 namespace tomograph {
 namespace {
@@ -79,57 +76,68 @@ TEST_P(EmbeddedModel, HasTheShapeThatTrainPyGaveIt) {
 }
 
 TEST_P(EmbeddedModel, AddsNoStartToken) {
-    EXPECT_FALSE(model_.info().adds_start_token);
+    EXPECT_FALSE(model_.vocabulary().info().adds_start_token);
 }
 
 // llama.cpp would name token 11, GPT-2's comma, which is a tabulator here.
 TEST_P(EmbeddedModel, HasNoStartToken) {
-    EXPECT_EQ(model_.info().start_token, -1);
+    EXPECT_EQ(model_.vocabulary().info().start_token, std::nullopt);
+}
+
+TEST_P(EmbeddedModel, HasTokensOfTextOnly) {
+    for (std::int32_t token = 0; token < 256; ++token)
+        ASSERT_EQ(model_.vocabulary().type(token), TokenType::normal) << token;
+}
+
+TEST_P(EmbeddedModel, RefusesTheTypeOfATokenOutOfRange) {
+    EXPECT_EQ(error_of([&] { model_.vocabulary().type(256); }),
+              "no token 256: " + GetParam() + " has tokens 0 to 255");
 }
 
 TEST_P(EmbeddedModel, CutsTextIntoItsBytes) {
     const std::string text("All\t\r\n of\0 it: caf\u00e9, \u20ac, \U0001f40b", 31);
     std::vector<std::int32_t> bytes;
     for (const char byte : text) bytes.push_back(static_cast<unsigned char>(byte));
-    EXPECT_EQ(model_.tokenize(text), bytes);
+    EXPECT_EQ(model_.vocabulary().tokenize(text), bytes);
 }
 
 class NotUtf8 : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Tokenize, NotUtf8, testing::Values("a\x80", "a\xff", "a\xc3", "a\xc0"));
 
 TEST_P(NotUtf8, IsReadAsTheReplacementCharacter) {
-    EXPECT_EQ(Model::open("bytes-gpt2").tokenize(GetParam()),
+    EXPECT_EQ(Model::open("bytes-gpt2").vocabulary().tokenize(GetParam()),
               (std::vector<std::int32_t>{'a', 0xef, 0xbf, 0xbd}));
 }
 
 // llama.cpp itself throws at these, past its own interface.
 TEST(Tokenize, SurvivesACharacterPastUnicode) {
-    EXPECT_EQ(Model::open("bytes-gpt2").tokenize("\xf4\x90\x80\x80").size(), 4u * 3u);
+    EXPECT_EQ(Model::open("bytes-gpt2").vocabulary().tokenize("\xf4\x90\x80\x80").size(), 4u * 3u);
 }
 
 TEST_P(EmbeddedModel, GivesEveryByteBack) {
     std::string bytes;
-    for (std::int32_t token = 0; token < 256; ++token) bytes += model_.piece(token);
+    for (std::int32_t token = 0; token < 256; ++token) bytes += model_.vocabulary().piece(token);
     EXPECT_EQ(bytes, all_bytes());
 }
 
 TEST_P(EmbeddedModel, CutsNothingIntoNoTokens) {
-    EXPECT_TRUE(model_.tokenize("").empty());
+    EXPECT_TRUE(model_.vocabulary().tokenize("").empty());
 }
 
 TEST_P(EmbeddedModel, CutsALongText) {
-    EXPECT_EQ(model_.tokenize(std::string(100'000, 'a')), std::vector<std::int32_t>(100'000, 'a'));
+    EXPECT_EQ(model_.vocabulary().tokenize(std::string(100'000, 'a')),
+              std::vector<std::int32_t>(100'000, 'a'));
 }
 
 TEST_P(EmbeddedModel, RefusesThePieceOfATokenOutOfRange) {
-    EXPECT_EQ(error_of([&] { model_.piece(256); }), "no token 256: " + GetParam() + " has tokens 0 to 255");
-    EXPECT_EQ(error_of([&] { model_.piece(-1); }), "no token -1: " + GetParam() + " has tokens 0 to 255");
+    EXPECT_EQ(error_of([&] { model_.vocabulary().piece(256); }),
+              "no token 256: " + GetParam() + " has tokens 0 to 255");
+    EXPECT_EQ(error_of([&] { model_.vocabulary().piece(-1); }),
+              "no token -1: " + GetParam() + " has tokens 0 to 255");
 }
 
 TEST_P(EmbeddedModel, RefusesTheEmbeddingOfATokenOutOfRange) {
-    EXPECT_EQ(error_of([&] {
-                  model_.token_embeddings({3, 256});
-              }),
+    EXPECT_EQ(error_of([&] { model_.token_embeddings({3, 256}); }),
               "no token 256: " + GetParam() + " has tokens 0 to 255");
 }
 
@@ -208,6 +216,14 @@ TEST(ModelRefuses, AFolder) {
     const TempFolder folder;
     EXPECT_EQ(opening_error(folder.path()),
               folder.path().string() + " is not a model: it is a folder; give a .gguf file");
+}
+
+TEST(ModelRefuses, WhatIsNoFile) {
+    const TempFolder folder;
+    const fs::path path = folder / "pipe";
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    EXPECT_EQ(opening_error(path),
+              path.string() + " is not a model: it is no regular file; give a .gguf file");
 }
 
 TEST(ModelRefuses, Noise) {
@@ -302,136 +318,6 @@ TEST(FatalHandlerDeathTest, HearsLlamaCppsLastWords) {
         Model::open(path.string());
     };
     EXPECT_EXIT(open(), testing::ExitedWithCode(3), "last words: .*GGML_ASSERT");
-}
-
-// Quantizing
-// ---------------------------------------------------------------------------------------------------------
-
-class Quantize : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Model, Quantize, testing::Values("f32", "f16", "q8_0", "q5_0", "q4_0"),
-                         [](const auto& test) { return test.param; });
-
-std::string upper(std::string text) {
-    for (char& letter : text) letter = static_cast<char>(std::toupper(letter));
-    return text;
-}
-
-TEST_P(Quantize, GivesTheTypeAskedFor) {
-    const TempFolder folder;
-    quantize("bytes-llama", folder / "out.gguf", GetParam(), 1);
-    EXPECT_EQ(Model::open((folder / "out.gguf").string()).info().type, upper(GetParam()));
-}
-
-TEST_P(Quantize, KeepsTheModelAlike) {
-    const std::map<std::string, double> tolerances{
-        {"f32", 1e-2}, {"f16", 1e-6}, {"q8_0", 0.05}, {"q5_0", 0.3}, {"q4_0", 0.5}};
-    const TempFolder folder;
-    quantize("bytes-llama", folder / "out.gguf", GetParam(), 1);
-    const Model model = Model::open("bytes-llama"), quantized = Model::open((folder / "out.gguf").string());
-    Engine engine(model, {.max_length = 40, .exact = true, .threads = 1});
-    Engine of_quantized(quantized, {.max_length = 40, .exact = true, .threads = 1});
-    const std::string text = "Call me Ishmael. Some years ago, never";
-    const Sequence sequence{.tokens = model.tokenize(text)};
-    const Matrix want = record(engine, std::span(&sequence, 1)).at("ln_final");
-    const Matrix got = record(of_quantized, std::span(&sequence, 1)).at("ln_final");
-    const double error = (got - want).norm() / want.norm();
-    RecordProperty("error", std::to_string(error));
-    EXPECT_LE(error, tolerances.at(GetParam()));
-}
-
-TEST(QuantizeFile, ToFloat32LeavesAFloat32ModelAsItWas) {
-    const TempFolder folder;
-    quantize(golden_model("llama"), folder / "out.gguf", "f32", 1);
-    const Model model = Model::open(golden_model("llama")),
-                copy = Model::open((folder / "out.gguf").string());
-    Engine engine(model, {.max_length = 40, .exact = true, .threads = 1});
-    Engine of_copy(copy, {.max_length = 40, .exact = true, .threads = 1});
-    const Sequence sequence = random_sequence(40, 256, 1);
-    EXPECT_EQ(
-        worst_site(record(of_copy, std::span(&sequence, 1)), record(engine, std::span(&sequence, 1))).error,
-        0);
-}
-
-TEST(QuantizeFile, TakesAQuantizedInput) {
-    const TempFolder folder;
-    quantize("bytes-llama", folder / "q8.gguf", "q8_0", 1);
-    quantize((folder / "q8.gguf").string(), folder / "q4.gguf", "q4_0", 1);
-    EXPECT_EQ(Model::open((folder / "q4.gguf").string()).info().type, "Q4_0");
-}
-
-TEST(QuantizeFile, DequantizesTheEmbeddingRowsItReads) {
-    const TempFolder folder;
-    quantize("bytes-llama", folder / "out.gguf", "q8_0", 1);
-    const Matrix want = Model::open("bytes-llama").token_embeddings({65, 66, 67});
-    EXPECT_LE(row_error(Model::open((folder / "out.gguf").string()).token_embeddings({65, 66, 67}), want),
-              0.02);
-}
-
-TEST(QuantizeFile, LeavesOnlyTheOutput) {
-    const TempFolder folder;
-    quantize("bytes-llama", folder / "out.gguf", "q8_0", 1);
-    EXPECT_EQ(folder.n_files(), 1u);
-}
-
-TEST(QuantizeFile, RefusesAnUnknownType) {
-    const TempFolder folder;
-    EXPECT_EQ(error_of([&] { quantize("bytes-llama", folder / "out.gguf", "q3_k", 1); }),
-              "no weight type 'q3_k'; use f32, f16, q8_0, q5_0 or q4_0");
-}
-
-TEST(QuantizeFile, RefusesToReplaceItsInput) {
-    const TempFolder folder;
-    const auto path = folder.write("in.gguf", read_file(golden_model("llama")));
-    EXPECT_EQ(error_of([&] { quantize(path.string(), path, "f16", 1); }),
-              "cannot quantize " + path.string() + " onto itself; name another output");
-}
-
-TEST(QuantizeFile, RefusesToReplaceItsInputUnderAnotherName) {
-    const TempFolder folder;
-    const auto path = folder.write("in.gguf", read_file(golden_model("llama")));
-    fs::create_symlink(path, folder / "link.gguf");
-    EXPECT_NE(error_of([&] { quantize(path.string(), folder / "link.gguf", "f16", 1); }).find("onto itself"),
-              std::string::npos);
-}
-
-TEST(QuantizeFile, RefusesAMissingInput) {
-    const TempFolder folder;
-    EXPECT_NE(
-        error_of([&] { quantize("/nowhere/x.gguf", folder / "out.gguf", "f16", 1); }).find("no such file"),
-        std::string::npos);
-}
-
-TEST(QuantizeFile, NamesAnOutputFolderThatIsMissing) {
-    const TempFolder folder;
-    const fs::path out = folder / "absent/out.gguf";
-    EXPECT_EQ(error_of([&] { quantize("bytes-llama", out, "f16", 1); }),
-              "cannot create " + out.string() + ": No such file or directory");
-}
-
-TEST(QuantizeFile, LeavesNothingWhereItsOutputIsAFolder) {
-    const TempFolder folder;
-    fs::create_directory(folder / "out.gguf");
-    EXPECT_NE(error_of([&] { quantize("bytes-llama", folder / "out.gguf", "f16", 1); }), "");
-    EXPECT_EQ(folder.n_files(), 1u);
-}
-
-class QuantizeOnAFullDisk : public testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(Room, QuantizeOnAFullDisk, testing::Values(1'000, 50'000, 201'000),
-                         testing::PrintToStringParamName());
-
-TEST_P(QuantizeOnAFullDisk, SaysSo) {
-    const TempFolder folder;
-    const FileSizeLimit limit(static_cast<rlim_t>(GetParam()));
-    const fs::path out = folder / "out.gguf";
-    EXPECT_EQ(error_of([&] { quantize(golden_model("llama"), out, "f32", 1); }),
-              "cannot write " + out.string() + ": it was cut; free some disk space or write elsewhere");
-}
-
-TEST_P(QuantizeOnAFullDisk, LeavesNothing) {
-    const TempFolder folder;
-    const FileSizeLimit limit(static_cast<rlim_t>(GetParam()));
-    error_of([&] { quantize(golden_model("llama"), folder / "out.gguf", "f32", 1); });
-    EXPECT_EQ(folder.n_files(), 0u);
 }
 
 }  // namespace

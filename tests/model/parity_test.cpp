@@ -8,7 +8,6 @@
 
 #include "support/golden.h"
 #include "support/record.h"
-#include "tomograph/model/engine.h"
 #include "tomograph/model/model.h"
 
 namespace tomograph {
@@ -38,11 +37,11 @@ struct Parity {
 Parity run_golden(const std::string& name) {
     Parity parity{read_golden(name), {}, {}};
     const Model model = Model::open(golden_model(name));
-    Engine engine(model, {.max_length = 40, .exact = true, .threads = 1});
+    const auto engine = model.make_engine({.max_length = 40, .exact = true, .threads = 1});
     Sequence sequence;
     sequence.tokens = parity.golden.tokens;
-    parity.sites = engine.sites();
-    parity.recording = record(engine, std::span(&sequence, 1));
+    parity.sites = engine->sites();
+    parity.recording = record(*engine, std::span(&sequence, 1));
     return parity;
 }
 
@@ -85,10 +84,10 @@ INSTANTIATE_TEST_SUITE_P(Parity, GoldenDenseModel, testing::ValuesIn(dense_model
 TEST_P(GoldenDenseModel, AgreesLooselyWithoutExactness) {
     const Golden golden = read_golden(GetParam());
     const Model model = Model::open(golden_model(GetParam()));
-    Engine engine(model, {.max_length = 40, .threads = 1});
+    const auto engine = model.make_engine({.max_length = 40, .threads = 1});
     Sequence sequence;
     sequence.tokens = golden.tokens;
-    const WorstSite worst = worst_site(record(engine, std::span(&sequence, 1)), golden.sites);
+    const WorstSite worst = worst_site(record(*engine, std::span(&sequence, 1)), golden.sites);
     RecordProperty("worst", fmt::format("{:.1e} at {}", worst.error, worst.site));
     EXPECT_LE(worst.error, 1e-2) << worst.site;
 }

@@ -7,6 +7,8 @@
 #include "support/record.h"
 #include "support/temp_folder.h"
 #include "tomograph/base/file.h"
+#include "tomograph/model/model.h"
+#include "tomograph/model/quantize.h"
 
 namespace tomograph {
 namespace {
@@ -24,7 +26,7 @@ TEST(Randomize, KeepsArchitectureTypesAndTokenizer) {
         EXPECT_EQ(twin.info().type, original.info().type);
         EXPECT_EQ(twin.info().n_parameters, original.info().n_parameters);
         EXPECT_EQ(twin.info().name, name + " (random twin)");
-        EXPECT_EQ(twin.tokenize("Call me"), original.tokenize("Call me"));
+        EXPECT_EQ(twin.vocabulary().tokenize("Call me"), original.vocabulary().tokenize("Call me"));
         const Matrix a = original.token_embeddings({0, 65, 97, 200}),
                      b = twin.token_embeddings({0, 65, 97, 200});
         EXPECT_NEAR(b.norm() / a.norm(), 1, 0.3) << "the same scale";
@@ -62,9 +64,10 @@ TEST(Randomize, RefusesItsOwnInputAndMissingOnes) {
 
 /// What the first block's attention adds for the last of some tokens.
 Matrix last_attention(const Model& model, const std::vector<std::int32_t>& tokens, bool rope_off) {
-    Engine engine(model, {.max_length = 16, .exact = true, .rope_off = rope_off, .threads = 1});
+    const auto engine =
+        model.make_engine({.max_length = 16, .exact = true, .rope_off = rope_off, .threads = 1});
     const std::vector<Sequence> batch{{.tokens = tokens}};
-    const Matrix attention = test::record(engine, batch).at("blocks.0.attn_out");
+    const Matrix attention = test::record(*engine, batch).at("blocks.0.attn_out");
     return attention.bottomRows(1);
 }
 
@@ -80,7 +83,7 @@ TEST(RopeOff, MakesTheOrderOfEarlierTokensNoMatter) {
 TEST(RopeOff, IsRefusedWithoutRotation) {
     const Model model = Model::open("bytes-gpt2");
     EXPECT_NE(error_of([&] {
-                  Engine(model, {.max_length = 64, .rope_off = true});
+                  model.make_engine({.max_length = 64, .rope_off = true});
               }).find("it has no rotary positions"),
               std::string::npos);
 }
@@ -88,7 +91,7 @@ TEST(RopeOff, IsRefusedWithoutRotation) {
 TEST(RopeOff, IsRefusedWithSlidingWindows) {
     const Model model = Model::open(test::golden_model("gemma2"));
     EXPECT_NE(error_of([&] {
-                  Engine(model, {.max_length = 16, .rope_off = true});
+                  model.make_engine({.max_length = 16, .rope_off = true});
               }).find("its sliding-window layers rotate by a scale of their own"),
               std::string::npos);
 }

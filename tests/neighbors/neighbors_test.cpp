@@ -3,66 +3,18 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "support/reduce_golden.h"
 #include "tomograph/linear/finite.h"
-#include "tomograph/linear/panels.h"
-#include "tomograph/neighbors/byte_vectors.h"
-#include "tomograph/neighbors/distances.h"
+#include "tomograph/neighbors/neighbor_index.h"
 
 namespace tomograph {
 namespace {
 
 using namespace testing;
 using Search = NeighborOptions::Search;
-
-TEST(Panels, TileAgreesWithPlainProduct) {
-    for (const std::int64_t k : {1, 7, 96}) {
-        const Matrix a = Matrix::Random(48, k), b = Matrix::Random(41, k);
-        const auto left = make_float_buffer(panel_floats(k)), right = make_float_buffer(panel_floats(k));
-        const auto tile = make_float_buffer(tile_size);
-        pack_panel(a.data(), 48, k, k, left.get());
-        pack_panel(b.data(), 41, k, k, right.get());
-        multiply_panels(left.get(), right.get(), k, tile.get());
-        const Matrix expected = a * b.transpose();
-        EXPECT_LT((MatrixView(tile.get(), 48, 48).leftCols(41) - expected).cwiseAbs().maxCoeff(), 1e-4);
-        EXPECT_EQ(MatrixView(tile.get(), 48, 48).rightCols(7).norm(), 0);
-    }
-}
-
-TEST(Distances, AgreeWithPlainSums) {
-    const Matrix rows = Matrix::Random(9, 48);
-    const std::int32_t ids[] = {8, 0, 3, 3, 5};
-    float squared[5];
-    squared_distances(rows.row(2).data(), rows.data(), 48, ids, 5, squared);
-    for (int i = 0; i < 5; ++i) EXPECT_NEAR(squared[i], (rows.row(2) - rows.row(ids[i])).squaredNorm(), 1e-4);
-    const Vector scores = Vector::Random(48), minus = Vector::Random(48);
-    const auto bits = above(scores.data(), minus.data(), 0.2f);
-    for (int j = 0; j < 48; ++j) EXPECT_EQ(bits >> j & 1, scores[j] - minus[j] > 0.2f);
-}
-
-TEST(ByteVectors, ScoreLikeTheVectorsTheyRound) {
-    constexpr std::int64_t n = 21, dim = 100;
-    Matrix rows = Matrix::Random(n, dim);
-    rows.col(3).array() += 40;  // a massive coordinate
-    const Vector center = rows.colwise().mean();
-    ByteVectors bytes(n, dim);
-    for (std::int64_t i = 0; i < n; ++i) bytes.set(i, rows.row(i).data(), center);
-    std::vector<float> tile(n * 32), scores(n);
-    std::vector<std::int32_t> ids(n);
-    bytes.score_tile(bytes, 2, 7, 5, 15, 32, tile.data());
-    for (std::int64_t i = 0; i < n; ++i) ids[i] = static_cast<std::int32_t>(n - 1 - i);
-    bytes.score_ids(bytes, 4, ids.data(), n, scores.data());
-    const auto expected = [&](std::int64_t a, std::int64_t b) {
-        return -0.5f * (rows.row(a) - rows.row(b)).squaredNorm();
-    };
-    for (std::int64_t j = 0; j < n; ++j) {
-        EXPECT_NEAR(scores[j], expected(4, ids[j]), 0.3);  // of about 33
-        if (j >= 15) continue;
-        for (std::int64_t i = 0; i < 7; ++i) EXPECT_NEAR(tile[i * 32 + j], expected(2 + i, 5 + j), 0.3);
-        EXPECT_NEAR(tile[2 * 32 + j], scores[n - 1 - (5 + j)], 1e-4);
-    }
-}
 
 class GoldenNeighbors : public ::testing::TestWithParam<const char*> {};
 
@@ -179,6 +131,226 @@ TEST(NeighborIndex, QueriesFindThemselves) {
         EXPECT_EQ(found.indices(i, 0), i);
         EXPECT_EQ(found.distances(i, 0), 0);
     }
+}
+
+/// The k nearest by plain float64 distances between rows.
+MatrixD true_distances(const Matrix& x, int k) {
+    MatrixD nearest(x.rows(), k);
+    for (Eigen::Index i = 0; i < x.rows(); ++i) {
+        std::vector<double> all;
+        for (Eigen::Index j = 0; j < x.rows(); ++j) {
+            if (j != i) all.push_back((x.row(i) - x.row(j)).cast<double>().norm());
+        }
+        std::partial_sort(all.begin(), all.begin() + k, all.end());
+        for (int c = 0; c < k; ++c) nearest(i, c) = all[static_cast<std::size_t>(c)];
+    }
+    return nearest;
+}
+
+/// Whoever is listed is at the distance listed, and nobody is listed twice.
+void expect_honest(const Matrix& x, const Neighbors& found) {
+    for (Eigen::Index i = 0; i < x.rows(); ++i) {
+        std::set<std::int32_t> seen;
+        for (Eigen::Index j = 0; j < found.indices.cols(); ++j) {
+            const auto other = found.indices(i, j);
+            ASSERT_TRUE(other >= 0 && other < x.rows() && other != i);
+            EXPECT_TRUE(seen.insert(other).second) << i << ' ' << j;
+            const double distance = (x.row(i) - x.row(other)).cast<double>().norm();
+            EXPECT_NEAR(found.distances(i, j), distance, 1e-4 * distance + 1e-6) << i << ' ' << j;
+            if (j > 0) {
+                EXPECT_GE(found.distances(i, j), found.distances(i, j - 1));
+            }
+        }
+    }
+}
+
+// Sizes around those of panels, of blocks that meet each other, and of odd and even numbers of blocks.
+TEST(Neighbors, ExactFindsAllWhateverTheNumberOfRows) {
+    for (const int n : {2, 3, 47, 48, 49, 191, 192, 193, 384, 385, 600, 1000}) {
+        const Matrix x = clustered(n, 11, static_cast<std::uint64_t>(n));
+        const int k = std::min(7, n - 1);
+        const auto found = find_neighbors(MatrixRows(x), k, {.search = Search::exact, .threads = 3});
+        expect_honest(x, found);
+        EXPECT_LT((found.distances.cast<double>() - true_distances(x, k)).cwiseAbs().maxCoeff(), 1e-4) << n;
+    }
+}
+
+TEST(Neighbors, ExactHasEqualBytesAtAnyNumberOfThreadsAndOutOfCore) {
+    const Matrix x = clustered(2100, 40, 21);
+    const auto run = [&](const RowSource& rows, int threads) {
+        return find_neighbors(rows, 12, {.search = Search::exact, .threads = threads});
+    };
+    const auto one = run(MatrixRows(x), 1), four = run(MatrixRows(x), 4), blocked = run(BlockedRows(x), 2);
+    EXPECT_TRUE(same_bytes(one.indices, four.indices));
+    EXPECT_TRUE(same_bytes(one.distances, four.distances));
+    EXPECT_TRUE(same_bytes(one.indices, blocked.indices));
+}
+
+// Far from the origin and from each other, products of whole vectors would drown what is near.
+TEST(Neighbors, ExactTellsRowsOfTightGroupsFarApart) {
+    Matrix x = 1e-3f * clustered(1200, 64, 22);
+    for (int i = 0; i < 1200; ++i) x(i, i % 60) += 300;
+    const auto found = find_neighbors(MatrixRows(x), 5, {.search = Search::exact});
+    const MatrixD truth = true_distances(x, 5);
+    for (int i = 0; i < 1200; ++i) EXPECT_NEAR(found.distances(i, 4), truth(i, 4), 1e-3 * truth(i, 4)) << i;
+}
+
+TEST(Neighbors, OfNearlyAllRowsAreAllTheOthers) {
+    const Matrix x = clustered(60, 9, 23);
+    for (const auto search : {Search::exact, Search::approximate}) {
+        for (const int k : {58, 59}) {
+            const auto found = find_neighbors(MatrixRows(x), k, {.search = search});
+            expect_honest(x, found);
+            EXPECT_LT((found.distances.cast<double>() - true_distances(x, k)).cwiseAbs().maxCoeff(), 1e-4);
+        }
+    }
+}
+
+// The lists that are looked at hold fewer than are asked for.
+TEST(Neighbors, ManyAreTheTrueOnesOnceListsRunOut) {
+    const Matrix x = clustered(2000, 24, 24);
+    const auto found = find_neighbors(
+        MatrixRows(x), 700, {.search = Search::approximate, .target_recall = 0, .rows_compared = 100});
+    expect_honest(x, found);
+    EXPECT_LT((found.distances.cast<double>() - true_distances(x, 700)).cwiseAbs().maxCoeff(), 1e-3);
+}
+
+TEST(Neighbors, OfTwoRowsAreEachOther) {
+    Matrix x(2, 1);
+    x << 1, 4;
+    for (const auto search : {Search::exact, Search::approximate}) {
+        const auto found = find_neighbors(MatrixRows(x), 1, {.search = search});
+        EXPECT_EQ(found.indices(0, 0), 1);
+        EXPECT_EQ(found.indices(1, 0), 0);
+        EXPECT_EQ(found.distances(0, 0), 3);
+    }
+}
+
+TEST(Neighbors, InOneDimensionAreThoseBeside) {
+    Matrix x(900, 1);
+    for (int i = 0; i < 900; ++i) x(i, 0) = static_cast<float>((i * 7) % 900);
+    for (const auto search : {Search::exact, Search::approximate}) {
+        const auto found = find_neighbors(MatrixRows(x), 2, {.search = search});
+        for (int i = 0; i < 900; ++i) {
+            if (x(i, 0) > 0 && x(i, 0) < 899) {
+                EXPECT_EQ(found.distances(i, 1), 1) << i;
+            }
+        }
+    }
+}
+
+TEST(Neighbors, ZeroVectorsAreAlikeUnderCosineInAnySearch) {
+    Matrix x = clustered(900, 12, 25);
+    for (int i = 0; i < 900; i += 9) x.row(i).setZero();
+    for (const auto metric : {Metric::cosine, Metric::correlation}) {
+        for (const auto search : {Search::exact, Search::approximate}) {
+            const auto found = find_neighbors(MatrixRows(x), 4, {.metric = metric, .search = search});
+            for (int i = 0; i < 900; i += 9) {
+                EXPECT_EQ(found.distances.row(i).norm(), 0);
+                for (int j = 0; j < 4; ++j) EXPECT_EQ(found.indices(i, j) % 9, 0);
+            }
+        }
+    }
+}
+
+TEST(Neighbors, ByAngleDoNotDependOnLength) {
+    const Matrix x = clustered(500, 10, 26);
+    for (const float scale : {1e-30f, 1e30f}) {
+        const Matrix scaled = scale * x;
+        const auto plain = find_neighbors(MatrixRows(x), 5, {.metric = Metric::cosine});
+        const auto found = find_neighbors(MatrixRows(scaled), 5, {.metric = Metric::cosine});
+        EXPECT_LT((plain.distances - found.distances).cwiseAbs().maxCoeff(), 1e-6f);
+    }
+}
+
+TEST(Neighbors, RefuseWhatFloat32CannotCompare) {
+    const Matrix x = clustered(500, 10, 27), small = 1e-25f * x, large = 1e19f * x;
+    EXPECT_NE(error_of([&] {
+                  find_neighbors(MatrixRows(small), 5);
+              }).find("at most cannot be compared: its square"),
+              std::string::npos);
+    EXPECT_NE(error_of([&] {
+                  find_neighbors(MatrixRows(large), 5);
+              }).find("cannot be compared by euclidean distance"),
+              std::string::npos);
+    // One such row among others is found wherever it stands.
+    Matrix one = clustered(9000, 4, 28);
+    one(8999, 2) = 1e20f;
+    EXPECT_NE(error_of([&] { find_neighbors(MatrixRows(one), 5); }).find("rows that hold 1.0e+20"),
+              std::string::npos);
+}
+
+/// Claims to have more rows than can be numbered; none is ever read.
+class Endless final : public RowSource {
+  public:
+    std::int64_t n_rows() const override { return std::int64_t{1} << 31; }
+    std::int64_t dim() const override { return 4; }
+    void read(std::int64_t, std::int64_t, float*) const override { FAIL() << "read"; }
+};
+
+TEST(Neighbors, RefuseMoreRowsThanTheyCanNumber) {
+    EXPECT_EQ(
+        error_of([] { find_neighbors(Endless(), 5); }),
+        "cannot search neighbours among 2147483648 rows: row numbers end at 2147483647; select fewer rows");
+}
+
+TEST(NeighborIndex, QueriesAreAnsweredAsRowsAreWhateverTheSearch) {
+    const Matrix x = clustered(2500, 20, 29), fresh = clustered(300, 20, 30);
+    const auto truth = NeighborIndex(MatrixRows(x), {.search = Search::exact}).query(MatrixRows(fresh), 6);
+    for (Eigen::Index i = 0; i < fresh.rows(); ++i) {
+        std::vector<float> all;
+        for (Eigen::Index j = 0; j < x.rows(); ++j) all.push_back((fresh.row(i) - x.row(j)).norm());
+        std::nth_element(all.begin(), all.begin() + 5, all.end());
+        EXPECT_NEAR(truth.distances(i, 5), all[5], 1e-4f);
+    }
+    const NeighborIndex index(MatrixRows(x), {.search = Search::approximate});
+    const auto found = index.query(MatrixRows(fresh), 6);
+    EXPECT_GT((found.distances.array() <= truth.distances.array() + 1e-4f).cast<double>().mean(), 0.95);
+    EXPECT_TRUE(same_bytes(found.indices, index.query(BlockedRows(fresh), 6).indices));
+}
+
+TEST(NeighborIndex, QueriesMayAskForAllRows) {
+    const Matrix x = clustered(50, 6, 31), fresh = clustered(3, 6, 32);
+    for (const auto search : {Search::exact, Search::approximate}) {
+        const auto found = NeighborIndex(MatrixRows(x), {.search = search}).query(MatrixRows(fresh), 50);
+        for (int i = 0; i < 3; ++i) {
+            const auto row = found.indices.row(i);
+            EXPECT_EQ(std::set<std::int32_t>(row.begin(), row.end()).size(), 50u);
+            EXPECT_TRUE(std::is_sorted(found.distances.row(i).begin(), found.distances.row(i).end()));
+        }
+    }
+    const NeighborIndex index(MatrixRows(x), {});
+    EXPECT_EQ(error_of([&] { index.query(MatrixRows(fresh), 51); }),
+              "cannot find 51 neighbours among 50 other rows; ask for 1 to 50, or select more rows");
+    EXPECT_EQ(error_of([&] { index.query(MatrixRows(Matrix::Zero(3, 5)), 2); }),
+              "cannot compare rows of dimension 5: the indexed rows are of dimension 6");
+}
+
+TEST(NeighborIndex, AnswersTheSameAfterItMoved) {
+    const Matrix x = clustered(1500, 16, 33);
+    NeighborIndex index(MatrixRows(x), {.search = Search::approximate});
+    const auto before = index.neighbors(5);
+    const NeighborIndex moved = std::move(index);
+    EXPECT_TRUE(same_bytes(moved.neighbors(5).indices, before.indices));
+    EXPECT_EQ(moved.n_rows(), 1500);
+}
+
+TEST(NeighborIndex, ListsHoldEveryRow) {
+    Matrix x = clustered(3000, 16, 34);
+    x.bottomRows(100) = x.topRows(100);
+    const NeighborIndex index(MatrixRows(x), {});
+    EXPECT_EQ(index.n_distinct(), 2900);
+    const auto lists = index.list_of_rows();
+    ASSERT_EQ(lists.size(), 3000u);
+    EXPECT_EQ(index.list_centers().rows(), index.n_lists());
+    for (std::size_t i = 0; i < 3000; ++i) EXPECT_TRUE(lists[i] >= 0 && lists[i] < index.n_lists());
+    for (std::size_t i = 0; i < 100; ++i) EXPECT_EQ(lists[i], lists[2900 + i]);
+}
+
+TEST(Neighbors, StopWhenAsked) {
+    StoppedProgress stop;
+    for (const auto search : {Search::exact, Search::approximate})
+        EXPECT_THROW(find_neighbors(MatrixRows(clustered(500, 8, 35)), 5, {.search = search}, stop), Stopped);
 }
 
 TEST(Neighbors, BadInput) {

@@ -1,4 +1,7 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <string>
 #include <vector>
@@ -6,6 +9,7 @@
 #include "support/errors.h"
 #include "support/start_token.h"
 #include "support/temp_folder.h"
+#include "tomograph/model/model.h"
 #include "tomograph/prompts/prompts.h"
 
 namespace tomograph {
@@ -18,7 +22,7 @@ class JsonlPrompts : public testing::Test {
   protected:
     PromptSet read(const std::string& lines, std::int64_t length = 100, std::int64_t sequences = 0) const {
         return jsonl_prompts(
-            model_, {.file = folder_.write("a.jsonl", lines), .sequences = sequences, .length = length});
+            model_.vocabulary(), {.file = folder_.write("a.jsonl", lines), .sequences = sequences, .length = length});
     }
     std::string error(const std::string& lines) const {
         return error_of([&] { read(lines); });
@@ -100,16 +104,50 @@ TEST_F(JsonlPrompts, AreDescribed) {
 TEST_F(JsonlPrompts, PutAStartTokenWithoutALabelBefore) {
     const Model model = Model::open(with_start_token(folder_, "llama", 7).string());
     const auto file = folder_.write("a.jsonl", R"({"segments": [{"label": "x", "text": "ab"}]})");
-    const PromptSet set = jsonl_prompts(model, {.file = file});
+    const PromptSet set = jsonl_prompts(model.vocabulary(), {.file = file});
     EXPECT_EQ(set.sequences[0].tokens, (Tokens{7, 'a', 'b'}));
     EXPECT_EQ(set.sequences[0].labels, (Tokens{-1, 0, 0}));
+}
+
+TEST_F(JsonlPrompts, TakeAByteOrderMark) {
+    EXPECT_EQ(read("\xef\xbb\xbf{\"text\": \"ab\"}\n{\"text\": \"c\"}").sequences[0].tokens,
+              (Tokens{'a', 'b'}));
+}
+
+TEST_F(JsonlPrompts, AreCutInTheMiddleOfASegment) {
+    const PromptSet set = read(
+        R"({"segments": [{"label": "x", "text": "ab"}, {"label": "y", "text": "cd"}, {"label": "z", "text": "e"}]})",
+        3);
+    EXPECT_EQ(set.sequences[0].tokens, (Tokens{'a', 'b', 'c'}));
+    EXPECT_EQ(set.sequences[0].labels, (Tokens{0, 0, 1}));
+    EXPECT_EQ(set.notes, std::vector<std::string>{"1 of 1 lines were cut to 3 tokens"});
+}
+
+TEST_F(JsonlPrompts, NeedLittleMoreMemoryThanALongLine) {
+    // 20 MB in a process of its own, whose peak is not another test's.
+    const std::size_t size = 20'000'000;
+    const auto file = folder_.write("long.jsonl", "{\"text\": \"" + std::string(size, 'a') + "\"}\n");
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        rusage before{}, after{};
+        ::getrusage(RUSAGE_SELF, &before);
+        const PromptSet set = jsonl_prompts(model_.vocabulary(), {.file = file, .length = 64});
+        ::getrusage(RUSAGE_SELF, &after);
+        const bool whole = set.sequences.at(0).tokens.size() == 64;
+        ::_exit(whole && static_cast<std::size_t>(after.ru_maxrss - before.ru_maxrss) * 1024 < 10 * size ? 0
+                                                                                                         : 1);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
 }
 
 // What is refused
 // -------------------------------------------------------------------------------------------------------------
 
 TEST_F(JsonlPrompts, NameAMissingFile) {
-    EXPECT_EQ(error_of([&] { jsonl_prompts(model_, {.file = folder_ / "absent"}); }),
+    EXPECT_EQ(error_of([&] { jsonl_prompts(model_.vocabulary(), {.file = folder_ / "absent"}); }),
               "cannot read " + (folder_ / "absent").string() + ": no such file, or no permission");
 }
 
@@ -141,9 +179,50 @@ TEST_P(BrokenLine, IsNamedByItsNumber) {
         error("{\"text\": \"a\"}\n{\"text\": \"b\"}\n" + std::string(GetParam()) + "\n");
     EXPECT_TRUE(message.starts_with("line 3 of " + path() + " cannot be used: ")) << message;
     EXPECT_TRUE(message.ends_with(
-        R"(; a line is {"text": "..."} or {"segments": [{"label": "...", "text": "..."}]})"))
+        R"(; a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, {"messages": [{"role": "...", "content": "..."}]} or {"ids": [...]})"))
         << message;
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+}
+
+struct Slip {
+    const char* line;
+    const char* why;
+};
+class RefusedLine : public JsonlPrompts, public testing::WithParamInterface<Slip> {};
+INSTANTIATE_TEST_SUITE_P(
+    JsonlPrompts, RefusedLine,
+    testing::Values(Slip{R"({"text": "a", "lable": "x"})", "'lable' is no key of a line"},
+                    Slip{R"({"text": "a", "text": "b"})", "the key \"text\" stands twice in one object"},
+                    Slip{R"({"text": "a", "segments": []})", "it has both 'text' and 'segments'"},
+                    Slip{R"({"segments": [{"label": "x", "text": "a", "role": "user"}]})",
+                         "'role' is no key of a segment"},
+                    Slip{R"({"segments": [{"label": "x", "label": "y", "text": "a"}]})",
+                         "the key \"label\" stands twice in one object"},
+                    Slip{R"({"segments": ["a"]})", "a segment is no object"},
+                    Slip{R"({"segments": [{"text": "a"}]})", "a segment has no 'label'"},
+                    Slip{R"({"segments": {"label": "x", "text": "a"}})", "'segments' is no list"},
+                    Slip{R"({"text": ["a"]})", "'text' is no text"}, Slip{R"(["a"])", "a line is no object"},
+                    Slip{R"({})", "it has no 'text'"}));
+
+TEST_P(RefusedLine, SaysWhatIsWrongWithIt) {
+    EXPECT_EQ(error("{\"text\": \"a\"}\n" + std::string(GetParam().line) + "\n"),
+              "line 2 of " + path() + " cannot be used: " + GetParam().why +
+                  R"(; a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, {"messages": [{"role": "...", "content": "..."}]} or {"ids": [...]})");
+}
+
+TEST_F(JsonlPrompts, RefuseALineOfAnyDepth) {
+    EXPECT_NE(error("{\"text\": " + std::string(100'000, '[') + "}\n").find("it is nested more than 64 deep"),
+              std::string::npos);
+}
+
+TEST_F(JsonlPrompts, KeepTheMessageShortHoweverLongTheLine) {
+    EXPECT_LT(error("{\"text\": \"" + std::string(1'000'000, 'a')).size(), 500u);
+}
+
+TEST_F(JsonlPrompts, RefuseALengthThatNobodyReads) {
+    EXPECT_TRUE(error_of([&] {
+                    read("{\"text\": \"a\"}", std::int64_t{1} << 62);
+                }).starts_with("length 4611686018427387904 is above"));
 }
 
 }  // namespace

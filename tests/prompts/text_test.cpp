@@ -8,6 +8,7 @@
 #include "support/golden.h"
 #include "support/start_token.h"
 #include "support/temp_folder.h"
+#include "tomograph/model/model.h"
 #include "tomograph/prompts/prompts.h"
 
 namespace tomograph {
@@ -28,10 +29,10 @@ class TextPrompts : public testing::Test {
   protected:
     PromptSet cut(const std::string& text, std::int64_t sequences, std::int64_t length) const {
         return text_prompts(
-            model_, {.files = {folder_.write("a.txt", text)}, .sequences = sequences, .length = length});
+            model_.vocabulary(), {.files = {folder_.write("a.txt", text)}, .sequences = sequences, .length = length});
     }
     std::string error(const TextOptions& options) const {
-        return error_of([&] { text_prompts(model_, options); });
+        return error_of([&] { text_prompts(model_.vocabulary(), options); });
     }
     Model model_ = Model::open("bytes-llama");
     TempFolder folder_;
@@ -86,20 +87,20 @@ TEST_F(TextPrompts, AreDescribed) {
 }
 
 TEST_F(TextPrompts, AreMobyDickWithoutAFile) {
-    const PromptSet set = text_prompts(model_, {.sequences = 1, .length = 17});
+    const PromptSet set = text_prompts(model_.vocabulary(), {.sequences = 1, .length = 17});
     EXPECT_EQ(set.description.at("sources"), Json::array({"Moby-Dick, chapter 42 (built in)"}));
     EXPECT_EQ(set.sequences.at(0).length(), 17);
 }
 
 TEST_F(TextPrompts, HaveThirtyTwoSequencesOfTheChapter) {
-    const PromptSet set = text_prompts(model_, {.length = 512});
+    const PromptSet set = text_prompts(model_.vocabulary(), {.length = 512});
     EXPECT_EQ(set.sequences.size(), 32u);
     EXPECT_TRUE(set.notes.empty());
 }
 
 TEST_F(TextPrompts, GiveTheSameTokensHoweverManyAreAskedFor) {
-    const PromptSet few = text_prompts(model_, {.sequences = 2, .length = 100});
-    const PromptSet many = text_prompts(model_, {.sequences = 50, .length = 100});
+    const PromptSet few = text_prompts(model_.vocabulary(), {.sequences = 2, .length = 100});
+    const PromptSet many = text_prompts(model_.vocabulary(), {.sequences = 50, .length = 100});
     EXPECT_EQ(few.sequences[1].tokens, many.sequences[1].tokens);
 }
 
@@ -118,10 +119,10 @@ TEST_F(TextPrompts, CountBytesThatAreNoTextAsTheirReplacement) {
 class SeveralTexts : public TextPrompts {
   protected:
     PromptSet cut(std::int64_t sequences, std::int64_t length) const {
-        return text_prompts(model_, {.files = {folder_.write("one.txt", "aaaabbbbcccc"),
-                                               folder_.write("two.txt", "ddddeeee")},
-                                     .sequences = sequences,
-                                     .length = length});
+        return text_prompts(model_.vocabulary(), {.files = {folder_.write("one.txt", "aaaabbbbcccc"),
+                                                            folder_.write("two.txt", "ddddeeee")},
+                                                  .sequences = sequences,
+                                                  .length = length});
     }
     static std::string text_of(const PromptSet& set) {
         std::string text;
@@ -158,10 +159,10 @@ class TextAfterAStart : public testing::Test {
   protected:
     PromptSet cut(Start start, bool adds_it, std::int64_t length = 4) const {
         const Model model = Model::open(with_start_token(folder_, "llama", 7, adds_it).string());
-        return text_prompts(model, {.files = {folder_.write("a.txt", "abcdefgh")},
-                                    .sequences = 9,
-                                    .length = length,
-                                    .start = start});
+        return text_prompts(model.vocabulary(), {.files = {folder_.write("a.txt", "abcdefgh")},
+                                                 .sequences = 9,
+                                                 .length = length,
+                                                 .start = start});
     }
     TempFolder folder_;
 };
@@ -219,7 +220,9 @@ INSTANTIATE_TEST_SUITE_P(TextPrompts, EmptyText, testing::Values("", " ", "\n\r\
 TEST_P(EmptyText, IsRefused) {
     const TempFolder folder;
     const auto file = folder.write("a.txt", GetParam());
-    EXPECT_EQ(error_of([&] { text_prompts(Model::open("bytes-gpt2"), {.files = {file}, .length = 4}); }),
+    EXPECT_EQ(error_of([&] {
+                  text_prompts(Model::open("bytes-gpt2").vocabulary(), {.files = {file}, .length = 4});
+              }),
               file.string() + " is empty; give a file with text");
 }
 
@@ -244,8 +247,8 @@ TEST_F(TextPrompts, RefuseALengthThatNoMemoryHolds) {
 }
 
 TEST_F(TextPrompts, TakeAnyNumberOfSequences) {
-    const PromptSet set =
-        text_prompts(model_, {.sequences = std::numeric_limits<std::int64_t>::max(), .length = 100});
+    const PromptSet set = text_prompts(
+        model_.vocabulary(), {.sequences = std::numeric_limits<std::int64_t>::max(), .length = 100});
     EXPECT_EQ(set.sequences.size(), set.description.at("sequences"));
 }
 

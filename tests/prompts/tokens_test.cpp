@@ -11,6 +11,7 @@
 #include "support/errors.h"
 #include "support/start_token.h"
 #include "support/temp_folder.h"
+#include "tomograph/model/model.h"
 #include "tomograph/prompts/prompts.h"
 
 namespace tomograph {
@@ -26,10 +27,10 @@ using Prefix = RepeatOptions::Prefix;
 class RepeatPrompts : public testing::Test {
   protected:
     std::string error(const RepeatOptions& options) const {
-        return error_of([&] { repeat_prompts(model_, options); });
+        return error_of([&] { repeat_prompts(model_.vocabulary(), options); });
     }
     Tokens tokens(const RepeatOptions& options) const {
-        return repeat_prompts(model_, options).sequences.at(0).tokens;
+        return repeat_prompts(model_.vocabulary(), options).sequences.at(0).tokens;
     }
     Model model_ = Model::open("bytes-gpt2");
 };
@@ -51,11 +52,11 @@ TEST_F(RepeatPrompts, RepeatTheTokenNumberedZero) {
 }
 
 TEST_F(RepeatPrompts, AreOneSequence) {
-    EXPECT_EQ(repeat_prompts(model_, {.token = 65, .length = 3}).sequences.size(), 1u);
+    EXPECT_EQ(repeat_prompts(model_.vocabulary(), {.token = 65, .length = 3}).sequences.size(), 1u);
 }
 
 TEST_F(RepeatPrompts, AreDescribed) {
-    const Json description = repeat_prompts(model_, {.token = 65, .length = 3}).description;
+    const Json description = repeat_prompts(model_.vocabulary(), {.token = 65, .length = 3}).description;
     EXPECT_EQ(description.at("kind"), "repeat");
     EXPECT_EQ(description.at("token"), 65);
     EXPECT_EQ(description.at("piece"), "A");
@@ -64,7 +65,7 @@ TEST_F(RepeatPrompts, AreDescribed) {
 }
 
 TEST_F(RepeatPrompts, DescribeAPieceThatIsNotUtf8) {
-    EXPECT_EQ(repeat_prompts(model_, {.token = 255, .length = 3}).description.at("piece"),
+    EXPECT_EQ(repeat_prompts(model_.vocabulary(), {.token = 255, .length = 3}).description.at("piece"),
               Json::array({255}));
 }
 
@@ -115,7 +116,7 @@ TEST_F(RepeatPrompts, PutATokenBefore) {
 
 TEST_F(RepeatPrompts, DescribeThePrefix) {
     const RepeatOptions options{.token = 65, .length = 3, .prefix = Prefix::token, .prefix_token = 9};
-    EXPECT_EQ(repeat_prompts(model_, options).description.at("prefix"), 9);
+    EXPECT_EQ(repeat_prompts(model_.vocabulary(), options).description.at("prefix"), 9);
 }
 
 TEST_F(RepeatPrompts, RefuseAPrefixPastTheVocabulary) {
@@ -137,7 +138,7 @@ class RepeatAfterAStart : public testing::Test {
   protected:
     PromptSet repeat(Prefix prefix, bool adds_it) const {
         const Model model = Model::open(with_start_token(folder_, "llama", 7, adds_it).string());
-        return repeat_prompts(model, {.token = 65, .length = 3, .prefix = prefix});
+        return repeat_prompts(model.vocabulary(), {.token = 65, .length = 3, .prefix = prefix});
     }
     TempFolder folder_;
 };
@@ -157,7 +158,7 @@ TEST_F(RepeatAfterAStart, BeginsWithoutItOnRequest) {
 }
 
 TEST(SingleToken, IsTheWordsId) {
-    EXPECT_EQ(single_token(Model::open("bytes-gpt2"), "w"), 'w');
+    EXPECT_EQ(single_token(Model::open("bytes-gpt2").vocabulary(), "w"), 'w');
 }
 
 // Vocabulary
@@ -166,7 +167,7 @@ TEST(SingleToken, IsTheWordsId) {
 class VocabularyPrompts : public testing::Test {
   protected:
     PromptSet take(std::int64_t rows, std::uint64_t seed = 42) const {
-        return vocabulary_prompts(model_, {.rows = rows, .seed = seed});
+        return vocabulary_prompts(model_.vocabulary(), {.rows = rows, .seed = seed});
     }
     static Tokens tokens_of(const PromptSet& set) {
         Tokens tokens;
@@ -218,7 +219,7 @@ TEST_F(VocabularyPrompts, RefuseANegativeNumber) {
 TEST_F(VocabularyPrompts, StandBehindAStartToken) {
     const TempFolder folder;
     const Model model = Model::open(with_start_token(folder, "llama", 7).string());
-    EXPECT_EQ(vocabulary_prompts(model, {}).sequences.at(40).tokens, (Tokens{7, 40}));
+    EXPECT_EQ(vocabulary_prompts(model.vocabulary(), {}).sequences.at(40).tokens, (Tokens{7, 40}));
 }
 
 // Positions

@@ -1,6 +1,7 @@
 #include "tomograph/report/report.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <string>
 
@@ -83,9 +84,55 @@ TEST_F(Report, ShowsTheFindingsOfItsRuns) {
 }
 
 TEST_F(Report, ReadsNoFindingsButThoseOfItsOwnRuns) {
-    study_["runs"] = {"elsewhere/text"};
     measured("elsewhere/text", {{"name", "outside"}});
-    EXPECT_FALSE(has("outside"));
+    for (const char* name : {"elsewhere/text", "..", "/tmp", "."}) {
+        study_["runs"] = {name};
+        EXPECT_NE(error_of([&] { page(); }).find("it leads out of"), std::string::npos) << name;
+    }
+}
+
+TEST_F(Report, FollowsNoLinkOutOfTheStudy) {
+    TempFolder other;
+    other.write("secret", "s3cret");
+    std::filesystem::create_directories(other / "run/measures");
+    write_json(other / "run/measures/findings.json", {{"findings", {{{"name", "outside"}}}}});
+    std::filesystem::create_directories(folder_ / "run");
+    std::filesystem::create_symlink(other / "secret", folder_ / "a.png");
+    std::filesystem::create_directory_symlink(other / "run", folder_ / "text");
+    std::filesystem::create_directory_symlink(other / "run/measures", folder_ / "run/measures");
+    const auto refused = [&] {
+        const std::string line = error_of([&] { page(); });
+        return line.find("it leads out of") != std::string::npos && line.find("s3cret") == std::string::npos;
+    };
+    for (const std::string& file : {std::string("a.png"), (other / "secret").string(),
+                                    std::string("../") + other.path().filename().string() + "/secret"}) {
+        study_["figures"] = {{{"file", file}, {"group", "g"}, {"caption", "c"}}};
+        EXPECT_TRUE(refused()) << file;
+    }
+    study_.erase("figures");
+    for (const char* run : {"text", "run"}) {
+        study_["runs"] = {run};
+        EXPECT_TRUE(refused()) << run;
+    }
+}
+
+TEST_F(Report, DoesNotWaitForAPipe) {
+    ASSERT_EQ(::mkfifo((folder_ / "a.png").c_str(), 0600), 0);
+    study_["figures"] = {{{"file", "a.png"}, {"group", "g"}, {"caption", "c"}}};
+    EXPECT_NE(error_of([&] { page(); }).find("it is not a regular file"), std::string::npos);
+}
+
+TEST_F(Report, BrokenDescriptionsAreNamed) {
+    for (const char* text : {R"([])", R"({"model": 7})", R"({"model": {"name": 7}})", R"({"runs": "text"})",
+                             R"({"runs": [7]})", R"({"figures": [7]})", R"({"figures": [{"file": 7}]})",
+                             R"({"numbers": []})", R"({"notes": [[]]})", R"({"model": {"n_layers": "x"}})"}) {
+        folder_.write("study.json", text);
+        const std::string line = error_of([&] { static_report(folder_.path()); });
+        EXPECT_EQ(line.find((folder_ / "study.json").string() + " is not what tomograph wrote"), 0u)
+            << text << ": " << line;
+    }
+    study_["numbers"] = {{"first_token_norm_ratio", "x"}, {"attention_mlp_cosine", {{"mean", "x"}}}};
+    EXPECT_FALSE(has("<table>")) << "a number that is none is left out";
 }
 
 TEST_F(Report, EmbedsItsFigures) {

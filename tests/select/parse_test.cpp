@@ -53,6 +53,9 @@ TEST(ParseComponents, TakesSeveral) {
 TEST(ParseComponents, TakesNone) {
     EXPECT_EQ(parse_components(""), Components{});
 }
+TEST(ParseComponents, RefusesCommasWithoutAWord) {
+    EXPECT_EQ(error_of([] { parse_components(",,"); }), "',,' names no component");
+}
 TEST(ParseComponents, NamesTheOnesThereAre) {
     EXPECT_EQ(error_of([] { parse_components("attn_out,soul"); }),
               "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, resid_mid, ln2, "

@@ -1,61 +1,19 @@
-#include "tomograph/select/selection.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
-#include <optional>
+#include <limits>
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
-#include "support/errors.h"
-#include "support/open_run.h"
-#include "support/run_folder.h"
-#include "support/temp_folder.h"
+#include "select/select_rows.h"
 
 namespace tomograph {
 namespace {
 
 using namespace test;
-
-Matrix read_all(const RowSource& rows) {
-    Matrix values(rows.n_rows(), rows.dim());
-    rows.read(0, rows.n_rows(), values.data());
-    return values;
-}
-
-/// A run by hand, and selections of it.
-class SelectRows : public testing::Test {
-  protected:
-    const tomograph::Run& run() {
-        if (!run_) {
-            sketch_.write(folder_ / "run");
-            run_ = open_run(folder_ / "run");
-        }
-        return *run_;
-    }
-    std::string path() const { return (folder_ / "run").string(); }
-    std::string error(const Selection& selection) {
-        return error_of([&] { select(run(), selection); });
-    }
-    std::vector<std::int32_t> tokens_of(const Selection& selection) {
-        return select(run(), selection).labels().token;
-    }
-
-    static Selection of(std::vector<Component> components) {
-        Selection selection;
-        selection.components = std::move(components);
-        return selection;
-    }
-    static Selection attention() { return of({Component::attn_out}); }
-    static Selection embeddings() { return of({Component::embed}); }
-
-    TempFolder folder_;
-    RunSketch sketch_;
-    std::optional<tomograph::Run> run_;
-};
 
 // Filters
 // -------------------------------------------------------------------------------------------------------------
@@ -139,6 +97,30 @@ TEST_F(SelectRows, TakesWhatEveryFilterPasses) {
 TEST_F(SelectRows, TakesStoredTokensOnly) {
     sketch_.rows = {0, 2, 3, 12};
     EXPECT_EQ(tokens_of(embeddings()), sketch_.rows);
+}
+
+/// The last token stands at the last position that a run may have.
+class SelectFarOut : public SelectRows {
+  protected:
+    SelectedRows far(const Selection& selection) {
+        sketch_.last_position = kLast;
+        return select(run(), selection);
+    }
+    static constexpr std::int32_t kLast = kMostPositions - 1;
+};
+
+TEST_F(SelectFarOut, TakesTheLastPositionThereCanBe) {
+    Selection selection = embeddings();
+    selection.positions = {kLast, {}};
+    const SelectedRows rows = far(selection);
+    EXPECT_EQ(rows.labels().position, (std::vector<std::int32_t>{kLast}));
+    EXPECT_EQ(rows.describe(0), "embed, token 12 (sequence 2, position 16777215)");
+}
+
+TEST_F(SelectFarOut, AveragesOverIt) {
+    Selection selection = embeddings();
+    selection.mean_samples = true;
+    EXPECT_EQ(far(selection).labels().position.back(), kLast);
 }
 
 TEST_F(SelectRows, LabelsEachRow) {
@@ -250,187 +232,6 @@ TEST(NormalizeRows, SurvivesLargeValues) {
     EXPECT_FLOAT_EQ(row[1], 0.8f);
 }
 
-// Averages, against the same by hand
-// -------------------------------------------------------------------------------------------------------------
-
-/// Component, layer, position, sequence.
-using Group = std::tuple<Component, int, int, int>;
-
-std::map<Group, VectorD> averages_by_hand(const RunSketch& sketch, const Selection& selection) {
-    std::map<Group, VectorD> sums;
-    std::map<Group, int> counts;
-    for (const SketchSite& sketched : sketch.sites) {
-        const Site site = parse_site(sketched.name).value();
-        if (std::ranges::find(selection.components, site.component) == selection.components.end()) continue;
-        if (site.layer >= 0 && !selection.layers.contains(site.layer)) continue;
-        for (const std::int32_t token : sketch.kept()) {
-            const auto [position, sequence] = sketch.place(token);
-            if (!selection.positions.contains(position) || !selection.sequences.contains(sequence)) continue;
-            VectorD row = sketch.vector(sketched.name, token).cast<double>();
-            if (selection.normalize == Normalize::layernorm) row.array() -= row.mean();
-            if (selection.normalize == Normalize::unit) row /= row.norm();
-            if (selection.normalize == Normalize::layernorm)
-                row /= std::sqrt(row.squaredNorm() / static_cast<double>(row.size()));
-            const Group group{site.component, selection.mean_layers ? -1 : site.layer,
-                              selection.mean_positions ? -1 : position,
-                              selection.mean_samples ? -1 : sequence};
-            if (!sums.contains(group)) sums[group] = VectorD::Zero(row.size());
-            sums[group] += row;
-            ++counts[group];
-        }
-    }
-    for (auto& [group, sum] : sums) sum /= counts[group];
-    return sums;
-}
-
-struct Averages {
-    bool samples, positions, layers;
-    Normalize normalize;
-};
-
-class SelectAverages : public SelectRows, public testing::WithParamInterface<Averages> {
-  protected:
-    SelectAverages() {
-        selection_ = of({Component::embed, Component::attn_out, Component::mlp_out});
-        selection_.mean_samples = GetParam().samples;
-        selection_.mean_positions = GetParam().positions;
-        selection_.mean_layers = GetParam().layers;
-        selection_.normalize = GetParam().normalize;
-        selection_.layers = {1, 3};
-    }
-    void expect_by_hand() {
-        const auto want = averages_by_hand(sketch_, selection_);
-        const SelectedRows rows = select(run(), selection_);
-        const Matrix values = read_all(rows);
-        const RowLabels& labels = rows.labels();
-        ASSERT_EQ(static_cast<std::size_t>(rows.n_rows()), want.size());
-        for (Eigen::Index row = 0; row < values.rows(); ++row) {
-            const auto i = static_cast<std::size_t>(row);
-            const auto found =
-                want.find({labels.component[i], labels.layer[i], labels.position[i], labels.sequence[i]});
-            ASSERT_NE(found, want.end()) << rows.describe(row);
-            EXPECT_TRUE(Vector(values.row(row)).cast<double>().isApprox(found->second, 1e-6))
-                << rows.describe(row);
-            EXPECT_NEAR(labels.norm[i], found->second.norm(), 1e-5) << rows.describe(row);
-            EXPECT_EQ(labels.token[i], -1);
-            EXPECT_EQ(labels.label[i], -1);
-        }
-    }
-    Selection selection_;
-};
-std::vector<Averages> all_averages() {
-    std::vector<Averages> all;
-    for (const Normalize normalize : {Normalize::none, Normalize::unit, Normalize::layernorm}) {
-        for (int which = 1; which < 8; ++which)
-            all.push_back({(which & 1) != 0, (which & 2) != 0, (which & 4) != 0, normalize});
-    }
-    return all;
-}
-
-std::string name_of(const testing::TestParamInfo<Averages>& test) {
-    static constexpr const char* kNormalize[] = {"Raw", "Unit", "LayerNorm"};
-    std::string name = kNormalize[static_cast<int>(test.param.normalize)];
-    if (test.param.samples) name += "OverSamples";
-    if (test.param.positions) name += "OverPositions";
-    if (test.param.layers) name += "OverLayers";
-    return name;
-}
-INSTANTIATE_TEST_SUITE_P(Select, SelectAverages, testing::ValuesIn(all_averages()), name_of);
-
-TEST_P(SelectAverages, AreThoseByHand) {
-    expect_by_hand();
-}
-
-TEST_P(SelectAverages, OfSomePositionsAndSequencesAreThoseByHand) {
-    selection_.positions = {1, 4};
-    selection_.sequences = {1, 3};
-    expect_by_hand();
-}
-
-TEST_P(SelectAverages, OfStoredTokensAreThoseByHand) {
-    sketch_.rows = {0, 1, 3, 6, 7, 8, 9, 12};
-    expect_by_hand();
-}
-
-TEST_F(SelectRows, AveragesLabelsApart) {
-    sketch_.labels = {"context", "question"};
-    sketch_.token_labels = {0, 1, 0};
-    Selection selection = embeddings();
-    selection.labels = {"context"};
-    selection.mean_positions = selection.mean_samples = true;
-    const Vector want = (sketch_.vector("embed", 0) + sketch_.vector("embed", 2)) / 2;
-    EXPECT_TRUE(Vector(read_all(select(run(), selection)).row(0)).isApprox(want, 1e-6f));
-}
-
-/// What `selection` gives of the same run without its vectors.
-class SelectFromMeans : public SelectRows {
-  protected:
-    void expect_same(Selection selection) {
-        const SelectedRows from_vectors = select(run(), selection);
-        RunSketch no_vectors = sketch_;
-        no_vectors.vectors = false;
-        no_vectors.write(folder_ / "means");
-        const auto means = open_run(folder_ / "means");
-        const SelectedRows from_means = select(means, selection);
-        EXPECT_TRUE(read_all(from_means).isApprox(read_all(from_vectors), 1e-6f));
-        EXPECT_EQ(from_means.labels().component, from_vectors.labels().component);
-        EXPECT_EQ(from_means.labels().layer, from_vectors.labels().layer);
-        EXPECT_EQ(from_means.labels().position, from_vectors.labels().position);
-    }
-    static Selection averaged() {
-        Selection selection = of({Component::attn_out, Component::mlp_out});
-        selection.mean_samples = true;
-        return selection;
-    }
-};
-
-TEST_F(SelectFromMeans, IsWhatTheVectorsGive) {
-    expect_same(averaged());
-}
-
-TEST_F(SelectFromMeans, IsWhatTheVectorsGiveAtSomePositions) {
-    Selection selection = averaged();
-    selection.positions = {2, {}};
-    expect_same(selection);
-}
-
-// Positions 3 and 4 stand for two sequences, the others for three.
-TEST_F(SelectFromMeans, WeighsPositionsByTheirSequences) {
-    Selection selection = averaged();
-    selection.mean_positions = true;
-    expect_same(selection);
-}
-
-TEST_F(SelectFromMeans, IsWhatTheVectorsGiveOverLayers) {
-    Selection selection = averaged();
-    selection.mean_layers = true;
-    expect_same(selection);
-}
-
-TEST_F(SelectFromMeans, GivesNoUnitVectors) {
-    sketch_.vectors = false;
-    Selection selection = averaged();
-    selection.normalize = Normalize::unit;
-    EXPECT_EQ(error(selection), path() +
-                                    " keeps no vectors of the selection: only raw means over samples of all "
-                                    "sequences can be had; capture it again with vectors");
-}
-
-TEST_F(SelectFromMeans, GivesNoSomeSequences) {
-    sketch_.vectors = false;
-    Selection selection = averaged();
-    selection.sequences = {0, 1};
-    EXPECT_NE(error(selection), "");
-}
-
-TEST_F(SelectFromMeans, GivesNoSingleVectors) {
-    sketch_.vectors = false;
-    EXPECT_EQ(error(attention()),
-              path() +
-                  " keeps no vectors of the selection: it was captured without them or is "
-                  "incomplete; average with --mean samples, or capture again");
-}
-
 // At most so many rows
 // -------------------------------------------------------------------------------------------------------------
 
@@ -454,6 +255,14 @@ TEST_F(SelectSome, SaysHowManyThereWere) {
 
 TEST_F(SelectSome, IsAllWhereMoreAreAskedFor) {
     EXPECT_EQ(some(1000, 1).n_rows(), 39);
+}
+
+TEST_F(SelectSome, IsAllWhereEveryNumberIsAskedFor) {
+    EXPECT_EQ(some(std::numeric_limits<std::int64_t>::max(), 1).n_rows(), 39);
+}
+
+TEST_F(SelectSome, IsNeverLessThanNone) {
+    EXPECT_EQ(error_of([&] { some(-1, 1); }), "cannot select -1 rows; ask for 1 or more; 0: all");
 }
 
 TEST_F(SelectSome, IsTheSameByTheSameSeed) {
@@ -548,6 +357,51 @@ TEST_F(SelectInOrder, ChoosesTheSameLayersByTheirOwnNumbers) {
     const SelectedRows rows = select(run(), selection);
     EXPECT_EQ(rows.labels().layer.front(), 2);
     EXPECT_EQ(Vector(read_all(rows).row(0)), sketch_.vector("blocks.0.attn_out", 0));
+}
+
+TEST_F(SelectInOrder, KeepsTheLayersOwnNumbersBeside) {
+    Selection selection = attention();
+    selection.layer_order = LayerOrder::reversed;
+    const SelectedRows rows = select(run(), selection);
+    ASSERT_TRUE(rows.labels().renumbered());
+    EXPECT_EQ(rows.labels().layer[0], 2);
+    EXPECT_EQ(rows.labels().site(0), (Site{Component::attn_out, 0}));
+    EXPECT_EQ(rows.labels().site(13), (Site{Component::attn_out, 1}));
+    EXPECT_EQ(rows.describe(0), "blocks.0.attn_out, token 0 (sequence 0, position 0)");
+}
+
+TEST_F(SelectInOrder, KeepsThemOfAverages) {
+    Selection selection = attention();
+    selection.layer_order = LayerOrder::reversed;
+    selection.mean_samples = true;
+    const SelectedRows rows = select(run(), selection);
+    for (std::int64_t row = 0; row < rows.n_rows(); ++row) {
+        const Site site = rows.labels().site(row);
+        EXPECT_EQ(rows.labels().layer[static_cast<std::size_t>(row)], 2 - site.layer);
+        Selection alone = attention();
+        alone.mean_samples = true;
+        alone.layers = {site.layer, site.layer + 1};
+        const auto position = rows.labels().position[static_cast<std::size_t>(row)];
+        alone.positions = {position, position + 1};
+        EXPECT_EQ(read_all(select(run(), alone)).row(0), read_all(rows).row(row)) << rows.describe(row);
+    }
+}
+
+TEST_F(SelectInOrder, GivesNoSecondNumbersWhereThereIsOneOrder) {
+    EXPECT_FALSE(select(run(), attention()).labels().renumbered());
+}
+
+TEST_F(SelectInOrder, LabelsOfSomeRowsAreTheirs) {
+    Selection selection = attention();
+    selection.layer_order = LayerOrder::reversed;
+    const RowLabels all = select(run(), selection).labels(), some = all.of({38, 0, 14});
+    ASSERT_EQ(some.size(), 3);
+    EXPECT_EQ(some.site(0), (Site{Component::attn_out, 2}));
+    EXPECT_EQ(some.layer, (std::vector<std::int32_t>{0, 2, 1}));
+    EXPECT_EQ(some.token, (std::vector<std::int32_t>{12, 0, 1}));
+    EXPECT_EQ(some.position, (std::vector<std::int32_t>{2, 0, 1}));
+    EXPECT_EQ(some.sequence, (std::vector<std::int32_t>{2, 0, 0}));
+    EXPECT_EQ(some.norm[1], all.norm[0]);
 }
 
 // Messages

@@ -9,6 +9,7 @@
 #include "support/temp_folder.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/maps/projection.h"
+#include "tomograph/model/model.h"
 #include "tomograph/prompts/prompts.h"
 #include "tomograph/serve/server.h"
 
@@ -26,7 +27,8 @@ class ServedRun {
   private:
     ServedRun() {
         const Model model = Model::open("bytes-gpt2");
-        capture(model, text_prompts(model, {.sequences = 4, .length = 32}), path(), {}, no_progress());
+        capture(model, text_prompts(model.vocabulary(), {.sequences = 4, .length = 32}), path(), {},
+                no_progress());
         const Run run = Run::open(path());
         ProjectionOptions options;
         options.selection.components = {Component::attn_out, Component::mlp_out};

@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/errors.h"
@@ -75,9 +79,7 @@ TEST_F(WholeRun, HasASite) {
 }
 
 TEST_F(WholeRun, NamesTheSitesItHas) {
-    EXPECT_EQ(error_of([&] {
-                  open().site({Component::ln1, 0});
-              }),
+    EXPECT_EQ(error_of([&] { open().site({Component::ln1, 0}); }),
               "no site blocks.0.ln1 in " + (folder_ / "run").string() +
                   ": it has 13 sites, embed to blocks.2.mlp_out");
 }
@@ -173,351 +175,155 @@ TEST(Run, MayKeepVectorsOfSomeSitesOnly) {
 class KilledRun : public testing::Test {
   protected:
     KilledRun() {
-        RunSketch sketch;
-        sketch.stats = false;
-        sketch.edit = [](Json& run) {
-            run["status"] = "incomplete";
-            run["shards"].erase(2), run["shards"].erase(2);
-        };
-        sketch.write(folder_ / "run");
-        folder_.write("run/vectors/8.safetensors.tmp", "half");
+        sketch_.whole_shards = 2;
+        sketch_.write(folder_ / "run");
+        folder_.write("run/shards/000002.safetensors.1-0.tmp", "half");
     }
+    tomograph::Run open() const { return open_run(folder_ / "run"); }
+    RunSketch sketch_;
     TempFolder folder_;
 };
 
 TEST_F(KilledRun, IsIncomplete) {
-    EXPECT_FALSE(open_run(folder_ / "run").complete());
+    EXPECT_FALSE(open().complete());
+    EXPECT_EQ(open().json().at("status"), "incomplete");
 }
 TEST_F(KilledRun, HasTheRowsOfItsWholeShards) {
-    EXPECT_EQ(open_run(folder_ / "run").n_rows(), 8);
+    EXPECT_EQ(open().n_rows(), 8);
+    EXPECT_EQ(open().json().at("shards").size(), 2u);
+    Matrix rows(8, 6);
+    open().read_rows(kEmbed, 0, 8, rows.data());
+    EXPECT_EQ(Vector(rows.row(7)), sketch_.vector("embed", 7));
 }
-TEST_F(KilledRun, HasAllItsTokens) {
-    EXPECT_EQ(open_run(folder_ / "run").n_tokens(), 13);
+TEST_F(KilledRun, ReadsAsTheRunOfTheTokensThatAreThere) {
+    EXPECT_EQ(open().n_tokens(), 8);
+    EXPECT_EQ(open().planned_tokens(), 13);
+    EXPECT_EQ(open().n_sequences(), 2);
+    EXPECT_EQ(open().length(), 5);
+    EXPECT_EQ(open().pieces().size(), 8u);
 }
-TEST_F(KilledRun, HasNoStats) {
-    EXPECT_FALSE(open_run(folder_ / "run").has_stats());
+TEST_F(KilledRun, HasTheNormsOfTheTokensThatAreThere) {
+    const auto norms = open().norms(kAttention1);
+    ASSERT_EQ(norms.size(), 8u);
+    EXPECT_FLOAT_EQ(norms[7], sketch_.vector("blocks.1.attn_out", 7).norm());
 }
-TEST_F(KilledRun, SaysWhyItHasNoNorms) {
-    EXPECT_EQ(error_of([&] { open_run(folder_ / "run").norms(kEmbed); }),
-              (folder_ / "run/stats/norms.safetensors").string() +
-                  " is missing: the run is incomplete; capture it again");
+TEST_F(KilledRun, HasTheMeansOfTheTokensThatAreThere) {
+    ASSERT_TRUE(open().has_stats());
+    const Matrix means = open().means(kEmbed);
+    ASSERT_EQ(means.rows(), 5);
+    const Vector both = (sketch_.vector("embed", 2) + sketch_.vector("embed", 7)) / 2;
+    EXPECT_TRUE(Vector(means.row(2)).isApprox(both, 1e-6f));
+    EXPECT_EQ(Vector(means.row(4)), sketch_.vector("embed", 4));
+}
+TEST_F(KilledRun, IsCompleteOnceItsShardsAre) {
+    // Killed between the last manifest and the last run.json: nothing is missing.
+    sketch_.whole_shards = std::numeric_limits<std::size_t>::max();
+    sketch_.write(folder_ / "other");
+    const Matrix means = open_run(folder_ / "other").means(kAttention1);
+    fs::remove(folder_ / "other/run.json");
+    fs::remove_all(folder_ / "other/stats");
+    const auto run = open_run(folder_ / "other");
+    EXPECT_TRUE(run.complete());
+    EXPECT_EQ(run.n_tokens(), 13);
+    EXPECT_EQ(run.means(kAttention1), means);
+    EXPECT_EQ(run.norms(kEmbed).size(), 13u);
+}
+TEST_F(KilledRun, IsRefusedWithAShardOfAnotherCapture) {
+    sketch_.labels = {"other"};
+    sketch_.write(folder_ / "other");
+    for (const char* name : {"000001.json", "000001.safetensors", "000001.stats.safetensors"})
+        fs::copy_file(folder_ / "other/shards" / name, folder_ / "run/shards" / name,
+                      fs::copy_options::overwrite_existing);
+    EXPECT_EQ(error_of([&] { open(); }), (folder_ / "run/shards/000001.json").string() +
+                                             " does not fit its run: it belongs to another capture; capture "
+                                             "it again");
 }
 
 TEST(Run, MayHaveBeenKilledBeforeItsFirstShard) {
     const TempFolder folder;
     RunSketch sketch;
-    sketch.edit = [](Json& run) {
-        run["status"] = "incomplete";
-        run["shards"] = Json::array();
-    };
     sketch.write(folder / "run");
+    fs::remove(folder / "run/run.json");
+    fs::remove_all(folder / "run/shards");
     const auto run = open_run(folder / "run");
+    EXPECT_FALSE(run.complete());
     EXPECT_EQ(run.n_rows(), 0);
+    EXPECT_EQ(run.n_tokens(), 0);
+    EXPECT_FALSE(run.has_stats());
     EXPECT_FALSE(run.has_vectors(kEmbed));
 }
 
-// What is no run
+// Many shards, many threads
 // -------------------------------------------------------------------------------------------------------------
 
-TEST(NoRun, IsAFolderThatIsMissing) {
+/// One token a shard.
+RunSketch many_shards(std::int64_t n) {
+    RunSketch sketch;
+    sketch.lengths.assign(static_cast<std::size_t>(n), 1);
+    sketch.shard_tokens = 1;
+    sketch.sites = {{"embed", {6}}, {"blocks.1.attn_out", {6}}};
+    return sketch;
+}
+
+TEST(Run, OfManyShardsKeepsFewOfThemOpen) {
     const TempFolder folder;
-    EXPECT_EQ(error_of([&] { open_run(folder / "absent"); }),
-              "no run at " + (folder / "absent").string() +
-                  ": it has no run.json; make one with: tomograph capture");
+    const RunSketch sketch = many_shards(700);
+    sketch.write(folder / "run");
+    const auto run = open_run(folder / "run");
+    for (const std::int64_t row : {std::int64_t{0}, std::int64_t{699}, std::int64_t{350}}) {
+        Matrix all(700, 6);
+        run.read_rows(kEmbed, 0, 700, all.data());
+        EXPECT_EQ(Vector(all.row(row)), sketch.vector("embed", row));
+    }
+    std::size_t mapped = 0;
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) mapped += line.find("/run/shards/") != line.npos;
+    EXPECT_GT(mapped, 100u);
+    EXPECT_LE(mapped, 512u);
 }
 
-TEST(NoRun, IsAFile) {
+TEST(LongRun, OfTenThousandShardsOpensWithinASecond) {
     const TempFolder folder;
-    folder.write("file", "text");
-    EXPECT_EQ(
-        error_of([&] { open_run(folder / "file"); }),
-        "no run at " + (folder / "file").string() + ": it has no run.json; make one with: tomograph capture");
+    many_shards(10'000).write(folder / "run");
+    const auto open_seconds = [&] {
+        const auto began = std::chrono::steady_clock::now();
+        EXPECT_EQ(open_run(folder / "run").n_rows(), 10'000);
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    };
+    open_seconds();
+    const double complete = open_seconds();
+    fs::remove(folder / "run/run.json");
+    const double from_manifests = open_seconds();
+    RecordProperty("complete_ms", static_cast<int>(1000 * complete));
+    RecordProperty("from_manifests_ms", static_cast<int>(1000 * from_manifests));
+    EXPECT_LT(complete, 1);
+    EXPECT_LT(from_manifests, 1);
 }
 
-TEST(NoRun, IsAStudy) {
-    const TempFolder folder;
-    folder.write("study.json", "{}");
-    EXPECT_EQ(error_of([&] { open_run(folder.path()); }),
-              folder.path().string() + " is a study, a folder of runs; name one of its runs, for example " +
-                  (folder / "text").string());
-}
-
-TEST(NoRun, IsFromANewerVersion) {
-    const TempFolder folder;
-    folder.write("run.json", R"({"format": 99, "whatever": []})");
-    EXPECT_EQ(error_of([&] { open_run(folder.path()); }),
-              folder.path().string() +
-                  " was written by a newer tomograph: format 99, known is 1; update tomograph");
-}
-
-TEST(NoRun, HasAnEmptyDescription) {
-    const TempFolder folder;
-    folder.write("run.json", "");
-    EXPECT_TRUE(error_of([&] {
-                    open_run(folder.path());
-                }).starts_with((folder / "run.json").string() + " is not valid JSON: "));
-}
-
-TEST(NoRun, HasACutDescription) {
-    const TempFolder folder;
-    RunSketch().write(folder / "run");
-    const std::string text = read_file(folder / "run/run.json");
-    folder.write("run/run.json", text.substr(0, text.size() / 2));
-    const std::string error = error_of([&] { open_run(folder / "run"); });
-    EXPECT_TRUE(error.ends_with("; the file was cut or edited; make it again")) << error;
-}
-
-/// A change of run.json and what is then said of it, after its path.
-struct Change {
-    const char* name;
-    std::function<void(Json&)> edit;
-    std::string why;
-};
-void PrintTo(const Change& change, std::ostream* out) {
-    *out << change.name;
-}
-
-class BrokenDescription : public testing::TestWithParam<Change> {};
-INSTANTIATE_TEST_SUITE_P(
-    Run, BrokenDescription,
-    testing::Values(Change{"Array", [](Json& run) { run = Json::array(); }, ""},
-                    Change{"NoFormat", [](Json& run) { run.erase("format"); }, ""},
-                    Change{"WordForAFormat", [](Json& run) { run["format"] = "one"; }, ""},
-                    Change{"NoModel", [](Json& run) { run.erase("model"); }, ""},
-                    Change{"WordForAWidth", [](Json& run) { run["model"]["d_model"] = "wide"; }, ""},
-                    Change{"NoPrompts", [](Json& run) { run.erase("prompts"); }, ""},
-                    Change{"NoLength", [](Json& run) { run["prompts"].erase("length"); }, ""},
-                    Change{"NoSites", [](Json& run) { run.erase("sites"); }, ""},
-                    Change{"NumbersForSites",
-                           [](Json& run) {
-                               run["sites"] = {1, 2};
-                           },
-                           ""},
-                    Change{"WordForAShape", [](Json& run) { run["sites"][0]["shape"] = "flat"; }, ""},
-                    Change{"NumberForLabels", [](Json& run) { run["labels"] = 3; }, ""},
-                    Change{"NoShards", [](Json& run) { run.erase("shards"); }, ""},
-                    Change{"NumberForAShard", [](Json& run) { run["shards"][0] = 5; }, ""}),
-    [](const auto& test) { return test.param.name; });
-
-TEST_P(BrokenDescription, IsRefused) {
+TEST(Run, IsReadByManyThreadsAtOnce) {
     const TempFolder folder;
     RunSketch sketch;
-    sketch.edit = GetParam().edit;
+    sketch.whole_shards = 3;  // norms and means come from the shards
     sketch.write(folder / "run");
-    const std::string error = error_of([&] { open_run(folder / "run"); });
-    EXPECT_TRUE(error.starts_with((folder / "run/run.json").string() + " is not a run's description: "))
-        << error;
-    EXPECT_EQ(error.find('\n'), std::string::npos) << error;
-}
-
-class HostileDescription : public testing::TestWithParam<Change> {};
-INSTANTIATE_TEST_SUITE_P(
-    Run, HostileDescription,
-    testing::Values(Change{"NoSite", [](Json& run) { run["sites"] = Json::array(); }, "it lists no sites"},
-                    Change{"LayerPastTheLast", [](Json& run) { run["model"]["n_layers"] = 2; },
-                           "it lists blocks.2.z, the model has 2 layers"},
-                    Change{"NegativeWidth", [](Json& run) { run["sites"][0]["shape"] = {-6}; },
-                           "embed has the shape [-6]"},
-                    Change{"WidthThatWraps",
-                           [](Json& run) {
-                               run["sites"][0]["shape"] = {std::int64_t{1} << 62, std::int64_t{1} << 62};
-                           },
-                           "embed has the shape [4611686018427387904, 4611686018427387904]"},
-                    Change{"NoWidth", [](Json& run) { run["sites"][0]["shape"] = {0}; },
-                           "embed has the shape [0]"}),
-    [](const auto& test) { return test.param.name; });
-
-TEST_P(HostileDescription, IsRefused) {
-    const TempFolder folder;
-    RunSketch sketch;
-    sketch.edit = GetParam().edit;
-    sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }), (folder / "run/run.json").string() +
-                                                               " does not fit its run: " + GetParam().why +
-                                                               "; capture it again");
-}
-
-class HostileTokens : public testing::TestWithParam<Change> {};
-INSTANTIATE_TEST_SUITE_P(
-    Run, HostileTokens,
-    testing::Values(Change{"PositionPastTheLength", [](Json& run) { run["prompts"]["length"] = 4; },
-                           "its position 4 is not one that run.json knows"},
-                    Change{"SequencePastTheLast", [](Json& run) { run["prompts"]["sequences"] = 2; },
-                           "its sequence 2 is not one that run.json knows"},
-                    Change{"LabelPastTheLast", [](Json& run) { run["labels"] = {"question"}; },
-                           "its label 1 is not one that run.json knows"}),
-    [](const auto& test) { return test.param.name; });
-
-TEST_P(HostileTokens, AreRefused) {
-    const TempFolder folder;
-    RunSketch sketch;
-    sketch.labels = {"question", "context"};
-    sketch.token_labels = {0, 1};
-    sketch.edit = GetParam().edit;
-    sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }), (folder / "run/tokens.safetensors").string() +
-                                                               " does not fit its run: " + GetParam().why +
-                                                               "; capture it again");
-}
-
-TEST(BrokenRun, HasAnUnknownSite) {
-    const TempFolder folder;
-    RunSketch sketch;
-    sketch.edit = [](Json& run) { run["sites"][0]["name"] = "blocks.0.soul"; };
-    sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
-              "unknown site \"blocks.0.soul\" in " + (folder / "run").string() + "; update tomograph");
-}
-
-TEST(BrokenRun, HasTokensOfDifferentNumbers) {
-    const TempFolder folder;
-    RunSketch().write(folder / "run");
-    const std::vector<std::int32_t> values(13, 0);
-    write_safetensors(folder / "run/tokens.safetensors", {{{"token_id", Dtype::i32, {13}}, values.data()},
-                                                          {{"position", Dtype::i32, {2}}, values.data()},
-                                                          {{"sequence", Dtype::i32, {13}}, values.data()},
-                                                          {{"label", Dtype::i32, {13}}, values.data()}});
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
-              (folder / "run/tokens.safetensors").string() +
-                  " does not fit its run: 'position' has 2 entries, 'token_id' has 13; capture it again");
-}
-
-TEST(BrokenRun, LacksItsTokens) {
-    const TempFolder folder;
-    RunSketch().write(folder / "run");
-    fs::remove(folder / "run/tokens.safetensors");
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
-              "cannot open " + (folder / "run/tokens.safetensors").string() + ": No such file or directory");
-}
-
-TEST(BrokenRun, LacksAShard) {
-    const TempFolder folder;
-    RunSketch().write(folder / "run");
-    fs::remove(folder / "run/vectors/4.safetensors");
-    EXPECT_EQ(
-        error_of([&] { open_run(folder / "run"); }),
-        "cannot open " + (folder / "run/vectors/4.safetensors").string() + ": No such file or directory");
-}
-
-TEST(BrokenRun, HasACutShard) {
-    const TempFolder folder;
-    RunSketch().write(folder / "run");
-    const fs::path shard = folder / "run/vectors/4.safetensors";
-    fs::resize_file(shard, fs::file_size(shard) - 1);
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
-              shard.string() +
-                  " is not a readable safetensors file: 'rows' ends after the file; it was cut or "
-                  "damaged; capture it again");
-}
-
-TEST(BrokenRun, HasAShardWithoutASite) {
-    const TempFolder folder;
-    RunSketch sketch;
-    sketch.sites[0].stored = false;
-    sketch.edit = [](Json& run) { run["sites"][0]["vectors"] = true; };
-    sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
-              "no tensor 'embed' in " + (folder / "run/vectors/0.safetensors").string());
-}
-
-TEST(BrokenRun, HasAShardOfAnotherShape) {
-    const TempFolder folder;
-    RunSketch sketch;
-    sketch.edit = [](Json& run) { run["sites"][0]["shape"] = {7}; };
-    sketch.write(folder / "run");
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
-              (folder / "run/vectors/0.safetensors").string() +
-                  " does not fit its run: embed has another shape than run.json says; capture it again");
-}
-
-class RowOfNoToken : public testing::TestWithParam<std::int32_t> {};
-INSTANTIATE_TEST_SUITE_P(Run, RowOfNoToken, testing::Values(-1, 13, 1 << 30));
-
-TEST_P(RowOfNoToken, IsRefused) {
-    const TempFolder folder;
-    RunSketch sketch;
-    sketch.sites = {{"embed", {6}}};
-    sketch.write(folder / "run");
-    const std::vector<float> values(6);
-    const std::int32_t row = GetParam();
-    write_safetensors(folder / "run/vectors/0.safetensors",
-                      {{{"embed", Dtype::f32, {1, 6}}, values.data()}, {{"rows", Dtype::i32, {1}}, &row}});
-    EXPECT_EQ(error_of([&] { open_run(folder / "run"); }),
-              (folder / "run/vectors/0.safetensors").string() + " does not fit its run: row " +
-                  std::to_string(row) + " is no token; capture it again");
-}
-
-TEST(BrokenRun, HasNormsOfAnotherNumber) {
-    const TempFolder folder;
-    RunSketch().write(folder / "run");
-    const std::vector<float> values(5);
-    write_safetensors(folder / "run/stats/norms.safetensors", {{{"embed", Dtype::f32, {5}}, values.data()}});
-    EXPECT_EQ(error_of([&] { open_run(folder / "run").norms(kEmbed); }),
-              (folder / "run/stats/norms.safetensors").string() +
-                  " does not fit its run: embed has not one norm a token; capture it again");
-}
-
-TEST(BrokenRun, HasMeansOfAnotherNumber) {
-    const TempFolder folder;
-    RunSketch().write(folder / "run");
-    const std::vector<float> values(36);
-    write_safetensors(folder / "run/stats/means.safetensors",
-                      {{{"embed", Dtype::f32, {6, 6}}, values.data()}});
-    EXPECT_EQ(error_of([&] { open_run(folder / "run").means(kEmbed); }),
-              (folder / "run/stats/means.safetensors").string() +
-                  " does not fit its run: embed has not one mean a position; capture it again");
-}
-
-class BrokenPieces : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Run, BrokenPieces,
-                         testing::Values("{", "7", "{}", R"({"pieces": [["x"]]})",
-                                         R"({"pieces": [[1.5, null]]})"));
-
-TEST_P(BrokenPieces, AreCalledDamaged) {
-    const TempFolder folder;
-    RunSketch().write(folder / "run");
-    folder.write("run/tokens.jsonl", GetParam());
-    const std::string error = error_of([&] { open_run(folder / "run").pieces(); });
-    EXPECT_TRUE(error.starts_with((folder / "run/tokens.jsonl").string() + " is damaged: ")) << error;
-}
-
-TEST(BrokenRun, StillHasATokenTableWithTooFewPieces) {
-    const TempFolder folder;
-    RunSketch().write(folder / "run");
-    folder.write("run/tokens.jsonl", R"({"pieces": ["a"]})");
-    EXPECT_EQ(open_run(folder / "run").pieces().size(), 13u);
-}
-
-// What a folder is
-// -------------------------------------------------------------------------------------------------------------
-
-TEST(KindOfFolder, IsNoneWhereNothingIs) {
-    const TempFolder folder;
-    EXPECT_EQ(folder_kind(folder / "absent"), FolderKind::none);
-}
-TEST(KindOfFolder, IsNoneWhenEmpty) {
-    const TempFolder folder;
-    EXPECT_EQ(folder_kind(folder.path()), FolderKind::none);
-}
-TEST(KindOfFolder, IsARun) {
-    const TempFolder folder;
-    folder.write("run.json", "");
-    EXPECT_EQ(folder_kind(folder.path()), FolderKind::run);
-}
-TEST(KindOfFolder, IsAStudy) {
-    const TempFolder folder;
-    folder.write("study.json", "");
-    EXPECT_EQ(folder_kind(folder.path()), FolderKind::study);
-}
-TEST(KindOfFolder, IsOtherWithOtherFiles) {
-    const TempFolder folder;
-    folder.write("thesis.tex", "");
-    EXPECT_EQ(folder_kind(folder.path()), FolderKind::other);
-}
-TEST(KindOfFolder, IsOtherForAFile) {
-    const TempFolder folder;
-    folder.write("thesis.tex", "");
-    EXPECT_EQ(folder_kind(folder / "thesis.tex"), FolderKind::other);
+    const auto run = open_run(folder / "run");
+    const auto alone = open_run(folder / "run");
+    std::atomic<int> wrong = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; ++i) {
+        threads.emplace_back([&] {
+            for (int round = 0; round < 20; ++round) {
+                Matrix rows(run.n_rows(), 6);
+                run.read_rows(kAttention1, 0, run.n_rows(), rows.data());
+                wrong += Vector(rows.row(7)) != sketch.vector("blocks.1.attn_out", 7);
+                wrong += run.norms(kEmbed) != alone.norms(kEmbed);
+                wrong += run.means(kEmbed) != alone.means(kEmbed);
+                wrong += run.pieces().at(3) != "d";
+                if (round % 5 == 0) run.release();
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 
 #include "tomograph/base/matrix.h"
 #include "tomograph/base/random.h"
-#include "tomograph/model/engine.h"
+#include "tomograph/engine/engine.h"
 
 namespace tomograph::test {
 
@@ -61,7 +61,7 @@ inline Recording record(Engine& engine, std::span<const Sequence> batch, std::sp
     std::int64_t n_tokens = 0;
     for (const Sequence& sequence : batch) n_tokens += sequence.length();
     RecordingTap tap(engine, sites, n_tokens);
-    engine.run(batch, sites, tap, check_sums);
+    engine.run(batch, {.reads = {sites.begin(), sites.end()}, .check_sums = check_sums}, tap);
     tap.expect_all_taken();
     return std::move(tap.recording);
 }

@@ -2,8 +2,9 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <functional>
+#include <limits>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -11,9 +12,8 @@
 #include "tomograph/base/json.h"
 #include "tomograph/base/matrix.h"
 #include "tomograph/base/random.h"
-#include "tomograph/base/text.h"
 #include "tomograph/store/run.h"
-#include "tomograph/store/safetensors.h"
+#include "tomograph/store/run_writer.h"
 
 namespace tomograph::test {
 
@@ -37,10 +37,13 @@ struct RunSketch {
     std::vector<std::int32_t> token_labels = {};  ///< a token; empty: none
     std::vector<std::string> pieces = {};         ///< a token; empty: "a", "b", "c" …
     std::vector<std::int32_t> rows = {};          ///< tokens whose vectors are kept; empty: all
-    std::int64_t shard_rows = 4;
+    std::int32_t last_position = -1;              ///< of the last token; -1: as its place says
+    std::int64_t shard_tokens = 4;
+    std::size_t whole_shards = std::numeric_limits<std::size_t>::max();  ///< an interrupted run has fewer
     bool vectors = true;
-    bool stats = true;
     std::function<void(Json&)> edit = {};  ///< last change to run.json
+    /// What a site holds for a token, [width]; empty: vector()'s own.
+    std::function<Vector(const std::string& site, std::int64_t token)> value_of = {};
 
     static std::vector<SketchSite> all_sites() {
         std::vector<SketchSite> all{{"embed", {kDModel}}};
@@ -60,15 +63,16 @@ struct RunSketch {
         return n;
     }
     std::int64_t longest() const {
-        std::int64_t longest = 0;
+        std::int64_t longest = last_position + 1;
         for (const std::int64_t length : lengths) longest = std::max(longest, length);
         return longest;
     }
     /// Position and sequence of a token.
     std::pair<std::int32_t, std::int32_t> place(std::int64_t token) const {
+        const bool far = last_position >= 0 && token == n_tokens() - 1;
         std::int32_t sequence = 0;
         for (const std::int64_t length : lengths) {
-            if (token < length) return {static_cast<std::int32_t>(token), sequence};
+            if (token < length) return {far ? last_position : static_cast<std::int32_t>(token), sequence};
             token -= length;
             ++sequence;
         }
@@ -89,106 +93,62 @@ struct RunSketch {
     }
     /// What a site holds for a token: in [-1, 3), different everywhere.
     Vector vector(const std::string& site, std::int64_t token) const {
-        Vector values(width(site));
+        if (value_of) return value_of(site, token);
+        Vector own(width(site));
         const std::uint64_t seed = std::hash<std::string>{}(site);
-        for (Eigen::Index i = 0; i < values.size(); ++i) {
+        for (Eigen::Index i = 0; i < own.size(); ++i) {
             const std::uint64_t bits =
                 mix(seed, static_cast<std::uint64_t>(token), static_cast<std::uint64_t>(i));
-            values[i] = static_cast<float>(4 * to_unit(bits) - 1);
+            own[i] = static_cast<float>(4 * to_unit(bits) - 1);
         }
-        return values;
+        return own;
     }
 
     void write(const std::filesystem::path& folder) const {
-        std::filesystem::create_directories(folder / "vectors");
-        write_tokens(folder);
-        Json run = {{"format", kRunFormat}, {"status", "complete"}};
-        run["model"] = {{"name", "sketch"}, {"d_model", kDModel}, {"n_layers", n_layers}};
-        run["prompts"] = {{"kind", "text"}, {"sequences", lengths.size()}, {"length", longest()}};
-        run["labels"] = labels;
+        RunPlan plan;
+        plan.description["model"] = {{"name", "sketch"}, {"d_model", kDModel}, {"n_layers", n_layers}};
+        plan.description["prompts"] = {
+            {"kind", "text"}, {"sequences", lengths.size()}, {"length", longest()}};
         for (const SketchSite& site : sites) {
-            run["sites"].push_back(
-                {{"name", site.name}, {"shape", site.shape}, {"vectors", vectors && site.stored}});
+            plan.sites.push_back({parse_site(site.name).value(), site.shape});
+            plan.stored.push_back(vectors && site.stored ? std::optional(Dtype::f32) : std::nullopt);
         }
-        run["shards"] = Json::array();
-        const auto tokens = kept();
-        for (std::size_t begin = 0; begin < tokens.size(); begin += static_cast<std::size_t>(shard_rows)) {
-            const std::size_t end = std::min(tokens.size(), begin + static_cast<std::size_t>(shard_rows));
-            const std::string file = "vectors/" + std::to_string(begin) + ".safetensors";
-            write_shard(folder / file, {tokens.begin() + static_cast<std::ptrdiff_t>(begin),
-                                        tokens.begin() + static_cast<std::ptrdiff_t>(end)});
-            run["shards"].push_back({{"file", file}, {"rows", end - begin}});
+        plan.labels = labels;
+        const std::int64_t n = n_tokens();
+        for (std::int64_t token = 0; token < n; ++token) {
+            const auto [position, sequence] = place(token);
+            plan.tokens.token_id.push_back(static_cast<std::int32_t>(100 + token));
+            plan.tokens.position.push_back(position);
+            plan.tokens.sequence.push_back(sequence);
         }
-        if (stats) write_stats(folder / "stats");
-        if (edit) edit(run);
+        plan.tokens.label = token_labels;
+        plan.tokens.label.resize(static_cast<std::size_t>(n), -1);
+        plan.kept.assign(static_cast<std::size_t>(n), 0);
+        for (const std::int32_t token : kept()) plan.kept[static_cast<std::size_t>(token)] = 1;
+        plan.piece = [&](std::int64_t token) {
+            return pieces.empty() ? std::string(1, static_cast<char>('a' + token % 26))
+                                  : pieces.at(static_cast<std::size_t>(token));
+        };
+        for (std::int64_t end = shard_tokens; end < n + shard_tokens; end += shard_tokens)
+            plan.shard_ends.push_back(std::min(end, n));
+
+        RunWriter writer(folder, std::move(plan), {.durable = false});
+        for (std::size_t shard = 0; shard < std::min(whole_shards, writer.n_shards()); ++shard) {
+            writer.begin_shard(shard);
+            const auto [begin, end] = writer.shard_tokens(shard);
+            for (std::size_t site = 0; site < sites.size(); ++site) {
+                Matrix values(end - begin, sites[site].width());
+                for (std::int64_t token = begin; token < end; ++token)
+                    values.row(token - begin) = vector(sites[site].name, token);
+                writer.take(site, begin, end - begin, values.data());
+            }
+            writer.end_shard();
+        }
+        if (whole_shards >= writer.n_shards()) writer.finish();
+        if (!edit) return;
+        Json run = read_json(folder / "run.json");
+        edit(run);
         write_json(folder / "run.json", run);
-    }
-
-  private:
-    void write_tokens(const std::filesystem::path& folder) const {
-        std::vector<std::int32_t> ids, positions, sequences, its_labels = token_labels;
-        std::ofstream lines(folder / "tokens.jsonl", std::ios::binary);
-        std::int64_t token = 0;
-        for (std::size_t s = 0; s < lengths.size(); ++s) {
-            Json line = {{"sequence", s}, {"pieces", Json::array()}};
-            for (std::int64_t p = 0; p < lengths[s]; ++p, ++token) {
-                ids.push_back(static_cast<std::int32_t>(100 + token));
-                positions.push_back(static_cast<std::int32_t>(p));
-                sequences.push_back(static_cast<std::int32_t>(s));
-                const auto letter = static_cast<char>('a' + token % 26);
-                line["pieces"].push_back(piece_to_json(
-                    pieces.empty() ? std::string(1, letter) : pieces.at(static_cast<std::size_t>(token))));
-            }
-            lines << line.dump() << "\n";
-        }
-        its_labels.resize(ids.size(), -1);
-        const std::vector<std::int64_t> shape{token};
-        write_safetensors(folder / "tokens.safetensors", {{{"token_id", Dtype::i32, shape}, ids.data()},
-                                                          {{"position", Dtype::i32, shape}, positions.data()},
-                                                          {{"sequence", Dtype::i32, shape}, sequences.data()},
-                                                          {{"label", Dtype::i32, shape}, its_labels.data()}});
-    }
-
-    void write_shard(const std::filesystem::path& file, const std::vector<std::int32_t>& tokens) const {
-        const auto n = static_cast<std::int64_t>(tokens.size());
-        std::vector<Matrix> values;
-        std::vector<TensorData> tensors;
-        values.reserve(sites.size());
-        for (const SketchSite& site : sites) {
-            if (!site.stored) continue;
-            Matrix& matrix = values.emplace_back(n, site.width());
-            for (std::int64_t row = 0; row < n; ++row)
-                matrix.row(row) = vector(site.name, tokens[static_cast<std::size_t>(row)]);
-            TensorSpec spec{site.name, Dtype::f32, {n}};
-            spec.shape.insert(spec.shape.end(), site.shape.begin(), site.shape.end());
-            tensors.push_back({spec, matrix.data()});
-        }
-        tensors.push_back({{"rows", Dtype::i32, {n}}, tokens.data()});
-        write_safetensors(file, tensors);
-    }
-
-    void write_stats(const std::filesystem::path& folder) const {
-        std::filesystem::create_directories(folder);
-        std::vector<Matrix> norms, means;
-        std::vector<TensorData> norm_tensors, mean_tensors;
-        norms.reserve(sites.size());
-        means.reserve(sites.size());
-        for (const SketchSite& site : sites) {
-            Matrix& norm = norms.emplace_back(n_tokens(), 1);
-            MatrixD sums = MatrixD::Zero(longest(), site.width());
-            VectorD counts = VectorD::Zero(longest());
-            for (std::int64_t token = 0; token < n_tokens(); ++token) {
-                const VectorD row = vector(site.name, token).cast<double>();
-                norm(token, 0) = static_cast<float>(row.norm());
-                sums.row(place(token).first) += row;
-                counts[place(token).first] += 1;
-            }
-            Matrix& mean = means.emplace_back((counts.cwiseInverse().asDiagonal() * sums).cast<float>());
-            norm_tensors.push_back({{site.name, Dtype::f32, {n_tokens()}}, norm.data()});
-            mean_tensors.push_back({{site.name, Dtype::f32, {longest(), site.width()}}, mean.data()});
-        }
-        write_safetensors(folder / "norms.safetensors", norm_tensors);
-        write_safetensors(folder / "means.safetensors", mean_tensors);
     }
 };
 

@@ -7,8 +7,10 @@
 
 namespace tomograph {
 
-/// A file that appears under its final name complete or not at all: written beside it as NAME.tmp, renamed by
-/// commit(), deleted when it goes out of scope uncommitted. Errors: Error with path and reason (disk full).
+/// A file that appears under its final name complete or not at all: written beside it under a name of its own
+/// (NAME.PID-N.tmp), renamed by commit(), deleted when it goes out of scope uncommitted. Two processes that
+/// write one file do not meet: the last to commit wins, whole. Errors: Error with path and reason (disk
+/// full).
 class AtomicFile {
   public:
     explicit AtomicFile(std::filesystem::path path);
@@ -22,8 +24,11 @@ class AtomicFile {
     void write_at(std::uint64_t offset, const void* bytes, std::size_t size);
     /// Reserve the file's whole size, so that a full disk shows before the work and not after it.
     void reserve(std::uint64_t size);
+    /// To the disk itself, so that not even a power failure loses it; slow. The name follows with commit()
+    /// and sync_folder().
+    void sync();
     void commit();
-    /// Where the bytes are before commit().
+    /// Where the bytes are before commit(); empty where they go straight through (base/output.h).
     const std::filesystem::path& temporary() const { return temporary_; }
 
   private:
@@ -33,6 +38,17 @@ class AtomicFile {
     int descriptor_ = -1;
     std::uint64_t end_ = 0;
 };
+
+/// Names in a folder to the disk itself: after a rename, the rename. Where a file system cannot, nothing is
+/// done.
+void sync_folder(const std::filesystem::path& folder);
+
+/// Delete what killed processes left half written in a folder (not below it): temporaries of AtomicFile whose
+/// process is gone, on this machine or in another container. Those of living processes stay.
+void remove_abandoned(const std::filesystem::path& folder);
+
+/// Is this the name of a temporary of AtomicFile?
+bool is_temporary(const std::filesystem::path& name);
 
 /// A file mapped read-only. Errors: Error when it cannot be opened.
 class MappedFile {

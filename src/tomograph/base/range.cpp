@@ -3,23 +3,32 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <limits>
 
 #include "tomograph/base/error.h"
 
 namespace tomograph {
 namespace {
 
+constexpr std::int64_t kFarthest = std::int64_t{1} << 40;  // bounds are counted on: far from overflow
+
 std::optional<std::int64_t> parse_bound(std::string_view text) {
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value < 0) return std::nullopt;
-    if (value == std::numeric_limits<std::int64_t>::max())
-        return std::nullopt;  // a bound may still be counted on
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    if (value > kFarthest || value < -kFarthest) return std::nullopt;
     return value;
 }
 
+/// `bound`, of `count` things, counted from the start.
+std::int64_t from_start(std::int64_t bound, std::int64_t count) {
+    return bound < 0 ? bound + count : bound;
+}
+
 }  // namespace
+
+bool Range::contains(std::int64_t i, std::int64_t count) const {
+    return i >= from_start(begin, count) && i < (end ? from_start(*end, count) : count);
+}
 
 std::string Range::text() const {
     return fmt::format("{}:{}", begin, end ? std::to_string(*end) : "");
@@ -28,13 +37,14 @@ std::string Range::text() const {
 Range parse_range(std::string_view text, std::string_view what) {
     const auto fail = [&]() -> Range {
         throw Error(fmt::format("'{}' is no range of {}", text, what), "",
-                    "write for example 2:9 (half-open), 1: or :5");
+                    "write for example 2:9 (half-open), 1:, :5, or -1 for the last");
     };
     const auto colon = text.find(':');
     Range range;
     if (colon == std::string_view::npos) {
         const auto only = parse_bound(text);
         if (!only) return fail();
+        if (*only == -1) return {-1, std::nullopt};
         return {*only, *only + 1};
     }
     if (colon > 0) {
@@ -50,8 +60,8 @@ Range parse_range(std::string_view text, std::string_view what) {
 }
 
 Range resolve_range(const Range& range, std::int64_t count, std::string_view what) {
-    const Range full{range.begin, range.end.value_or(count)};
-    if (*full.end > count || full.begin >= count) {
+    const Range full{from_start(range.begin, count), from_start(range.end.value_or(count), count)};
+    if (*full.end > count || full.begin >= count || full.begin < 0 || *full.end < 0) {
         throw Error(fmt::format("no {} {}", what, range.text()),
                     fmt::format("there are {}: 0 to {}", count, count - 1), "a range is half-open");
     }

@@ -5,17 +5,52 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <latch>
 #include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "tomograph/base/error.h"
+
 namespace tomograph {
+namespace {
+
+/// False where the system gives no more threads.
+template <class Work>
+bool start(std::vector<std::jthread>& threads, const Work& work) {
+    try {
+        threads.emplace_back(work);
+        return true;
+    } catch (const std::system_error&) {
+        return false;
+    }
+}
+
+}  // namespace
 
 int thread_count(int requested) {
+    if (requested > kMostThreads) {
+        throw Error(std::to_string(requested) + " threads are too many",
+                    "at most " + std::to_string(kMostThreads) + " can be used",
+                    "leave --threads away to use all processors");
+    }
     if (requested > 0) return requested;
     cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return std::max(1, CPU_COUNT(&allowed));
-    return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+        return std::clamp(CPU_COUNT(&allowed), 1, kMostThreads);
+    return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostThreads);
+}
+
+int startable_threads(int wanted) {
+    std::vector<std::jthread> started;
+    std::latch end(1);
+    const auto wait = [&] { end.wait(); };
+    while (static_cast<int>(started.size()) + 1 < wanted && start(started, wait)) {
+    }
+    end.count_down();
+    return static_cast<int>(started.size()) + 1;
 }
 
 void parallel_for(std::int64_t n_blocks, int threads, const std::function<void(std::int64_t)>& body) {
@@ -43,7 +78,9 @@ void parallel_for(std::int64_t n_blocks, int threads, const std::function<void(s
     };
     {
         std::vector<std::jthread> workers;
-        for (int i = 1; i < n_threads; ++i) workers.emplace_back(work);
+        workers.reserve(static_cast<std::size_t>(n_threads));
+        for (int i = 1; i < n_threads && start(workers, work); ++i) {
+        }
         work();
     }
     if (failure) std::rethrow_exception(failure);

@@ -1,13 +1,15 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "tomograph/base/progress.h"
 #include "tomograph/base/range.h"
-#include "tomograph/model/engine.h"
+#include "tomograph/engine/language_model.h"
 #include "tomograph/prompts/prompts.h"
 #include "tomograph/store/dtype.h"
+#include "tomograph/store/output_folder.h"
 
 namespace tomograph {
 
@@ -24,10 +26,12 @@ struct CaptureOptions {
     bool rope_off = false;     ///< see EngineOptions
     int threads = 0;
     std::uint64_t seed = 42;  ///< for `sample`
-    bool force = false;       ///< replace an existing run
-    /// A shard is some whole batches, about so many bytes: what a killed capture can lose, and what is under
-    /// way on disk. Smaller gives more files. Default 256 MB.
+    /// Replace an existing run, or go on with one that was interrupted.
+    Begin begin = Begin::fresh;
+    /// A shard is some whole batches, about so many bytes or four times its sums of the means, whichever is
+    /// more: what a killed capture can lose. Smaller gives more files. Default 256 MB.
     std::int64_t shard_bytes = 256'000'000;
+    std::string command;  ///< how it was asked for, kept in run.json; "" is left out
 };
 
 struct CaptureSummary {
@@ -35,15 +39,19 @@ struct CaptureSummary {
     std::int64_t n_tokens = 0;
     std::int64_t n_rows = 0;  ///< tokens whose vectors were kept
     std::size_t n_sites = 0;
-    std::uint64_t bytes = 0;  ///< of all shards
-    double seconds = 0;       ///< from the first batch to the last file
+    std::uint64_t bytes = 0;          ///< of all shards' vectors
+    std::int64_t n_tokens_found = 0;  ///< of n_tokens, those that an earlier capture had read
+    double seconds = 0;               ///< from the first batch to the last file
 };
 
-/// Run prompts through a model and write a run folder. Memory is bounded by one batch. The first batch is
-/// checked: a model whose blocks do not add up is refused. When the capture fails before its first batch is
-/// complete, no folder is left (and a run that it was to replace is back); later, whole shards stay readable.
-/// Errors: Error for a component or layer that does not exist, a float16 overflow, a full disk; Stopped.
-CaptureSummary capture(const Model& model, const PromptSet& prompts, const std::filesystem::path& out,
+/// Run prompts through a model and write a run folder. Memory is bounded by one batch and the sums of one
+/// shard (see PositionSums). The first batch is checked: a model whose blocks do not add up is refused. When
+/// the capture fails before its first shard is whole, no folder is left (and a run that it was to replace is
+/// as it was); later, whole shards stay readable, and Begin::resume goes on after them to the same bytes that
+/// a capture without interruption writes.
+/// Errors: Error for a component or layer that does not exist, a float16 overflow, a full disk, a run that
+/// was captured otherwise than it is to be resumed; Stopped.
+CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, const std::filesystem::path& out,
                        const CaptureOptions& options, Progress& progress);
 
 /// The sites of `engine` that the options choose, as indices into engine.sites().

@@ -9,6 +9,15 @@
 #include "tomograph/base/random.h"
 
 namespace tomograph {
+namespace {
+
+/// A shard's sums take as much room however few its sequences are: it goes on until the rest of it is so many
+/// times larger,
+constexpr std::int64_t kSumShare = 4;
+/// or it has so many tokens: minutes of a small model, hours of a large one.
+constexpr std::int64_t kShardTokens = 1 << 18;
+
+}  // namespace
 
 std::vector<std::size_t> choose_sites(const Engine& engine, const ModelInfo& model,
                                       const std::vector<Component>& components, const Range& layers) {
@@ -32,7 +41,7 @@ std::vector<std::size_t> choose_sites(const Engine& engine, const ModelInfo& mod
         const Site& site = engine.sites()[i].site;
         const bool named = components.empty() || std::find(components.begin(), components.end(),
                                                            site.component) != components.end();
-        if (named && (site.layer < 0 || wanted.contains(site.layer))) chosen.push_back(i);
+        if (named && (site.layer < 0 || wanted.contains(site.layer, model.n_layers))) chosen.push_back(i);
     }
     if (chosen.empty())
         throw Error("no site is left to capture", "", "choose other --components or --layers");
@@ -46,56 +55,65 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
                     "use a number above 0, up to 1");
     CapturePlan plan;
     plan.sites = choose_sites(engine, model, options.components, options.layers);
-    for (const Sequence& sequence : prompts.sequences) plan.length = std::max(plan.length, sequence.length());
-    const Range positions = resolve_range(options.positions, plan.length, "positions");
-
-    std::vector<std::int32_t> seen(static_cast<std::size_t>(plan.length), 0);
+    std::int64_t length = 0;
+    for (const Sequence& sequence : prompts.sequences) length = std::max(length, sequence.length());
+    resolve_range(options.positions, length, "positions");  // the longest sequence must have them
     for (std::size_t s = 0; s < prompts.sequences.size(); ++s) {
-        const Sequence& sequence = prompts.sequences[s];
-        for (std::int64_t p = 0; p < sequence.length(); ++p) {
-            const auto at = static_cast<std::size_t>(p);
-            const bool chosen = options.sample >= 1 || to_unit(mix(options.seed, s, at)) < options.sample;
-            plan.kept.push_back(options.vectors && positions.contains(p) && chosen);
-            plan.position.push_back(static_cast<std::int32_t>(p));
-            const bool outside = prompts.label_outside_means >= 0 && !sequence.labels.empty() &&
-                                 sequence.labels[at] == prompts.label_outside_means;
-            plan.mean_count.push_back(outside ? 0 : ++seen[at]);
+        for (std::int64_t p = 0; p < prompts.sequences[s].length(); ++p) {
+            const bool chosen = options.sample >= 1 ||
+                                to_unit(mix(options.seed, s, static_cast<std::size_t>(p))) < options.sample;
+            plan.kept.push_back(options.vectors &&
+                                options.positions.contains(p, prompts.sequences[s].length()) && chosen);
+            plan.n_rows += plan.kept.back();
         }
     }
 
-    std::int64_t row_bytes = 0;
-    for (std::size_t i = 0; i < plan.sites.size() && options.vectors; ++i) {
-        const SiteShape& site = engine.sites()[plan.sites[i]];
+    std::int64_t row_bytes = 0, position_bytes = 0;
+    for (const std::size_t index : plan.sites) {
+        const SiteShape& site = engine.sites()[index];
         const auto& named = options.vector_components;
-        if (!named.empty() && std::find(named.begin(), named.end(), site.site.component) == named.end())
-            continue;
-        plan.stored.push_back(i);
-        row_bytes += site.width() * static_cast<std::int64_t>(dtype_size(options.dtype));
+        const bool stored =
+            options.vectors &&
+            (named.empty() || std::find(named.begin(), named.end(), site.site.component) != named.end());
+        plan.stored.push_back(stored);
+        if (stored) row_bytes += site.width() * static_cast<std::int64_t>(dtype_size(options.dtype));
+        position_bytes += site.width() * static_cast<std::int64_t>(sizeof(float));
     }
-    const auto end_shard = [&](std::size_t first_batch, std::int64_t n_rows) {
-        if (n_rows > 0) plan.shards.push_back({first_batch, plan.batches.size() - first_batch, n_rows});
-    };
-    std::size_t shard_begin = 0;
-    std::int64_t shard_rows = 0;
+    const auto token_bytes = static_cast<std::int64_t>(plan.sites.size() * sizeof(float));  // its norms
+
+    /// What the open shard holds: it ends before the batch that would make it too large.
+    struct Open {
+        std::size_t first_batch = 0;
+        std::int64_t n_tokens = 0, bytes = 0, length = 0;
+    } shard;
     for (std::size_t s = 0; s < prompts.sequences.size();) {
         CapturePlan::Batch batch{s, engine.next_batch(std::span(prompts.sequences).subspan(s)), plan.n_tokens,
-                                 0, 0};
-        for (std::size_t i = 0; i < batch.n_sequences; ++i)
+                                 0};
+        std::int64_t longest = 0, n_rows = 0;
+        for (std::size_t i = 0; i < batch.n_sequences; ++i) {
+            longest = std::max(longest, prompts.sequences[s + i].length());
             batch.n_tokens += prompts.sequences[s + i].length();
+        }
         for (std::int64_t i = 0; i < batch.n_tokens; ++i)
-            batch.n_rows += plan.kept[static_cast<std::size_t>(plan.n_tokens + i)];
-        if (shard_rows > 0 && (shard_rows + batch.n_rows) * row_bytes > options.shard_bytes) {
-            end_shard(shard_begin, shard_rows);
-            shard_begin = plan.batches.size();
-            shard_rows = 0;
+            n_rows += plan.kept[static_cast<std::size_t>(plan.n_tokens + i)];
+        const std::int64_t bytes = n_rows * row_bytes + batch.n_tokens * token_bytes;
+        const std::int64_t sums = std::max(shard.length, longest) * position_bytes;
+        const bool full = shard.bytes + bytes > std::max(options.shard_bytes, kSumShare * sums) ||
+                          shard.n_tokens + batch.n_tokens > kShardTokens;
+        if (shard.n_tokens > 0 && full) {
+            plan.shards.push_back(
+                {shard.first_batch, plan.batches.size() - shard.first_batch, plan.n_tokens});
+            shard = {plan.batches.size()};
         }
         plan.batches.push_back(batch);
-        shard_rows += batch.n_rows;
-        plan.n_rows += batch.n_rows;
+        shard.n_tokens += batch.n_tokens;
+        shard.bytes += bytes;
+        shard.length = std::max(shard.length, longest);
         plan.n_tokens += batch.n_tokens;
         s += batch.n_sequences;
     }
-    end_shard(shard_begin, shard_rows);
+    if (shard.n_tokens > 0)
+        plan.shards.push_back({shard.first_batch, plan.batches.size() - shard.first_batch, plan.n_tokens});
     return plan;
 }
 

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tomograph/base/progress.h"
+#include "tomograph/cli/print.h"
 
 namespace tomograph {
 
@@ -15,12 +16,14 @@ void add_compare(CLI::App& app, Progress& progress);
 void add_export(CLI::App& app);
 void add_import(CLI::App& app, Progress& progress);
 void add_info(CLI::App& app);
+void add_intervene(CLI::App& app, Progress& progress);
 void add_measure(CLI::App& app, Progress& progress);
 void add_plot(CLI::App& app);
 void add_project(CLI::App& app, Progress& progress);
 void add_quantize(CLI::App& app);
 void add_randomize(CLI::App& app);
 void add_run(CLI::App& app, Progress& progress);
+void add_verify(CLI::App& app, Progress& progress);
 void add_view(CLI::App& app, Progress& progress);
 
 }  // namespace tomograph

@@ -1,12 +1,17 @@
 #pragma once
-#include <filesystem>
+#include <string>
+#include <vector>
 
 #include "tomograph/base/json.h"
 
 namespace tomograph {
 
-/// A study's text run, or the run itself: what a command takes that works on one run.
-std::filesystem::path run_folder(const std::filesystem::path& path);
+/// How the program was called, for the files that it writes: as typed, but for --out, --force and --resume,
+/// which say nothing of what is in them. Words that a shell would take apart are quoted.
+std::string command_text(const std::vector<std::string>& arguments);
+/// The same of this process, once main() has said it.
+const std::string& this_command();
+void set_this_command(std::string text);
 
 /// To standard output, indented. Bytes that are no UTF-8 are replaced.
 void print_json(const Json& json);

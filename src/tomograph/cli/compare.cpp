@@ -2,16 +2,19 @@
 
 #include <fmt/format.h>
 
+#include "tomograph/base/output.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
+#include "tomograph/figures/gnuplot.h"
 #include "tomograph/figures/scatter.h"
+#include "tomograph/store/run_folder.h"
 
 namespace tomograph {
 namespace {
 
 struct Flags {
     std::string a, b, out, figure;
-    bool json = false;
+    bool json = false, force = false;
     std::int64_t rows = 4000;
     std::uint64_t seed = 42;
     int threads = 0;
@@ -30,6 +33,11 @@ void draw(const Run& a, const Run& b, const std::string& path) {
 }
 
 void run_compare(const Flags& flags, Progress& progress) {
+    if (!flags.out.empty()) check_output_file(flags.out, {.force = flags.force});
+    if (!flags.figure.empty()) {
+        figure_format(flags.figure);  // a wrong extension should not cost the reading
+        check_output_file(flags.figure, {.force = flags.force});
+    }
     const Run a = Run::open(run_folder(flags.a)), b = Run::open(run_folder(flags.b));
     const CompareReport report =
         compare_runs(a, b, {.rows = flags.rows, .seed = flags.seed, .threads = flags.threads}, progress);
@@ -38,7 +46,7 @@ void run_compare(const Flags& flags, Progress& progress) {
     if (flags.json)
         print_json(compare_json(report));
     else
-        fmt::print("{}", compare_table(report));
+        say(flags.out.empty() ? stdout : messages_beside(flags.out), "{}", compare_table(report));
 }
 
 }  // namespace
@@ -53,6 +61,7 @@ void add_compare(CLI::App& app, Progress& progress) {
     command->add_option("--out", flags->out, "Also write the JSON to this file");
     command->add_option("--figure", flags->figure,
                         "Draw both in one shared basis: a .png, .svg or .pdf file");
+    command->add_flag("--force", flags->force, "Replace files that --out and --figure name");
     command->add_option("--rows", flags->rows, "Rows a site, drawn by seed")
         ->capture_default_str()
         ->check(CLI::Range(3, 1000000));

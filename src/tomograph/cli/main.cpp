@@ -1,14 +1,23 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <new>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/memory.h"
+#include "tomograph/base/text.h"
 #include "tomograph/base/version.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
+#include "tomograph/cli/print.h"
 #include "tomograph/cli/terminal.h"
+#include "tomograph/cli/words.h"
 #include "tomograph/model/model.h"
 
 namespace {
@@ -17,24 +26,41 @@ constexpr int kFailure = 1, kUsage = 2, kStopped = 130;
 
 /// llama.cpp is about to end the process: its reason becomes our line.
 void on_fatal(const char* message) {
-    fmt::print(stderr, "tomograph: error: llama.cpp gave up: {}; please report this with the model's name\n", message);
+    tomograph::warn("tomograph: error: llama.cpp gave up: {}; please report this with the model's name\n",
+                    message);
     _exit(kFailure);
 }
 
 int complain(const std::string& message, int code) {
-    fmt::print(stderr, "tomograph: {}\n", message);
+    tomograph::warn("tomograph: {}\n", tomograph::without_controls(message, false));
     return code;
+}
+
+/// A file must not be opened under the number of a standard stream that the caller closed: what is printed
+/// would go into it. What is printed to a closed standard output is lost, which is an error, and the others
+/// are silent.
+void hold_standard_streams() {
+    for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(number, F_GETFD) >= 0) continue;
+        (void)::open(number == STDOUT_FILENO ? "/dev/full" : "/dev/null", O_RDWR);
+    }
+}
+
+int complain_of_usage(const std::string& message, const std::string& command) {
+    return complain(
+        fmt::format("{} (see tomograph {}{}--help)", message, command, command.empty() ? "" : " "), kUsage);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     using namespace tomograph;
+    hold_standard_streams();
     return_large_blocks();
     set_fatal_handler(on_fatal);
     TerminalProgress progress;
     CLI::App app{"Shows the geometry of a language model's latent space.", "tomograph"};
-    app.set_version_flag("--version", std::string("tomograph ") + kVersion);
+    app.set_version_flag("-V,--version", std::string("tomograph ") + kVersion);
     app.require_subcommand(1);
     app.get_formatter()->column_width(34);
     add_run(app, progress);
@@ -43,6 +69,7 @@ int main(int argc, char** argv) {
     add_plot(app);
     add_measure(app, progress);
     add_compare(app, progress);
+    add_intervene(app, progress);
 #ifdef TOMOGRAPH_VIEWER
     add_view(app, progress);
 #endif
@@ -51,19 +78,29 @@ int main(int argc, char** argv) {
     add_import(app, progress);
     add_quantize(app);
     add_randomize(app);
+    add_verify(app, progress);
+    std::vector<std::string> arguments = as_meant({argv + 1, argv + argc});
+    set_this_command(command_text(arguments));
     try {
-        app.parse(argc, argv);
+        refuse_unknown_words(app, arguments);
+        std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
+        try {
+            app.parse(arguments);
+        } catch (const CLI::Success& e) {
+            std::ostringstream text, errors;
+            app.exit(e, text, errors);  // the help or the version
+            print_text(stdout, text.str());
+        }
+        flush_output();
         return 0;
-    } catch (const CLI::Success& e) {
-        return app.exit(e);
     } catch (const CLI::RuntimeError& e) {
         return e.get_exit_code();  // the command has said why
+    } catch (const UnknownWord& e) {
+        return complain_of_usage(e.what(), e.command);
     } catch (const CLI::ParseError& e) {
         progress.clear();
-        const bool no_command = app.get_subcommands().empty();
-        // CLI11 only misses a command, whatever was typed in its place.
-        const std::string what = no_command && !app.remaining().empty() ? "no command '" + app.remaining().front() + "'" : e.what();
-        return complain(fmt::format("{} (see tomograph {}--help)", what, no_command ? "" : app.get_subcommands().front()->get_name() + " "), kUsage);
+        const auto asked = app.get_subcommands();
+        return complain_of_usage(e.what(), asked.empty() ? "" : asked.front()->get_name());
     } catch (const Stopped& e) {
         progress.clear();
         return complain(e.what(), kStopped);
@@ -72,7 +109,8 @@ int main(int argc, char** argv) {
         return complain(fmt::format("error: {}", e.what()), kFailure);
     } catch (const std::bad_alloc&) {
         progress.clear();
-        return complain("error: not enough memory; select fewer rows or layers, or a shorter --length", kFailure);
+        return complain("error: not enough memory; select fewer rows or layers, or a shorter --length",
+                        kFailure);
     } catch (const std::exception& e) {
         progress.clear();
         return complain(fmt::format("error: {}", e.what()), kFailure);

@@ -10,12 +10,15 @@
 #include "tomograph/cli/common.h"
 #include "tomograph/figures/gnuplot.h"
 #include "tomograph/figures/measures.h"
+#include "tomograph/findings/list.h"
+#include "tomograph/store/run_folder.h"
 
 namespace tomograph {
 namespace {
 
 struct Flags {
-    std::string run, twin, rope_off;
+    std::string run, twin, rope_off, reference;
+    double fdr = 0.05;
     std::vector<std::string> fail_on;
     bool json = false;
     std::int64_t rows = 4000;
@@ -33,10 +36,10 @@ void draw(const std::string& path, const Run& run, MeasureReport& report) {
     try {
         find_gnuplot();
     } catch (const Error& error) {
-        fmt::print(stderr, "note: no figures were drawn: {}\n", error.what());
+        warn("note: no figures were drawn: {}\n", error.what());
         return;
     }
-    draw_measures(run, report, path);
+    for (const std::string& failed : draw_measures(run, report, path).failed) warn("warning: {}\n", failed);
     if (!is_study(path)) return;
     std::map<std::string, std::string> own;
     for (const Json& finding :
@@ -50,33 +53,37 @@ void draw(const std::string& path, const Run& run, MeasureReport& report) {
 }
 
 void run_measure(const Flags& flags, Progress& progress) {
-    check_fail_on(flags.fail_on);
+    check_fail_on(flags.fail_on, !flags.reference.empty());
     const Run run = Run::open(run_folder(flags.run));
-    std::optional<Run> twin, rope_off;
+    std::optional<Run> twin, rope_off, reference;
     const std::filesystem::path own_twin = std::filesystem::path(flags.run) / "twin";
     if (!flags.twin.empty())
         twin = Run::open(run_folder(flags.twin));
     else if (is_study(flags.run) && folder_kind(own_twin) == FolderKind::run)
         twin = Run::open(own_twin);
     if (!flags.rope_off.empty()) rope_off = Run::open(run_folder(flags.rope_off));
+    if (!flags.reference.empty()) reference = Run::open(run_folder(flags.reference));
     MeasureOptions options{.twin = twin ? &*twin : nullptr,
                            .rope_off = rope_off ? &*rope_off : nullptr,
+                           .reference = reference ? &*reference : nullptr,
+                           .fdr = flags.fdr,
                            .rows = flags.rows,
                            .bootstrap = flags.bootstrap,
                            .seed = flags.seed,
                            .threads = flags.threads};
     MeasureReport report = measure_run(run, options, progress);
     progress.end();
+    save_measures(run, report);  // before anything is drawn: a figure must not cost the numbers
     draw(flags.run, run, report);
-    save_measures(run, report);
+    save_findings(run, report);  // once more, with their figures' names
     if (flags.json)
         print_json(findings_json(report));
     else
-        fmt::print("{}", findings_table(report));
+        say("{}", findings_table(report));
     const auto found = failing(report, flags.fail_on);
     if (found.empty()) return;
-    fmt::print(stderr, "tomograph: found {}\n", fmt::join(found, ", "));
-    std::fflush(stdout);
+    flush_output();
+    warn("tomograph: found {}\n", fmt::join(found, ", "));
     throw CLI::RuntimeError(kFoundExit);
 }
 
@@ -91,11 +98,26 @@ void add_measure(CLI::App& app, Progress& progress) {
         "--twin", flags->twin,
         "Run of the random-weight twin on the same prompts (see randomize; default: the study's own)");
     command->add_option("--rope-off-run", flags->rope_off, "Run of the same model captured with --rope-off");
+    command->add_option("--reference", flags->reference,
+                        "Run of the same model on ordinary text: outliers are what it does not account for");
+    command->add_option("--fdr", flags->fdr, "How large a share of the outliers may be ordinary")
+        ->needs("--reference")
+        ->capture_default_str()
+        ->check(CLI::Range(1e-6, 0.5));
     command->add_flag("--json", flags->json, "Print JSON alone");
     command
+        ->add_flag_callback(
+            "--list",
+            [] {
+                fmt::print("{}", findings_reference());
+                throw CLI::Success();
+            },
+            "Print the table of findings with their controls, and do nothing else")
+        ->trigger_on_parse();
+    command
         ->add_option("--fail-on", flags->fail_on,
-                     "Exit with 3 when one of these findings holds; outliers, NAME:absent and "
-                     "NAME:not-measurable also")
+                     "Exit with 3 when one of these findings holds; outliers (with --reference), "
+                     "NAME:absent and NAME:not-measurable also")
         ->delimiter(',');
     command->add_option("--rows", flags->rows, "Rows a site for what compares rows, drawn by seed")
         ->capture_default_str()

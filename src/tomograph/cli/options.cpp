@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
+
+#include "tomograph/cli/print.h"
 
 namespace tomograph {
 
@@ -26,16 +27,18 @@ void SelectionFlags::add(CLI::App& app) {
 
 Selection SelectionFlags::selection() const {
     Selection selection;
-    selection.components = parse_components(components);
-    selection.layers = parse_range(layers, "layers");
-    selection.positions = parse_range(positions, "positions");
-    selection.sequences = parse_range(sequences, "sequences");
-    selection.labels = labels;
-    selection.normalize = parse_normalize(normalize);
-    parse_means(mean, selection);
-    selection.rows = rows;
-    selection.seed = seed;
-    selection.layer_order = parse_layer_order(layer_order);
+    as_usage([&] {
+        selection.components = parse_components(components);
+        selection.layers = parse_range(layers, "layers");
+        selection.positions = parse_range(positions, "positions");
+        selection.sequences = parse_range(sequences, "sequences");
+        selection.labels = labels;
+        selection.normalize = parse_normalize(normalize);
+        parse_means(mean, selection);
+        selection.rows = rows;
+        selection.seed = seed;
+        selection.layer_order = parse_layer_order(layer_order);
+    });
     return selection;
 }
 
@@ -44,13 +47,13 @@ std::int64_t default_length(const ModelInfo& model) {
 }
 
 void print_notes(const std::vector<std::string>& notes) {
-    for (const std::string& note : notes) fmt::print(stderr, "note: {}\n", note);
+    for (const std::string& note : notes) warn("note: {}\n", note);
 }
 
 void warn_about_length(const ModelInfo& model, std::int64_t length) {
     if (model.learned_positions || length <= model.context_length) return;
-    fmt::print(stderr, "warning: length {} is above the context of {} tokens that {} was trained on\n",
-               length, model.context_length, model.name);
+    warn("warning: length {} is above the context of {} tokens that {} was trained on\n", length,
+         model.context_length, model.name);
 }
 
 }  // namespace tomograph

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tomograph/base/error.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/select/selection.h"
 
@@ -18,9 +19,19 @@ struct SelectionFlags {
     std::uint64_t seed = 42;
 
     void add(CLI::App& app);
-    /// Errors: Error for an unknown word or a broken range.
+    /// Errors: CLI::ValidationError for an unknown word or a broken range.
     Selection selection() const;
 };
+
+/// Call `parse`, which reads what was typed: an Error of it is one of usage.
+template <typename Parse>
+decltype(auto) as_usage(Parse&& parse) {
+    try {
+        return parse();
+    } catch (const Error& e) {
+        throw CLI::ValidationError(e.what());
+    }
+}
 
 /// min(512, context).
 std::int64_t default_length(const ModelInfo& model);

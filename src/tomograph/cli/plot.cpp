@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/output.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/figures/coloring.h"
 
@@ -10,11 +11,12 @@ namespace {
 struct Flags {
     std::string run, name, color = "component", out, title;
     int dims = 2;
-    bool equal = false, means = false, connect = false;
+    bool equal = false, means = false, connect = false, force = false;
 };
 
 void plot(const Flags& flags) {
     figure_format(flags.out);  // a wrong extension should not cost the reading
+    check_output_file(flags.out, {.force = flags.force});
     const Run run = Run::open(flags.run);
     const Projection projection = load_projection(run, flags.name);
     if (projection.constant())
@@ -34,8 +36,8 @@ void plot(const Flags& flags) {
             : flags.title;
     const Drawn drawn = draw_scatter(flags.out, projection.points,
                                      color_rows(run, projection, parse_color_by(flags.color)), options);
-    fmt::print("{}: {} points{}\n", flags.out, drawn.n_points,
-               drawn.n_dropped > 0 ? fmt::format(", {} without a value left out", drawn.n_dropped) : "");
+    say("{}: {} points{}\n", flags.out, drawn.n_points,
+        drawn.n_dropped > 0 ? fmt::format(", {} without a value left out", drawn.n_dropped) : "");
 }
 
 }  // namespace
@@ -54,6 +56,7 @@ void add_plot(CLI::App& app) {
     command->add_flag("--equal", flags->equal, "One length for a unit on all axes");
     command->add_flag("--means", flags->means, "Mark each category's mean");
     command->add_flag("--connect", flags->connect, "Join the points in the order of their rows");
+    command->add_flag("--force", flags->force, "Replace an existing file");
     command->callback([flags] { plot(*flags); });
 }
 

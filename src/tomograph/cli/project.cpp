@@ -9,7 +9,8 @@ namespace tomograph {
 namespace {
 
 struct Flags {
-    std::string run, name, method = "pca", basis, metric = "cosine", init = "multilevel";
+    std::string run, name, method = "pca", basis;
+    std::string metric = metric_name(UmapProjectionOptions{}.umap.metric), init = "multilevel";
     std::optional<int> dims;
     int threads = 0, n_neighbors = 15, n_epochs = 0, pre_dims = 0;
     double min_dist = 0.1, spread = 1.0, repulsion_strength = 1.0;
@@ -75,20 +76,18 @@ Projection project(const Run& run, const Flags& flags, Progress& progress) {
 
 void print_honesty(const Projection& projection) {
     const Json& info = projection.info;
+    if (projection.constant()) {
+        say("constant: the variance is {:.1e} of the mean square, which is rounding; nothing to draw\n",
+            info.at("relative_variance").get<double>());
+        return;
+    }
     if (projection.method() == "umap") {
-        fmt::print(
-            "fitted on {} rows; trustworthiness {:.3f}, neighbours kept {:.3f} (k = {}, {} rows sampled); "
+        say("fitted on {} rows; trustworthiness {:.3f}, neighbours kept {:.3f} (k = {}, {} rows sampled); "
             "neighbour search recall {:.3f}\n",
             info.at("n_fitted").get<std::int64_t>(), info.at("trustworthiness").get<double>(),
             info.at("knn_recall").get<double>(), info.at("quality_k").get<int>(),
             info.at("quality_sample").get<std::int64_t>(),
             info.at("umap").at("neighbor_search_recall").get<double>());
-        return;
-    }
-    if (projection.constant()) {
-        fmt::print(
-            "constant: the variance is {:.1e} of the mean square, which is rounding; nothing to draw\n",
-            info.at("relative_variance").get<double>());
         return;
     }
     double sum = 0;
@@ -97,7 +96,7 @@ void print_honesty(const Projection& projection) {
         sum += part;
         parts += fmt::format("{}{:.1f}", parts.empty() ? "" : " + ", 100 * part);
     }
-    fmt::print("variance explained: {} = {:.1f} %\n", parts, 100 * sum);
+    say("variance explained: {} = {:.1f} %\n", parts, 100 * sum);
 }
 
 void run_project(const Flags& flags, Progress& progress) {
@@ -105,11 +104,13 @@ void run_project(const Flags& flags, Progress& progress) {
     check_projection_name(flags.name);
     const Run run = Run::open(flags.run);
     const Projection projection = project(run, flags, progress);
-    save_projection(run, projection);
     progress.end();
-    fmt::print("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(),
-               projection.info.at("n_candidates").get<std::int64_t>(), projection.points.cols());
+    print_notes(projection.notes);
+    say("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(),
+        projection.info.at("n_candidates").get<std::int64_t>(), projection.points.cols());
     print_honesty(projection);
+    // Last, so that a read-only or full folder costs the map but not the numbers.
+    save_projection(run, projection);
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include "tomograph/base/threads.h"
+#include "tomograph/base/output.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/terminal.h"
-#include "tomograph/model/model.h"
+#include "tomograph/model/quantize.h"
 
 namespace tomograph {
 
@@ -11,6 +11,7 @@ void add_quantize(CLI::App& app) {
     struct Flags {
         std::string model, type, out;
         int threads = 0;
+        bool force = false;
     };
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand("quantize", "Write a model with other weight types");
@@ -21,10 +22,11 @@ void add_quantize(CLI::App& app) {
         ->check(CLI::IsMember({"f32", "f16", "q8_0", "q5_0", "q4_0"}));
     command->add_option("--out", flags->out, "GGUF file to write")->required();
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
+    command->add_flag("--force", flags->force, "Replace an existing file");
     command->callback([flags] {
-        quantize(flags->model, flags->out, flags->type, thread_count(flags->threads));
-        fmt::print("{}: {}\n", flags->out,
-                   bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
+        check_output_file(flags->out, {.force = flags->force, .file = true});
+        quantize(flags->model, flags->out, flags->type, flags->threads);
+        say("{}: {}\n", flags->out, bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
     });
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "tomograph/base/output.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/terminal.h"
 
@@ -12,6 +13,7 @@ void add_randomize(CLI::App& app) {
         std::string model, out;
         std::uint64_t seed = 42;
         int threads = 0;
+        bool force = false;
     };
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand(
@@ -21,14 +23,16 @@ void add_randomize(CLI::App& app) {
     command->add_option("--out", flags->out, "GGUF file to write")->required();
     command->add_option("--seed", flags->seed, "Seed of the weights")->capture_default_str();
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
+    command->add_flag("--force", flags->force, "Replace an existing file");
     command->callback([flags] {
+        check_output_file(flags->out, {.force = flags->force, .file = true});
         const RandomizeSummary summary =
             randomize(flags->model, flags->out, {.seed = flags->seed, .threads = flags->threads});
-        fmt::print("{}: {} tensors, {}\n", flags->out, summary.n_tensors,
-                   bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
+        say("{}: {} tensors, {}\n", flags->out, summary.n_tensors,
+            bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
         if (!summary.widened.empty())
-            fmt::print(stderr, "note: {} tensors of a type that needs calibration data became F16\n",
-                       summary.widened.size());
+            warn("note: {} tensors of a type that needs calibration data became F16\n",
+                 summary.widened.size());
     });
 }
 

@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
+#include "tomograph/findings/summary.h"
 #include "tomograph/store/run.h"
 #include "tomograph/study/study.h"
 #ifdef TOMOGRAPH_VIEWER
@@ -36,7 +38,8 @@ void write_report(const std::filesystem::path& study) {
 void run(const Flags& flags, Progress& progress) {
     const auto began = std::chrono::steady_clock::now();
     const Model model = [&] {
-        if (!flags.out.empty()) check_output_folder(flags.out, flags.force);
+        if (!flags.out.empty())
+            check_output_folder(flags.out, FolderKind::study, flags.force ? Begin::replace : Begin::fresh);
         return Model::open(flags.model);
     }();
     const std::filesystem::path out =
@@ -48,32 +51,24 @@ void run(const Flags& flags, Progress& progress) {
                          .length = length,
                          .seed = flags.seed,
                          .force = flags.force,
-                         .threads = flags.threads};
+                         .threads = flags.threads,
+                         .command = this_command()};
     const StudySummary summary = make_study(model, out, options, progress);
     write_report(out);
     progress.end();
     print_notes(summary.notes);
+    for (const std::string& failed : summary.failed) fmt::print(stderr, "warning: {}\n", failed);
 
     std::size_t pictures = 0;
     for (const Figure& figure : summary.figures) pictures += !figure.file.empty();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-    fmt::print("{} in {}\n\n", model.info().name, duration_text(seconds));
-    fmt::print("  runs     {}\n", (out / "{text,repeat,vocabulary,positions,twin}").string());
-    fmt::print("  figures  {} ({})\n", (out / "figures").string(), pictures);
-    fmt::print("  report   {}\n\n", (out / "report.html").string());
-    fmt::print("{}\n", findings_table(summary.measures, 5));
-    if (summary.first_token)
-        fmt::print("first token's norm over the median of the others:   {:.2f} (at {})\n",
-                   summary.first_token->ratio, summary.first_token->site.name());
-    if (summary.variance_explained)
-        fmt::print(
-            "variance that two components explain:              {:.1f} % (attention and MLP outputs, middle "
-            "layers)\n",
-            100 * *summary.variance_explained);
-    if (summary.attention_mlp)
-        fmt::print(
-            "mean cosine between attention and MLP outputs:     {:+.3f} (deviation {:.3f}, {} pairs)\n",
-            summary.attention_mlp->mean, summary.attention_mlp->deviation, summary.attention_mlp->pairs);
+    say("{} in {}\n\n", model.info().name, duration_text(seconds));
+    say("  runs     {}\n", (out / "{text,repeat,vocabulary,positions,twin}").string());
+    say("  figures  {} ({})\n", (out / "figures").string(), pictures);
+    say("  report   {}\n\n", (out / "report.html").string());
+    say("{}\n", findings_table(summary.measures, 5));
+    for (const SummaryLine& line : summary_lines(summary.numbers))
+        say("{:<41}{:<16} {}\n", line.what, line.value, line.how);
 }
 
 }  // namespace

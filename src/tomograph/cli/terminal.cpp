@@ -6,6 +6,8 @@
 #include <csignal>
 #include <cstdio>
 
+#include "tomograph/base/text.h"
+
 namespace tomograph {
 namespace {
 
@@ -16,13 +18,18 @@ void on_interrupt(int signal) {
     interrupted = 1;
 }
 
+/// A standard error that cannot be written to is no reason to stop.
+void draw(const std::string& text) {
+    (void)std::fputs(text.c_str(), stderr);
+}
+
 constexpr auto kRedraw = std::chrono::milliseconds(100);
 constexpr auto kLogEvery = std::chrono::seconds(10);
 
 }  // namespace
 
 TerminalProgress::TerminalProgress() : terminal_(::isatty(STDERR_FILENO) != 0) {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = on_interrupt;
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
@@ -45,21 +52,21 @@ void TerminalProgress::update(std::int64_t done) {
 void TerminalProgress::print(std::int64_t done) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
     const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
-    std::string line = fmt::format("{}: {} of {} {}", task_, done, total_, unit_);
+    std::string line = fmt::format("{}: {} of {} {}", without_controls(task_, false), done, total_, unit_);
     if (rate > 0)
         line += fmt::format(", {:.{}f} a second, {} left", rate, rate < 10 ? 1 : 0,
                             duration_text(static_cast<double>(total_ - done) / rate));
     if (terminal_) {
-        fmt::print(stderr, "\r\033[K{}", line);
+        draw("\r\033[K" + line);
         std::fflush(stderr);
         drawn_ = true;
     } else {
-        fmt::print(stderr, "{}\n", line);
+        draw(line + "\n");
     }
 }
 
 void TerminalProgress::clear() {
-    if (drawn_) fmt::print(stderr, "\r\033[K");
+    if (drawn_) draw("\r\033[K");
     drawn_ = false;
 }
 

@@ -1,6 +1,4 @@
 #include <fmt/format.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -8,6 +6,8 @@
 #include <thread>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/output.h"
+#include "tomograph/base/process.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/serve/catalog.h"
 #include "tomograph/serve/report.h"
@@ -20,28 +20,21 @@ struct Flags {
     std::string run, other;
     std::string host = "127.0.0.1", token, report;
     int port = 0, threads = 0;
-    bool no_open = false;
+    bool no_open = false, force = false;
 };
 
 /// Ask the desktop for a browser; where there is none, the printed address has to do.
 void open_browser(const std::string& url) {
     if (std::getenv("DISPLAY") == nullptr && std::getenv("WAYLAND_DISPLAY") == nullptr) return;
-    const pid_t child = ::fork();
-    if (child == 0) {
-        if (::fork() == 0) {
-            ::execlp("xdg-open", "xdg-open", url.c_str(), static_cast<char*>(nullptr));
-            ::_exit(1);
-        }
-        ::_exit(0);
-    }
-    if (child > 0) ::waitpid(child, nullptr, 0);
+    if (const auto program = find_program("xdg-open")) start_program(*program, {url});
 }
 
 void view(const Flags& flags, Progress& progress) {
     if (!flags.report.empty()) {
         if (!flags.other.empty()) throw Error("a report shows one run or study", "", "name one folder");
+        check_output_file(flags.report, {.force = flags.force});
         write_viewer_report(flags.run, flags.report);
-        fmt::print("{}\n", flags.report);
+        say(messages_beside(flags.report), "{}\n", flags.report);
         return;
     }
     std::vector<std::filesystem::path> folders{flags.run};
@@ -51,8 +44,8 @@ void view(const Flags& flags, Progress& progress) {
         catalog,
         {.host = flags.host, .port = flags.port, .token = flags.token, .limits = {.threads = flags.threads}});
     server.bind();
-    fmt::print("{}\n", server.url());
-    std::fflush(stdout);
+    say("{}\n", server.url());
+    flush_output();
     if (!flags.no_open) open_browser(server.url());
 
     std::atomic<bool> over{false};
@@ -87,8 +80,9 @@ void add_view(CLI::App& app, Progress& progress) {
         ->add_option("--threads", flags->threads,
                      "Threads for projections asked for in the page (default: all)")
         ->check(CLI::PositiveNumber);
-    command->add_option("--report", flags->report,
-                        "Write the viewer as one file that opens from disk, and serve nothing");
+    CLI::Option* report = command->add_option(
+        "--report", flags->report, "Write the viewer as one file that opens from disk, and serve nothing");
+    command->add_flag("--force", flags->force, "Replace an existing report")->needs(report);
     command->add_flag("--no-open", flags->no_open, "Print the address only; open no browser");
     command->callback([flags, &progress] { view(*flags, progress); });
 }

@@ -1,16 +1,24 @@
 #pragma once
+#include <cstddef>
 #include <filesystem>
-#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tomograph {
 
-/// A CSV file's columns by name (RFC 4180: quotes, doubled quotes, line breaks inside quotes).
-/// Errors: Error naming the line that has another number of fields than the header, or an open quote.
-std::map<std::string, std::vector<std::string>> read_csv(const std::filesystem::path& path);
+/// A table of text. Every line has as many fields as the header.
+struct Csv {
+    std::vector<std::string> header;
+    std::vector<std::vector<std::string>> columns;  ///< [column][line]
+    std::vector<std::size_t> lines;                 ///< the line of the file on which each begins, from 1
+};
 
-/// A field as CSV wants it: quoted where it holds a comma, a quote, a line break or an edge space.
-std::string csv_field(const std::string& text);
+/// RFC 4180: quotes, doubled quotes, line breaks inside quotes. Also what spreadsheets write: a byte-order
+/// mark, and semicolons or tabs between fields where the header holds no comma. Empty lines are passed over.
+/// Errors: Error that names `name` and the line: another number of fields than the header, an open quote,
+/// text behind a closed one, UTF-16.
+Csv parse_csv(std::string_view text, const std::string& name);
+Csv read_csv(const std::filesystem::path& path);
 
 }  // namespace tomograph

@@ -6,7 +6,6 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
-#include "tomograph/exchange/csv.h"
 #include "tomograph/exchange/npy.h"
 #include "tomograph/maps/projection.h"
 
@@ -27,28 +26,36 @@ class Describer {
   public:
     Describer(const Run& run, const RowLabels& labels) : run_(run), labels_(labels), names_(run.labels()) {}
 
-    static constexpr const char* kColumns[] = {"component", "layer", "position", "sequence",
-                                               "token",     "piece", "label",    "norm"};
+    /// A control's rows have two layers: the number it gives them, and their own.
+    std::vector<std::string> columns() const {
+        std::vector<std::string> names{"component", "layer", "position", "sequence",
+                                       "token",     "piece", "label",    "norm"};
+        if (labels_.renumbered()) names.insert(names.begin() + 2, "true_layer");
+        return names;
+    }
 
-    /// One row's entries under kColumns; empty where a row, being an average, has none.
+    /// One row's entries under columns(); empty where a row, being an average, has none.
     std::vector<std::string> operator()(std::int64_t row) const {
         const auto i = static_cast<std::size_t>(row);
         const auto number = [](std::int32_t value) {
             return value < 0 ? std::string() : std::to_string(value);
         };
         const std::int32_t token = labels_.token[i];
+        // Pieces and labels may hold anything; escaped, a row is one line to every reader.
         const std::string piece = token < 0 ? "" : printable(run_.pieces()[static_cast<std::size_t>(token)]);
         const std::string id =
             token < 0 ? "" : number(run_.tokens().token_id[static_cast<std::size_t>(token)]);
         const std::int32_t label = labels_.label[i];
-        return {std::string(component_name(labels_.component[i])),
-                number(labels_.layer[i]),
-                number(labels_.position[i]),
-                number(labels_.sequence[i]),
-                id,
-                piece,
-                label < 0 ? "" : names_[static_cast<std::size_t>(label)],
-                fmt::format("{:.6g}", labels_.norm[i])};
+        std::vector<std::string> fields{std::string(component_name(labels_.component[i])),
+                                        number(labels_.layer[i]),
+                                        number(labels_.position[i]),
+                                        number(labels_.sequence[i]),
+                                        id,
+                                        piece,
+                                        label < 0 ? "" : printable(names_[static_cast<std::size_t>(label)]),
+                                        fmt::format("{:.6g}", labels_.norm[i])};
+        if (labels_.renumbered()) fields.insert(fields.begin() + 2, number(labels_.site(row).layer));
+        return fields;
     }
 
   private:
@@ -70,7 +77,7 @@ void for_each_row(const RowSource& rows, Line line) {
 
 void write_csv(const Table& table, const Describer& describe, const std::filesystem::path& out) {
     AtomicFile file(out);
-    std::string text = fmt::format("{}", fmt::join(Describer::kColumns, ","));
+    std::string text = fmt::format("{}", fmt::join(describe.columns(), ","));
     for (std::int64_t i = 0; i < table.rows->dim(); ++i) text += fmt::format(",{}{}", table.column, i);
     text += "\n";
     for_each_row(*table.rows, [&](std::int64_t row, const float* values) {
@@ -100,17 +107,24 @@ void write_npy(const Table& table, const std::filesystem::path& out) {
     writer.finish();
 }
 
+/// The projector reads no quotes, and other readers of tabs do: \" is a quote to nobody.
+std::string without_quotes(const std::string& field) {
+    std::string safe;
+    for (const char c : field) safe += c == '"' ? "\\\"" : std::string(1, c);
+    return safe;
+}
+
 void write_projector(const Table& table, const Describer& describe, const std::filesystem::path& out) {
+    const auto files = export_files(ExportFormat::projector, out);
     std::error_code error;
     std::filesystem::create_directories(out, error);
     if (error) throw Error("cannot create " + out.string(), error.message(), "");
-    AtomicFile tensors(out / "tensors.tsv"), metadata(out / "metadata.tsv");
-    metadata.write(fmt::format("{}\n", fmt::join(Describer::kColumns, "\t")));
+    AtomicFile tensors(files[0]), metadata(files[1]);
+    metadata.write(fmt::format("{}\n", fmt::join(describe.columns(), "\t")));
     for_each_row(*table.rows, [&](std::int64_t row, const float* values) {
         tensors.write(fmt::format("{:.9g}\n", fmt::join(values, values + table.rows->dim(), "\t")));
         std::vector<std::string> fields = describe(row);
-        for (std::string& field : fields)
-            field = printable(field);  // a label may hold a tab, which no quote can hide here
+        for (std::string& field : fields) field = without_quotes(field);
         metadata.write(fmt::format("{}\n", fmt::join(fields, "\t")));
     });
     tensors.commit();
@@ -136,6 +150,12 @@ ExportFormat parse_export_format(const std::string& text) {
     if (text == "npy") return ExportFormat::npy;
     if (text == "projector") return ExportFormat::projector;
     throw Error("no export format '" + text + "'", "", "use csv, npy or projector");
+}
+
+std::vector<std::filesystem::path> export_files(ExportFormat format, const std::filesystem::path& out) {
+    if (format != ExportFormat::projector) return {out};
+    if (out == "-") throw Error("a projector export is two files", "", "name a folder");
+    return {out / "tensors.tsv", out / "metadata.tsv"};
 }
 
 void export_rows(const Run& run, const std::string& name, ExportFormat format,

@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "tomograph/store/run.h"
 
@@ -14,6 +15,9 @@ enum class ExportFormat {
 
 /// Errors: Error for another word.
 ExportFormat parse_export_format(const std::string& text);
+
+/// The files that an export to `out` writes. Errors: Error where standard output ("-") cannot hold them.
+std::vector<std::filesystem::path> export_files(ExportFormat format, const std::filesystem::path& out);
 
 /// Write a projection of `run`, or the vectors of a site ("blocks.3.attn_out"), to `out`.
 /// Errors: Error that lists what the run holds when `name` is neither; a full disk.

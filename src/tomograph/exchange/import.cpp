@@ -3,168 +3,212 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+#include <utility>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/json.h"
 #include "tomograph/base/matrix.h"
-#include "tomograph/base/text.h"
 #include "tomograph/base/version.h"
-#include "tomograph/exchange/csv.h"
-#include "tomograph/exchange/npy.h"
-#include "tomograph/store/output_folder.h"
-#include "tomograph/store/run.h"
+#include "tomograph/exchange/sources.h"
+#include "tomograph/exchange/token_rows.h"
+#include "tomograph/store/run_writer.h"
 
 namespace tomograph {
 namespace {
 
-constexpr std::int64_t kBlock = 4096;
+constexpr std::int64_t kBlockElements = 1 << 20;
+constexpr std::int64_t kShardBytes = 256'000'000;
 
-/// Who each row is, from the labels file or by its place.
-struct Rows {
-    TokenTable tokens;
-    std::vector<std::string> pieces;
-    std::vector<std::string> labels;  // names
-    std::int64_t n_sequences = 1;
-    std::int64_t length = 0;
+std::vector<Part> read_parts(const ImportOptions& options, std::vector<std::string>& notes) {
+    if (!options.sites.empty()) {
+        if (!options.files.empty() || options.site)
+            throw Error("files that name their site, and others", "", "give --site NAME=FILE for each");
+        return {read_named_part(options.sites, notes)};
+    }
+    if (options.files.empty()) throw Error("nothing to import", "", "name a file, or --site NAME=FILE");
+    std::vector<Part> parts;
+    for (const auto& file : options.files)
+        parts.push_back(read_part(file, {.site = options.site, .layers = options.layers}, notes));
+    return parts;
+}
+
+/// The shape of one row at each site, the same in all parts.
+std::vector<SiteShape> shapes_of(const std::vector<Part>& parts) {
+    std::vector<SiteShape> shapes;
+    for (const auto& [site, array] : parts.front().sites) shapes.push_back({site, array.row_shape()});
+    for (const Part& part : parts) {
+        for (const auto& [site, shape] : shapes) {
+            const auto found = part.sites.find(site);
+            if (found == part.sites.end())
+                throw Error(fmt::format("{} holds no {}", part.sites.begin()->second.from, site.name()),
+                            fmt::format("{} does", parts.front().sites.begin()->second.from),
+                            "import files of the same sites together");
+            if (found->second.row_shape() != shape)
+                throw Error(fmt::format("{} has rows of another shape", found->second.from),
+                            fmt::format("{} has {} numbers a row", parts.front().sites.at(site).from,
+                                        SiteShape{site, shape}.width()),
+                            "");
+        }
+        if (part.sites.size() != shapes.size())
+            throw Error(fmt::format("{} holds more sites", part.sites.begin()->second.from),
+                        fmt::format("than {}", parts.front().sites.begin()->second.from),
+                        "import files of the same sites together");
+    }
+    return shapes;
+}
+
+/// The model's width: what the stream and its neighbours have in common.
+std::int64_t model_width(const std::vector<SiteShape>& shapes) {
+    const SiteShape* first = nullptr;
+    for (const SiteShape& shape : shapes) {
+        if (shape.site.component == Component::z || shape.site.component == Component::router) continue;
+        if (first == nullptr) first = &shape;
+        if (shape.width() != first->width())
+            throw Error(fmt::format("{} is {} wide", shape.site.name(), shape.width()),
+                        fmt::format("{} is {} wide", first->site.name(), first->width()),
+                        "the vectors of one model's stream have one width");
+    }
+    return (first != nullptr ? *first : shapes.front()).width();
+}
+
+/// The type that holds a site's values as they are in every part, or float32.
+Dtype stored_type(const std::vector<Part>& parts, const Site& site) {
+    const auto type = stored_as(parts.front().sites.at(site).array.element());
+    const bool same = type && std::ranges::all_of(parts, [&](const Part& part) {
+                          return stored_as(part.sites.at(site).array.element()) == type;
+                      });
+    return same ? *type : Dtype::f32;
+}
+
+/// What became of a site's values.
+struct Fate {
+    Losses losses;
+    std::int64_t unusable = 0;  ///< rows that are not finite
 };
 
-std::vector<std::int32_t> integers(const std::vector<std::string>& texts, const std::string& column) {
-    std::vector<std::int32_t> values;
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-        std::int32_t value = -1;
-        const char* end = texts[i].data() + texts[i].size();
-        const auto parsed = std::from_chars(texts[i].data(), end, value);
-        if (parsed.ec != std::errc{} || parsed.ptr != end || value < 0) {
-            throw Error(fmt::format("line {} of the labels has no number under '{}'", i + 2, column),
-                        fmt::format("it says '{}'", texts[i]), "write a whole number from 0");
-        }
-        values.push_back(value);
+void note_fate(const std::vector<Part>& parts, const Site& site, const Fate& fate,
+               std::vector<std::string>& notes) {
+    for (const Part& part : parts) {
+        const ForeignArray& array = part.sites.at(site).array;
+        if (!stored_as(array.element()))
+            notes.push_back(
+                fmt::format("{} became float32{}", element_name(array.element()),
+                            fate.losses.rounded > 0
+                                ? fmt::format(", {} numbers of {} rounded", fate.losses.rounded, site.name())
+                                : ""));
+        else if (array.swapped())
+            notes.push_back("big-endian numbers were turned");
     }
-    return values;
+    if (fate.unusable > 0)
+        notes.push_back(
+            fmt::format("{} rows of {} hold numbers that are not finite", fate.unusable, site.name()));
 }
 
-Rows read_rows(std::int64_t n, const ImportOptions& options) {
-    Rows rows;
-    const auto size = static_cast<std::size_t>(n);
-    rows.tokens.token_id.assign(size, -1);
-    rows.tokens.sequence.assign(size, 0);
-    rows.tokens.label.assign(size, -1);
-    rows.pieces.assign(size, "");
-    std::map<std::string, std::vector<std::string>> columns;
-    if (options.labels) {
-        columns = read_csv(*options.labels);
-        const auto lines = static_cast<std::int64_t>(columns.begin()->second.size());
-        if (lines != n)
-            throw Error(fmt::format("{} has {} lines below its header", options.labels->string(), lines),
-                        fmt::format("the matrix has {} rows", n), "give one line a row");
-    }
-    if (columns.contains("sequence")) rows.tokens.sequence = integers(columns["sequence"], "sequence");
-    if (columns.contains("token")) rows.pieces = columns["token"];
-    if (columns.contains("label")) {
-        std::map<std::string, std::int32_t> index;
-        for (std::size_t i = 0; i < size; ++i) {
-            const std::string& label = columns["label"][i];
-            if (label.empty()) continue;
-            const auto [entry, added] = index.emplace(label, static_cast<std::int32_t>(rows.labels.size()));
-            if (added) rows.labels.push_back(label);
-            rows.tokens.label[i] = entry->second;
+/// Hands rows [first, last) of one site to the writer. Rows are those of all parts, one after another.
+void copy_rows(const std::vector<Part>& parts, const SiteShape& site, std::size_t number, std::int64_t first,
+               std::int64_t last, RunWriter& writer, Fate& fate, const Progress& progress) {
+    const std::int64_t width = site.width(), block_rows = std::max<std::int64_t>(1, kBlockElements / width);
+    Matrix block(std::min(block_rows, last - first), width);
+    std::int64_t before = 0;  // rows of the parts that have been passed
+    for (const Part& part : parts) {
+        const SiteArray& source = part.sites.at(site.site);
+        const std::int64_t n = source.n_rows();
+        for (std::int64_t begin = std::max(first - before, std::int64_t{0});
+             begin < std::min(n, last - before);) {
+            if (progress.stop_requested()) throw Stopped("the import is not complete");
+            const std::int64_t end = std::min({n, last - before, begin + block_rows});
+            source.array.read_rows(source.row_axes, begin, end, block.data(), fate.losses);
+            if (fate.losses.first_too_large >= 0)
+                throw Error(fmt::format("row {} of {} holds a number beyond float32",
+                                        fate.losses.first_too_large, source.from),
+                            "", "scale the vectors, or leave the row out");
+            writer.take(number, before + begin, end - begin, block.data());
+            for (std::int64_t i = 0; i < end - begin; ++i) fate.unusable += !block.row(i).allFinite();
+            begin = end;
         }
+        before += n;
     }
-    if (columns.contains("position")) {
-        rows.tokens.position = integers(columns["position"], "position");
-    } else {
-        std::map<std::int32_t, std::int32_t> next;
-        for (const std::int32_t sequence : rows.tokens.sequence)
-            rows.tokens.position.push_back(next[sequence]++);
-    }
-    rows.n_sequences = *std::max_element(rows.tokens.sequence.begin(), rows.tokens.sequence.end()) + 1;
-    rows.length = *std::max_element(rows.tokens.position.begin(), rows.tokens.position.end()) + 1;
-    return rows;
 }
 
-void write_tokens(const std::filesystem::path& folder, const Rows& rows) {
-    const std::vector<std::int64_t> shape{rows.tokens.size()};
-    write_safetensors(folder / "tokens.safetensors",
-                      {{{"token_id", Dtype::i32, shape}, rows.tokens.token_id.data()},
-                       {{"position", Dtype::i32, shape}, rows.tokens.position.data()},
-                       {{"sequence", Dtype::i32, shape}, rows.tokens.sequence.data()},
-                       {{"label", Dtype::i32, shape}, rows.tokens.label.data()}});
-    // Rows keep their order, so a sequence's line here is a stretch of rows.
-    AtomicFile lines(folder / "tokens.jsonl");
-    for (std::size_t begin = 0; begin < rows.pieces.size();) {
-        Json line = {{"sequence", rows.tokens.sequence[begin]}, {"pieces", Json::array()}};
-        std::size_t end = begin;
-        for (; end < rows.pieces.size() && rows.tokens.sequence[end] == rows.tokens.sequence[begin]; ++end)
-            line["pieces"].push_back(piece_to_json(rows.pieces[end]));
-        lines.write(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-        begin = end;
-    }
-    lines.commit();
+Json description(const ImportOptions& options, const std::vector<SiteShape>& shapes,
+                 const std::vector<std::optional<Dtype>>& stored, const TokenRows& rows,
+                 std::int64_t d_model, const std::vector<std::string>& notes) {
+    Json sources = Json::array();
+    std::string contents;
+    const auto add = [&](const std::filesystem::path& file) {
+        sources.push_back(file.filename().string());
+        contents += xxh3_128(MappedFile(file).bytes());
+    };
+    for (const auto& file : options.files) add(file);
+    for (const auto& [site, file] : options.sites) add(file);
+    int last_layer = 0;
+    for (const SiteShape& shape : shapes) last_layer = std::max(last_layer, shape.site.layer);
+    const bool one_type = std::ranges::all_of(stored, [&](const auto& type) { return type == stored[0]; });
+    Json json = {{"program", {{"name", "tomograph"}, {"version", kVersion}}}};
+    if (!options.command.empty()) json["program"]["command"] = options.command;
+    json["model"] = {{"name", std::filesystem::path(sources[0].get<std::string>()).stem().string()},
+                     {"d_model", d_model},
+                     {"n_layers", last_layer + 1}};
+    json["prompts"] = {{"kind", "import"},
+                       {"sources", sources},
+                       {"sequences", rows.n_sequences},
+                       {"length", rows.length},
+                       {"xxh3_128", xxh3_128(std::as_bytes(std::span(contents)))}};
+    if (!notes.empty()) json["prompts"]["notes"] = notes;
+    json["capture"] = {{"vectors", true}, {"dtype", one_type ? Json(dtype_name(*stored[0])) : Json("mixed")}};
+    return json;
 }
 
 }  // namespace
 
-std::int64_t import_matrix(const std::filesystem::path& matrix, const std::filesystem::path& out,
-                           const ImportOptions& options, Progress& progress) {
-    const NpyFile source(matrix);
-    const std::int64_t n = source.n_rows(), dim = source.dim();
-    const Rows rows = read_rows(n, options);
-    OutputFolder folder(out, options.force);
-    std::filesystem::create_directories(folder.path() / "vectors");
-    std::filesystem::create_directories(folder.path() / "stats");
-    write_tokens(folder.path(), rows);
+ImportSummary import_vectors(const ImportOptions& options, const std::filesystem::path& out,
+                             Progress& progress) {
+    ImportSummary summary;
+    const Begin begin = options.force ? Begin::replace : Begin::fresh;
+    check_output_folder(out, FolderKind::run, begin);
+    const auto parts = read_parts(options, summary.notes);
+    const auto shapes = shapes_of(parts);
+    const std::int64_t d_model = model_width(shapes);
+    TokenRows rows = token_rows(parts, options.labels, summary.notes);
+    const std::int64_t n = rows.tokens.size();
 
-    const std::string site = options.site.name();
-    SafetensorsWriter vectors(folder.path() / "vectors" / "000000.safetensors",
-                              {{site, source.dtype(), {n, dim}}, {"rows", Dtype::i32, {n}}});
-    std::vector<std::int32_t> index(static_cast<std::size_t>(n));
-    for (std::size_t i = 0; i < index.size(); ++i) index[i] = static_cast<std::int32_t>(i);
-    vectors.write(1, 0, index.data(), index.size() * sizeof(std::int32_t));
-    std::vector<float> norms(static_cast<std::size_t>(n));
-    Matrix block(kBlock, dim);
-    progress.begin("import " + matrix.filename().string(), n, "rows");
-    for (std::int64_t begin = 0; begin < n; begin += kBlock) {
-        if (progress.stop_requested()) throw Stopped("nothing was imported");
-        const std::int64_t end = std::min(n, begin + kBlock);
-        const auto bytes = source.rows(begin, end);
-        vectors.write(0, static_cast<std::uint64_t>(begin * dim) * dtype_size(source.dtype()), bytes.data(),
-                      bytes.size());
-        to_f32(source.dtype(), bytes.data(), block.data(), static_cast<std::size_t>((end - begin) * dim));
-        for (std::int64_t i = begin; i < end; ++i)
-            norms[static_cast<std::size_t>(i)] =
-                static_cast<float>(std::sqrt(block.row(i - begin).cast<double>().squaredNorm()));
-        progress.update(end);
+    RunPlan plan{.sites = shapes, .labels = rows.labels, .tokens = std::move(rows.tokens)};
+    std::int64_t row_bytes = 0;
+    for (const SiteShape& site : shapes) {
+        const Dtype type = stored_type(parts, site.site);
+        plan.stored.push_back(type);
+        row_bytes += site.width() * static_cast<std::int64_t>(dtype_size(type));
     }
-    const std::uint64_t bytes = vectors.file_bytes();
-    const std::string checksum = xxh3_128(MappedFile(vectors.temporary()).bytes());
-    vectors.finish();
-    write_safetensors(folder.path() / "stats" / "norms.safetensors",
-                      {{{site, Dtype::f32, {n}}, norms.data()}});
+    plan.description = description(options, shapes, plan.stored, rows, d_model, summary.notes);
+    plan.kept.assign(static_cast<std::size_t>(n), 1);
+    plan.piece = [&](std::int64_t row) { return rows.pieces[static_cast<std::size_t>(row)]; };
+    const std::int64_t shard_rows = std::max<std::int64_t>(1, kShardBytes / row_bytes);
+    for (std::int64_t end = shard_rows; end < n + shard_rows; end += shard_rows)
+        plan.shard_ends.push_back(std::min(n, end));
+    // It can be made again from its sources.
+    RunWriter writer(out, std::move(plan), {.begin = begin, .durable = false});
 
-    Json json = {{"format", kRunFormat},
-                 {"program", {{"name", "tomograph"}, {"version", kVersion}}},
-                 {"status", "complete"}};
-    json["model"] = {{"name", matrix.stem().string()},
-                     {"d_model", dim},
-                     {"n_layers", std::max(1, options.site.layer + 1)}};
-    json["prompts"] = {{"kind", "import"},
-                       {"sources", {matrix.filename().string()}},
-                       {"sequences", rows.n_sequences},
-                       {"length", rows.length}};
-    json["labels"] = rows.labels;
-    json["capture"] = {{"vectors", true}, {"dtype", dtype_name(source.dtype())}};
-    json["n_tokens"] = n;
-    json["n_rows"] = n;
-    json["sites"] = {{{"name", site}, {"shape", {dim}}, {"vectors", true}}};
-    json["shards"] = {
-        {{"file", "vectors/000000.safetensors"}, {"rows", n}, {"bytes", bytes}, {"xxh3_128", checksum}}};
-    write_json(folder.path() / "run.json", json);
-    folder.keep();
+    std::vector<Fate> fates(shapes.size());
+    progress.begin("import", n, "rows");
+    for (std::size_t shard = 0; shard < writer.n_shards(); ++shard) {
+        const auto [first, last] = writer.shard_tokens(shard);
+        writer.begin_shard(shard);
+        for (std::size_t i = 0; i < shapes.size(); ++i)
+            copy_rows(parts, shapes[i], i, first, last, writer, fates[i], progress);
+        writer.end_shard();
+        progress.update(last);
+    }
+    writer.finish();
     progress.end();
-    return n;
+    for (std::size_t i = 0; i < shapes.size(); ++i) note_fate(parts, shapes[i].site, fates[i], summary.notes);
+    std::ranges::sort(summary.notes);
+    summary.notes.erase(std::unique(summary.notes.begin(), summary.notes.end()), summary.notes.end());
+    summary.n_rows = n;
+    summary.n_sequences = rows.n_sequences;
+    summary.n_sites = shapes.size();
+    return summary;
 }
 
 }  // namespace tomograph

@@ -1,11 +1,10 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <vector>
 
 #include "tomograph/base/file.h"
-#include "tomograph/store/dtype.h"
+#include "tomograph/exchange/array.h"
 
 namespace tomograph {
 
@@ -22,22 +21,9 @@ class NpyWriter {
     std::size_t left_ = 1;
 };
 
-/// A two-dimensional .npy file of float32 or float16 in C order, mapped.
-class NpyFile {
-  public:
-    /// Errors: Error that says what the file is instead.
-    explicit NpyFile(const std::filesystem::path& path);
-    std::int64_t n_rows() const { return n_rows_; }
-    std::int64_t dim() const { return dim_; }
-    Dtype dtype() const { return dtype_; }
-    /// Bytes of rows [begin, end).
-    std::span<const std::byte> rows(std::int64_t begin, std::int64_t end) const;
-
-  private:
-    MappedFile file_;
-    std::int64_t n_rows_ = 0, dim_ = 0;
-    Dtype dtype_ = Dtype::f32;
-    std::size_t data_ = 0;
-};
+/// The array in a .npy file, mapped: numbers of any NumPy type, byte order and layout.
+/// Errors: Error that says what the file is instead (objects, records, complex numbers; cut; empty), with the
+/// mend.
+ForeignArray read_npy(const std::filesystem::path& path);
 
 }  // namespace tomograph

@@ -111,7 +111,7 @@ Coloring color_rows(const Run& run, const Projection& projection, ColorBy by) {
         case ColorBy::component:
             return components(rows.component);
         case ColorBy::layer:
-            return values(rows.layer, "layer");
+            return values(rows.layer, rows.renumbered() ? "layer, renumbered" : "layer");
         case ColorBy::position:
             return values(rows.position, "position");
         case ColorBy::token:

@@ -18,13 +18,13 @@ std::vector<std::int64_t> count_bins(const std::vector<float>& values, const Sca
     return counts;
 }
 
-Drawn draw_histogram(const std::filesystem::path& path, const std::vector<Sample>& samples,
+Drawn draw_histogram(const std::filesystem::path& path, const std::vector<HistogramSample>& samples,
                      const HistogramOptions& options) {
     figure_format(path);
     if (options.bins < 1) throw Error("cannot draw a histogram", "it needs at least one bin", "");
     Drawn drawn;
     ScaleFinder finder(options.log_x);
-    for (const Sample& sample : samples) {
+    for (const HistogramSample& sample : samples) {
         for (const float value : sample.values) {
             ++(finder.add(static_cast<double>(value)) ? drawn.n_points : drawn.n_dropped);
         }
@@ -36,7 +36,7 @@ Drawn draw_histogram(const std::filesystem::path& path, const std::vector<Sample
     const bool share = options.share && !options.log_y;
     std::vector<std::vector<double>> heights;
     double tallest = 0.0;
-    for (const Sample& sample : samples) {
+    for (const HistogramSample& sample : samples) {
         const std::vector<std::int64_t> counts = count_bins(sample.values, bin_scale, options.bins);
         double total = 0.0;
         for (const std::int64_t count : counts) total += static_cast<double>(count);

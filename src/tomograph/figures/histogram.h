@@ -10,7 +10,7 @@
 namespace tomograph {
 
 /// Values to count.
-struct Sample {
+struct HistogramSample {
     std::string name = {};
     std::vector<float> values = {};
     /// None: category_color() by the sample's place.
@@ -37,7 +37,7 @@ std::vector<std::int64_t> count_bins(const std::vector<float>& values, const Sca
 
 /// Histogram of one or several samples, filled and outlined. Errors: Error when nothing can be drawn or bins
 /// < 1; Page::save()'s.
-Drawn draw_histogram(const std::filesystem::path& path, const std::vector<Sample>& samples,
+Drawn draw_histogram(const std::filesystem::path& path, const std::vector<HistogramSample>& samples,
                      const HistogramOptions& options = {});
 
 }  // namespace tomograph

@@ -15,11 +15,14 @@ struct MeasureFigure {
     std::vector<std::string> findings;
 };
 
-/// Draws what stands behind the findings, mostly layer by layer with the controls as lines, into the folder
-/// figures of `root`, which is made where it is missing, and names each as the figure of its findings. What
-/// the report has no numbers for is left out. Errors: Error as draw_lines() and draw_scatter() (no gnuplot, a
-/// full disk).
-std::vector<MeasureFigure> draw_measures(const Run& run, MeasureReport& report,
-                                         const std::filesystem::path& root);
+struct MeasureFigures {
+    std::vector<MeasureFigure> drawn;
+    std::vector<std::string> failed;  ///< "figures/NAME.png was not drawn: why", one a figure
+};
+
+/// Draws the report's charts, mostly layer by layer with the controls as lines, into the folder figures of
+/// `root`, which is made where it is missing, and names each as the figure of its findings. A chart without
+/// numbers is left out; one that cannot be drawn (no gnuplot, a full disk) is named and costs no other.
+MeasureFigures draw_measures(const Run& run, MeasureReport& report, const std::filesystem::path& root);
 
 }  // namespace tomograph

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstdio>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
+
+#include "tomograph/base/error.h"
+#include "tomograph/base/process.h"
+#include "tomograph/base/text.h"
 
 namespace tomograph {
 namespace {
@@ -33,64 +36,20 @@ double character_width(char32_t point) {
     return 1.03;  // Chinese, Japanese, Korean, symbols, emoji
 }
 
-/// Length of the valid UTF-8 character at the front and its code point; length 0 when there is none.
-struct Decoded {
-    std::size_t length = 0;
-    char32_t point = 0;
-};
-
-Decoded decode(std::string_view bytes) {
-    const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-    const unsigned char first = at(0);
-    if (first < 0x80) return {1, first};
-    std::size_t length = 0;
-    char32_t point = 0;
-    char32_t smallest = 0;
-    if ((first & 0xE0) == 0xC0)
-        length = 2, point = first & 0x1F, smallest = 0x80;
-    else if ((first & 0xF0) == 0xE0)
-        length = 3, point = first & 0x0F, smallest = 0x800;
-    else if ((first & 0xF8) == 0xF0)
-        length = 4, point = first & 0x07, smallest = 0x10000;
-    if (length == 0 || bytes.size() < length) return {};
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((at(i) & 0xC0) != 0x80) return {};
-        point = (point << 6) | (at(i) & 0x3F);
-    }
-    // Overlong forms, halves of surrogate pairs and what lies past Unicode's end are not UTF-8.
-    if (point < smallest || (point >= 0xD800 && point <= 0xDFFF) || point > 0x10FFFF) return {};
-    return {length, point};
-}
-
-void append_utf8(std::string& text, char32_t point) {
-    const auto put = [&](char32_t byte) { text += static_cast<char>(static_cast<unsigned char>(byte)); };
-    if (point < 0x80) {
-        put(point);
-    } else if (point < 0x800) {
-        put(0xC0 | (point >> 6)), put(0x80 | (point & 0x3F));
-    } else if (point < 0x10000) {
-        put(0xE0 | (point >> 12)), put(0x80 | ((point >> 6) & 0x3F)), put(0x80 | (point & 0x3F));
-    } else {
-        put(0xF0 | (point >> 18)), put(0x80 | ((point >> 12) & 0x3F));
-        put(0x80 | ((point >> 6) & 0x3F)), put(0x80 | (point & 0x3F));
-    }
-}
-
 /// Whether one installed font has all these characters, asked of fontconfig's fc-list; empty when that
 /// program is missing.
 std::optional<bool> some_font_has(const std::set<char32_t>& points) {
-    std::string command = "fc-list ':charset=";
-    for (const char32_t point : points) command += fmt::format("{:x} ", static_cast<std::uint32_t>(point));
-    command.back() = '\'';
-    command += " family 2>/dev/null";
-    std::FILE* answer = ::popen(command.c_str(), "r");
-    if (answer == nullptr) return std::nullopt;
-    const bool found = std::fgetc(answer) != EOF;
-    // The rest is read, so that fc-list does not die of a closed pipe and look like a failure.
-    while (std::fgetc(answer) != EOF) {
+    const auto program = find_program("fc-list");
+    if (!program) return std::nullopt;
+    std::string charset = ":charset=";
+    for (const char32_t point : points) charset += fmt::format("{:x} ", static_cast<std::uint32_t>(point));
+    charset.pop_back();
+    try {
+        const Finished answer = run_program(*program, {charset, "family"});
+        return answer.ok() ? std::optional(!answer.out.empty()) : std::nullopt;
+    } catch (const Error&) {
+        return std::nullopt;  // as where it is missing
     }
-    if (::pclose(answer) != 0) return std::nullopt;
-    return found;
 }
 
 /// Whether each of these characters can be drawn. Answers are kept: fonts do not change while we run.
@@ -122,7 +81,7 @@ std::map<char32_t, bool> drawable(const std::set<char32_t>& points) {
 std::string readable(std::string_view bytes) {
     std::string text;
     while (!bytes.empty()) {
-        const auto [length, point] = decode(bytes);
+        const auto [length, point] = decode_utf8(bytes);
         if (length == 0) {
             append_utf8(text, replacement);
             bytes.remove_prefix(1);
@@ -144,22 +103,6 @@ std::string readable(std::string_view bytes) {
             text += bytes.substr(0, length);
         bytes.remove_prefix(length);
     }
-    return text;
-}
-
-std::u32string code_points(std::string_view text) {
-    std::u32string points;
-    while (!text.empty()) {
-        const auto [length, point] = decode(text);
-        points += length == 0 ? replacement : point;
-        text.remove_prefix(length == 0 ? 1 : length);
-    }
-    return points;
-}
-
-std::string to_utf8(std::u32string_view points) {
-    std::string text;
-    for (const char32_t point : points) append_utf8(text, point);
     return text;
 }
 

@@ -10,10 +10,6 @@ namespace tomograph {
 /// valid UTF-8 becomes U+FFFD.
 std::string readable(std::string_view bytes);
 
-/// The code points of valid UTF-8.
-std::u32string code_points(std::string_view text);
-std::string to_utf8(std::u32string_view points);
-
 /// Width of one line of text in points of 1/72 inch, at a font size in points. Uses DejaVu Sans's widths,
 /// which is wider than nearly every other sans serif font: what fits by this measure fits on the page.
 double text_width(std::string_view text, double font_size, bool bold = false);

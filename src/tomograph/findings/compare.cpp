@@ -3,15 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/progress_count.h"
 #include "tomograph/base/random.h"
 #include "tomograph/base/threads.h"
-#include "tomograph/findings/parts.h"
+#include "tomograph/findings/census.h"
+#include "tomograph/findings/finding.h"
 #include "tomograph/findings/sample.h"
+#include "tomograph/linear/pca.h"
 #include "tomograph/neighbors/neighbors.h"
 #include "tomograph/select/selection.h"
 #include "tomograph/statistics/cka.h"
@@ -52,12 +54,16 @@ void require_same_tokens(const Run& a, const Run& b) {
     }
 }
 
-CommonRows common_rows(const Run& a, const Run& b, const CompareOptions& options) {
+CommonRows common_rows(const Run& a, const Run& b, const RowCensus& of_a, const RowCensus& of_b,
+                       const CompareOptions& options) {
     CommonRows common;
-    const Sample all = draw_sample(a, std::numeric_limits<std::int64_t>::max(), options.seed);
+    const SampleRows all =
+        draw_sample(a, std::numeric_limits<std::int64_t>::max(), options.seed, of_a.left_out);
     std::vector<std::int64_t> row_in_b(static_cast<std::size_t>(b.n_tokens()), -1);
-    for (std::int64_t row = 0; row < b.n_rows(); ++row)
-        row_in_b[static_cast<std::size_t>(b.rows()[static_cast<std::size_t>(row)])] = row;
+    for (std::int64_t row = 0; row < b.n_rows(); ++row) {
+        if (of_b.left_out[static_cast<std::size_t>(row)] == 0)
+            row_in_b[static_cast<std::size_t>(b.rows()[static_cast<std::size_t>(row)])] = row;
+    }
     std::vector<std::size_t> both;
     for (std::size_t i = 0; i < all.rows.size(); ++i) {
         if (row_in_b[static_cast<std::size_t>(a.rows()[static_cast<std::size_t>(all.rows[i])])] >= 0)
@@ -138,8 +144,6 @@ SiteDrift measure_drift(const Run& a, const Run& b, const Site& site, const Comm
     drift.site = site;
     const Matrix x = read_sample(a, site, common.a), y = read_sample(b, site, common.b);
     drift.rows = x.rows();
-    if (!x.allFinite() || !y.allFinite())
-        throw Error(site.name() + " holds NaN or Inf", "", "capture it again with --dtype f32");
     if (x.cols() == y.cols()) measure_movement(x, y, common, options, drift);
     drift.cka = linear_cka(x, y);
     std::vector<double> ratios;
@@ -194,7 +198,15 @@ CompareReport compare_runs(const Run& a, const Run& b, const CompareOptions& opt
     if (sites.empty())
         throw Error("the runs have no site in common whose vectors both keep", "",
                     "capture the same --components and --layers of both");
-    const CommonRows common = common_rows(a, b, options);
+    const int threads = thread_count(options.threads);
+    const RowCensus of_a = take_census(a, sites, threads), of_b = take_census(b, sites, threads);
+    for (const RowCensus* census : {&of_a, &of_b}) {
+        for (const std::string& note : census->notes)
+            report.notes.push_back((census == &of_a ? report.a : report.b) + ": " + note);
+    }
+    std::erase_if(sites, [&](const Site& site) { return !of_a.has(site) || !of_b.has(site); });
+    if (sites.empty()) throw Error("the runs cannot be compared", "all vectors hold NaN or Inf", "");
+    const CommonRows common = common_rows(a, b, of_a, of_b, options);
     report.common_tokens = common.n_tokens;
     if (common.n_tokens < 3)
         throw Error("the runs keep vectors of no more than 2 common tokens", "",
@@ -207,15 +219,15 @@ CompareReport compare_runs(const Run& a, const Run& b, const CompareOptions& opt
             "widths differ ({} and {}): only CKA, Procrustes, norms and neighbours can be compared",
             a.d_model(), b.d_model()));
     report.sites.resize(sites.size());
-    std::atomic<std::int64_t> done{0};
+    ProgressCount done(progress);
     progress.begin("comparing", static_cast<std::int64_t>(sites.size()), "sites");
-    parallel_for(static_cast<std::int64_t>(sites.size()), thread_count(options.threads), [&](std::int64_t i) {
+    parallel_for(static_cast<std::int64_t>(sites.size()), threads, [&](std::int64_t i) {
         if (progress.stop_requested()) throw Stopped("nothing was written");
         report.sites[static_cast<std::size_t>(i)] =
             measure_drift(a, b, sites[static_cast<std::size_t>(i)], common, options);
         a.release();
         b.release();
-        progress.update(++done);
+        done.add();
     });
     progress.end();
     return report;

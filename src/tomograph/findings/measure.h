@@ -8,7 +8,7 @@
 
 #include "tomograph/base/json.h"
 #include "tomograph/base/progress.h"
-#include "tomograph/statistics/statistics.h"
+#include "tomograph/findings/finding.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
@@ -19,6 +19,13 @@ struct MeasureOptions {
     const Run* twin = nullptr;
     /// The same model and prompts captured with rotation switched off (`capture --rope-off`). Null: none.
     const Run* rope_off = nullptr;
+    /// A run of the same model on ordinary text, which says what is ordinary: outliers are the tokens that it
+    /// does not account for. Null: outliers are the most odd of the run's own tokens, of which there always
+    /// are some.
+    const Run* reference = nullptr;
+    /// With a reference: how large a share of the outliers may be ordinary. Smaller finds fewer. Default
+    /// 0.05.
+    double fdr = 0.05;
     /// Rows a site for what compares rows, drawn by seed. Default 4000.
     std::int64_t rows = 4000;
     /// Replicates of the bootstrap over sequences. Default 100.
@@ -30,48 +37,37 @@ struct MeasureOptions {
     int threads = 0;
 };
 
-enum class Verdict { holds, absent, not_measurable };
-/// "holds", "absent", "not measurable".
-const char* verdict_name(Verdict verdict);
-
-/// One control of a finding and what the same measure gives there.
-struct Control {
-    std::string name;  ///< "labels shuffled", "random-weight twin", ...
-    double value = kNoNumber;
-};
-
-/// One of the claims, as a number. A missing number is NaN.
-struct Finding {
-    std::string name;
-    std::string effect_is;  ///< what the number means, with its unit
-    double effect = kNoNumber;
-    std::optional<Interval> interval;  ///< 95 %, bootstrap over sequences
-    double null = kNoNumber;           ///< the strictest of `controls`
-    bool smaller_counts = false;       ///< the effect must lie below the null instead of above it
-    Verdict verdict = Verdict::not_measurable;
-    std::string reason;  ///< why it is absent or not measurable
-    std::string figure;  ///< that shows it, relative to the run or study; the caller's to set
-    std::vector<Control> controls;
-    Json detail = Json::object();
-};
-
 /// A token that stands out, at the site where it does so most.
 struct Outlier {
     Site site;
     std::int64_t token = 0;  ///< index into Run::tokens()
     std::int32_t sequence = 0, position = 0;
-    std::string piece;    ///< its bytes
-    std::string context;  ///< bytes of its neighbourhood
-    double score = 0;     ///< robust z
-    std::string by;       ///< "norm", "neighbors" or "mahalanobis"
+    std::string piece;     ///< its bytes
+    std::string context;   ///< bytes of its neighbourhood
+    double score = 0;      ///< robust z
+    std::string by;        ///< "norm", "neighbors" or "mahalanobis"
+    double p = kNoNumber;  ///< conformal, where there is a reference
+};
+
+/// How outliers were told from what a reference run holds.
+struct OutlierTest {
+    std::string reference;      ///< path
+    double fdr = 0;             ///< false discovery rate that was asked for
+    std::int64_t ordinary = 0;  ///< tokens of the reference that scores were held against
+    std::int64_t tested = 0;    ///< tokens of the run
+    std::int64_t found = 0;     ///< of them stand out; MeasureReport::outliers lists the most odd
+    /// Fewest odd tokens that could be told from ordinary ones: the more, the shorter the reference is.
+    std::int64_t fewest = 0;
 };
 
 struct MeasureReport {
-    std::vector<Finding> findings;      ///< the twelve, in order; with rope_off one more, `rope_share`
-    std::vector<Outlier> outliers;      ///< above the threshold, most odd first
-    std::vector<Outlier> first_tokens;  ///< first tokens against first tokens only, most odd first
+    std::vector<Finding> findings;            ///< the twelve, in order; with rope_off one more, `rope_share`
+    std::vector<Outlier> outliers;            ///< above the threshold, most odd first
+    std::vector<Outlier> first_tokens;        ///< first tokens against first tokens only, most odd first
+    std::optional<OutlierTest> outlier_test;  ///< with a reference; without, the threshold below says it
     double outlier_threshold = kNoNumber;
     double false_alarm_rate = 0;
+    std::vector<Chart> charts;  ///< what stands behind the findings, to be drawn
     /// Every number behind the findings, one entry a file: measures/NAME.json.
     std::map<std::string, Json> tables;
     std::vector<std::string> notes;  ///< what could not be measured and why
@@ -79,14 +75,16 @@ struct MeasureReport {
 };
 
 /// The names of the findings that are always there, in order.
-const std::vector<std::string>& finding_names();
+std::vector<std::string> finding_names();
 
 /// Measure everything that the run allows. What it lacks makes findings `not measurable`, not an error.
-/// Errors: Error when the twin or the rope_off run does not fit; NonFinite; Stopped.
+/// Errors: Error when the twin, the rope_off run or the reference does not fit; Stopped.
 MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progress& progress = no_progress());
 
 /// measures/*.json, findings.csv, sites.csv, separation.csv and outliers.csv in the run's folder.
 void save_measures(const Run& run, const MeasureReport& report);
+/// Of these findings.json and findings.csv alone, once the findings know their figures.
+void save_findings(const Run& run, const MeasureReport& report);
 /// What save_measures() wrote, as far as the printers below need it. Errors: Error when there is none.
 Json load_findings(const Run& run);
 
@@ -97,10 +95,11 @@ std::string findings_table(const MeasureReport& report, std::size_t most_outlier
 Json findings_json(const MeasureReport& report);
 
 /// Errors: Error for a name that `--fail-on` does not know: findings, "outliers", NAME:absent,
-/// NAME:not-measurable.
-void check_fail_on(const std::vector<std::string>& names);
+/// NAME:not-measurable; and for "outliers" without a reference, since some token of a run is always its
+/// oddest.
+void check_fail_on(const std::vector<std::string>& names, bool has_reference);
 /// Those of `names` that are found: findings with that verdict ("holds" where none is named), and "outliers"
-/// when there are any. Errors: as check_fail_on().
+/// when there are any. Errors: as check_fail_on() of the report's own run.
 std::vector<std::string> failing(const MeasureReport& report, const std::vector<std::string>& names);
 
 }  // namespace tomograph

@@ -1,6 +1,7 @@
 #include "tomograph/findings/norms.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace tomograph {
 namespace {
@@ -23,6 +24,7 @@ std::vector<FirstTokenRatio> first_token_ratios(const Run& run, Component compon
         double first = 0;
         std::int64_t n_first = 0;
         for (std::size_t t = 0; t < norms.size(); ++t) {
+            if (!std::isfinite(norms[t])) continue;
             if (run.tokens().position[t] == 0) {
                 first += norms[t];
                 ++n_first;
@@ -40,7 +42,10 @@ std::vector<FirstTokenRatio> first_token_ratios(const Run& run, Component compon
 
 std::optional<FirstTokenRatio> first_token_ratio(const Run& run, Component component) {
     auto ratios = first_token_ratios(run, component);
-    if (ratios.size() >= 3) ratios = {ratios.begin() + 1, ratios.end() - 1};
+    const auto outer = [&](const FirstTokenRatio& ratio) {
+        return ratio.site.layer == 0 || ratio.site.layer == run.n_layers() - 1;
+    };
+    if (!std::all_of(ratios.begin(), ratios.end(), outer)) std::erase_if(ratios, outer);
     if (ratios.empty()) return std::nullopt;
     return *std::max_element(ratios.begin(), ratios.end(),
                              [](const auto& a, const auto& b) { return a.ratio < b.ratio; });

@@ -15,11 +15,12 @@ struct FirstTokenRatio {
     double ratio = 0;
 };
 
-/// The ratio at every captured `component`, by layer. Empty where sequences have one token only.
+/// The ratio at every captured `component`, by layer. Empty where sequences have one token only. Norms that
+/// are no number are left out.
 std::vector<FirstTokenRatio> first_token_ratios(const Run& run, Component component);
 
-/// The largest of them over the middle layers, that is without the first and the last block; over all where
-/// there are fewer than three.
+/// The largest of them over the captured layers but the model's first and last block; over these where no
+/// other was captured.
 std::optional<FirstTokenRatio> first_token_ratio(const Run& run, Component component = Component::resid_post);
 
 }  // namespace tomograph

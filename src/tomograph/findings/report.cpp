@@ -9,15 +9,13 @@
 #include "tomograph/base/file.h"
 #include "tomograph/base/text.h"
 #include "tomograph/base/version.h"
+#include "tomograph/findings/list.h"
 #include "tomograph/findings/measure.h"
-#include "tomograph/findings/parts.h"
+#include "tomograph/findings/sinks.h"
+#include "tomograph/findings/summary.h"
 
 namespace tomograph {
 namespace {
-
-std::string shown(double value) {
-    return std::isnan(value) ? "-" : fmt::format("{:.4g}", value);
-}
 
 Json interval_json(const std::optional<Interval>& interval) {
     if (!interval) return nullptr;
@@ -31,22 +29,16 @@ Json outlier_json(const Outlier& outlier, bool full) {
                  {"token", piece_to_json(outlier.piece)},
                  {"score", number(outlier.score)}};
     if (!full) return json;
+    if (!std::isnan(outlier.p)) json["p"] = number(outlier.p);
     json["by"] = outlier.by;
     json["context"] = piece_to_json(outlier.context);
     return json;
 }
 
-std::string csv_field(const std::string& text) {
-    if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-    std::string quoted = "\"";
-    for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-    return quoted + "\"";
-}
-
 std::string csv_value(const Json& value) {
     if (value.is_null()) return "";
     if (value.is_string()) return csv_field(value.get<std::string>());
-    return csv_field(value.dump());
+    return csv_field(json_text(value));
 }
 
 /// Objects of a table as lines; the first one's keys are the heading. Long lists are left to the JSON.
@@ -75,7 +67,8 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
     file.commit();
 }
 
-Json finding_json(const Finding& finding) {
+/// `full`: as findings.json has it, but for controls and detail.
+Json finding_json(const Finding& finding, bool full) {
     Json json = {{"name", finding.name},
                  {"effect", number(finding.effect)},
                  {"interval", interval_json(finding.interval)},
@@ -83,6 +76,9 @@ Json finding_json(const Finding& finding) {
                  {"verdict", verdict_name(finding.verdict)},
                  {"figure", finding.figure.empty() ? Json(nullptr) : Json(finding.figure)}};
     if (!finding.reason.empty()) json["reason"] = finding.reason;
+    if (!full) return json;
+    json["effect_is"] = finding.effect_is;
+    json["smaller_counts"] = finding.smaller_counts;
     return json;
 }
 
@@ -99,11 +95,66 @@ std::pair<std::string, std::string> split_at_colon(const std::string& text) {
     return {text.substr(0, colon), text.substr(colon + 1)};
 }
 
+std::string outliers_text(const MeasureReport& report, std::size_t most) {
+    std::string text;
+    const auto list = [&](const std::vector<Outlier>& outliers) {
+        for (std::size_t i = 0; i < std::min(most, outliers.size()); ++i) {
+            const Outlier& outlier = outliers[i];
+            text += fmt::format("  {:8.1f}  {:<22} sequence {:>4} position {:>5}  {:<11} {}\n", outlier.score,
+                                outlier.site.name(), outlier.sequence, outlier.position, outlier.by,
+                                printable(outlier.context));
+        }
+    };
+    if (report.outlier_test) {
+        const OutlierTest& test = *report.outlier_test;
+        text += fmt::format(
+            "\n{} of {} tokens stand out from {} (of them {:.3g} % may be ordinary; {} ordinary tokens){}\n",
+            test.found == 0 ? "none" : std::to_string(test.found), test.tested, test.reference,
+            100 * test.fdr, test.ordinary, test.found == 0 ? "" : ":");
+        if (test.found == 0 && test.fewest > 1)
+            text += fmt::format(
+                "fewer than {} odd tokens could not be told: a longer reference tells fewer\n", test.fewest);
+    } else if (!report.outliers.empty()) {
+        text += fmt::format(
+            "\n{} tokens stand out (score above {:.4g}, which 1 in {:.0f} of this run's tokens is):\n",
+            report.outliers.size(), report.outlier_threshold, 1 / report.false_alarm_rate);
+    }
+    list(report.outliers);
+    if (!report.first_tokens.empty()) {
+        text += "\nfirst tokens, against first tokens only:\n";
+        list(report.first_tokens);
+    }
+    return text;
+}
+
+std::string sinks_of(const MeasureReport& report) {
+    const auto census = report.tables.find("sinks");
+    return census == report.tables.end() ? "" : sinks_text(census->second);
+}
+
+std::string labels_text(const MeasureReport& report) {
+    const auto labels = report.tables.find("found_labels");
+    if (labels == report.tables.end()) return "";
+    std::string text = "\nhow well these scores find labelled tokens (AUROC):\n";
+    for (const Json& entry : labels->second) {
+        text += fmt::format("  {}: {} by all sites, {} at {}\n", entry["label"].get<std::string>(),
+                            json_text(entry["auroc"]), json_text(entry["best_auroc"]),
+                            entry["best_site"].get<std::string>());
+    }
+    return text;
+}
+
+std::string notes_text(const MeasureReport& report) {
+    std::string text;
+    for (const std::string& note : report.notes) text += "\nnote: " + note + "\n";
+    return text;
+}
+
 }  // namespace
 
 Json findings_json(const MeasureReport& report) {
     Json json = {{"findings", Json::array()}, {"outliers", Json::array()}, {"first_tokens", Json::array()}};
-    for (const Finding& finding : report.findings) json["findings"].push_back(finding_json(finding));
+    for (const Finding& finding : report.findings) json["findings"].push_back(finding_json(finding, false));
     for (const Outlier& outlier : report.outliers) json["outliers"].push_back(outlier_json(outlier, false));
     for (const Outlier& outlier : report.first_tokens)
         json["first_tokens"].push_back(outlier_json(outlier, false));
@@ -122,13 +173,22 @@ void save_measures(const Run& run, const MeasureReport& report) {
                      {"false_alarm_rate", report.false_alarm_rate},
                      {"outliers", Json::array()},
                      {"first_tokens", Json::array()}};
+    if (report.outlier_test)
+        outliers["test"] = {
+            {"reference", report.outlier_test->reference}, {"fdr", report.outlier_test->fdr},
+            {"ordinary", report.outlier_test->ordinary},   {"tested", report.outlier_test->tested},
+            {"found", report.outlier_test->found},         {"fewest", report.outlier_test->fewest}};
     for (const Outlier& outlier : report.outliers)
         outliers["outliers"].push_back(outlier_json(outlier, true));
     for (const Outlier& outlier : report.first_tokens)
         outliers["first_tokens"].push_back(outlier_json(outlier, true));
     write_json(folder / "outliers.json", outliers);
     write_text(folder / "outliers.csv", csv_of(outliers["outliers"]));
+    save_findings(run, report);
+}
 
+void save_findings(const Run& run, const MeasureReport& report) {
+    const auto folder = run.path() / "measures";
     Json findings = {{"program", {{"name", "tomograph"}, {"version", kVersion}}},
                      {"model", run.model_name()},
                      {"how", report.how},
@@ -136,7 +196,7 @@ void save_measures(const Run& run, const MeasureReport& report) {
                      {"findings", Json::array()}};
     Json lines = Json::array();
     for (const Finding& finding : report.findings) {
-        Json json = finding_json(finding);
+        Json json = finding_json(finding, true);
         lines.push_back({{"finding", finding.name},
                          {"effect", json["effect"]},
                          {"lo", finding.interval ? number(finding.interval->lo) : Json(nullptr)},
@@ -146,8 +206,6 @@ void save_measures(const Run& run, const MeasureReport& report) {
                          {"reason", finding.reason},
                          {"effect_is", finding.effect_is},
                          {"figure", json["figure"]}});
-        json["effect_is"] = finding.effect_is;
-        json["smaller_counts"] = finding.smaller_counts;
         json["controls"] = Json::array();
         for (const Control& control : finding.controls)
             json["controls"].push_back({{"name", control.name}, {"value", number(control.value)}});
@@ -167,73 +225,46 @@ Json load_findings(const Run& run) {
 }
 
 std::string findings_table(const MeasureReport& report, std::size_t most_outliers) {
+    Json json = Json::array();
+    for (const Finding& finding : report.findings) json.push_back(finding_json(finding, true));
+    const std::vector<FindingLine> findings = finding_lines(json);
     std::vector<std::array<std::string, 6>> lines{
         {"finding", "effect", "interval", "null", "verdict", "figure"}};
-    for (const Finding& finding : report.findings) {
-        const std::string interval = finding.interval ? fmt::format("{} .. {}", shown(finding.interval->lo),
-                                                                    shown(finding.interval->hi))
-                                                      : "-";
-        const std::string null = std::isnan(finding.null)
-                                     ? "-"
-                                     : shown(finding.null) + (finding.smaller_counts ? " (less counts)" : "");
-        lines.push_back({finding.name, shown(finding.effect), interval, null, verdict_name(finding.verdict),
-                         finding.figure});
-    }
+    for (const FindingLine& line : findings)
+        lines.push_back({line.name, line.effect, line.interval, line.null, line.verdict, line.figure});
     std::array<std::size_t, 6> widths{};
     for (const auto& line : lines) {
         for (std::size_t c = 0; c < line.size(); ++c) widths[c] = std::max(widths[c], width_of(line[c]));
     }
     std::string text;
-    for (std::size_t i = 0; i < lines.size(); ++i) {
+    for (const auto& cells : lines) {
         std::string line;
-        for (std::size_t c = 0; c < lines[i].size(); ++c)
-            line += lines[i][c] + std::string(widths[c] + 2 - width_of(lines[i][c]), ' ');
+        for (std::size_t c = 0; c < cells.size(); ++c)
+            line += cells[c] + std::string(widths[c] + 2 - width_of(cells[c]), ' ');
         text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
     }
     std::string reasons;
-    for (const Finding& finding : report.findings) {
-        if (!finding.reason.empty())
-            reasons +=
-                fmt::format("  {}: {}: {}\n", finding.name, verdict_name(finding.verdict), finding.reason);
+    for (const FindingLine& line : findings) {
+        if (!line.reason.empty())
+            reasons += fmt::format("  {}: {}: {}\n", line.name, line.verdict, line.reason);
     }
     if (!reasons.empty()) text += "\n" + reasons;
-    const auto list = [&](const std::vector<Outlier>& outliers) {
-        for (std::size_t i = 0; i < std::min(most_outliers, outliers.size()); ++i) {
-            const Outlier& outlier = outliers[i];
-            text += fmt::format("  {:8.1f}  {:<22} sequence {:>4} position {:>5}  {:<11} {}\n", outlier.score,
-                                outlier.site.name(), outlier.sequence, outlier.position, outlier.by,
-                                printable(outlier.context));
-        }
-    };
-    if (!report.outliers.empty()) {
-        text += fmt::format(
-            "\n{} tokens stand out (score above {}, which 1 in {:.0f} of this run's tokens is):\n",
-            report.outliers.size(), shown(report.outlier_threshold), 1 / report.false_alarm_rate);
-        list(report.outliers);
-    }
-    if (!report.first_tokens.empty()) {
-        text += "\nfirst tokens, against first tokens only:\n";
-        list(report.first_tokens);
-    }
-    if (const auto labels = report.tables.find("found_labels"); labels != report.tables.end()) {
-        text += "\nhow well these scores find labelled tokens (AUROC):\n";
-        for (const Json& entry : labels->second) {
-            text += fmt::format("  {}: {} by all sites, {} at {}\n", entry["label"].get<std::string>(),
-                                entry["auroc"].dump(), entry["best_auroc"].dump(),
-                                entry["best_site"].get<std::string>());
-        }
-    }
-    for (const std::string& note : report.notes) text += "\nnote: " + note + "\n";
-    return text;
+    return text + sinks_of(report) + outliers_text(report, most_outliers) + labels_text(report) +
+           notes_text(report);
 }
 
-void check_fail_on(const std::vector<std::string>& names) {
-    std::vector<std::string> known = finding_names();
-    known.insert(known.end(), {"rope_share", "outliers"});
+void check_fail_on(const std::vector<std::string>& names, bool has_reference) {
+    std::vector<std::string> known;
+    for (const FindingKind* kind : finding_kinds()) known.emplace_back(kind->name);
+    known.emplace_back("outliers");
     for (const std::string& wanted : names) {
         const auto [name, verdict] = split_at_colon(wanted);
         const bool possible = verdict == "holds" ||
                               (name != "outliers" && (verdict == "absent" || verdict == "not-measurable"));
+        if (possible && name == "outliers" && !has_reference)
+            throw Error("cannot fail on outliers without a reference",
+                        "some token of a run is always its oddest",
+                        "name a run of ordinary text with --reference RUN");
         if (possible && std::find(known.begin(), known.end(), name) != known.end()) continue;
         throw Error("cannot fail on '" + wanted + "'", fmt::format("findings are {}", fmt::join(known, ", ")),
                     "use NAME, NAME:absent or NAME:not-measurable");
@@ -241,7 +272,7 @@ void check_fail_on(const std::vector<std::string>& names) {
 }
 
 std::vector<std::string> failing(const MeasureReport& report, const std::vector<std::string>& names) {
-    check_fail_on(names);
+    check_fail_on(names, report.outlier_test.has_value());
     std::vector<std::string> found;
     for (const std::string& wanted : names) {
         const auto [name, verdict] = split_at_colon(wanted);

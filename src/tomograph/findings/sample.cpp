@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <numeric>
 
+#include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
 #include "tomograph/findings/separation.h"
 
 namespace tomograph {
 
-Sample draw_sample(const Run& run, std::int64_t rows, std::uint64_t seed) {
-    Sample sample;
+SampleRows draw_sample(const Run& run, std::int64_t rows, std::uint64_t seed,
+                       std::span<const std::uint8_t> left_out) {
+    SampleRows sample;
     const TokenTable& tokens = run.tokens();
     const bool leave_first_out = run.length() > 1;
     std::vector<std::int64_t> candidates;
@@ -17,6 +19,7 @@ Sample draw_sample(const Run& run, std::int64_t rows, std::uint64_t seed) {
     for (const std::int32_t sequence : tokens.sequence) n_sequences = std::max(n_sequences, sequence + 1);
     sample.group_of_sequence.assign(static_cast<std::size_t>(n_sequences), -1);
     for (std::int64_t row = 0; row < run.n_rows(); ++row) {
+        if (left_out[static_cast<std::size_t>(row)] != 0) continue;
         const auto token = static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)]);
         if (leave_first_out && tokens.position[token] == 0) {
             sample.first_rows.push_back(row);
@@ -64,6 +67,15 @@ std::vector<int> headline_layers(int n_layers) {
     for (std::int64_t i = 0; i < n; ++i)
         layers.push_back(static_cast<int>(middle.begin + (2 * i + 1) * count / (2 * n)));
     return layers;
+}
+
+bool has_means(const Run& run, const Site& site) {
+    if (!run.has_stats()) return false;
+    try {
+        return run.means(site).rows() == run.length();
+    } catch (const Error&) {
+        return false;
+    }
 }
 
 std::vector<Site> vector_sites(const Run& run) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "tomograph/base/matrix.h"
@@ -8,7 +9,7 @@
 namespace tomograph {
 
 /// Which stored rows stand for a run, the same at every site, so that sites can be compared row by row.
-struct Sample {
+struct SampleRows {
     /// Numbers of stored rows, [n], in ascending order of group, then row. The first position is left out
     /// wherever sequences are longer than one token: it is an outlier of its own kind that would rule every
     /// average.
@@ -26,8 +27,10 @@ struct Sample {
 /// quadratic.
 inline constexpr int kMostGroups = 64;
 
-/// At most `rows` rows by seed. Empty where the run keeps no vectors.
-Sample draw_sample(const Run& run, std::int64_t rows, std::uint64_t seed);
+/// At most `rows` rows by seed, of those that `left_out` [n_rows] does not mark. Empty where the run keeps no
+/// vectors.
+SampleRows draw_sample(const Run& run, std::int64_t rows, std::uint64_t seed,
+                       std::span<const std::uint8_t> left_out);
 
 /// Those rows at a site, [rows.size(), width].
 Matrix read_sample(const Run& run, const Site& site, const std::vector<std::int64_t>& rows);
@@ -35,6 +38,9 @@ Matrix read_sample(const Run& run, const Site& site, const std::vector<std::int6
 /// Up to eight layers, evenly spread over the middle ones (middle_layers()): what headline numbers average
 /// over.
 std::vector<int> headline_layers(int n_layers);
+
+/// Whether the means by position can be had: not of every imported run, nor of one that was interrupted.
+bool has_means(const Run& run, const Site& site);
 
 /// Sites of a run with vectors of width d_model, in network order.
 std::vector<Site> vector_sites(const Run& run);

@@ -17,7 +17,7 @@ std::optional<MeanCosine> attention_mlp_cosine(const Run& run, const Range& laye
     MeanCosine result;
     for (const SiteShape& site : run.sites()) {
         const Site mlp{Component::mlp_out, site.site.layer};  // of the same block
-        if (site.site.component != Component::attn_out || !layers.contains(site.site.layer) ||
+        if (site.site.component != Component::attn_out || !layers.contains(site.site.layer, run.n_layers()) ||
             !run.has_vectors(mlp))
             continue;
         Matrix a(kBlock, site.width()), b(kBlock, site.width());
@@ -27,7 +27,7 @@ std::optional<MeanCosine> attention_mlp_cosine(const Run& run, const Range& laye
             run.read_rows(mlp, begin, end, b.data());
             for (std::int64_t i = 0; i < end - begin; ++i) {
                 const auto token = static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(begin + i)]);
-                if (!positions.contains(run.tokens().position[token])) continue;
+                if (!positions.contains(run.tokens().position[token], run.length())) continue;
                 const auto x = a.row(i).cast<double>(), y = b.row(i).cast<double>();
                 const double norms = std::sqrt(x.squaredNorm() * y.squaredNorm());
                 if (!(norms > 0)) continue;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <vector>
 
 #include "tomograph/base/error.h"
@@ -17,6 +19,14 @@ namespace {
 constexpr std::int64_t chunk_rows = 256;
 constexpr std::int64_t block_bytes = 8 << 20;
 
+/// A power of two that brings values of this magnitude where float32 squares neither overflow nor vanish. 1
+/// for all that is near 1, which costs no bit; any other costs none either.
+float scale_for(float largest) {
+    constexpr int most = 40;
+    const int exponent = largest > 0 ? std::ilogb(largest) : 0;
+    return std::abs(exponent) <= most ? 1.0f : std::ldexp(1.0f, std::clamp(-exponent, -126, 126));
+}
+
 /// One block of rows on its way into the moments.
 class Block {
   public:
@@ -30,7 +40,8 @@ class Block {
                     chunk_rows),
           copy_(rows.data() ? nullptr : make_float_buffer(capacity_ * dim_)),
           panels_(make_float_buffer(capacity_ * n_panels_ * panel_width)),
-          chunk_sums_(capacity_ / chunk_rows, dim_) {}
+          chunk_sums_(capacity_ / chunk_rows, dim_),
+          chunk_largest_(capacity_ / chunk_rows) {}
 
     std::int64_t capacity() const { return capacity_; }
 
@@ -41,6 +52,7 @@ class Block {
         values_ = rows_.data() ? rows_.data() + begin * dim_ : copy_.get();
         parallel_for(n_chunks_, threads_, [&](std::int64_t chunk) { read_chunk(begin, chunk); });
         mean_ = chunk_sums_.topRows(n_chunks_).colwise().sum().transpose() / static_cast<double>(n_rows_);
+        scale_ = scale_for(chunk_largest_.head(n_chunks_).maxCoeff());
         center_ = mean_.cast<float>();
         parallel_for(n_chunks_, threads_, [&](std::int64_t chunk) { pack_chunk(chunk); });
     }
@@ -56,6 +68,7 @@ class Block {
             while (tile >= n_panels_ - p) tile -= n_panels_ - p++;
             const std::int64_t q = p + tile;
             MatrixD sum = tile_sum(p, q);
+            if (scale_ != 1) sum /= static_cast<double>(scale_) * scale_;
             const std::int64_t i0 = p * panel_width, ni = std::min(panel_width, dim_ - i0);
             const std::int64_t j0 = q * panel_width, nj = std::min(panel_width, dim_ - j0);
             comoment.block(i0, j0, ni, nj) +=
@@ -74,6 +87,8 @@ class Block {
         const std::int64_t first = chunk * chunk_rows, last = std::min(first + chunk_rows, n_rows_);
         if (copy_) rows_.read(begin + first, begin + last, copy_.get() + first * dim_);
         require_finite(values_ + first * dim_, last - first, dim_, begin + first);
+        chunk_largest_[chunk] =
+            Eigen::Map<const Vector>(values_ + first * dim_, (last - first) * dim_).cwiseAbs().maxCoeff();
         auto sum = chunk_sums_.row(chunk);
         sum.setZero();
         for (std::int64_t row = first; row < last; ++row) {
@@ -91,7 +106,8 @@ class Block {
             const std::int64_t j0 = p * panel_width, nj = std::min(panel_width, dim_ - j0);
             float* out = panel(chunk, p);
             for (std::int64_t row = first; row < last; ++row, out += panel_width) {
-                for (std::int64_t j = 0; j < nj; ++j) out[j] = values_[row * dim_ + j0 + j] - center_[j0 + j];
+                for (std::int64_t j = 0; j < nj; ++j)
+                    out[j] = scale_ * values_[row * dim_ + j0 + j] - scale_ * center_[j0 + j];
                 for (std::int64_t j = nj; j < panel_width; ++j) out[j] = 0;
             }
         }
@@ -113,8 +129,10 @@ class Block {
     const int threads_;
     const std::int64_t dim_, n_panels_, capacity_;
     FloatBuffer copy_;
-    FloatBuffer panels_;  // [chunk][panel][row][48]
-    MatrixD chunk_sums_;  // [chunk, d]
+    FloatBuffer panels_;    // [chunk][panel][row][48]
+    MatrixD chunk_sums_;    // [chunk, d]
+    Vector chunk_largest_;  // [chunk] largest magnitude
+    float scale_ = 1;       // of what the panels hold
     const float* values_ = nullptr;
     std::int64_t n_rows_ = 0, n_chunks_ = 0;
     VectorD mean_;

@@ -28,7 +28,9 @@ struct MomentsOptions {
 /// Method: rows go in blocks whose size depends on d only. Each block is centred on its own float64 mean
 /// before its float32 products, 256 rows at a time, are added up in float64; blocks merge by Chan, Golub &
 /// LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample variances". So a mean far
-/// larger than the deviation (massive activations) costs no digits.
+/// larger than the deviation (massive activations) costs no digits. A block whose values lie beyond 1e12 or
+/// below 1e-12 is multiplied by a power of two for its float32 products: no finite rows overflow, none
+/// vanish.
 ///
 /// Errors: Error when there are no rows; NonFinite (finite.h) naming the first row with NaN or Inf; Stopped.
 Moments compute_moments(const RowSource& rows, const MomentsOptions& options = {},

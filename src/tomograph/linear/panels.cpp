@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <new>
 
-#include "tomograph/linear/simd.h"
-
 namespace tomograph {
 namespace {
 
@@ -52,10 +50,11 @@ TOMOGRAPH_AVX512 void multiply_avx512(const float* a, const float* b, std::int64
 
 }  // namespace
 
-void multiply_panels(const float* a, const float* b, std::int64_t k, float* tile) {
+void multiply_panels(const float* a, const float* b, std::int64_t k, float* tile,
+                     [[maybe_unused]] SimdLevel level) {
 #if defined(__x86_64__)
-    if (simd_level() == SimdLevel::avx512) return multiply_avx512(a, b, k, tile);
-    if (simd_level() == SimdLevel::avx2) return multiply_avx2(a, b, k, tile);
+    if (level >= SimdLevel::avx512) return multiply_avx512(a, b, k, tile);
+    if (level == SimdLevel::avx2) return multiply_avx2(a, b, k, tile);
 #endif
     multiply<4, 4>(a, b, k, tile);
 }

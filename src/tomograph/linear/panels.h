@@ -3,9 +3,11 @@
 #include <cstdlib>
 #include <memory>
 
+#include "tomograph/linear/simd.h"
+
 namespace tomograph {
 
-/// The one matrix product of this room: tiles of dot products between vectors stored in panels.
+/// The one matrix product of the reducers: tiles of dot products between vectors stored in panels.
 ///
 /// A panel holds `panel_width` vectors of length k, interleaved: element t of vector i is at panel[t * 48 +
 /// i]. Every product in PCA and in the neighbour search is then a row of the same small square tile, which
@@ -25,8 +27,9 @@ constexpr std::int64_t panels_for(std::int64_t n) {
 }
 
 /// tile[i * 48 + j] = sum over t < k of a[t * 48 + i] * b[t * 48 + j], float32, summed in order of t.
-/// `tile` [48, 48] is overwritten. AVX-512, AVX2 or plain code is chosen once, by what the processor has.
-void multiply_panels(const float* a, const float* b, std::int64_t k, float* tile);
+/// `tile` [48, 48] is overwritten. Levels agree but for the rounding of a product that is fused with its sum.
+void multiply_panels(const float* a, const float* b, std::int64_t k, float* tile,
+                     SimdLevel level = simd_level());
 
 /// Interleave up to 48 rows (row-major, `stride` floats apart, k long); missing ones become zero.
 void pack_panel(const float* rows, std::int64_t n_rows, std::int64_t k, std::int64_t stride, float* panel);

@@ -17,6 +17,9 @@
 namespace tomograph {
 namespace {
 
+/// Below this total variance, moments are scaled up before their eigenvectors are sought.
+constexpr double smallest_variance = 1e-12;
+
 /// Leading eigenpairs of a symmetric matrix, largest eigenvalue first.
 struct Eigenpairs {
     VectorD values;   // [k]
@@ -50,20 +53,15 @@ std::optional<Eigenpairs> lanczos(const MatrixD& symmetric, int k) {
     return Eigenpairs{solver.eigenvalues(), solver.eigenvectors().transpose()};
 }
 
-/// OpenBLAS on one thread for as long as this lives: its own threads would change the order of sums.
-class SingleThreadedBlas {
-  public:
-    SingleThreadedBlas() : before_(openblas_get_num_threads()) { openblas_set_num_threads(1); }
-    ~SingleThreadedBlas() { openblas_set_num_threads(before_); }
-    SingleThreadedBlas(const SingleThreadedBlas&) = delete;
-    SingleThreadedBlas& operator=(const SingleThreadedBlas&) = delete;
-
-  private:
-    int before_;
-};
+/// OpenBLAS has one number of threads for the whole process, so it is set once, to 1: its own threads would
+/// change the order of sums, and callers bring theirs.
+void keep_blas_single_threaded() {
+    static const bool once = (openblas_set_num_threads(1), true);
+    (void)once;
+}
 
 Eigenpairs divide_and_conquer(const MatrixD& symmetric, int k) {
-    const SingleThreadedBlas single;
+    keep_blas_single_threaded();
     const auto d = static_cast<lapack_int>(symmetric.rows());
     MatrixD vectors = symmetric;
     VectorD values(d);
@@ -126,7 +124,11 @@ Pca fit_pca(const Moments& moments, const PcaOptions& options) {
         pca.explained_variance_ratio = VectorD::Zero(k);
         return pca;
     }
+    // Lanczos takes what lies near 1e-11 for converged; a power of two costs no bit.
+    const int exponent = pca.total_variance < smallest_variance ? -std::ilogb(pca.total_variance) : 0;
+    if (exponent != 0) spread *= std::ldexp(1.0, exponent);
     auto pairs = leading_eigenpairs(spread, k);
+    pairs.values *= std::ldexp(1.0, -exponent);
     fix_signs(pairs.vectors);
     pca.components = pairs.vectors.cast<float>();
     pca.explained_variance = pairs.values;

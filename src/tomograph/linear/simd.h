@@ -1,17 +1,29 @@
 #pragma once
+#include <vector>
 
 namespace tomograph {
 
-/// What the processor can do, asked once. The few hot loops of this room are written as always-inline
-/// templates over a vector width and compiled once per level, so that a portable binary is as fast as a
-/// native one.
-enum class SimdLevel { plain, avx2, avx512 };
+/// What the processor can do, each level all of the one before. The few hot loops of linear, neighbors and
+/// maps are written as always-inline templates over a vector width and compiled once per level, so that a
+/// portable binary is as fast as a native one. Each takes the level as its last argument, so that every path
+/// can be compared with the plain one on one machine; a level that the processor has not is an illegal
+/// instruction.
+enum class SimdLevel {
+    plain,
+    avx2,
+    avx512,
+    vnni,  ///< AVX-512 that multiplies bytes
+};
 
+/// The highest of this processor, asked once.
 inline SimdLevel simd_level() {
 #if defined(__x86_64__)
     static const SimdLevel level = [] {
         __builtin_cpu_init();
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) return SimdLevel::avx512;
+        const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+        if (avx512 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni"))
+            return SimdLevel::vnni;
+        if (avx512) return SimdLevel::avx512;
         if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return SimdLevel::avx2;
         return SimdLevel::plain;
     }();
@@ -19,6 +31,15 @@ inline SimdLevel simd_level() {
 #else
     return SimdLevel::plain;
 #endif
+}
+
+/// All that this processor has, plain first.
+inline std::vector<SimdLevel> simd_levels() {
+    std::vector<SimdLevel> levels;
+    for (const auto level : {SimdLevel::plain, SimdLevel::avx2, SimdLevel::avx512, SimdLevel::vnni}) {
+        if (level <= simd_level()) levels.push_back(level);
+    }
+    return levels;
 }
 
 template <int Width>
@@ -32,4 +53,5 @@ struct Lanes {
 #if defined(__x86_64__)
 #define TOMOGRAPH_AVX2 [[gnu::target("avx2,fma")]]
 #define TOMOGRAPH_AVX512 [[gnu::target("avx512f,avx512dq,fma")]]
+#define TOMOGRAPH_VNNI [[gnu::target("avx512f,avx512dq,avx512bw,avx512vnni,fma")]]
 #endif

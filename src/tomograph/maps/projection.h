@@ -30,6 +30,9 @@ struct Projection {
     RowLabels labels;        ///< [n]
     std::optional<Pca> pca;  ///< the fitted basis, of PCA projections
     Json info;               ///< method, selection, shapes, variance explained and other measures of honesty
+    /// What the user should read once, a sentence each: something could not be kept for a later map. Not
+    /// saved.
+    std::vector<std::string> notes = {};
 
     std::string method() const { return info.value("method", "?"); }
     /// The rows are equal up to rounding: nothing to draw. The points are all zero then.
@@ -45,7 +48,10 @@ Projection project_pca(const Run& run, const std::string& name, const Projection
 
 struct UmapProjectionOptions {
     Selection selection;
-    UmapOptions umap;
+    /// Of a run's vectors the metric is cosine by default: their lengths differ by orders of magnitude, and
+    /// what they say lies in their directions. The command line, a study and the viewer's page take this
+    /// default from here.
+    UmapOptions umap{.metric = Metric::cosine};
     /// Reduce the vectors to so many principal components first: faster, and less noise. 0: do not. Default
     /// 0.
     int pre_dims = 0;
@@ -55,14 +61,19 @@ struct UmapProjectionOptions {
 };
 
 /// Select, fit UMAP, place the rows that were not fitted, and measure how far the map can be believed
-/// (trustworthiness and neighbour recall, in the info).
-/// Errors: as select() and fit_umap(); NaN or Inf names the site and the token.
+/// (trustworthiness and neighbour recall, in the info). Rows that project_pca() would call constant are
+/// called so here too, instead of being spread to a cloud of noise: all points are zero and nothing is
+/// searched. The neighbours are kept in the run (neighbor_file.h); where they cannot be, a note says so and
+/// the map is made. Errors: as select() and fit_umap(); NaN or Inf names the site and the token.
 Projection project_umap(const Run& run, const std::string& name, const UmapProjectionOptions& options,
                         Progress& progress = no_progress());
 
-/// Errors: Error for a name that cannot be a file's.
+/// Errors: Error for a name that cannot be a file's, for points that are not finite, and when the folder
+/// cannot be written.
 void save_projection(const Run& run, const Projection& projection);
-/// Errors: Error that lists the projections there are.
+/// Errors: Error that lists the projections there are; Error when the file's parts do not fit each other
+/// (points, labels, basis, mean, explained variance) or the run, or when it names a component that is not
+/// known here.
 Projection load_projection(const Run& run, const std::string& name);
 std::vector<std::string> projection_names(const Run& run);
 

@@ -23,14 +23,26 @@ struct RowQuality {
     std::int64_t kept = 0;
 };
 
-/// Order of all rows around `self`, itself last: ascending distance, ties by index.
-void rank_around(const std::vector<float>& squared, std::int64_t self, std::vector<std::int32_t>& order) {
-    order.resize(squared.size());
+/// Place of row j among all rows around another one by ascending distance, ties by index: 0 is the nearest.
+/// `squared`: their distances from it, infinite for itself.
+std::int64_t rank_of(std::int64_t j, const std::vector<float>& squared) {
+    const auto n = static_cast<std::int64_t>(squared.size());
+    const float own = squared[j];
+    std::int64_t before = 0;
+    for (std::int64_t t = 0; t < j; ++t) before += squared[t] <= own;
+    for (std::int64_t t = j + 1; t < n; ++t) before += squared[t] < own;
+    return before;
+}
+
+/// The k nearest of all rows, ascending by distance, ties by index.
+std::vector<std::int32_t> nearest(const std::vector<float>& squared, std::vector<std::int32_t>& order,
+                                  int k) {
     std::iota(order.begin(), order.end(), 0);
-    std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
-        if ((a == self) != (b == self)) return b == self;
+    const auto nearer = [&](std::int32_t a, std::int32_t b) {
         return squared[a] != squared[b] ? squared[a] < squared[b] : a < b;
-    });
+    };
+    std::nth_element(order.begin(), order.begin() + (k - 1), order.end(), nearer);
+    return {order.begin(), order.begin() + k};
 }
 
 }  // namespace
@@ -46,7 +58,7 @@ MapQuality measure_quality(const RowSource& rows, const Matrix& points, const Qu
 
     MapQuality quality;
     quality.n_sampled = n;
-    quality.k = static_cast<int>(std::min<std::int64_t>(options.k, (n - 1) / 2));
+    quality.k = static_cast<int>(std::clamp<std::int64_t>(options.k, 1, (n - 1) / 2));
     const PreparedSpace space(options.metric, rows.dim());
     const std::int64_t width = space.width();
     const auto vectors = make_float_buffer(n * width);
@@ -58,23 +70,22 @@ MapQuality measure_quality(const RowSource& rows, const Matrix& points, const Qu
     std::vector<std::int32_t> all(n);
     std::iota(all.begin(), all.end(), 0);
     std::vector<RowQuality> per_row(n);
-    parallel_for(n, thread_count(options.threads), [&](std::int64_t i) {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    constexpr std::int64_t block_rows = 32;
+    parallel_for((n + block_rows - 1) / block_rows, thread_count(options.threads), [&](std::int64_t block) {
         std::vector<float> squared(n);
-        std::vector<std::int32_t> order, rank(n);
-        squared_distances(vectors.get() + i * width, vectors.get(), width, all.data(), n, squared.data());
-        rank_around(squared, i, order);
-        for (std::int64_t r = 0; r < n; ++r) rank[order[r]] = static_cast<std::int32_t>(r);
-        squared_distances(map.row(i).data(), map.data(), map.cols(), all.data(), n, squared.data());
-        squared[i] = std::numeric_limits<float>::infinity();
-        order = all;
-        std::partial_sort(order.begin(), order.begin() + quality.k, order.end(),
-                          [&](std::int32_t a, std::int32_t b) {
-                              return squared[a] != squared[b] ? squared[a] < squared[b] : a < b;
-                          });
-        for (int j = 0; j < quality.k; ++j) {
-            const std::int32_t beyond = rank[order[j]] + 1 - quality.k;
-            if (beyond > 0) per_row[i].rank_excess += beyond;
-            per_row[i].kept += beyond <= 0;
+        std::vector<std::int32_t> order(n);
+        for (std::int64_t i = block * block_rows; i < std::min((block + 1) * block_rows, n); ++i) {
+            squared_distances(map.row(i).data(), map.data(), map.cols(), all.data(), n, squared.data());
+            squared[i] = infinity;
+            const auto on_map = nearest(squared, order, quality.k);
+            squared_distances(vectors.get() + i * width, vectors.get(), width, all.data(), n, squared.data());
+            squared[i] = infinity;
+            for (const std::int32_t j : on_map) {
+                const std::int64_t beyond = rank_of(j, squared) + 1 - quality.k;
+                if (beyond > 0) per_row[i].rank_excess += static_cast<double>(beyond);
+                per_row[i].kept += beyond <= 0;
+            }
         }
     });
     double excess = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "tomograph/base/error.h"
@@ -41,6 +42,13 @@ Matrix weighted_means(const WeightedGraph& graph, const Matrix& map) {
     return points;
 }
 
+/// A map is finite or it is none.
+void require_finite_map(const Matrix& points) {
+    if (points.allFinite()) return;
+    throw Error("the map came out with NaN or Inf", "its options drive points beyond what float32 holds",
+                "lower learning_rate or repulsion_strength");
+}
+
 /// A small map first: the means of the index's lists, [n_lists, dims]. It starts from the spectrum of a graph
 /// in which each is linked to most others, and is laid out on one of wide neighbourhoods: what lies far apart
 /// (attention and MLP, early layers and late) keeps its place in the whole, which a graph of near neighbours
@@ -73,9 +81,18 @@ void check_umap(const UmapOptions& options, std::int64_t n_rows) {
         throw Error(fmt::format("cannot map {} rows with n_neighbors {}", n_rows, options.n_neighbors),
                     "there are fewer rows than neighbours", "select more rows or lower n_neighbors");
     }
-    if (options.negative_sample_rate < 0 || options.n_epochs < 0 || !(options.learning_rate > 0)) {
+    if (options.negative_sample_rate < 0 || options.n_epochs < 0) {
         throw Error("no map with a negative rate or number of epochs", "", "");
     }
+    if (!(options.learning_rate > 0) || !std::isfinite(options.learning_rate)) {
+        throw Error(fmt::format("no map with learning_rate {}", options.learning_rate), "",
+                    "use a number above 0");
+    }
+    if (!(options.repulsion_strength >= 0) || !std::isfinite(options.repulsion_strength)) {
+        throw Error(fmt::format("no map with repulsion_strength {}", options.repulsion_strength), "",
+                    "use a number from 0 on");
+    }
+    (void)fit_curve(options.min_dist, options.spread);
 }
 
 NeighborOptions neighbor_options(const UmapOptions& options) {
@@ -125,6 +142,7 @@ Umap fit_umap(const RowSource& rows, const NeighborIndex& index, const Neighbors
     progress.begin("layout", umap.n_epochs, "epochs");
     umap.points = lay_out(UmapLayout(graph, umap.points, layout), progress);
     progress.end();
+    require_finite_map(umap.points);
     return umap;
 }
 
@@ -149,6 +167,7 @@ Matrix transform(const Umap& umap, const NeighborIndex& index, const RowSource& 
     Matrix points =
         lay_out(UmapLayout(graph, weighted_means(graph, umap.points), umap.points, layout), progress);
     progress.end();
+    require_finite_map(points);
     return points;
 }
 

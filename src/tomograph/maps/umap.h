@@ -7,7 +7,7 @@
 #include "tomograph/base/rows.h"
 #include "tomograph/maps/umap_curve.h"
 #include "tomograph/neighbors/metric.h"
-#include "tomograph/neighbors/neighbors.h"
+#include "tomograph/neighbors/neighbor_index.h"
 
 namespace tomograph {
 
@@ -64,8 +64,9 @@ NeighborOptions neighbor_options(const UmapOptions& options);
 ///
 /// Rows that are equal get neighbours among each other at random and spread to a disc. Rows without a
 /// direction under cosine are alike and far from all others. All rows equal: a blob. Errors: Error when
-/// n_rows < n_neighbors, n_neighbors < 2, n_components is not 2 or 3, or min_dist and spread do not fit;
-/// NonFinite naming the row; Stopped.
+/// n_rows < n_neighbors, n_neighbors < 2, n_components is not 2 or 3, another option is no number or
+/// min_dist and spread do not fit; Error instead of a map that is not finite; NonFinite naming the row;
+/// Stopped.
 Umap fit_umap(const RowSource& rows, const UmapOptions& options = {}, Progress& progress = no_progress());
 
 /// The same on an index of these rows made before, which is needed again to transform, and on

@@ -35,7 +35,7 @@ Fit evaluate(double a, double b, double min_dist, double spread) {
 }  // namespace
 
 UmapCurve fit_curve(double min_dist, double spread) {
-    if (!(spread > 0) || !(min_dist >= 0) || min_dist > spread) {
+    if (!(spread > 0) || !std::isfinite(spread) || !(min_dist >= 0) || min_dist > spread) {
         throw Error(fmt::format("no map with min_dist {} and spread {}", min_dist, spread),
                     "spread must be above 0 and min_dist between 0 and spread", "");
     }

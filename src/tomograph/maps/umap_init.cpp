@@ -38,7 +38,8 @@ void scale_and_jitter(Matrix& points, double share, std::uint64_t seed) {
         const float low = column[cut];
         std::nth_element(column.begin(), column.begin() + (n - 1 - cut), column.end());
         const float high = column[n - 1 - cut];
-        const float scale = high > low ? 10 / (high - low) : 0.0f;
+        const float wide = 10 / (high - low);  // infinite where rounding is all that there is
+        const float scale = high > low && std::isfinite(wide) ? wide : 0.0f;
         for (std::int64_t i = 0; i < n; ++i) {
             const float scaled = (std::clamp(points(i, d), low, high) - low) * scale;
             // Where a dimension says nothing, noise is all there is to start from.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "tomograph/linear/simd.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -210,9 +209,10 @@ TOMOGRAPH_AVX512 std::int32_t draw_edges_avx512(std::int32_t vertex, const std::
 }  // namespace
 
 std::int32_t draw_edges(std::int32_t vertex, const std::int32_t* targets, const std::uint32_t* rates,
-                        std::int64_t n, std::uint32_t turn, std::int32_t* out) {
+                        std::int64_t n, std::uint32_t turn, std::int32_t* out,
+                        [[maybe_unused]] SimdLevel level) {
 #if defined(__x86_64__)
-    if (simd_level() == SimdLevel::avx512) return draw_edges_avx512(vertex, targets, rates, n, turn, out);
+    if (level >= SimdLevel::avx512) return draw_edges_avx512(vertex, targets, rates, n, turn, out);
 #endif
     std::int32_t count = 0;
     for (std::int64_t e = 0; e < n; ++e) {
@@ -225,12 +225,13 @@ std::int32_t draw_edges(std::int32_t vertex, const std::int32_t* targets, const 
 }
 
 void advance_vertices(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
-                      const std::int32_t* counts, std::uint32_t* random, float* position) {
+                      const std::int32_t* counts, std::uint32_t* random, float* position,
+                      [[maybe_unused]] SimdLevel level) {
 #if defined(__x86_64__)
-    if (simd_level() == SimdLevel::avx512) {
+    if (level >= SimdLevel::avx512) {
         return advance_avx512(step, targets, stride, counts, random, position);
     }
-    if (simd_level() == SimdLevel::avx2) {
+    if (level == SimdLevel::avx2) {
         return advance_avx2(step, targets, stride, counts, random, position);
     }
 #endif

@@ -1,9 +1,8 @@
-#include <algorithm>
-
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
 #include "tomograph/base/version.h"
 #include "tomograph/linear/finite.h"
+#include "tomograph/linear/spread.h"
 #include "tomograph/maps/neighbor_file.h"
 #include "tomograph/maps/projection.h"
 #include "tomograph/maps/quality.h"
@@ -28,6 +27,7 @@ class SubsetRows final : public RowSource {
         }
     }
     std::int64_t row(std::int64_t i) const { return chosen_[static_cast<std::size_t>(i)]; }
+    const std::vector<std::int64_t>& chosen() const { return chosen_; }
 
   private:
     const RowSource& rows_;
@@ -46,38 +46,87 @@ std::vector<std::int64_t> others(std::int64_t n, const std::vector<std::int64_t>
     return rest;
 }
 
-/// Rows [0, n) of `rows` that hold NaN or Inf name themselves by the selection.
+/// Do what reads only `rows`: one that holds NaN or Inf is named by the selection.
 template <class Work>
-void with_names(const SelectedRows& selected, const std::vector<std::int64_t>& chosen, Work work) {
+auto with_names(const SelectedRows& selected, const SubsetRows& rows, Work work) {
     try {
-        work();
+        return work();
     } catch (const NonFinite& e) {
-        const std::int64_t row = e.row < static_cast<std::int64_t>(chosen.size())
-                                     ? chosen[static_cast<std::size_t>(e.row)]
-                                     : e.row;
         throw Error(
-            selected.describe(row) + " holds NaN or Inf", "",
+            selected.describe(rows.row(e.row)) + " holds NaN or Inf", "",
             "capture with --dtype f32 --exact, or leave it out by --positions, --layers or --components");
     }
 }
 
+/// The rows that a map is of: those that it is fitted to, and those that are placed on it.
+struct Parts {
+    SubsetRows fitted, placed;
+    Matrix reduced_fitted, reduced_placed;  // after PCA; empty: the vectors themselves
+};
+
+/// Reduce both parts to principal components of the fitted one.
+void reduce(Parts& parts, const SelectedRows& selected, const UmapProjectionOptions& options, Json& info,
+            Progress& progress) {
+    const int threads = options.umap.threads;
+    const Pca pca = with_names(selected, parts.fitted, [&] {
+        return fit_pca(parts.fitted, {.n_components = options.pre_dims, .threads = threads}, progress);
+    });
+    const auto scores = [&](const SubsetRows& rows) {
+        return with_names(selected, rows,
+                          [&] { return transform(pca, rows, {.threads = threads}, progress); });
+    };
+    parts.reduced_fitted = scores(parts.fitted);
+    if (parts.placed.n_rows() > 0) parts.reduced_placed = scores(parts.placed);
+    info["pre_dims"] = pca.n_components();
+    info["pre_dims_variance"] = pca.explained_variance_ratio.sum();
+}
+
 /// The neighbours that a map of these rows is built on: those in the run's folder, else searched and put
 /// there.
-Neighbors kept_neighbors(const Run& run, const UmapProjectionOptions& options,
-                         const std::vector<std::int64_t>& fitted, const NeighborIndex& index,
-                         Progress& progress) {
+Neighbors kept_neighbors(const Run& run, const UmapProjectionOptions& options, const SubsetRows& fitted,
+                         const NeighborIndex& index, std::vector<std::string>& notes, Progress& progress) {
     const int k = options.umap.n_neighbors - 1;
     const Json how = {{"version", kVersion},          {"selection", options.selection.json()},
-                      {"run_rows", run.n_rows()},     {"n_rows", fitted.size()},
+                      {"run_rows", run.n_rows()},     {"n_rows", fitted.n_rows()},
                       {"pre_dims", options.pre_dims}, {"metric", metric_name(options.umap.metric)},
                       {"seed", options.umap.seed},    {"k", k}};
     if (auto known = load_neighbors(run, how);
-        known && known->indices.cols() == k &&
-        known->indices.rows() == static_cast<Eigen::Index>(fitted.size()))
+        known && known->indices.cols() == k && known->indices.rows() == fitted.n_rows())
         return *std::move(known);
     Neighbors found = index.neighbors(k, progress);
-    save_neighbors(run, how, fitted, found);
+    try {
+        save_neighbors(run, how, fitted.chosen(), found);
+    } catch (const Error& e) {
+        notes.push_back(std::string("the neighbours are not kept for the next map: ") + e.what());
+    }
     return found;
+}
+
+void put(const Matrix& points, const SubsetRows& rows, Matrix& into) {
+    for (std::int64_t i = 0; i < rows.n_rows(); ++i) into.row(rows.row(i)) = points.row(i);
+}
+
+/// Fit the one part, place the other: projection.points.
+Umap make_map(const Run& run, const SelectedRows& selected, const Parts& parts,
+              const UmapProjectionOptions& options, Projection& projection, Progress& progress) {
+    const MatrixRows reduced_fitted(parts.reduced_fitted), reduced_placed(parts.reduced_placed);
+    const bool reduced = parts.reduced_fitted.size() > 0;
+    const RowSource& fit_rows = reduced ? static_cast<const RowSource&>(reduced_fitted) : parts.fitted;
+    const RowSource& place_rows = reduced ? static_cast<const RowSource&>(reduced_placed) : parts.placed;
+    const auto index = with_names(selected, parts.fitted, [&] {
+        return NeighborIndex(fit_rows, neighbor_options(options.umap), progress);
+    });
+    Umap umap = with_names(selected, parts.fitted, [&] {
+        return fit_umap(fit_rows, index,
+                        kept_neighbors(run, options, parts.fitted, index, projection.notes, progress),
+                        options.umap, progress);
+    });
+    put(umap.points, parts.fitted, projection.points);
+    if (parts.placed.n_rows() > 0) {
+        put(with_names(selected, parts.placed, [&] { return transform(umap, index, place_rows, progress); }),
+            parts.placed, projection.points);
+    }
+    return umap;
 }
 
 }  // namespace
@@ -88,70 +137,53 @@ Projection project_umap(const Run& run, const std::string& name, const UmapProje
     const SelectedRows selected = select(run, options.selection);
     const std::int64_t n = selected.n_rows();
     const auto fitted = sample_indices(n, options.fit_rows > 0 ? options.fit_rows : n, options.umap.seed);
-    const auto placed = others(n, fitted);
     check_umap(options.umap, static_cast<std::int64_t>(fitted.size()));
-    const SubsetRows fit_selected(selected, fitted), place_selected(selected, placed);
+    Parts parts{{selected, fitted}, {selected, others(n, fitted)}, {}, {}};
 
-    Projection projection{name, Matrix(n, options.umap.n_components), selected.labels(), {}, {}};
-    projection.info = {{"method", "umap"},
-                       {"n_rows", n},
-                       {"n_candidates", selected.n_candidates()},
-                       {"n_fitted", fitted.size()},
-                       {"dim", selected.dim()}};
-    projection.info["selection"] = options.selection.json();
-    with_names(selected, fitted, [&] {
-        Matrix reduced_fit, reduced_place;
-        if (options.pre_dims > 0 && options.pre_dims < selected.dim()) {
-            const Pca pca = fit_pca(
-                fit_selected, {.n_components = options.pre_dims, .threads = options.umap.threads}, progress);
-            reduced_fit = transform(pca, fit_selected, {.threads = options.umap.threads}, progress);
-            if (!placed.empty())
-                reduced_place = transform(pca, place_selected, {.threads = options.umap.threads}, progress);
-            projection.info["pre_dims"] = pca.n_components();
-            projection.info["pre_dims_variance"] = pca.explained_variance_ratio.sum();
-        }
-        const MatrixRows fit_reduced(reduced_fit), place_reduced(reduced_place);
-        const bool reduced = reduced_fit.size() > 0;
-        const RowSource& fit_rows = reduced ? static_cast<const RowSource&>(fit_reduced) : fit_selected;
-        const RowSource& place_rows = reduced ? static_cast<const RowSource&>(place_reduced) : place_selected;
+    Projection projection{name, Matrix::Zero(n, options.umap.n_components), selected.labels(), {}, {}};
+    Json& info = projection.info;
+    info = {{"method", "umap"},
+            {"n_rows", n},
+            {"n_candidates", selected.n_candidates()},
+            {"n_fitted", fitted.size()},
+            {"dim", selected.dim()}};
+    info["selection"] = options.selection.json();
+    info["dims"] = options.umap.n_components;
+    const SubsetRows all(selected, others(n, {}));
+    const Spread spread =
+        with_names(selected, all, [&] { return measure_spread(all, options.umap.threads); });
+    info["relative_variance"] = spread.relative_variance();
+    info["constant"] = spread.constant();
+    if (spread.constant()) return projection;
 
-        Umap umap;
-        {
-            const NeighborIndex index(fit_rows, neighbor_options(options.umap), progress);
-            umap = fit_umap(fit_rows, index, kept_neighbors(run, options, fitted, index, progress),
-                            options.umap, progress);
-            for (std::size_t i = 0; i < fitted.size(); ++i)
-                projection.points.row(fitted[i]) = umap.points.row(static_cast<Eigen::Index>(i));
-            if (!placed.empty()) {
-                const Matrix points = transform(umap, index, place_rows, progress);
-                for (std::size_t i = 0; i < placed.size(); ++i)
-                    projection.points.row(placed[i]) = points.row(static_cast<Eigen::Index>(i));
-            }
-        }
-        const MapQuality quality = measure_quality(selected, projection.points,
-                                                   {.metric = options.umap.metric,
-                                                    .k = options.umap.n_neighbors,
-                                                    .seed = options.umap.seed,
-                                                    .threads = options.umap.threads});
-        const UmapOptions& used = umap.options;
-        projection.info["umap"] = {{"n_neighbors", used.n_neighbors},
-                                   {"min_dist", used.min_dist},
-                                   {"spread", used.spread},
-                                   {"metric", metric_name(used.metric)},
-                                   {"n_epochs", umap.n_epochs},
-                                   {"negative_sample_rate", used.negative_sample_rate},
-                                   {"repulsion_strength", used.repulsion_strength},
-                                   {"init", umap.init},
-                                   {"seed", used.seed},
-                                   {"neighbor_search", umap.knn_method},
-                                   {"neighbor_search_recall", umap.knn_recall}};
-        projection.info["trustworthiness"] = quality.trustworthiness;
-        projection.info["knn_recall"] = quality.neighbor_recall;
-        projection.info["quality_sample"] = quality.n_sampled;
-        projection.info["quality_k"] = quality.k;
+    if (options.pre_dims > 0 && options.pre_dims < selected.dim())
+        reduce(parts, selected, options, info, progress);
+    const Umap umap = make_map(run, selected, parts, options, projection, progress);
+    progress.begin("measuring how far to believe the map", 1, "");
+    const MapQuality quality = with_names(selected, all, [&] {
+        return measure_quality(selected, projection.points,
+                               {.metric = options.umap.metric,
+                                .k = options.umap.n_neighbors,
+                                .seed = options.umap.seed,
+                                .threads = options.umap.threads});
     });
-    projection.info["constant"] = false;
-    projection.info["dims"] = projection.points.cols();
+    if (progress.stop_requested()) throw Stopped("nothing, the map was not finished");
+    const UmapOptions& used = umap.options;
+    info["umap"] = {{"n_neighbors", used.n_neighbors},
+                    {"min_dist", used.min_dist},
+                    {"spread", used.spread},
+                    {"metric", metric_name(used.metric)},
+                    {"n_epochs", umap.n_epochs},
+                    {"negative_sample_rate", used.negative_sample_rate},
+                    {"repulsion_strength", used.repulsion_strength},
+                    {"init", umap.init},
+                    {"seed", used.seed},
+                    {"neighbor_search", umap.knn_method},
+                    {"neighbor_search_recall", umap.knn_recall}};
+    info["trustworthiness"] = quality.trustworthiness;
+    info["knn_recall"] = quality.neighbor_recall;
+    info["quality_sample"] = quality.n_sampled;
+    info["quality_k"] = quality.k;
     return projection;
 }
 

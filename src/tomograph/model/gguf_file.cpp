@@ -17,6 +17,8 @@
 #include <string_view>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/file.h"
+#include "tomograph/model/gguf_check.h"
 #include "tomograph/model/model.h"
 
 namespace tomograph {
@@ -40,8 +42,12 @@ void keep_errors(ggml_log_level level, const char* text, void*) {
 
 }  // namespace
 
-void capture_llama_log() {
-    llama_log_set(keep_errors, nullptr);
+void start_llama() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        llama_log_set(keep_errors, nullptr);
+        llama_backend_init();
+    });
 }
 
 void clear_llama_errors() {
@@ -96,6 +102,8 @@ Gguf open_gguf(const std::string& path, const std::string& shown) {
     }
     if (fs::is_directory(path, error))
         throw Error(shown + " is not a model", "it is a folder", "give a .gguf file");
+    if (!fs::is_regular_file(path, error))
+        throw Error(shown + " is not a model", "it is no regular file", "give a .gguf file");
     std::array<char, 4> magic{};
     std::ifstream file(path, std::ios::binary);
     if (!file) throw Error("cannot read " + shown, std::strerror(errno), "");
@@ -104,21 +112,13 @@ Gguf open_gguf(const std::string& path, const std::string& shown) {
         throw Error(shown + " is not a GGUF file", "it does not begin with the letters GGUF",
                     "convert the model with llama.cpp's convert_hf_to_gguf.py");
     }
+    file.close();
+    check_gguf(MappedFile(path).bytes(), shown);
     clear_llama_errors();
     Gguf gguf(gguf_init_from_file(path.c_str(), {.no_alloc = true, .ctx = nullptr}));
     if (!gguf)
         throw Error("cannot read the header of " + shown, last_llama_error(),
                     "the file is cut or damaged; download it again");
-    const std::uint64_t begin = gguf_get_data_offset(gguf.get());
-    std::uint64_t end = begin;
-    for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf.get()); ++i) {
-        end = std::max<std::uint64_t>(
-            end, begin + gguf_get_tensor_offset(gguf.get(), i) + gguf_get_tensor_size(gguf.get(), i));
-    }
-    if (const std::uint64_t size = fs::file_size(path, error); size < end) {
-        throw Error(shown + " is truncated", fmt::format("it has {} bytes of {}", size, end),
-                    "download or copy it again");
-    }
     const auto architecture = gguf_string(gguf.get(), "general.architecture");
     if (!architecture)
         throw Error(shown + " is not a language model", "its header names no architecture", "");

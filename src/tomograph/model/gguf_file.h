@@ -38,8 +38,8 @@ std::optional<std::string> gguf_string(const gguf_context* gguf, const std::stri
 bool gguf_denies(const gguf_context* gguf, const std::string& key);
 bool gguf_has_tensor(const gguf_context* gguf, const std::string& name);
 
-/// Collects what llama.cpp logs, so that its last error can become ours. Silent otherwise.
-void capture_llama_log();
+/// Start llama.cpp, once, and collect what it logs, so that its last error can become ours.
+void start_llama();
 void clear_llama_errors();
 std::string last_llama_error();
 

@@ -1,32 +1,23 @@
 #include "tomograph/model/model.h"
 
-#include <fmt/format.h>
 #include <ggml.h>
 #include <llama.h>
 
-#include <algorithm>
 #include <cstring>
-#include <mutex>
+#include <span>
 #include <utility>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
-#include "tomograph/base/text.h"
 #include "tomograph/model/gguf_file.h"
+#include "tomograph/model/llama_engine.h"
+#include "tomograph/model/llama_vocabulary.h"
 
 namespace tomograph {
 namespace {
 
 constexpr const char* kTokenTable = "token_embd.weight";
 constexpr const char* kPositionTable = "position_embd.weight";
-
-void start_llama() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        capture_llama_log();
-        llama_backend_init();
-    });
-}
 
 /// "F32", "Q4_1", "Q4_K - Medium".
 std::string weight_type(const llama_model* model) {
@@ -37,34 +28,14 @@ std::string weight_type(const llama_model* model) {
     return type;
 }
 
-/// Where its header names no start token, llama.cpp takes GPT-2's number 11, whatever token that is here.
-std::int32_t start_token(const gguf_context* gguf, const llama_vocab* vocab) {
-    const llama_token token = llama_vocab_bos(vocab);
-    const bool named = gguf_find_key(gguf, "tokenizer.ggml.bos_token_id") >= 0;
-    return token >= 0 && (named || llama_vocab_is_control(vocab, token)) ? token : -1;
-}
-
-/// Every byte that belongs to no character as U+FFFD: llama.cpp does so with most of them and throws at
-/// others.
-std::string as_utf8(std::string_view text) {
-    std::string valid;
-    valid.reserve(text.size());
-    for (std::size_t i = 0; i < text.size();) {
-        const std::size_t length = utf8_length(text.substr(i));
-        valid += length > 0 ? text.substr(i, length) : std::string_view("\xef\xbf\xbd");
-        i += std::max<std::size_t>(length, 1);
-    }
-    return valid;
-}
-
 }  // namespace
 
 struct Model::State {
     std::unique_ptr<ModelFile> file;
     Gguf gguf;
     llama_model* model = nullptr;
-    const llama_vocab* vocab = nullptr;
     ModelInfo info;
+    std::unique_ptr<LlamaVocabulary> vocabulary;
     ~State() {
         if (model != nullptr) llama_model_free(model);
     }
@@ -99,8 +70,11 @@ Model::~Model() = default;
 const ModelInfo& Model::info() const {
     return state_->info;
 }
-llama_model* Model::raw() const {
-    return state_->model;
+const Vocabulary& Model::vocabulary() const {
+    return *state_->vocabulary;
+}
+std::unique_ptr<Engine> Model::make_engine(const EngineOptions& options) const {
+    return make_llama_engine(state_->model, state_->info, options);
 }
 
 Model Model::open(const std::string& name_or_path) {
@@ -117,7 +91,7 @@ Model Model::open(const std::string& name_or_path) {
                     "it may be no language model, or need a newer llama.cpp");
     }
     const llama_model* model = state->model;
-    state->vocab = llama_model_get_vocab(model);
+    const llama_vocab* vocab = llama_model_get_vocab(model);
     ModelInfo& info = state->info;
     info.path = name_or_path;
     info.architecture = gguf_string(state->gguf.get(), "general.architecture").value_or("");
@@ -129,12 +103,11 @@ Model Model::open(const std::string& name_or_path) {
     info.n_heads = llama_model_n_head(model);
     info.n_kv_heads = llama_model_n_head_kv(model);
     info.context_length = llama_model_n_ctx_train(model);
-    info.n_vocab = llama_vocab_n_tokens(state->vocab);
+    info.n_vocab = llama_vocab_n_tokens(vocab);
     info.n_parameters = llama_model_n_params(model);
     info.file_bytes = std::filesystem::file_size(state->file->path());
     info.learned_positions = gguf_has_tensor(state->gguf.get(), kPositionTable);
-    info.start_token = start_token(state->gguf.get(), state->vocab);
-    info.adds_start_token = llama_vocab_get_add_bos(state->vocab) && info.start_token >= 0;
+    state->vocabulary = std::make_unique<LlamaVocabulary>(vocab, state->gguf.get(), info);
 
     const bool both_ways = gguf_denies(state->gguf.get(), info.architecture + ".attention.causal");  // BERT
     if (both_ways || llama_model_has_encoder(model) || !llama_model_has_decoder(model)) {
@@ -148,46 +121,10 @@ Model Model::open(const std::string& name_or_path) {
     return Model(std::move(state));
 }
 
-std::vector<std::int32_t> Model::tokenize(std::string_view bytes) const {
-    if (llama_vocab_type(state_->vocab) == LLAMA_VOCAB_TYPE_NONE) {
-        throw Error(info().path + " has no vocabulary", "text cannot be cut into tokens", "");
-    }
-    const std::string text = as_utf8(bytes);
-    std::vector<llama_token> tokens(text.size() + 8);
-    const auto size = static_cast<std::int32_t>(text.size());
-    std::int32_t n = llama_tokenize(state_->vocab, text.data(), size, tokens.data(),
-                                    static_cast<std::int32_t>(tokens.size()), false, false);
-    if (n < 0) {
-        tokens.resize(static_cast<std::size_t>(-n));
-        n = llama_tokenize(state_->vocab, text.data(), size, tokens.data(), -n, false, false);
-    }
-    tokens.resize(static_cast<std::size_t>(n));
-    return tokens;
-}
-
-std::string Model::piece(std::int32_t token) const {
-    if (token < 0 || token >= info().n_vocab) {
-        throw Error(fmt::format("no token {}", token),
-                    fmt::format("{} has tokens 0 to {}", info().name, info().n_vocab - 1), "");
-    }
-    if (llama_vocab_type(state_->vocab) == LLAMA_VOCAB_TYPE_NONE) return fmt::format("<{}>", token);
-    std::string bytes(32, '\0');
-    std::int32_t n = llama_token_to_piece(state_->vocab, token, bytes.data(),
-                                          static_cast<std::int32_t>(bytes.size()), 0, true);
-    if (n < 0) {
-        bytes.resize(static_cast<std::size_t>(-n));
-        n = llama_token_to_piece(state_->vocab, token, bytes.data(), -n, 0, true);
-    }
-    bytes.resize(static_cast<std::size_t>(n));
-    return bytes;
-}
-
 Matrix Model::token_embeddings(const std::vector<std::int32_t>& ids) const {
     std::vector<std::int64_t> rows;
     for (const std::int32_t id : ids) {
-        if (id < 0 || id >= info().n_vocab)
-            throw Error(fmt::format("no token {}", id),
-                        fmt::format("{} has tokens 0 to {}", info().name, info().n_vocab - 1), "");
+        check_token(id, info().name, info().n_vocab);
         rows.push_back(id);
     }
     Matrix table(static_cast<Eigen::Index>(ids.size()), info().d_model);
@@ -207,6 +144,17 @@ Vector Model::mean_token_embedding() const {
     return (sum / static_cast<double>(rows.size())).cast<float>();
 }
 
+std::string Model::checksum() const {
+    return xxh3_128(MappedFile(state_->file->path()).bytes());
+}
+
+Json Model::backend() const {
+    return {{"name", "llama.cpp"},
+            {"ggml", ggml_version()},
+            {"commit", ggml_commit()},
+            {"system", llama_print_system_info()}};
+}
+
 const std::vector<std::string>& embedded_models() {
     static const std::vector<std::string> names{"bytes-gpt2", "bytes-llama"};
     return names;
@@ -214,47 +162,6 @@ const std::vector<std::string>& embedded_models() {
 
 void set_fatal_handler(void (*handler)(const char*)) {
     ggml_set_abort_callback(handler);
-}
-
-void quantize(const std::string& in, const std::filesystem::path& out, const std::string& type, int threads) {
-    static const std::vector<std::pair<std::string, llama_ftype>> types{{"f32", LLAMA_FTYPE_ALL_F32},
-                                                                        {"f16", LLAMA_FTYPE_MOSTLY_F16},
-                                                                        {"q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
-                                                                        {"q5_0", LLAMA_FTYPE_MOSTLY_Q5_0},
-                                                                        {"q4_0", LLAMA_FTYPE_MOSTLY_Q4_0}};
-    auto parameters = llama_model_quantize_default_params();
-    bool known = false;
-    for (const auto& [name, ftype] : types) {
-        if (name != type) continue;
-        parameters.ftype = ftype;
-        known = true;
-    }
-    if (!known) throw Error("no weight type '" + type + "'", "", "use f32, f16, q8_0, q5_0 or q4_0");
-    start_llama();
-    const ModelFile source(in);
-    open_gguf(source.path(), in);
-    std::error_code error;
-    if (std::filesystem::equivalent(source.path(), out, error))
-        throw Error("cannot quantize " + in + " onto itself", "", "name another output");
-    parameters.nthread = threads;
-    parameters.allow_requantize = true;
-    const auto cut = [&] {
-        return Error("cannot write " + out.string(), "it was cut", "free some disk space or write elsewhere");
-    };
-    AtomicFile file(out);
-    clear_llama_errors();
-    if (llama_model_quantize(source.path().c_str(), file.temporary().c_str(), &parameters) != 0) {
-        const std::string why = last_llama_error();
-        if (why.find("iostream") != std::string::npos) throw cut();
-        throw Error("cannot quantize " + in, why, "");
-    }
-    // llama.cpp may not notice a full disk: the file's own header says how long it should be.
-    try {
-        open_gguf(file.temporary().string(), out.string());
-    } catch (const Error&) {
-        throw cut();
-    }
-    file.commit();
 }
 
 }  // namespace tomograph

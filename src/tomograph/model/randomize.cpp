@@ -119,7 +119,7 @@ void write_random(AtomicFile& file, std::uint64_t offset, const Table& table, gg
 
 RandomizeSummary randomize(const std::string& in, const std::filesystem::path& out,
                            const RandomizeOptions& options) {
-    capture_llama_log();
+    start_llama();
     const ModelFile source(in);
     open_gguf(source.path(), in);  // checks it
     std::error_code error;

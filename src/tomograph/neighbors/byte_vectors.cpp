@@ -4,7 +4,6 @@
 #include <cmath>
 #include <new>
 
-#include "tomograph/linear/simd.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -56,15 +55,6 @@ TOMOGRAPH_AVX2 std::int32_t dot_avx2(const std::int8_t* a, const std::int8_t* b,
     _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sum);
     return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }
-
-bool has_vnni() {
-    static const bool has = [] {
-        return simd_level() == SimdLevel::avx512 && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512vnni");
-    }();
-    return has;
-}
-#define TOMOGRAPH_VNNI [[gnu::target("avx512f,avx512dq,avx512bw,avx512vnni,fma")]]
 
 /// sum += a . b in groups of four bytes. As an intrinsic, GCC 12 copies the sums around in every step.
 [[gnu::always_inline]] inline void add_products(__m512i& sum, const __m512i& a, const __m512i& b) {
@@ -183,9 +173,9 @@ struct ByteKernels {
     }
 #endif
 
-    static Dot dot() {
+    static Dot dot([[maybe_unused]] SimdLevel level) {
 #if defined(__x86_64__)
-        if (simd_level() != SimdLevel::plain) return dot_avx2;
+        if (level != SimdLevel::plain) return dot_avx2;
 #endif
         return dot_any;
     }
@@ -220,13 +210,14 @@ void ByteVectors::set(std::int64_t position, const float* vector, const Vector& 
 }
 
 void ByteVectors::score_tile(const ByteVectors& queries, std::int64_t first_query, std::int64_t n_queries,
-                             std::int64_t first, std::int64_t n, std::int64_t stride, float* out) const {
+                             std::int64_t first, std::int64_t n, std::int64_t stride, float* out,
+                             SimdLevel level) const {
 #if defined(__x86_64__)
-    if (has_vnni()) {
+    if (level == SimdLevel::vnni) {
         return ByteKernels::tile_vnni(queries, first_query, n_queries, *this, first, n, stride, out);
     }
 #endif
-    const Dot dot = ByteKernels::dot();
+    const Dot dot = ByteKernels::dot(level);
     for (std::int64_t j = 0; j < n; ++j) {
         for (std::int64_t i = 0; i < n_queries; ++i) {
             out[i * stride + j] = ByteKernels::score(queries, first_query + i, *this, first + j,
@@ -237,11 +228,11 @@ void ByteVectors::score_tile(const ByteVectors& queries, std::int64_t first_quer
 }
 
 void ByteVectors::score_ids(const ByteVectors& queries, std::int64_t query, const std::int32_t* ids,
-                            std::int64_t n, float* out) const {
+                            std::int64_t n, float* out, SimdLevel level) const {
 #if defined(__x86_64__)
-    if (has_vnni()) return ByteKernels::ids_vnni(queries, query, *this, ids, n, out);
+    if (level == SimdLevel::vnni) return ByteKernels::ids_vnni(queries, query, *this, ids, n, out);
 #endif
-    const Dot dot = ByteKernels::dot();
+    const Dot dot = ByteKernels::dot(level);
     for (std::int64_t j = 0; j < n; ++j) {
         if (j + 2 < n) fetch(ByteKernels::code(*this, ids[j + 2]), width_);
         out[j] = ByteKernels::score(

@@ -10,7 +10,8 @@ namespace tomograph {
 
 /// Vectors as bytes, each with a scale of its own: a quarter of the memory to move, and where the processor
 /// multiplies bytes (AVX-512 VNNI) a quarter of the time. The neighbour search ranks candidates by them and
-/// compares the best in full. All sums are of whole numbers, so every processor agrees on them.
+/// compares the best in full. All sums are of whole numbers, so every processor agrees on them; the scores
+/// that are made of them may differ in the last bit, where a product is fused with a sum.
 ///
 /// Before rounding, each 64 coordinates are mixed by a Hadamard transform, which keeps all distances: the few
 /// massive coordinates of activations would otherwise set the scale and round all others away.
@@ -31,11 +32,12 @@ class ByteVectors {
     /// n_queries and j < n. `stride` is at least n and a multiple of 16; what lies between n and stride is
     /// undefined.
     void score_tile(const ByteVectors& queries, std::int64_t first_query, std::int64_t n_queries,
-                    std::int64_t first, std::int64_t n, std::int64_t stride, float* out) const;
+                    std::int64_t first, std::int64_t n, std::int64_t stride, float* out,
+                    SimdLevel level = simd_level()) const;
 
     /// out[j] = the same for one query and scattered vectors ids[j], j < n. Fetches ahead.
     void score_ids(const ByteVectors& queries, std::int64_t query, const std::int32_t* ids, std::int64_t n,
-                   float* out) const;
+                   float* out, SimdLevel level = simd_level()) const;
 
   private:
     friend struct ByteKernels;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "tomograph/linear/panels.h"
-#include "tomograph/linear/simd.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -81,18 +80,19 @@ TOMOGRAPH_AVX2 std::uint64_t above_avx2(const float* scores, const float* minus,
 }  // namespace
 
 void squared_distances(const float* query, const float* rows, std::int64_t width, const std::int32_t* ids,
-                       std::int64_t n, float* out) {
+                       std::int64_t n, float* out, [[maybe_unused]] SimdLevel level) {
 #if defined(__x86_64__)
-    if (simd_level() == SimdLevel::avx512) return squared_distances_avx512(query, rows, width, ids, n, out);
-    if (simd_level() == SimdLevel::avx2) return squared_distances_avx2(query, rows, width, ids, n, out);
+    if (level >= SimdLevel::avx512) return squared_distances_avx512(query, rows, width, ids, n, out);
+    if (level == SimdLevel::avx2) return squared_distances_avx2(query, rows, width, ids, n, out);
 #endif
     squared_distances_to<4>(query, rows, width, ids, n, out);
 }
 
-std::uint64_t above(const float* scores, const float* minus, float threshold) {
+std::uint64_t above(const float* scores, const float* minus, float threshold,
+                    [[maybe_unused]] SimdLevel level) {
 #if defined(__x86_64__)
-    if (simd_level() == SimdLevel::avx512) return above_avx512(scores, minus, threshold);
-    if (simd_level() == SimdLevel::avx2) return above_avx2(scores, minus, threshold);
+    if (level >= SimdLevel::avx512) return above_avx512(scores, minus, threshold);
+    if (level == SimdLevel::avx2) return above_avx2(scores, minus, threshold);
 #endif
     std::uint64_t bits = 0;
     for (std::int64_t j = 0; j < panel_width; ++j) {

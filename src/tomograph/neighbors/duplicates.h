@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace tomograph {
@@ -14,6 +15,9 @@ struct Duplicates {
     std::int64_t n_distinct() const { return static_cast<std::int64_t>(first_member.size()) - 1; }
     std::int64_t group_size(std::int64_t distinct) const {
         return first_member[distinct + 1] - first_member[distinct];
+    }
+    std::span<const std::int32_t> group(std::int64_t distinct) const {
+        return {members.data() + first_member[distinct], static_cast<std::size_t>(group_size(distinct))};
     }
     /// The first row of a group.
     std::int32_t representative(std::int64_t distinct) const { return members[first_member[distinct]]; }

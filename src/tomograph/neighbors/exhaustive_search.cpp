@@ -1,6 +1,7 @@
 #include "tomograph/neighbors/exhaustive_search.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "tomograph/base/error.h"
@@ -32,6 +33,33 @@ void pack_centred(Get vector, std::int64_t n, const Vector& center, float* rows,
     pack_panel(rows, n, width, width, panel);
 }
 
+/// The k nearest of all n vectors but the one at `self`, each compared in full.
+void compare_with_all(const SearchVectors& vectors, std::int64_t n, const float* query, std::int64_t self,
+                      std::int64_t k, std::int32_t* positions, float* squared) {
+    std::vector<std::int32_t> others;
+    others.reserve(n);
+    for (std::int64_t position = 0; position < n; ++position) {
+        if (position != self) others.push_back(static_cast<std::int32_t>(position));
+    }
+    keep_nearest_in_full(vectors, query, others.data(), static_cast<std::int64_t>(others.size()), k,
+                         positions, squared);
+}
+
+/// The k nearest of those kept as `best` by dot products, compared in full; or of all, where rounding may
+/// hide one of the k among those not kept: |a|^2 in the products far above the distances, as within tight
+/// groups far apart. `squared_length`: the largest |query - centre|^2 that products were taken with. A vector
+/// b that is not kept has at least the worst kept one's distance, less the rounding of its own, which is at
+/// most c (|a|^2 + |b|^2) <= c (3 |a|^2 + 2 |a - b|^2).
+void finish(const SearchVectors& vectors, std::int64_t n, const float* query, std::int64_t self,
+            const BestScores& best, float squared_length, float worst_squared, std::int64_t k,
+            std::int32_t* positions, float* squared) {
+    keep_nearest_in_full(vectors, query, best.ids().data(), best.count(), k, positions, squared);
+    if (best.count() < k + spare) return;  // nothing was left out
+    const float c = 4 * std::numeric_limits<float>::epsilon() * std::sqrt(static_cast<float>(vectors.width));
+    if (squared[k - 1] * (1 + 2 * c) <= worst_squared - 3 * c * squared_length) return;
+    compare_with_all(vectors, n, query, self, k, positions, squared);
+}
+
 /// Of wanted vectors [begin, end), at most `chunk`; into rows begin.. of `result`.
 void search_chunk(const SearchVectors& vectors, std::int64_t n, const Wanted& wanted, std::int64_t begin,
                   std::int64_t end, int threads, NeighborGraph& result) {
@@ -41,12 +69,12 @@ void search_chunk(const SearchVectors& vectors, std::int64_t n, const Wanted& wa
     for (auto i = begin; i < end; ++i) center += Eigen::Map<const Vector>(wanted.vector(i), width);
     center /= static_cast<float>(m);
     const auto queries = make_float_buffer(n_panels * panel_floats(width));
+    std::vector<float> half_lengths(n_panels * panel_width);
     parallel_for(n_panels, threads, [&](std::int64_t p) {
         const auto rows = make_float_buffer(panel_floats(width));
-        float unused[panel_width];
         pack_centred([&](std::int64_t i) { return wanted.vector(begin + p * panel_width + i); },
                      std::min(panel_width, m - p * panel_width), center, rows.get(),
-                     queries.get() + p * panel_floats(width), unused);
+                     queries.get() + p * panel_floats(width), half_lengths.data() + p * panel_width);
     });
 
     const std::int64_t block_rows = std::max<std::int64_t>(16, panels_for(n) / 64) * panel_width;
@@ -85,9 +113,11 @@ void search_chunk(const SearchVectors& vectors, std::int64_t n, const Wanted& wa
                 best.insert(block[query].scores()[i], block[query].ids()[i]);
             }
         }
-        keep_nearest_in_full(vectors, wanted.vector(begin + query), best.ids().data(), best.count(), result.k,
-                             result.positions.data() + (begin + query) * result.k,
-                             result.squared.data() + (begin + query) * result.k);
+        // Scores are -1/2 of the squared distance, plus 1/2 |query|^2.
+        finish(vectors, n, wanted.vector(begin + query), wanted.position(begin + query), best,
+               2 * half_lengths[query], 2 * (half_lengths[query] - best.worst()), result.k,
+               result.positions.data() + (begin + query) * result.k,
+               result.squared.data() + (begin + query) * result.k);
     });
 }
 
@@ -95,17 +125,160 @@ void search_chunk(const SearchVectors& vectors, std::int64_t n, const Wanted& wa
 void sort_all(const SearchVectors& vectors, std::int64_t n, const Wanted& wanted, int threads,
               NeighborGraph& result) {
     parallel_for(wanted.n, threads, [&](std::int64_t i) {
-        std::vector<std::int32_t> others;
-        for (std::int64_t position = 0; position < n; ++position) {
-            if (position != wanted.position(i)) others.push_back(static_cast<std::int32_t>(position));
-        }
-        keep_nearest_in_full(vectors, wanted.vector(i), others.data(),
-                             static_cast<std::int64_t>(others.size()), result.k,
-                             result.positions.data() + i * result.k, result.squared.data() + i * result.k);
+        compare_with_all(vectors, n, wanted.vector(i), wanted.position(i), result.k,
+                         result.positions.data() + i * result.k, result.squared.data() + i * result.k);
     });
 }
 
+/// All vectors in blocks that meet each other, and the best that each vector has met.
+class Tournament {
+  public:
+    Tournament(const SearchVectors& vectors, std::int64_t n, std::int64_t k, int threads)
+        : vectors_(vectors),
+          n_(n),
+          threads_(threads),
+          block_rows_(std::clamp<std::int64_t>(panels_for(n) / 64, 4, 8) * panel_width),
+          n_blocks_((n + block_rows_ - 1) / block_rows_),
+          means_(n_blocks_, vectors.width),
+          best_(n),
+          half_lengths_(n, 0.0f) {
+        parallel_for(n_blocks_, threads, [&](std::int64_t block) {
+            VectorD sum = VectorD::Zero(vectors.width);
+            for (auto i = begin(block); i < end(block); ++i) {
+                sum += Eigen::Map<const Vector>(vectors.vector(i), vectors.width).cast<double>();
+                best_[i].reset(k + spare);
+            }
+            means_.row(block) = (sum / static_cast<double>(end(block) - begin(block))).cast<float>();
+        });
+    }
+
+    /// Round 0 is each block with itself. In the others no block comes twice, so that each vector meets the
+    /// others in the same order at any number of threads.
+    std::int64_t n_rounds() const { return seats(); }
+    void play(std::int64_t round) {
+        if (round == 0)
+            return parallel_for(n_blocks_, threads_, [&](std::int64_t block) { meet(block, block); });
+        // The circle method: one seat stays, the others move on by one in each round.
+        const std::int64_t moving = seats() - 1;
+        parallel_for(seats() / 2, threads_, [&](std::int64_t i) {
+            const std::int64_t a = i == 0 ? moving : (round + i) % moving;
+            const std::int64_t b = (round + moving - i) % moving;
+            if (a < n_blocks_ && b < n_blocks_) meet(std::min(a, b), std::max(a, b));
+        });
+    }
+    const BestScores& best(std::int64_t i) const { return best_[i]; }
+    /// Largest |vector - centre|^2 that it met others with.
+    float squared_length(std::int64_t i) const { return 2 * half_lengths_[i]; }
+
+  private:
+    std::int64_t seats() const {
+        return n_blocks_ + n_blocks_ % 2;
+    }  // the last is empty where the number is odd
+    std::int64_t begin(std::int64_t block) const { return block * block_rows_; }
+    std::int64_t end(std::int64_t block) const { return std::min((block + 1) * block_rows_, n_); }
+
+    struct Packed {
+        FloatBuffer panels;
+        std::vector<float> half_norms;
+    };
+    Packed pack(std::int64_t block, const Vector& center) const {
+        const std::int64_t width = vectors_.width, n_panels = panels_for(end(block) - begin(block));
+        Packed packed{make_float_buffer(n_panels * panel_floats(width)),
+                      std::vector<float>(n_panels * panel_width)};
+        const auto rows = make_float_buffer(panel_floats(width));
+        for (std::int64_t p = 0; p < n_panels; ++p) {
+            const std::int64_t first = begin(block) + p * panel_width;
+            pack_centred([&](std::int64_t i) { return vectors_.vector(first + i); },
+                         std::min(panel_width, end(block) - first), center, rows.get(),
+                         packed.panels.get() + p * panel_floats(width),
+                         packed.half_norms.data() + p * panel_width);
+        }
+        return packed;
+    }
+
+    /// Centred on the mean of both, so that vectors that lie close together lose little to cancellation
+    /// wherever they lie. Scores are -1/2 |a - b|^2, which does not depend on the centre.
+    void meet(std::int64_t a, std::int64_t b) {
+        const Vector center = 0.5f * (means_.row(a) + means_.row(b)).transpose();
+        const Packed left = pack(a, center);
+        const Packed other = a == b ? Packed{} : pack(b, center);
+        const Packed& right = a == b ? left : other;
+        alignas(64) float tile[tile_size], turned[tile_size];
+        for (auto i = begin(a); i < end(a); i += panel_width) {
+            for (auto j = a == b ? i : begin(b); j < end(b); j += panel_width) {
+                multiply_panels(left.panels.get() + (i - begin(a)) * vectors_.width,
+                                right.panels.get() + (j - begin(b)) * vectors_.width, vectors_.width, tile);
+                const float* half_i = left.half_norms.data() + (i - begin(a));
+                const float* half_j = right.half_norms.data() + (j - begin(b));
+                for (std::int64_t r = 0; r < panel_width; ++r) {
+                    for (std::int64_t c = 0; c < panel_width; ++c)
+                        tile[r * panel_width + c] -= half_i[r] + half_j[c];
+                }
+                note_lengths(half_i, i, end(a));
+                note_lengths(half_j, j, end(b));
+                offer(tile, i, end(a), j, end(b));
+                if (i == j) continue;
+                for (std::int64_t r = 0; r < panel_width; ++r) {
+                    for (std::int64_t c = 0; c < panel_width; ++c)
+                        turned[c * panel_width + r] = tile[r * panel_width + c];
+                }
+                offer(turned, j, end(b), i, end(a));
+            }
+        }
+    }
+    void note_lengths(const float* half, std::int64_t from, std::int64_t last) {
+        for (auto i = from; i < std::min(from + panel_width, last); ++i)
+            half_lengths_[i] = std::max(half_lengths_[i], half[i - from]);
+    }
+    void offer(const float* scores, std::int64_t to, std::int64_t to_end, std::int64_t from,
+               std::int64_t from_end) {
+        static constexpr float nothing[panel_width] = {};
+        for (auto i = to; i < std::min(to + panel_width, to_end); ++i) {
+            best_[i].offer(scores + (i - to) * panel_width, nothing, from_end - from,
+                           static_cast<std::int32_t>(from), static_cast<std::int32_t>(i));
+        }
+    }
+
+    SearchVectors vectors_;
+    std::int64_t n_;
+    int threads_;
+    std::int64_t block_rows_, n_blocks_;
+    Matrix means_;  // [n_blocks, width]
+    std::vector<BestScores> best_;
+    std::vector<float> half_lengths_;  // [n]
+};
+
+void stop_if_asked(const Progress& progress) {
+    if (progress.stop_requested()) throw Stopped("the neighbour search is not kept");
+}
+
 }  // namespace
+
+NeighborGraph search_all_pairs(const SearchVectors& vectors, std::int64_t n, std::int64_t k, int threads,
+                               Progress& progress) {
+    NeighborGraph result{k, std::vector<std::int32_t>(n * k), std::vector<float>(n * k), {}};
+    if (4 * k > n) {
+        stop_if_asked(progress);
+        const Wanted everyone{n, [&](std::int64_t i) { return vectors.vector(i); },
+                              [](std::int64_t i) { return i; }};
+        sort_all(vectors, n, everyone, threads, result);
+        return result;
+    }
+    Tournament tournament(vectors, n, k, threads);
+    for (std::int64_t round = 0; round < tournament.n_rounds(); ++round) {
+        stop_if_asked(progress);
+        tournament.play(round);
+        progress.update(n * (round + 1) / tournament.n_rounds());
+    }
+    parallel_for(panels_for(n), threads, [&](std::int64_t p) {
+        for (auto i = p * panel_width; i < std::min((p + 1) * panel_width, n); ++i) {
+            const BestScores& best = tournament.best(i);
+            finish(vectors, n, vectors.vector(i), i, best, tournament.squared_length(i), -2 * best.worst(), k,
+                   result.positions.data() + i * k, result.squared.data() + i * k);
+        }
+    });
+    return result;
+}
 
 NeighborGraph search_exhaustively(const SearchVectors& vectors, std::int64_t n, const Wanted& wanted,
                                   std::int64_t k, int threads, Progress& progress) {
@@ -115,7 +288,7 @@ NeighborGraph search_exhaustively(const SearchVectors& vectors, std::int64_t n, 
         return result;
     }
     for (std::int64_t begin = 0; begin < wanted.n; begin += chunk) {
-        if (progress.stop_requested()) throw Stopped("the neighbour search is not kept");
+        stop_if_asked(progress);
         const std::int64_t end = std::min(begin + chunk, wanted.n);
         search_chunk(vectors, n, wanted, begin, end, threads, result);
         progress.update(end);

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "tomograph/base/progress.h"
-#include "tomograph/neighbors/neighbor_search.h"
+#include "tomograph/neighbors/list_search.h"
 
 namespace tomograph {
 
@@ -18,6 +18,11 @@ struct Wanted {
 /// True neighbours [wanted.n, k]: compared with every one of n vectors. Errors: Stopped.
 NeighborGraph search_exhaustively(const SearchVectors& vectors, std::int64_t n, const Wanted& wanted,
                                   std::int64_t k, int threads, Progress& progress);
+
+/// True neighbours of all n among each other, [n, k]: every pair is compared once and counts for both.
+/// Errors: Stopped.
+NeighborGraph search_all_pairs(const SearchVectors& vectors, std::int64_t n, std::int64_t k, int threads,
+                               Progress& progress);
 
 /// Share of the `truth` that `found` holds, both for the same wanted vectors with the same k. One as near as
 /// the true k-th counts as found.

@@ -1,5 +1,7 @@
 #include "tomograph/neighbors/metric.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -26,6 +28,20 @@ Metric parse_metric(const std::string& name) {
     }
     throw Error("no metric \"" + name + "\"", "", "use cosine, euclidean or correlation");
 }
+
+namespace {
+
+/// Squares of larger differences, added up over some thousands of coordinates, leave float32.
+constexpr float largest_comparable = 1e17f;
+
+void require_comparable(const float* values, std::int64_t n) {
+    const float largest = Eigen::Map<const Vector>(values, n).cwiseAbs().maxCoeff();
+    if (largest <= largest_comparable) return;
+    throw Error(fmt::format("rows that hold {:.1e} cannot be compared by euclidean distance", largest),
+                "its square is beyond what float32 holds", "compare by cosine, or normalise them first");
+}
+
+}  // namespace
 
 void PreparedSpace::prepare(const float* rows, std::int64_t n, float* out) const {
     const std::int64_t w = width();
@@ -58,6 +74,7 @@ void PreparedSpace::read(const RowSource& rows, std::int64_t begin, std::int64_t
         if (copy) rows.read(row, row + n, copy.get());
         const float* values = copy ? copy.get() : rows.data() + row * dim_;
         require_finite(values, n, dim_, row);
+        if (metric_ == Metric::euclidean) require_comparable(values, n * dim_);
         prepare(values, n, out + (row - begin) * width());
     }
 }

@@ -35,7 +35,8 @@ class PreparedSpace {
 
     /// rows [n, dim] -> out [n, width].
     void prepare(const float* rows, std::int64_t n, float* out) const;
-    /// Read rows [begin, end) and prepare them; out [end - begin, width]. Errors: NonFinite naming the row.
+    /// Read rows [begin, end) and prepare them; out [end - begin, width]. Errors: NonFinite naming the row;
+    /// Error for values whose squares no float32 holds, where they would be needed (euclidean).
     void read(const RowSource& rows, std::int64_t begin, std::int64_t end, float* out) const;
 
     /// The metric's distance from the squared euclidean one between prepared vectors.

@@ -1,13 +1,19 @@
 #include "tomograph/neighbors/sketch.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 
+#include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
 #include "tomograph/linear/pca.h"
 
 namespace tomograph {
 namespace {
+
+/// Squares of smaller differences vanish in float32, or keep few of their digits.
+constexpr float smallest_comparable = 1e-17f;
 
 Vector median_rows(const Matrix& rows) {
     Vector median(rows.cols());
@@ -36,6 +42,11 @@ Sketch::Sketch(const RowSource& rows, const PreparedSpace& space, const Options&
     }
     center_ = median_rows(sample);
     sample.rowwise() -= center_.transpose();
+    const float largest = sample.cwiseAbs().maxCoeff();
+    if (space.metric() == Metric::euclidean && largest > 0 && largest < smallest_comparable) {
+        throw Error(fmt::format("rows that differ by {:.1e} at most cannot be compared", largest),
+                    "its square is nothing in float32", "compare by cosine, or normalise them first");
+    }
     std::vector<float> norms;
     for (Eigen::Index i = 0; i < sample.rows(); ++i) {
         norms.push_back(sample.row(i).norm());

@@ -16,6 +16,8 @@ class Sketch {
         std::uint64_t seed = 0;
         int threads = 0;
     };
+    /// Errors: those of PreparedSpace::read; Error when all of the sample lies so close together that float32
+    /// cannot tell distances.
     Sketch(const RowSource& rows, const PreparedSpace& space, const Options& options);
 
     /// Floats per sketched row.

@@ -9,44 +9,39 @@
 
 namespace tomograph {
 
-std::optional<std::int32_t> start_token(const Model& model, Start start, const std::string& mend) {
-    const ModelInfo& info = model.info();
+std::optional<std::int32_t> start_token(const Vocabulary& vocabulary, Start start, const std::string& mend) {
+    const VocabularyInfo& info = vocabulary.info();
     switch (start) {
         case Start::no:
             return std::nullopt;
         case Start::model:
-            return info.adds_start_token ? std::optional(info.start_token) : std::nullopt;
+            return info.adds_start_token ? info.start_token : std::nullopt;
         case Start::yes:
-            if (info.start_token < 0) throw Error(info.name + " has no start token", "", mend);
+            if (!info.start_token) throw Error(info.model + " has no start token", "", mend);
             return info.start_token;
     }
     return std::nullopt;
 }
 
-void check_length(const Model& model, std::int64_t length) {
-    const ModelInfo& info = model.info();
+void check_length(const Vocabulary& vocabulary, std::int64_t length) {
+    const VocabularyInfo& info = vocabulary.info();
     // Rotary positions have no end, but a sequence this long will not be read in anyone's lifetime.
     constexpr std::int64_t kLongest = 1 << 24;
-    const std::int64_t longest = info.learned_positions ? info.context_length : kLongest;
+    const std::int64_t longest = info.bounded ? info.context_length : kLongest;
     if (length <= longest) return;
-    throw Error(fmt::format("length {} is above the context of {}", length, info.name),
-                info.learned_positions ? fmt::format("its position table has {} rows", longest)
-                                       : fmt::format("it was trained on {} tokens", info.context_length),
+    throw Error(fmt::format("length {} is above the context of {}", length, info.model),
+                info.bounded ? fmt::format("its position table has {} rows", longest)
+                             : fmt::format("it was trained on {} tokens", info.context_length),
                 fmt::format("use --length {} or less", info.context_length));
 }
 
 void check_text(std::string_view bytes, const std::string& shown) {
     if (bytes.find_first_not_of(" \t\r\n") == std::string_view::npos)
         throw Error(shown + " is empty", "", "give a file with text");
+    if (bytes.starts_with("\xff\xfe") || bytes.starts_with("\xfe\xff"))
+        throw Error(shown + " is UTF-16", "texts are read as UTF-8", "convert it: iconv -f UTF-16 -t UTF-8");
     if (bytes.find('\0') != std::string_view::npos)
         throw Error(shown + " is not text", "it holds zero bytes", "give a plain text file");
-}
-
-void check_token(const Model& model, std::int32_t token) {
-    const ModelInfo& info = model.info();
-    if (token >= 0 && token < info.n_vocab) return;
-    throw Error(fmt::format("no token {}", token),
-                fmt::format("{} has tokens 0 to {}", info.name, info.n_vocab - 1), "");
 }
 
 void describe(PromptSet& set, const std::string& kind, std::optional<std::int32_t> start) {
@@ -59,15 +54,39 @@ void describe(PromptSet& set, const std::string& kind, std::optional<std::int32_
     if (!set.notes.empty()) set.description["notes"] = set.notes;
 }
 
-std::int32_t single_token(const Model& model, const std::string& word) {
-    const auto tokens = model.tokenize(word);
+std::int32_t single_token(const Vocabulary& vocabulary, const std::string& word) {
+    const auto tokens = vocabulary.tokenize(word);
     if (tokens.size() == 1) return tokens.front();
     std::string pieces;
     for (const std::int32_t token : tokens)
         pieces +=
-            fmt::format("{}'{}' ({})", pieces.empty() ? "" : ", ", printable(model.piece(token)), token);
-    throw Error(fmt::format("'{}' is {} tokens for {}", printable(word), tokens.size(), model.info().name),
-                pieces, "give one of them by --token ID");
+            fmt::format("{}'{}' ({})", pieces.empty() ? "" : ", ", printable(vocabulary.piece(token)), token);
+    throw Error(
+        fmt::format("'{}' is {} tokens for {}", printable(word), tokens.size(), vocabulary.info().model),
+        pieces, "give one of them by --token ID");
+}
+
+void add_start(Sequence& sequence, std::optional<std::int32_t> start) {
+    if (!start || (!sequence.tokens.empty() && sequence.tokens.front() == *start)) return;
+    sequence.tokens.insert(sequence.tokens.begin(), *start);
+    if (!sequence.labels.empty()) sequence.labels.insert(sequence.labels.begin(), -1);
+}
+
+bool cut_to(Sequence& sequence, std::int64_t length) {
+    if (sequence.length() <= length) return false;
+    sequence.tokens.resize(static_cast<std::size_t>(length));
+    if (!sequence.labels.empty()) sequence.labels.resize(static_cast<std::size_t>(length));
+    return true;
+}
+
+void note_reading(PromptSet& set, std::int64_t spelt, std::int64_t replaced, const Vocabulary& vocabulary) {
+    if (spelt > 0)
+        set.notes.push_back(
+            fmt::format("{} {} of {} in the text {} read as letters; --special parse reads them as tokens",
+                        spelt, spelt == 1 ? "special token" : "special tokens", vocabulary.info().model,
+                        spelt == 1 ? "was" : "were"));
+    if (replaced > 0)
+        set.notes.push_back(fmt::format("{} bytes that are no UTF-8 were read as U+FFFD", replaced));
 }
 
 }  // namespace tomograph

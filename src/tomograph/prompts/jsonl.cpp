@@ -2,8 +2,13 @@
 
 #include <algorithm>
 #include <fstream>
+#include <initializer_list>
+#include <iostream>
+#include <optional>
+#include <string_view>
 
 #include "tomograph/base/error.h"
+#include "tomograph/prompts/chat_template.h"
 #include "tomograph/prompts/common.h"
 
 namespace tomograph {
@@ -19,63 +24,175 @@ std::int32_t label_index(PromptSet& set, const std::string& label) {
     return static_cast<std::int32_t>(found - set.labels.begin());
 }
 
-Sequence read_line(const Model& model, PromptSet& set, const Json& json) {
-    Sequence sequence;
-    const auto append = [&](const std::string& text, std::int32_t label) {
-        const auto tokens = model.tokenize(text);
-        sequence.tokens.insert(sequence.tokens.end(), tokens.begin(), tokens.end());
-        sequence.labels.resize(sequence.tokens.size(), label);
-    };
-    if (json.contains("segments")) {
-        for (const Json& segment : json.at("segments")) {
-            append(segment.at("text").get<std::string>(),
-                   label_index(set, segment.at("label").get<std::string>()));
-        }
-    } else {
-        append(json.at("text").get<std::string>(), -1);
+/// A key that nobody reads is more likely a slip than meant. Errors: JsonError.
+void check_keys(const Json& json, const char* what, std::initializer_list<std::string_view> known) {
+    if (!json.is_object()) throw JsonError(fmt::format("{} is no object", what));
+    for (const auto& [key, value] : json.items()) {
+        if (std::find(known.begin(), known.end(), key) == known.end())
+            throw JsonError(fmt::format("'{}' is no key of {}", key, what));
     }
-    return sequence;
 }
+
+const std::string& string_at(const Json& json, const char* what, const char* key) {
+    const auto found = json.find(key);
+    if (found == json.end()) throw JsonError(fmt::format("{} has no '{}'", what, key));
+    if (!found->is_string()) throw JsonError(fmt::format("'{}' is no text", key));
+    return found->get_ref<const std::string&>();
+}
+
+const Json& list_at(const Json& json, const char* key) {
+    const Json& list = json.at(key);
+    if (!list.is_array()) throw JsonError(fmt::format("'{}' is no list", key));
+    return list;
+}
+
+/// Reads lines of one file.
+class Lines {
+  public:
+    Lines(const Vocabulary& vocabulary, const JsonlOptions& options, PromptSet& set)
+        : vocabulary_(vocabulary), options_(options), set_(set) {}
+
+    /// The first tokens of a line, one more than will be kept. Errors: JsonError, Error.
+    Sequence read(const Json& json) {
+        check_keys(json, "a line", {"text", "segments", "messages", "ids"});
+        if (json.size() != 1) {
+            std::string keys;
+            for (const auto& [key, value] : json.items())
+                keys += fmt::format("{}'{}'", keys.empty() ? "" : " and ", key);
+            throw JsonError(json.empty() ? "it has no 'text'" : "it has both " + keys);
+        }
+        if (json.contains("ids")) return read_ids(list_at(json, "ids"));
+        if (json.contains("messages")) return read_messages(list_at(json, "messages"));
+        if (json.contains("segments")) return read_segment_list(list_at(json, "segments"));
+        return cut({{string_at(json, "it", "text"), options_.special}}, {-1});
+    }
+
+    std::int64_t spelt = 0, replaced = 0, conversations = 0;
+
+  private:
+    Sequence cut(const std::vector<Segment>& segments, const std::vector<std::int32_t>& labels) {
+        Reading reading = read_segments(vocabulary_, segments, options_.length + 1);
+        spelt += reading.spelt;
+        replaced += reading.replaced;
+        Sequence sequence;
+        sequence.tokens = std::move(reading.tokens);
+        for (const std::int32_t segment : reading.segment)
+            sequence.labels.push_back(labels[static_cast<std::size_t>(segment)]);
+        return sequence;
+    }
+
+    Sequence read_ids(const Json& ids) const {
+        Sequence sequence;
+        for (const Json& id : ids) {
+            if (!id.is_number_integer())
+                throw JsonError(fmt::format("'ids' holds {}, which is no token's id", json_text(id)));
+            const auto token = id.get<std::int64_t>();
+            if (token < 0 || token >= vocabulary_.info().n_tokens)
+                throw JsonError(fmt::format("there is no token {}: the model has 0 to {}", token,
+                                            vocabulary_.info().n_tokens - 1));
+            sequence.tokens.push_back(static_cast<std::int32_t>(token));
+        }
+        sequence.labels.assign(sequence.tokens.size(), -1);
+        return sequence;
+    }
+
+    Sequence read_segment_list(const Json& list) {
+        std::vector<Segment> segments;
+        std::vector<std::int32_t> labels;
+        for (const Json& json : list) {
+            check_keys(json, "a segment", {"label", "text", "special"});
+            Segment segment{string_at(json, "a segment", "text"), options_.special};
+            if (json.contains("special"))
+                segment.special = parse_special(string_at(json, "a segment", "special"));
+            segments.push_back(std::move(segment));
+            labels.push_back(label_index(set_, string_at(json, "a segment", "label")));
+        }
+        return cut(segments, labels);
+    }
+
+    Sequence read_messages(const Json& list) {
+        std::vector<ChatMessage> messages;
+        for (const Json& json : list) {
+            check_keys(json, "a message", {"role", "content"});
+            messages.push_back(
+                {string_at(json, "a message", "role"), string_at(json, "a message", "content")});
+        }
+        if (messages.empty()) throw JsonError("'messages' holds no message");
+        if (!template_) template_ = make_template();
+        const bool ask = options_.ask && messages.back().role != "assistant";
+        std::vector<Segment> segments;
+        std::vector<std::int32_t> labels;
+        for (ChatPiece& piece : template_->render(messages, ask)) {
+            segments.push_back({std::move(piece.text), piece.content ? Special::text : Special::parse});
+            labels.push_back(label_index(set_, piece.content && piece.turn >= 0
+                                                   ? messages[static_cast<std::size_t>(piece.turn)].role
+                                                   : "template"));
+        }
+        ++conversations;
+        return cut(segments, labels);
+    }
+
+    ChatTemplate make_template() const {
+        const std::string source =
+            options_.chat_template.empty() ? vocabulary_.chat_template() : options_.chat_template;
+        if (source.empty())
+            throw Error(vocabulary_.info().model + " has no chat template",
+                        "a conversation cannot be written out for it", "give one with --chat-template FILE");
+        const auto text_of = [&](const std::optional<std::int32_t>& token) {
+            return token ? vocabulary_.piece(*token) : std::string();
+        };
+        return {source, text_of(vocabulary_.info().start_token), text_of(vocabulary_.info().end_token)};
+    }
+
+    const Vocabulary& vocabulary_;
+    const JsonlOptions& options_;
+    PromptSet& set_;
+    std::optional<ChatTemplate> template_;
+};
 
 }  // namespace
 
-PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options) {
-    std::ifstream in(options.file, std::ios::binary);
-    if (!in) throw Error("cannot read " + options.file.string(), "no such file, or no permission", "");
-    const auto start = start_token(model, options.start);
+PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& options) {
+    std::ifstream file;
+    if (options.file != "-") {
+        file.open(options.file, std::ios::binary);
+        if (!file) throw Error("cannot read " + options.file.string(), "no such file, or no permission", "");
+    }
+    std::istream& in = options.file == "-" ? std::cin : file;
+    const std::string name = options.file == "-" ? "standard input" : options.file.string();
+    const auto start = start_token(vocabulary, options.start);
     PromptSet set;
-    std::int64_t number = 0, cut = 0;
+    check_length(vocabulary, options.length);
+    Lines lines(vocabulary, options, set);
+    std::int64_t number = 0, n_cut = 0;
     for (std::string line; std::getline(in, line);) {
         ++number;
-        const auto where = fmt::format("line {} of {}", number, options.file.string());
+        const auto where = fmt::format("line {} of {}", number, name);
         if (options.sequences > 0 && static_cast<std::int64_t>(set.sequences.size()) == options.sequences)
             break;
         Sequence sequence;
         try {
-            sequence = read_line(model, set, Json::parse(line));
-        } catch (const nlohmann::json::exception& e) {
+            sequence = lines.read(parse_json(line));
+        } catch (const JsonError& e) {
             throw Error(where + " cannot be used", e.what(),
-                        R"(a line is {"text": "..."} or {"segments": [{"label": "...", "text": "..."}]})");
+                        R"(a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, )"
+                        R"({"messages": [{"role": "...", "content": "..."}]} or {"ids": [...]})");
+        } catch (const Error& e) {
+            throw Error(where + " cannot be used", e.what(), "");
         }
         if (sequence.tokens.empty())
             throw Error(where + " has no text", "", "a line's index is its sequence, so none may be empty");
-        if (start) {
-            sequence.tokens.insert(sequence.tokens.begin(), *start);
-            sequence.labels.insert(sequence.labels.begin(), -1);
-        }
-        if (sequence.length() > options.length) {
-            sequence.tokens.resize(static_cast<std::size_t>(options.length));
-            sequence.labels.resize(static_cast<std::size_t>(options.length));
-            ++cut;
-        }
+        add_start(sequence, start);
+        n_cut += cut_to(sequence, options.length);
         set.sequences.push_back(std::move(sequence));
     }
-    if (set.sequences.empty())
-        throw Error(options.file.string() + " is empty", "", "give a file with one JSON object a line");
-    if (cut > 0)
+    if (set.sequences.empty()) throw Error(name + " is empty", "", "give a file with one JSON object a line");
+    if (n_cut > 0)
         set.notes.push_back(
-            fmt::format("{} of {} lines were cut to {} tokens", cut, set.sequences.size(), options.length));
-    set.description = {{"sources", {options.file.filename().string()}}};
+            fmt::format("{} of {} lines were cut to {} tokens", n_cut, set.sequences.size(), options.length));
+    note_reading(set, lines.spelt, lines.replaced, vocabulary);
+    set.description = {{"sources", {options.file == "-" ? name : options.file.filename().string()}}};
+    if (lines.conversations > 0) set.description["conversations"] = lines.conversations;
     describe(set, "jsonl", start);
     return set;
 }

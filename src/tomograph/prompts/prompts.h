@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "tomograph/base/json.h"
-#include "tomograph/model/model.h"
-#include "tomograph/model/sequence.h"
+#include "tomograph/engine/language_model.h"
+#include "tomograph/engine/sequence.h"
+#include "tomograph/prompts/reading.h"
 
 namespace tomograph {
 
@@ -33,15 +34,26 @@ enum class Start {
 };
 
 struct TextOptions {
-    std::vector<std::filesystem::path> files;  ///< empty: the chapter of Moby-Dick inside the program
-    std::int64_t sequences = 32;               ///< at most
-    std::int64_t length = 512;                 ///< tokens a sequence, start token included
+    /// "-" is standard input; empty: the chapter of Moby-Dick inside the program.
+    std::vector<std::filesystem::path> files;
+    std::int64_t sequences = 32;  ///< at most
+    std::int64_t length = 512;    ///< tokens a sequence, start token included
     Start start = Start::model;
+    Special special = Special::text;
 };
 /// Each file is cut into sequences of `length` tokens; what is left at its end is not used, except where no
 /// file fills a single sequence. With several files each is a label. Errors: Error when a file is missing,
 /// empty or binary.
-PromptSet text_prompts(const Model& model, const TextOptions& options);
+PromptSet text_prompts(const Vocabulary& vocabulary, const TextOptions& options);
+
+struct GivenOptions {
+    std::vector<std::string> prompts;
+    std::int64_t length = 512;  ///< a longer prompt is cut, and that is noted
+    Start start = Start::model;
+    Special special = Special::text;
+};
+/// Each prompt is a sequence. Errors: Error for an empty one.
+PromptSet given_prompts(const Vocabulary& vocabulary, const GivenOptions& options);
 
 struct RepeatOptions {
     std::optional<std::int32_t> token;                                       ///< the token's id, or
@@ -52,7 +64,7 @@ struct RepeatOptions {
 };
 /// One sequence of one repeated token.
 /// Errors: Error when the word is several tokens (it says which), or an id is out of range.
-PromptSet repeat_prompts(const Model& model, const RepeatOptions& options);
+PromptSet repeat_prompts(const Vocabulary& vocabulary, const RepeatOptions& options);
 
 struct VocabularyOptions {
     std::int64_t rows = 0;  ///< tokens chosen by seed; 0: all
@@ -60,7 +72,7 @@ struct VocabularyOptions {
     Start start = Start::model;
 };
 /// Every token alone (after the start token where there is one), a sequence each.
-PromptSet vocabulary_prompts(const Model& model, const VocabularyOptions& options);
+PromptSet vocabulary_prompts(const Vocabulary& vocabulary, const VocabularyOptions& options);
 
 struct PositionsOptions {
     std::int64_t length = 512;
@@ -71,19 +83,28 @@ struct PositionsOptions {
 /// same vector at every position, since attention over equal values is that value; so seeded random tokens
 /// are run, to be averaged by position, and one sequence of a start token followed by the mean token
 /// embedding.
-PromptSet positions_prompts(const Model& model, const PositionsOptions& options);
+PromptSet positions_prompts(const LanguageModel& model, const PositionsOptions& options);
 
 struct JsonlOptions {
     std::filesystem::path file;
     std::int64_t sequences = 0;  ///< at most; 0: all lines
     std::int64_t length = 512;   ///< a longer line is cut, and that is noted
     Start start = Start::model;
+    Special special = Special::text;  ///< of texts; a segment may say otherwise for itself
+    std::string chat_template;        ///< of conversations; empty: the model's own
+    bool ask = true;  ///< a conversation that ends with the user is followed by what makes the model answer
 };
-/// One sequence a line: {"text": "..."} or {"segments": [{"label": "...", "text": "..."}, ...]}. A line's
-/// index is its sequence. Errors: Error that names the line.
-PromptSet jsonl_prompts(const Model& model, const JsonlOptions& options);
+/// One sequence a line, whose index is its number:
+///     {"text": "..."}
+///     {"segments": [{"label": "...", "text": "...", "special": "parse"}, ...]}
+///     {"messages": [{"role": "...", "content": "..."}, ...]}
+///     {"ids": [1, 2, ...]}
+/// A conversation is read through the model's template: the template's own special tokens are tokens, the
+/// words of the messages are text; each token's label is its message's role, or "template". Errors: Error
+/// that names the line; for a conversation also when the model has no template.
+PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& options);
 
 /// The id of a word that is one token. Errors: Error that names its tokens.
-std::int32_t single_token(const Model& model, const std::string& word);
+std::int32_t single_token(const Vocabulary& vocabulary, const std::string& word);
 
 }  // namespace tomograph

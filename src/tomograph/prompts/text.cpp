@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iostream>
+#include <iterator>
 #include <span>
 
 #include "tomograph/base/error.h"
@@ -12,23 +14,6 @@ namespace tomograph {
 std::span<const unsigned char> tomograph_prompts_file(std::string_view name);
 
 namespace {
-
-/// At least `wanted` tokens of `text`, or all: only as much of a large file is tokenised as is needed. The
-/// last tokens before a cut may differ from those of the whole text, so some more are made and dropped.
-std::vector<std::int32_t> tokenize_front(const Model& model, std::string_view text, std::int64_t wanted) {
-    constexpr std::int64_t kSpare = 64;
-    std::size_t bytes = static_cast<std::size_t>(wanted + kSpare) * 6;
-    while (true) {
-        const bool all = bytes >= text.size();
-        auto tokens = model.tokenize(all ? text : text.substr(0, bytes));
-        if (all) return tokens;
-        if (static_cast<std::int64_t>(tokens.size()) >= wanted + kSpare) {
-            tokens.resize(static_cast<std::size_t>(wanted));
-            return tokens;
-        }
-        bytes *= 2;
-    }
-}
 
 struct Source {
     std::string name;
@@ -42,18 +27,24 @@ std::vector<Source> read_sources(const std::vector<std::filesystem::path>& files
         sources.push_back({"Moby-Dick, chapter 42 (built in)", std::string(chapter.begin(), chapter.end())});
     }
     for (const auto& file : files) {
-        sources.push_back({file.filename().string(), read_file(file)});
-        check_text(sources.back().text, file.string());
+        if (file == "-") {
+            sources.push_back({"standard input", {std::istreambuf_iterator<char>(std::cin), {}}});
+        } else {
+            sources.push_back({file.filename().string(), read_file(file)});
+        }
+        check_text(sources.back().text,
+                   sources.back().name == "standard input" ? "standard input" : file.string());
+        if (sources.back().text.starts_with("\xef\xbb\xbf")) sources.back().text.erase(0, 3);
     }
     return sources;
 }
 
 }  // namespace
 
-PromptSet text_prompts(const Model& model, const TextOptions& options) {
+PromptSet text_prompts(const Vocabulary& vocabulary, const TextOptions& options) {
     if (options.sequences < 1) throw Error("no sequences were asked for", "", "use --sequences 1 or more");
-    check_length(model, options.length);
-    const auto start = start_token(model, options.start);
+    check_length(vocabulary, options.length);
+    const auto start = start_token(vocabulary, options.start);
     const std::int64_t body = options.length - (start ? 1 : 0);
     if (body < 1)
         throw Error(fmt::format("length {} leaves no room for text", options.length),
@@ -70,13 +61,18 @@ PromptSet text_prompts(const Model& model, const TextOptions& options) {
         set.sequences.push_back(std::move(sequence));
     };
     std::vector<std::vector<std::int32_t>> tokens;
+    std::int64_t spelt = 0, replaced = 0;
     for (const Source& source : sources) {
         names.push_back(source.name);
         if (sources.size() > 1) set.labels.push_back(source.name);
         // No text gives more sequences than this, however many are asked for: a byte is at most the three of
         // U+FFFD.
         const auto most = 3 * static_cast<std::int64_t>(source.text.size()) / body + 1;
-        tokens.push_back(tokenize_front(model, source.text, std::min(options.sequences, most) * body));
+        const Segment segment{source.text, options.special};
+        Reading reading = read_segments(vocabulary, {&segment, 1}, std::min(options.sequences, most) * body);
+        spelt += reading.spelt;
+        replaced += reading.replaced;
+        tokens.push_back(std::move(reading.tokens));
     }
     // The files take turns, so that each is there when fewer sequences are asked for than there are.
     for (std::int64_t turn = 0, added = 1; added > 0; ++turn) {
@@ -100,6 +96,7 @@ PromptSet text_prompts(const Model& model, const TextOptions& options) {
         set.notes.push_back(fmt::format("{} sequences of {} tokens instead of {}: the text has no more",
                                         set.sequences.size(), options.length, options.sequences));
     }
+    note_reading(set, spelt, replaced, vocabulary);
     set.description = {{"sources", names}, {"asked", options.sequences}};
     describe(set, "text", start);
     return set;

@@ -7,25 +7,26 @@
 
 namespace tomograph {
 
-PromptSet repeat_prompts(const Model& model, const RepeatOptions& options) {
+PromptSet repeat_prompts(const Vocabulary& vocabulary, const RepeatOptions& options) {
     using Prefix = RepeatOptions::Prefix;
     if (!options.token && options.word.empty())
         throw Error("no token to repeat", "", "give --token ID or --word TEXT");
-    const std::int32_t token = options.token ? *options.token : single_token(model, options.word);
-    check_token(model, token);
-    check_length(model, options.length);
+    const VocabularyInfo& info = vocabulary.info();
+    const std::int32_t token = options.token ? *options.token : single_token(vocabulary, options.word);
+    check_token(token, info.model, info.n_tokens);
+    check_length(vocabulary, options.length);
     std::optional<std::int32_t> prefix;
     switch (options.prefix) {
         case Prefix::model:
-            prefix = start_token(model, Start::model);
+            prefix = start_token(vocabulary, Start::model);
             break;
         case Prefix::start:
-            prefix = start_token(model, Start::yes, "use --prefix none or --prefix ID");
+            prefix = start_token(vocabulary, Start::yes, "use --prefix none or --prefix ID");
             break;
         case Prefix::none:
             break;
         case Prefix::token:
-            check_token(model, options.prefix_token);
+            check_token(options.prefix_token, info.model, info.n_tokens);
             prefix = options.prefix_token;
             break;
     }
@@ -37,15 +38,15 @@ PromptSet repeat_prompts(const Model& model, const RepeatOptions& options) {
     sequence.tokens.resize(static_cast<std::size_t>(options.length), token);
     PromptSet set;
     set.sequences.push_back(std::move(sequence));
-    set.description = {{"token", token}, {"piece", piece_to_json(model.piece(token))}};
+    set.description = {{"token", token}, {"piece", piece_to_json(vocabulary.piece(token))}};
     set.description["prefix"] = prefix ? Json(*prefix) : Json(nullptr);
-    describe(set, "repeat", prefix && *prefix == model.info().start_token ? prefix : std::nullopt);
+    describe(set, "repeat", prefix == info.start_token ? prefix : std::nullopt);
     return set;
 }
 
-PromptSet vocabulary_prompts(const Model& model, const VocabularyOptions& options) {
-    const auto start = start_token(model, options.start);
-    const std::int64_t all = model.info().n_vocab;
+PromptSet vocabulary_prompts(const Vocabulary& vocabulary, const VocabularyOptions& options) {
+    const auto start = start_token(vocabulary, options.start);
+    const std::int64_t all = vocabulary.info().n_tokens;
     if (options.rows < 0)
         throw Error(fmt::format("{} rows were asked for", options.rows), "", "use --rows 1 or more");
     const auto chosen = sample_indices(all, options.rows == 0 ? all : options.rows, options.seed);
@@ -65,9 +66,9 @@ PromptSet vocabulary_prompts(const Model& model, const VocabularyOptions& option
     return set;
 }
 
-PromptSet positions_prompts(const Model& model, const PositionsOptions& options) {
+PromptSet positions_prompts(const LanguageModel& model, const PositionsOptions& options) {
     const ModelInfo& info = model.info();
-    check_length(model, options.length);
+    check_length(model.vocabulary(), options.length);
     PromptSet set;
     const auto length = static_cast<std::size_t>(options.length);
     const auto d_model = static_cast<std::size_t>(info.d_model);
@@ -83,7 +84,7 @@ PromptSet positions_prompts(const Model& model, const PositionsOptions& options)
     constexpr std::int32_t kRandom = 0, kMean = 1;
     set.labels = {"random tokens", "mean embedding"};
     set.label_outside_means = kMean;
-    const auto start = start_token(model, Start::model);
+    const auto start = start_token(model.vocabulary(), Start::model);
     for (std::int64_t s = 0; s < options.sequences; ++s) {
         Sequence sequence;
         for (std::size_t position = 0; position < length; ++position) {
@@ -96,7 +97,7 @@ PromptSet positions_prompts(const Model& model, const PositionsOptions& options)
     }
     // Models that begin with no start token still get one other vector first: without it every position would
     // attend to the same value.
-    const std::int32_t first = info.start_token >= 0 ? info.start_token : 0;
+    const std::int32_t first = model.vocabulary().info().start_token.value_or(0);
     const Matrix first_row = model.token_embeddings({first});
     const Vector mean = model.mean_token_embedding();
     Sequence constant;

@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
+#include "tomograph/base/contained.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/html.h"
 #include "tomograph/base/json.h"
 #include "tomograph/base/version.h"
+#include "tomograph/findings/summary.h"
+#include "tomograph/report/study_file.h"
 
 namespace tomograph {
 namespace {
@@ -26,16 +31,6 @@ constexpr std::string_view kStyle = R"(
 .report figure img { width: 100%; background: white; border: 1px solid #8884; border-radius: 4px; }
 )";
 
-std::string number(const Json& value) {
-    return value.is_number() ? fmt::format("{:.4g}", value.get<double>()) : "–";
-}
-
-/// The text of a field that may be absent or null.
-std::string text(const Json& json, const char* key) {
-    const auto found = json.find(key);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 Json list(const Json& json, const char* key) {
     const auto found = json.find(key);
     return found != json.end() && found->is_array() ? *found : Json::array();
@@ -43,48 +38,29 @@ Json list(const Json& json, const char* key) {
 
 std::string numbers_table(const Json& numbers) {
     std::string rows;
-    const auto row = [&](const std::string& what, const std::string& value, const std::string& how) {
+    for (const SummaryLine& line : summary_lines(numbers))
         rows += fmt::format("<tr><th>{}</th><td class=\"number\">{}</td><td>{}</td></tr>\n",
-                            html_escape(what), html_escape(value), html_escape(how));
-    };
-    if (numbers.contains("first_token_norm_ratio"))
-        row("first token's norm", fmt::format("{:.2f} ×", numbers["first_token_norm_ratio"].get<double>()),
-            "mean norm at position 0 over the median elsewhere, at " +
-                text(numbers, "first_token_norm_site"));
-    if (numbers.contains("variance_explained_2"))
-        row("variance explained by two components",
-            fmt::format("{:.1f} %", 100 * numbers["variance_explained_2"].get<double>()),
-            "attention and MLP outputs together, middle layers, raw vectors");
-    if (numbers.contains("attention_mlp_cosine")) {
-        const Json& cosine = numbers["attention_mlp_cosine"];
-        row("cosine between attention and MLP output",
-            fmt::format("{:+.3f} ± {:.3f}", cosine.at("mean").get<double>(),
-                        cosine.at("deviation").get<double>()),
-            fmt::format("mean and deviation over {} pairs, middle layers, first token left out",
-                        cosine.at("pairs").get<std::int64_t>()));
-    }
+                            html_escape(line.what), html_escape(line.value), html_escape(line.how));
     return rows.empty() ? "" : "<table>\n" + rows + "</table>\n";
 }
 
 /// What `tomograph measure` wrote, the latest.
 std::string findings_table(const fs::path& run, const std::string& heading) {
-    const fs::path file = run / "measures" / "findings.json";
-    const Json findings = fs::exists(file) ? list(read_json(file), "findings") : Json::array();
+    constexpr const char* kFile = "measures/findings.json";
+    if (!fs::exists(run / kFile)) return "";
+    const Json findings = list(read_json(contained_file(run, kFile)), "findings");
     if (findings.empty()) return "";
     std::string html = fmt::format(
         "<h2>{}</h2>\n<div class=\"wide\"><table>\n<tr><th>finding</th><th>effect</th><th>interval</th>"
         "<th>null</th><th>verdict</th><th>what the number is</th></tr>\n",
         html_escape(heading));
-    for (const Json& finding : findings) {
-        const Json interval = list(finding, "interval");
-        const std::string reason = text(finding, "reason");
+    for (const FindingLine& line : finding_lines(findings)) {
         html += fmt::format(
             "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td><td "
             "class=\"number\">{}</td><td>{}</td><td class=\"note\">{}</td></tr>\n",
-            html_escape(text(finding, "name")), number(finding.value("effect", Json())),
-            interval.size() == 2 ? number(interval[0]) + " to " + number(interval[1]) : "–",
-            number(finding.value("null", Json())), html_escape(text(finding, "verdict")),
-            html_escape(text(finding, "effect_is") + (reason.empty() ? "" : ": " + reason)));
+            html_escape(line.name), line.effect, line.interval, html_escape(line.null),
+            html_escape(line.verdict),
+            html_escape(line.effect_is + (line.reason.empty() ? "" : ": " + line.reason)));
     }
     return html +
            "</table></div>\n<p class=\"note\">Intervals are 95 % by bootstrap over sequences. The null is "
@@ -92,23 +68,24 @@ std::string findings_table(const fs::path& run, const std::string& heading) {
            "weights.</p>\n";
 }
 
-std::string figures(const fs::path& study, const Json& figures) {
+std::string figures(const fs::path& folder, const std::vector<StudyFigure>& figures) {
     std::string html, group;
-    for (const Json& figure : figures) {
-        const std::string caption = html_escape(text(figure, "caption")), file = text(figure, "file");
-        if (text(figure, "group") != group || html.empty()) {
+    for (const StudyFigure& figure : figures) {
+        const std::string caption = html_escape(figure.caption);
+        if (figure.group != group || html.empty()) {
             if (!html.empty()) html += "</div>\n";
-            group = text(figure, "group");
+            group = figure.group;
             html += fmt::format("<h2>{}</h2>\n<div class=\"figures\">\n", html_escape(group));
         }
-        if (file.empty()) {
+        if (figure.file.empty()) {
             html += fmt::format("<p class=\"note\">{}</p>\n", caption);
             continue;
         }
         html += fmt::format(
             "<figure><img alt=\"{}\" src=\"data:image/png;base64,{}\"><figcaption>{} <span "
             "class=\"note\">({})</span></figcaption></figure>\n",
-            caption, base64(read_file(study / file)), caption, html_escape(file));
+            caption, base64(read_file(contained_file(folder, figure.file))), caption,
+            html_escape(figure.file));
     }
     return html.empty() ? "" : html + "</div>\n";
 }
@@ -116,28 +93,25 @@ std::string figures(const fs::path& study, const Json& figures) {
 }  // namespace
 
 StaticReport static_report(const fs::path& folder) {
-    const bool study = fs::exists(folder / "study.json");
-    const Json json = read_json(folder / (study ? "study.json" : "run.json"));
-    const Json model = json.value("model", Json::object());
-    StaticReport report{model.value("name", "?"), std::string(kStyle), {}};
+    const bool is_study = fs::exists(folder / "study.json");
+    const StudyFile study = is_study ? read_study(folder) : read_run_as_study(folder);
+    StaticReport report{study.model_name, std::string(kStyle), {}};
     report.body = fmt::format(
         "<section class=\"report\" id=\"static\">\n<h1>{}</h1>\n<p class=\"note\">tomograph {} · {} weights, "
         "{} layers, d_model {}</p>\n",
-        html_escape(report.title), kVersion, html_escape(model.value("type", "?")),
-        model.value("n_layers", 0), model.value("d_model", 0));
-    report.body += numbers_table(json.value("numbers", Json::object()));
-    if (study) {
-        for (const Json& run : list(json, "runs")) {
-            const fs::path name = run.get<std::string>();
-            if (!name.has_parent_path())
-                report.body += findings_table(folder / name, "Findings: " + name.string());
+        html_escape(report.title), kVersion, html_escape(study.model_type), study.n_layers, study.d_model);
+    report.body += numbers_table(study.numbers);
+    if (is_study) {
+        for (const std::string& name : study.runs) {
+            if (fs::exists(folder / name))
+                report.body += findings_table(contained_folder(folder, name), "Findings: " + name);
         }
     } else {
         report.body += findings_table(folder, "Findings");
     }
-    for (const Json& note : list(json, "notes"))
-        report.body += fmt::format("<p class=\"note\">{}</p>\n", html_escape(note.get<std::string>()));
-    report.body += figures(folder, list(json, "figures")) + "</section>\n";
+    for (const std::string& note : study.notes)
+        report.body += fmt::format("<p class=\"note\">{}</p>\n", html_escape(note));
+    report.body += figures(folder, study.figures) + "</section>\n";
     return report;
 }
 

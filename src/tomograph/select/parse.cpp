@@ -8,12 +8,15 @@
 namespace tomograph {
 namespace {
 
-std::vector<std::string> split(const std::string& text) {
+/// The words between commas; none where there is no text. Errors: Error where text holds no word: taken as
+/// "none", it would select everything.
+std::vector<std::string> split(const std::string& text, const char* what) {
     std::vector<std::string> words;
     std::istringstream in(text);
     for (std::string word; std::getline(in, word, ',');) {
         if (!word.empty()) words.push_back(word);
     }
+    if (words.empty() && !text.empty()) throw Error(fmt::format("'{}' names no {}", text, what), "", "");
     return words;
 }
 
@@ -34,7 +37,7 @@ LayerOrder parse_layer_order(const std::string& text) {
 }
 
 void parse_means(const std::string& text, Selection& selection) {
-    for (const std::string& word : split(text)) {
+    for (const std::string& word : split(text, "average")) {
         if (word == "samples")
             selection.mean_samples = true;
         else if (word == "positions")
@@ -49,7 +52,7 @@ void parse_means(const std::string& text, Selection& selection) {
 
 std::vector<Component> parse_components(const std::string& text) {
     std::vector<Component> components;
-    for (const std::string& word : split(text)) {
+    for (const std::string& word : split(text, "component")) {
         const auto component = find_component(word);
         if (!component) {
             std::string names;

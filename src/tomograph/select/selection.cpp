@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
@@ -40,7 +41,8 @@ std::vector<SiteShape> choose(const Run& run, const Selection& selection) {
                                ? site.site.component != Component::z && site.width() == run.d_model()
                                : std::find(selection.components.begin(), selection.components.end(),
                                            site.site.component) != selection.components.end();
-        if (named && (site.site.layer < 0 || layers.contains(site.site.layer))) chosen.push_back(site);
+        if (named && (site.site.layer < 0 || layers.contains(site.site.layer, run.n_layers())))
+            chosen.push_back(site);
     }
     if (chosen.empty())
         throw Error("the selection names no captured site", "the run holds " + names(),
@@ -55,9 +57,23 @@ std::vector<SiteShape> choose(const Run& run, const Selection& selection) {
     return chosen;
 }
 
-/// Which tokens pass the filters on positions, sequences and labels.
+/// Tokens of each sequence.
+std::vector<std::int64_t> sequence_lengths(const Run& run) {
+    std::vector<std::int64_t> lengths(static_cast<std::size_t>(run.n_sequences()), 0);
+    const TokenTable& tokens = run.tokens();
+    for (std::size_t i = 0; i < tokens.sequence.size(); ++i) {
+        std::int64_t& length = lengths[static_cast<std::size_t>(tokens.sequence[i])];
+        length = std::max<std::int64_t>(length, tokens.position[i] + 1);
+    }
+    return lengths;
+}
+
+/// Which tokens pass the filters on positions, sequences and labels. Bounds from the end count from each
+/// sequence's own.
 std::vector<std::uint8_t> filter_tokens(const Run& run, const Selection& selection) {
-    const Range positions = resolve_range(selection.positions, run.length(), "positions");
+    resolve_range(selection.positions, run.length(), "positions");  // the longest sequence must have them
+    const Range& positions = selection.positions;
+    const auto lengths = sequence_lengths(run);
     const Range sequences = resolve_range(selection.sequences, run.n_sequences(), "sequences");
     const auto known = run.labels();
     std::vector<std::int32_t> labels;
@@ -72,7 +88,8 @@ std::vector<std::uint8_t> filter_tokens(const Run& run, const Selection& selecti
     std::vector<std::uint8_t> passes(static_cast<std::size_t>(tokens.size()));
     for (std::size_t i = 0; i < passes.size(); ++i) {
         passes[i] =
-            positions.contains(tokens.position[i]) && sequences.contains(tokens.sequence[i]) &&
+            positions.contains(tokens.position[i], lengths[static_cast<std::size_t>(tokens.sequence[i])]) &&
+            sequences.contains(tokens.sequence[i], run.n_sequences()) &&
             (labels.empty() || std::find(labels.begin(), labels.end(), tokens.label[i]) != labels.end());
     }
     return passes;
@@ -93,23 +110,13 @@ std::vector<std::int32_t> layer_numbers(const Run& run, const Selection& selecti
     return numbers;
 }
 
-void add_label(RowLabels& labels, Component component, std::int32_t layer, std::int32_t position,
-               std::int32_t token, std::int32_t sequence, std::int32_t label, float norm) {
-    labels.component.push_back(component);
-    labels.layer.push_back(layer);
-    labels.position.push_back(position);
-    labels.token.push_back(token);
-    labels.sequence.push_back(sequence);
-    labels.label.push_back(label);
-    labels.norm.push_back(norm);
-}
-
 /// Component, layer, position, sequence; -1 where averaged over.
 using Group = std::tuple<Component, std::int32_t, std::int32_t, std::int32_t>;
 
 struct Accumulator {
     VectorD sum;
     std::int64_t count = 0;
+    std::int32_t true_layer = -1;
 };
 
 }  // namespace
@@ -146,7 +153,7 @@ void SelectedRows::read(std::int64_t begin, std::int64_t end, float* out) const 
 
 std::string SelectedRows::describe(std::int64_t row) const {
     const auto i = static_cast<std::size_t>(row);
-    const Site site{labels_.component[i], labels_.layer[i]};
+    const Site site = labels_.site(row);
     if (labels_.token[i] < 0) {
         const bool over_layers = in_block(site.component) && site.layer < 0;
         std::string text = over_layers
@@ -160,127 +167,182 @@ std::string SelectedRows::describe(std::int64_t row) const {
                        labels_.sequence[i], labels_.position[i]);
 }
 
-SelectedRows select(const Run& run, const Selection& selection) {
-    const auto sites = choose(run, selection);
-    const auto passes = filter_tokens(run, selection);
-    const auto numbers = layer_numbers(run, selection);
-    const TokenTable& tokens = run.tokens();
-    SelectedRows result;
-    result.run_ = &run;
-    result.normalize_ = selection.normalize;
-    result.dim_ = sites.front().width();
-    const auto shown_layer = [&](const Site& site) {
-        return site.layer < 0 ? -1 : numbers[static_cast<std::size_t>(site.layer)];
-    };
-
-    std::vector<std::int64_t> stored;  // of the run's stored rows, those that pass
-    for (std::int64_t row = 0; row < run.n_rows(); ++row) {
-        if (passes[static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)])])
-            stored.push_back(row);
+/// A selection on its way to its rows.
+class Selecting {
+  public:
+    Selecting(const Run& run, const Selection& selection)
+        : run_(run),
+          selection_(selection),
+          sites_(choose(run, selection)),
+          passes_(filter_tokens(run, selection)),
+          shown_(layer_numbers(run, selection)),
+          renumbered_(selection.layer_order != LayerOrder::given),
+          all_stored_(std::all_of(sites_.begin(), sites_.end(),
+                                  [&](const SiteShape& s) { return run.has_vectors(s.site); })) {
+        for (std::int64_t row = 0; row < run.n_rows(); ++row) {
+            if (passes_[static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)])])
+                stored_.push_back(row);
+        }
+        result_.run_ = &run;
+        result_.normalize_ = selection.normalize;
+        result_.dim_ = sites_.front().width();
     }
 
-    const bool all_stored =
-        std::all_of(sites.begin(), sites.end(), [&](const SiteShape& s) { return run.has_vectors(s.site); });
-    if (!selection.averages()) {
-        if (!all_stored)
-            throw Error(run.path().string() + " keeps no vectors of the selection",
-                        "it was captured without them or is incomplete",
+    SelectedRows finish() && {
+        selection_.averages() ? average() : take_rows();
+        if (result_.n_rows() == 0)
+            throw Error("the selection holds no rows",
+                        "no stored token passes its positions, sequences and labels", "widen it");
+        return std::move(result_);
+    }
+
+  private:
+    std::int32_t shown_layer(const Site& site) const {
+        return site.layer < 0 ? -1 : shown_[static_cast<std::size_t>(site.layer)];
+    }
+    std::vector<std::int64_t> cut(std::int64_t n_candidates) {
+        result_.n_candidates_ = n_candidates;
+        return sample_indices(n_candidates, selection_.rows > 0 ? selection_.rows : n_candidates,
+                              selection_.seed);
+    }
+
+    void take_rows() {
+        if (!all_stored_)
+            throw Error(run_.path().string() + " keeps no vectors of the selection",
+                        run_.n_tokens() == 0 ? "its capture was interrupted before a shard was whole"
+                                             : "it was captured without them",
                         "average with --mean samples, or capture again");
-        const auto per_site = static_cast<std::int64_t>(stored.size());
-        result.n_candidates_ = per_site * static_cast<std::int64_t>(sites.size());
-        const auto chosen = sample_indices(
-            result.n_candidates_, selection.rows > 0 ? selection.rows : result.n_candidates_, selection.seed);
+        const TokenTable& tokens = run_.tokens();
+        const auto per_site = static_cast<std::int64_t>(stored_.size());
+        const auto chosen = cut(per_site * static_cast<std::int64_t>(sites_.size()));
         std::size_t next = 0;
-        for (std::size_t s = 0; s < sites.size(); ++s) {
-            SelectedRows::Segment segment{result.labels_.size(), sites[s].site, {}};
-            const auto norms = run.has_stats() ? run.norms(sites[s].site) : std::vector<float>{};
+        for (std::size_t s = 0; s < sites_.size(); ++s) {
+            const Site site = sites_[s].site;
+            SelectedRows::Segment segment{result_.labels_.size(), site, {}};
+            const auto norms = run_.norms(site);
             for (; next < chosen.size() && chosen[next] / per_site == static_cast<std::int64_t>(s); ++next) {
-                const std::int64_t row = stored[static_cast<std::size_t>(chosen[next] % per_site)];
-                const std::int32_t token = run.rows()[static_cast<std::size_t>(row)];
+                const std::int64_t row = stored_[static_cast<std::size_t>(chosen[next] % per_site)];
+                const std::int32_t token = run_.rows()[static_cast<std::size_t>(row)];
                 const auto t = static_cast<std::size_t>(token);
                 segment.stored_rows.push_back(row);
-                add_label(result.labels_, sites[s].site.component, shown_layer(sites[s].site),
-                          tokens.position[t], token, tokens.sequence[t], tokens.label[t],
-                          norms.empty() ? std::nanf("") : norms[t]);
+                result_.labels_.add({site, shown_layer(site), tokens.position[t], token, tokens.sequence[t],
+                                     tokens.label[t], norms[t]},
+                                    renumbered_);
             }
-            if (!segment.stored_rows.empty()) result.segments_.push_back(std::move(segment));
+            if (!segment.stored_rows.empty()) result_.segments_.push_back(std::move(segment));
         }
-    } else {
-        std::map<Group, Accumulator> groups;
-        const auto add = [&](const Site& site, std::int32_t position, std::int32_t sequence, const float* row,
-                             std::int64_t weight) {
-            Accumulator& group =
-                groups[{site.component, selection.mean_layers ? -1 : shown_layer(site),
-                        selection.mean_positions ? -1 : position, selection.mean_samples ? -1 : sequence}];
-            if (group.count == 0) group.sum = VectorD::Zero(result.dim_);
-            group.sum +=
-                static_cast<double>(weight) * Eigen::Map<const Vector>(row, result.dim_).cast<double>();
-            group.count += weight;
-        };
+    }
+
+    void average() {
         // Where the run keeps no vectors, its means over sequences serve, weighted by how many each stands
         // for.
-        const bool from_means = !all_stored && selection.mean_samples &&
-                                selection.normalize == Normalize::none && selection.labels.empty() &&
-                                selection.sequences == Range{} && run.has_stats();
-        if (!all_stored && !from_means)
-            throw Error(run.path().string() + " keeps no vectors of the selection",
+        const bool from_means = !all_stored_ && selection_.mean_samples &&
+                                selection_.normalize == Normalize::none && selection_.labels.empty() &&
+                                selection_.sequences == Range{} && !selection_.positions.from_end() &&
+                                run_.has_stats();
+        if (!all_stored_ && !from_means)
+            throw Error(run_.path().string() + " keeps no vectors of the selection",
                         "only raw means over samples of all sequences can be had",
                         "capture it again with vectors");
-        if (from_means) {
-            std::vector<std::int64_t> counts(static_cast<std::size_t>(run.length()));
-            for (std::size_t t = 0; t < passes.size(); ++t)
-                counts[static_cast<std::size_t>(tokens.position[t])] += passes[t];
-            for (const SiteShape& site : sites) {
-                const Matrix means = run.means(site.site);
-                for (std::int64_t p = 0; p < means.rows(); ++p) {
-                    if (counts[static_cast<std::size_t>(p)] > 0)
-                        add(site.site, static_cast<std::int32_t>(p), -1, means.row(p).data(),
-                            counts[static_cast<std::size_t>(p)]);
-                }
-            }
-        } else {
-            Matrix block;
-            for (const SiteShape& site : sites) {
-                for (std::size_t at = 0; at < stored.size();) {
-                    std::size_t end = at + 1;
-                    while (end < stored.size() &&
-                           stored[end] == stored[at] + static_cast<std::int64_t>(end - at) &&
-                           static_cast<std::int64_t>(end - at) < kReadRows)
-                        ++end;
-                    const auto n = static_cast<std::int64_t>(end - at);
-                    block.resize(n, result.dim_);
-                    run.read_rows(site.site, stored[at], stored[at] + n, block.data());
-                    normalize_rows(selection.normalize, block.data(), n, result.dim_);
-                    for (std::int64_t i = 0; i < n; ++i) {
-                        const auto t =
-                            static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(stored[at] + i)]);
-                        add(site.site, tokens.position[t], tokens.sequence[t], block.row(i).data(), 1);
-                    }
-                    at = end;
-                }
-            }
-        }
-        result.n_candidates_ = static_cast<std::int64_t>(groups.size());
-        const auto chosen = sample_indices(
-            result.n_candidates_, selection.rows > 0 ? selection.rows : result.n_candidates_, selection.seed);
-        result.averages_.resize(static_cast<Eigen::Index>(chosen.size()), result.dim_);
+        from_means ? add_means() : add_vectors();
+        const auto chosen = cut(static_cast<std::int64_t>(groups_.size()));
+        result_.averages_.resize(static_cast<Eigen::Index>(chosen.size()), result_.dim_);
         std::int64_t index = 0, row = 0;
-        for (const auto& [group, accumulated] : groups) {
+        for (const auto& [group, accumulated] : groups_) {
             if (row < static_cast<std::int64_t>(chosen.size()) &&
                 chosen[static_cast<std::size_t>(row)] == index) {
-                result.averages_.row(row) =
+                const auto& [component, layer, position, sequence] = group;
+                result_.averages_.row(row) =
                     (accumulated.sum / static_cast<double>(accumulated.count)).cast<float>();
-                add_label(result.labels_, std::get<0>(group), std::get<1>(group), std::get<2>(group), -1,
-                          std::get<3>(group), -1, result.averages_.row(row).norm());
+                result_.labels_.add({{component, accumulated.true_layer},
+                                     layer,
+                                     position,
+                                     -1,
+                                     sequence,
+                                     -1,
+                                     result_.averages_.row(row).norm()},
+                                    renumbered_);
                 ++row;
             }
             ++index;
         }
     }
-    if (result.n_rows() == 0)
-        throw Error("the selection holds no rows",
-                    "no stored token passes its positions, sequences and labels", "widen it");
-    return result;
+
+    void add(const Site& site, std::int32_t position, std::int32_t sequence, const float* row,
+             std::int64_t weight) {
+        Accumulator& group =
+            groups_[{site.component, selection_.mean_layers ? -1 : shown_layer(site),
+                     selection_.mean_positions ? -1 : position, selection_.mean_samples ? -1 : sequence}];
+        if (group.count == 0) {
+            group.sum = VectorD::Zero(result_.dim_);
+            group.true_layer = selection_.mean_layers ? -1 : site.layer;
+        }
+        group.sum += static_cast<double>(weight) * Eigen::Map<const Vector>(row, result_.dim_).cast<double>();
+        group.count += weight;
+    }
+
+    void add_means() {
+        const TokenTable& tokens = run_.tokens();
+        std::map<std::int32_t, std::int64_t> counts;  // by position
+        for (std::size_t t = 0; t < passes_.size(); ++t) {
+            if (passes_[t]) ++counts[tokens.position[t]];
+        }
+        for (const SiteShape& site : sites_) {
+            const Matrix means = run_.means(site.site);
+            for (const auto& [position, count] : counts) {
+                if (position < means.rows()) add(site.site, position, -1, means.row(position).data(), count);
+            }
+        }
+    }
+
+    void add_vectors() {
+        const TokenTable& tokens = run_.tokens();
+        // Prompts of unequal length that are chosen by their end are compared there: the last token of each
+        // stands under the longest one's last position.
+        const bool by_end = selection_.positions.from_end();
+        const auto lengths = by_end ? sequence_lengths(run_) : std::vector<std::int64_t>{};
+        const auto shown_position = [&](std::size_t t) {
+            const std::int64_t shift =
+                by_end ? run_.length() - lengths[static_cast<std::size_t>(tokens.sequence[t])] : 0;
+            return static_cast<std::int32_t>(tokens.position[t] + shift);
+        };
+        Matrix block;
+        for (const SiteShape& site : sites_) {
+            for (std::size_t at = 0; at < stored_.size();) {
+                std::size_t end = at + 1;
+                while (end < stored_.size() &&
+                       stored_[end] == stored_[at] + static_cast<std::int64_t>(end - at) &&
+                       static_cast<std::int64_t>(end - at) < kReadRows)
+                    ++end;
+                const auto n = static_cast<std::int64_t>(end - at);
+                block.resize(n, result_.dim_);
+                run_.read_rows(site.site, stored_[at], stored_[at] + n, block.data());
+                normalize_rows(selection_.normalize, block.data(), n, result_.dim_);
+                for (std::int64_t i = 0; i < n; ++i) {
+                    const auto t =
+                        static_cast<std::size_t>(run_.rows()[static_cast<std::size_t>(stored_[at] + i)]);
+                    add(site.site, shown_position(t), tokens.sequence[t], block.row(i).data(), 1);
+                }
+                at = end;
+            }
+        }
+    }
+
+    const Run& run_;
+    const Selection& selection_;
+    const std::vector<SiteShape> sites_;
+    const std::vector<std::uint8_t> passes_;  // of the run's tokens
+    const std::vector<std::int32_t> shown_;   // number of each layer
+    const bool renumbered_, all_stored_;
+    std::vector<std::int64_t> stored_;  // of the run's stored rows, those that pass
+    std::map<Group, Accumulator> groups_;
+    SelectedRows result_;
+};
+
+SelectedRows select(const Run& run, const Selection& selection) {
+    if (selection.rows < 0)
+        throw Error(fmt::format("cannot select {} rows", selection.rows), "", "ask for 1 or more; 0: all");
+    return Selecting(run, selection).finish();
 }
 
 }  // namespace tomograph

@@ -9,11 +9,13 @@
 #include "tomograph/base/range.h"
 #include "tomograph/base/rows.h"
 #include "tomograph/linear/normalize.h"
+#include "tomograph/select/row_labels.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
 
-/// Layers under other numbers, as a control: structure that survives it is not the layers'.
+/// Layers under other numbers, as a control: structure that survives it is not the layers'. Only what
+/// RowLabels::layer says changes; filters, messages and RowLabels::site() go by the layers' own numbers.
 enum class LayerOrder { given, reversed, random };
 
 /// The one language for "which vectors". Read as: of these sites, positions, sequences and labels take the
@@ -21,6 +23,8 @@ enum class LayerOrder { given, reversed, random };
 struct Selection {
     std::vector<Component> components;  ///< empty: every captured one that is d_model wide, but z
     Range layers;                       ///< of sites in blocks
+    /// Bounds from the end count from each sequence's own; averages over samples are then taken at the same
+    /// distance from the end, and stand under the longest sequence's positions.
     Range positions;
     Range sequences;
     std::vector<std::string> labels;  ///< empty: all tokens, labelled or not
@@ -36,20 +40,6 @@ struct Selection {
     Json json() const;
 };
 
-/// Who each selected row is. All vectors have one entry a row.
-struct RowLabels {
-    std::vector<Component> component;
-    std::vector<std::int32_t> layer;     ///< -1: outside blocks, or averaged over layers
-    std::vector<std::int32_t> position;  ///< -1: averaged over positions
-    std::vector<std::int32_t> token;     ///< index into Run::tokens(); -1: an average
-    std::vector<std::int32_t> sequence;  ///< -1: averaged over sequences
-    std::vector<std::int32_t> label;     ///< -1: none, or an average
-    std::vector<float> norm;             ///< of the vector before normalising; of an average, its own;
-                                         ///< NaN where the run is incomplete
-
-    std::int64_t size() const { return static_cast<std::int64_t>(component.size()); }
-};
-
 /// Selected rows. Without averages they stay on disk and are read block by block; averages are in memory.
 class SelectedRows final : public RowSource {
   public:
@@ -59,13 +49,14 @@ class SelectedRows final : public RowSource {
     const float* data() const override { return averages_.size() > 0 ? averages_.data() : nullptr; }
 
     const RowLabels& labels() const { return labels_; }
-    /// "blocks.3.attn_out, token 17 (sequence 0, position 17)": for messages about one row.
+    /// "blocks.3.attn_out, token 17 (sequence 0, position 17)": for messages about one row. The site is the
+    /// one that was read, whatever LayerOrder shows it as.
     std::string describe(std::int64_t row) const;
     /// How many rows there were before `rows` cut them.
     std::int64_t n_candidates() const { return n_candidates_; }
 
   private:
-    friend SelectedRows select(const Run& run, const Selection& selection);
+    friend class Selecting;
     /// Consecutive selected rows that come from one site.
     struct Segment {
         std::int64_t first;  // among the selected rows
@@ -83,8 +74,8 @@ class SelectedRows final : public RowSource {
 
 /// `run` must outlive the result.
 /// Errors: Error when a component, layer, position or label does not exist (it says which do), when
-/// components have different widths, when the run keeps no vectors and the selection needs them, or when
-/// nothing is left.
+/// components have different widths, when `rows` is negative, when the run keeps no vectors and the selection
+/// needs them, or when nothing is left.
 SelectedRows select(const Run& run, const Selection& selection);
 
 /// Errors: Error for an unknown word. "none", "unit", "layernorm".

@@ -4,13 +4,15 @@
 
 #include <algorithm>
 #include <limits>
-#include <tuple>
 #include <unordered_map>
 
+#include "tomograph/base/contained.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/random.h"
 #include "tomograph/base/version.h"
+#include "tomograph/serve/folder.h"
+#include "tomograph/store/run_folder.h"
 
 namespace tomograph {
 namespace {
@@ -18,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uintmax_t kLargestFindings = 4u << 20;
+constexpr std::size_t kMostKept = 8;
 
 /// What the page may know of a model: no paths of this machine.
 Json model_json(const Json& model) {
@@ -26,13 +29,11 @@ Json model_json(const Json& model) {
     return json;
 }
 
-void append_if_json(Json& out, const char* key, const fs::path& file) {
-    std::error_code error;
-    const auto size = fs::file_size(file, error);
-    if (error || size > kLargestFindings) return;
+void append_if_json(Json& out, const char* key, const fs::path& folder, const std::string& name) {
     try {
-        out[key] = read_json(file);
-    } catch (const Error&) {  // being written
+        const fs::path file = contained_file(folder, name);
+        if (fs::file_size(file) <= kLargestFindings) out[key] = read_json(file);
+    } catch (const std::exception&) {  // not there, being written, or none of this folder's
     }
 }
 
@@ -43,42 +44,33 @@ std::uint64_t row_key(Component component, std::int32_t layer, std::int32_t sequ
     return mix(site, place);
 }
 
+/// Which of `rows` stands where each of `wanted` does: same site, sequence and position; -1: none.
+std::vector<std::int64_t> matching_rows(const RowLabels& wanted, const RowLabels& rows) {
+    const auto key = [](const RowLabels& labels, std::int64_t row) {
+        const Site site = labels.site(row);
+        const auto i = static_cast<std::size_t>(row);
+        return row_key(site.component, site.layer, labels.sequence[i], labels.position[i]);
+    };
+    std::unordered_map<std::uint64_t, std::int64_t> place;
+    place.reserve(static_cast<std::size_t>(rows.size()));
+    for (std::int64_t row = 0; row < rows.size(); ++row) place[key(rows, row)] = row;
+    std::vector<std::int64_t> match;
+    for (std::int64_t row = 0; row < wanted.size(); ++row) {
+        const auto found = place.find(key(wanted, row));
+        match.push_back(found == place.end() ? -1 : found->second);
+    }
+    return match;
+}
+
 }  // namespace
 
-std::string json_text(const Json& json) {
-    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-Selection selection_from_json(const Json& json) {
-    Selection selection;
-    for (const auto& name : json.value("components", std::vector<std::string>{})) {
-        const auto component = find_component(name);
-        if (!component) throw Error("no component '" + name + "'", "", "");
-        selection.components.push_back(*component);
-    }
-    selection.layers = parse_range(json.value("layers", ":"), "layers");
-    selection.positions = parse_range(json.value("positions", ":"), "positions");
-    selection.sequences = parse_range(json.value("sequences", ":"), "sequences");
-    selection.labels = json.value("labels", std::vector<std::string>{});
-    selection.normalize = parse_normalize(json.value("normalize", "none"));
-    for (const auto& word : json.value("mean", std::vector<std::string>{})) parse_means(word, selection);
-    selection.rows = json.value("rows", std::int64_t{0});
-    selection.seed = json.value("seed", std::uint64_t{42});
-    selection.layer_order = parse_layer_order(json.value("layer_order", "given"));
-    return selection;
-}
-
-Catalog::Catalog(const std::vector<fs::path>& folders, std::size_t cache_bytes)
-    : study_(nullptr), cache_bytes_(cache_bytes) {
+Catalog::Catalog(const std::vector<fs::path>& folders, std::size_t cache_bytes) : cache_bytes_(cache_bytes) {
     if (folders.empty() || folders.size() > 2)
         throw Error("the viewer shows one run or study, or two runs", "", "name one or two folders");
     folder_ = folders.front();
     if (folders.size() == 1 && folder_kind(folder_) == FolderKind::study) {
-        study_ = read_json(folder_ / "study.json");
-        for (const auto& name : study_.value("runs", std::vector<std::string>{})) {
-            if (fs::path(name).has_parent_path() || folder_kind(folder_ / name) != FolderKind::run) continue;
-            runs_.push_back({name, std::make_unique<Run>(Run::open(folder_ / name))});
-        }
+        is_study_ = true;
+        read_the_study();
         if (runs_.empty())
             throw Error("the study " + folder_.string() + " holds no run yet", "",
                         "wait for its first capture to end");
@@ -87,9 +79,8 @@ Catalog::Catalog(const std::vector<fs::path>& folders, std::size_t cache_bytes)
     for (const fs::path& folder : folders) {
         if (folders.size() == 2 && folder_kind(folder) == FolderKind::study)
             throw Error(folder.string() + " is a study", "only runs can be compared",
-                        "name one of its runs, for example " + (folder / "text").string());
-        const fs::path name = fs::weakly_canonical(folder).filename();
-        runs_.push_back({name.string(), std::make_unique<Run>(Run::open(folder))});
+                        "name one of its runs, for example " + run_folder(folder).string());
+        runs_.push_back(open_entry(fs::weakly_canonical(folder).filename().string(), folder));
     }
     comparing_ = runs_.size() == 2;
     if (comparing_ && runs_[0].run->d_model() != runs_[1].run->d_model())
@@ -103,42 +94,102 @@ Catalog::Catalog(const std::vector<fs::path>& folders, std::size_t cache_bytes)
     }
 }
 
-const Run& Catalog::opened(std::size_t index) const {
+std::size_t Catalog::n_runs() const {
     const std::lock_guard lock(mutex_);
-    return *runs_[index].run;
+    return runs_.size();
 }
 
-const Run& Catalog::run(std::size_t index) const {
+/// Versions first: what is written meanwhile makes it an old one.
+Catalog::Entry Catalog::open_entry(const std::string& name, const fs::path& folder) {
+    Entry entry{name, folder, nullptr, tomograph::run_version(folder), capture_version(folder)};
+    entry.run = open_run(folder);
+    return entry;
+}
+
+Catalog::Entry Catalog::entry(std::size_t index) const {
+    const std::lock_guard lock(mutex_);
     if (index >= runs_.size()) throw Error(fmt::format("there is no run {}", index), "", "");
-    const Run& run = opened(index);
-    if (!fs::exists(run.path() / "run.json"))
+    return runs_[index];
+}
+
+/// Opens a run again if it says something else of itself by now, or, `growing`, if it was not complete.
+Catalog::Entry Catalog::reopen(std::size_t index, bool growing) {
+    const std::lock_guard one(opening_);
+    const Entry before = entry(index);
+    const std::string version = tomograph::run_version(before.folder);
+    if (version.empty())
         throw Error("the run's folder is gone", "it was deleted or moved while the viewer was open",
                     "start tomograph view on the new place");
-    return run;
-}
-
-void Catalog::reopen_growing() {
+    const bool same = version == before.version;
+    if (same && (before.run->complete() || !growing)) return before;
+    Entry now = open_entry(before.name, before.folder);
+    if (same && now.run->complete() == before.run->complete() &&
+        now.run->n_tokens() == before.run->n_tokens())
+        return before;
+    now.growth = before.growth + 1;
     const std::lock_guard lock(mutex_);
-    for (std::size_t i = 0; i < runs_.size(); ++i) {
-        std::unique_ptr<Run>& run = runs_[i].run;
-        if (run->complete()) continue;
-        try {
-            auto now = std::make_unique<Run>(Run::open(run->path()));
-            if (now->complete() == run->complete() && now->n_rows() == run->n_rows()) continue;
-            std::swap(run, now);
-            outgrown_.push_back(std::move(now));
-            vocabularies_.erase(i);
-            std::erase_if(norm_maps_,
-                          [&](const auto& map) { return map.first.starts_with(std::to_string(i) + "/"); });
-        } catch (const Error&) {  // in the middle of a write: the next look may have more luck
-        }
-    }
+    // What could not be saved was of rows that are gone.
+    if (now.capture != before.capture)
+        std::erase_if(kept_, [&](const Kept& kept) { return kept.run == index; });
+    runs_[index] = std::move(now);
+    return runs_[index];
 }
 
-Json Catalog::run_json(std::size_t index) const {
-    const Run& run = opened(index);
-    Json json = {{"id", index}, {"name", runs_[index].name}};
-    json["present"] = fs::exists(run.path() / "run.json");
+Catalog::Entry Catalog::current(std::size_t index) {
+    Entry known = entry(index);
+    return tomograph::run_version(known.folder) == known.version ? known : reopen(index, false);
+}
+
+std::shared_ptr<const Run> Catalog::run(std::size_t index) {
+    return current(index).run;
+}
+
+std::string Catalog::capture(std::size_t index) {
+    return current(index).capture;
+}
+
+std::string Catalog::version_of(const Entry& owner) {
+    return digest(fmt::format("{} {}", owner.version, owner.growth));
+}
+
+std::string Catalog::run_version(std::size_t index) {
+    return version_of(current(index));
+}
+
+/// Runs that the study has got since it was last read, and its figures. Errors: as read_study(); Error for a
+/// run whose name leads out of the study's folder.
+void Catalog::read_the_study() {
+    const std::lock_guard one(opening_);
+    const std::string version = file_version(folder_ / "study.json");
+    std::vector<std::string> known;
+    {
+        const std::lock_guard lock(mutex_);
+        if (version == study_version_) return;
+        for (const Entry& run : runs_) known.push_back(run.name);
+    }
+    StudyFile study = read_study(folder_);
+    std::vector<Entry> found;
+    for (const std::string& name : study.runs) {
+        if (std::find(known.begin(), known.end(), name) != known.end() || !fs::exists(folder_ / name))
+            continue;
+        if (folder_kind(contained_folder(folder_, name)) != FolderKind::run) continue;
+        found.push_back(open_entry(name, folder_ / name));
+    }
+    const std::lock_guard lock(mutex_);
+    study_ = std::move(study);
+    study_version_ = version;
+    std::move(found.begin(), found.end(), std::back_inserter(runs_));
+}
+
+Json Catalog::run_json(std::size_t index) {
+    Entry owner = entry(index);
+    try {
+        owner = reopen(index, true);
+    } catch (const Error&) {  // gone, or in the middle of a write: the next look may have more luck
+    }
+    const Run& run = *owner.run;
+    Json json = {{"id", index}, {"name", owner.name}, {"version", version_of(owner)}};
+    json["present"] = folder_kind(owner.folder) == FolderKind::run;
     json["complete"] = run.complete();
     json["model"] = model_json(run.json().at("model"));
     json["prompts"] = run.prompts();
@@ -162,35 +213,52 @@ Json Catalog::run_json(std::size_t index) const {
 
     json["projections"] = Json::array();
     const auto add = [&](const std::string& name, const Json& info, bool saved) {
-        json["projections"].push_back({{"name", name}, {"saved", saved}, {"info", info}});
+        const std::string version = projection_version(index, owner, name);
+        json["projections"].push_back(
+            {{"name", name}, {"version", version}, {"saved", saved}, {"info", info}});
     };
-    for (const std::string& name : projection_names(run)) {
+    const auto saved = projection_names(run);
+    for (const std::string& name : saved) {
         try {
-            add(name, read_json(run.path() / "projections" / (name + ".json")), true);
-        } catch (const Error&) {  // being written
+            const Json info = read_json(contained_file(owner.folder, "projections/" + name + ".json"));
+            if (info.is_object()) add(name, info, true);
+        } catch (const Error&) {  // being written, or none of this folder's
         }
     }
+    std::vector<std::shared_ptr<const Projection>> kept;
     {
         const std::lock_guard lock(mutex_);
-        for (const auto& [owner, projection] : kept_) {
-            if (owner == index) add(projection->name, projection->info, false);
+        for (const Kept& one : kept_) {
+            if (one.run == index) kept.push_back(one.projection);
         }
     }
-    append_if_json(json, "findings", run.path() / "measures" / "findings.json");
-    append_if_json(json, "outliers", run.path() / "measures" / "outliers.json");
+    for (const auto& projection : kept) {
+        if (std::find(saved.begin(), saved.end(), projection->name) == saved.end())
+            add(projection->name, projection->info, false);
+    }
+    append_if_json(json, "findings", owner.folder, "measures/findings.json");
+    append_if_json(json, "outliers", owner.folder, "measures/outliers.json");
     return json;
 }
 
 Json Catalog::manifest() {
-    reopen_growing();
+    if (is_study_) {
+        try {
+            read_the_study();
+        } catch (const Error&) {  // in the middle of a write
+        }
+    }
     Json json = {{"program", {{"name", "tomograph"}, {"version", kVersion}}}};
     json["compare"] = comparing_;
     json["runs"] = Json::array();
-    for (std::size_t i = 0; i < runs_.size(); ++i) json["runs"].push_back(run_json(i));
-    if (!study_.is_null()) {
-        json["study"] = {{"name", study_.at("model").value("name", "?")},
-                         {"figures", study_.value("figures", Json::array())},
-                         {"numbers", study_.value("numbers", Json::object())}};
+    for (std::size_t i = 0; i < n_runs(); ++i) json["runs"].push_back(run_json(i));
+    if (is_study_) {
+        const std::lock_guard lock(mutex_);
+        json["study"] = {
+            {"name", study_.model_name}, {"figures", Json::array()}, {"numbers", study_.numbers}};
+        for (const StudyFigure& figure : study_.figures)
+            json["study"]["figures"].push_back(
+                {{"file", figure.file}, {"group", figure.group}, {"caption", figure.caption}});
     }
     return json;
 }
@@ -219,96 +287,121 @@ Catalog::Made Catalog::cached(const std::string& key, const std::function<Column
     return made;
 }
 
-std::shared_ptr<const Projection> Catalog::load(std::size_t index, const std::string& name) const {
-    check_projection_name(name);
-    const Run& owner = run(index);
-    {
+std::string Catalog::projection_version(std::size_t index, const Entry& owner,
+                                        const std::string& name) const {
+    const std::string stem = (owner.folder / "projections" / name).string();
+    std::string points = file_version(stem + ".safetensors"), how = file_version(stem + ".json");
+    if (points.empty() || how.empty()) {
         const std::lock_guard lock(mutex_);
-        for (const auto& [i, projection] : kept_) {
-            if (i == index && projection->name == name) return projection;
+        for (const Kept& kept : kept_) {
+            if (kept.run == index && kept.projection->name == name) points = kept.version;
         }
     }
-    return std::make_shared<const Projection>(load_projection(owner, name));
+    return digest(version_of(owner) + points + how);
+}
+
+std::shared_ptr<const Projection> Catalog::load(std::size_t index, const Entry& owner,
+                                                const std::string& name) {
+    check_projection_name(name);
+    const std::string file = "projections/" + name;
+    const bool saved =
+        fs::exists(owner.folder / (file + ".safetensors")) && fs::exists(owner.folder / (file + ".json"));
+    if (!saved) {
+        const std::lock_guard lock(mutex_);
+        for (const Kept& kept : kept_) {
+            if (kept.run == index && kept.projection->name == name) return kept.projection;
+        }
+    } else {
+        contained_file(owner.folder, file + ".safetensors");
+        contained_file(owner.folder, file + ".json");
+    }
+    return std::make_shared<const Projection>(load_projection(*owner.run, name));
+}
+
+std::shared_ptr<const Projection> Catalog::load(std::size_t index, const std::string& name) {
+    return load(index, current(index), name);
 }
 
 void Catalog::keep(std::size_t index, std::shared_ptr<const Projection> projection) {
     const std::lock_guard lock(mutex_);
-    std::erase_if(kept_,
-                  [&](const auto& e) { return e.first == index && e.second->name == projection->name; });
-    kept_.emplace_back(index, std::move(projection));
-    if (kept_.size() > 8) kept_.erase(kept_.begin());
+    std::erase_if(kept_, [&](const Kept& kept) {
+        return kept.run == index && kept.projection->name == projection->name;
+    });
+    kept_.push_back({index, fmt::format("kept {}", ++n_kept_), std::move(projection)});
+    if (kept_.size() > kMostKept) kept_.erase(kept_.begin());
 }
 
 std::shared_ptr<const ColumnSet> Catalog::projection(std::size_t index, const std::string& name) {
     check_projection_name(name);
-    std::error_code error;
-    const auto file = run(index).path() / "projections" / (name + ".safetensors");
-    const auto written =
-        fs::last_write_time(file, error).time_since_epoch().count();  // made anew: another key
-    return cached(fmt::format("p/{}/{}/{}", index, name, error ? 0 : written), [&] {
-        const auto projection = load(index, name);
-        ColumnSet set = projection_columns(*projection);
-        add_experts(set, run(index), projection->labels);
+    const Entry owner = current(index);
+    const std::string version = projection_version(index, owner, name);
+    return cached(fmt::format("projection/{}/{}/{}", index, version, name), [&] {
+        ColumnSet set = projection_columns(*owner.run, *load(index, owner, name));
+        set.header["version"] = version;
         return set;
     });
 }
 
 std::shared_ptr<const ColumnSet> Catalog::tokens(std::size_t index) {
-    const Run& owner = run(index);
-    return cached(fmt::format("t/{}/{}", index, owner.n_tokens()), [&] { return token_columns(owner); });
+    const Entry owner = current(index);
+    return cached(fmt::format("tokens/{}/{}", index, version_of(owner)), [&] {
+        ColumnSet set = token_columns(*owner.run);
+        set.header["version"] = version_of(owner);
+        return set;
+    });
 }
 
-std::shared_ptr<const std::string> Catalog::vocabulary(std::size_t index) {
-    const Run& owner = run(index);
-    const std::lock_guard lock(mutex_);
-    auto& text = vocabularies_[index];
-    if (!text) text = std::make_shared<const std::string>(json_text(vocabulary_of(owner)));
-    return text;
+ColumnPtr Catalog::vocabulary(std::size_t index) {
+    const Entry owner = current(index);
+    const Made made = cached(fmt::format("vocabulary/{}/{}", index, version_of(owner)), [&] {
+        ColumnSet set;
+        set.columns["text"] = make_column("json", json_text(vocabulary_of(*owner.run)));
+        return set;
+    });
+    return made->columns.at("text");
 }
 
 ColumnPtr Catalog::norms(std::size_t index, Component component) {
-    const Run& owner = run(index);
-    const auto known = norm_components(owner);
+    const Entry owner = current(index);
+    const auto known = norm_components(*owner.run);
     if (std::find(known.begin(), known.end(), component) == known.end())
         throw Error(fmt::format("the run keeps no norms of {}", component_name(component)), "", "");
-    const std::lock_guard lock(mutex_);
-    ColumnPtr& map = norm_maps_[fmt::format("{}/{}", index, component_name(component))];
-    if (!map) map = norm_map(owner, component);
-    return map;
+    const std::string key =
+        fmt::format("norms/{}/{}/{}", index, version_of(owner), component_name(component));
+    const Made made = cached(key, [&] {
+        ColumnSet set;
+        set.columns["norm"] = norm_map(*owner.run, component);
+        return set;
+    });
+    return made->columns.at("norm");
 }
 
 std::shared_ptr<const ColumnSet> Catalog::counterpart(const std::string& name) {
     if (!comparing_) throw Error("there is no second run", "", "start the viewer with two runs");
     check_projection_name(name);
-    return cached("c/" + name, [&] {
-        const auto first = load(0, name);
+    const Entry a = current(0), b = current(1);
+    const std::string version = digest(projection_version(0, a, name) + version_of(b));
+    return cached(fmt::format("counterpart/{}/{}", version, name), [&] {
+        const auto first = load(0, a, name);
         if (!first->pca)
-            throw Error("'" + name + "' has no basis to share", "it is a " + first->method(),
-                        "choose a PCA projection");
-        const SelectedRows rows = select(run(1), selection_from_json(first->info.at("selection")));
+            throw Error("'" + name + "' has no basis", "", "choose a PCA projection to compare two runs in");
+        const SelectedRows rows = select(*b.run, selection_of(*first));
+        if (rows.dim() != first->pca->mean.size())
+            throw Error("these runs cannot share a basis", "their vectors have different widths", "");
         const Matrix points = transform(*first->pca, rows, {.center = first->info.value("center", true)});
-        std::unordered_map<std::uint64_t, std::int64_t> place;
-        const auto key = [](const RowLabels& labels, std::size_t i) {
-            return row_key(labels.component[i], labels.layer[i], labels.sequence[i], labels.position[i]);
-        };
-        place.reserve(static_cast<std::size_t>(rows.n_rows()));
-        for (std::int64_t i = 0; i < rows.n_rows(); ++i)
-            place[key(rows.labels(), static_cast<std::size_t>(i))] = i;
-
-        const auto n = static_cast<std::size_t>(first->points.rows());
-        std::vector<std::int64_t> match(n, -1);
-        std::int64_t n_matched = 0;
-        for (std::size_t i = 0; i < n; ++i) {
-            const auto found = place.find(key(first->labels, i));
-            if (found == place.end()) continue;
-            match[i] = found->second;
-            ++n_matched;
-        }
+        const auto match = matching_rows(first->labels, rows.labels());
+        const auto n_matched =
+            std::count_if(match.begin(), match.end(), [](std::int64_t row) { return row >= 0; });
         if (n_matched == 0)
             throw Error("no row of the second run matches one of the first", "",
                         "capture both on the same prompts, layers and positions");
+        const std::size_t n = match.size();
         ColumnSet set;
-        set.header = {{"name", name}, {"n", n}, {"dims", points.cols()}, {"n_matched", n_matched}};
+        set.header = {{"name", name},
+                      {"version", version},
+                      {"n", n},
+                      {"dims", points.cols()},
+                      {"n_matched", n_matched}};
         for (Eigen::Index axis = 0; axis < points.cols(); ++axis) {
             std::string bytes(n * sizeof(float), '\0');
             auto* values = reinterpret_cast<float*>(bytes.data());
@@ -320,16 +413,24 @@ std::shared_ptr<const ColumnSet> Catalog::counterpart(const std::string& name) {
     });
 }
 
-fs::path Catalog::figure(const std::string& file) const {
-    if (!study_.is_null()) {
-        for (const Json& figure : study_.value("figures", Json::array())) {
-            const fs::path path = "figures/" + file;
-            if (figure.value("file", "") == path.string() && path.lexically_normal() == path &&
-                fs::exists(folder_ / path))
-                return folder_ / path;
-        }
+std::vector<std::string> Catalog::taken_names(std::size_t index) {
+    std::vector<std::string> names = projection_names(*run(index));
+    const std::lock_guard lock(mutex_);
+    for (const Kept& kept : kept_) {
+        if (kept.run == index) names.push_back(kept.projection->name);
     }
-    throw Error("no such figure", "", "");
+    return names;
+}
+
+fs::path Catalog::figure(const std::string& file) const {
+    const std::string name = "figures/" + file;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto listed = std::any_of(study_.figures.begin(), study_.figures.end(),
+                                        [&](const StudyFigure& figure) { return figure.file == name; });
+        if (!listed) throw Error("no such figure", "", "");
+    }
+    return contained_file(folder_, name);
 }
 
 }  // namespace tomograph

@@ -1,11 +1,13 @@
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "tomograph/report/study_file.h"
 #include "tomograph/serve/columns.h"
 #include "tomograph/store/run.h"
 
@@ -13,6 +15,9 @@ namespace tomograph {
 
 /// What the viewer shows: one run, the runs of a study, or two runs to compare; with their columns, made on
 /// demand and kept within a budget of memory. Safe from several threads.
+///
+/// Folders change while they are shown: a run grows or is captured anew, a projection is made anew under its
+/// name. Everything kept is kept under its version, so that nothing old is given for new.
 class Catalog {
   public:
     /// One folder (a run or a study) or two runs. Errors: Error that says what each path is instead; for two
@@ -20,63 +25,80 @@ class Catalog {
     explicit Catalog(const std::vector<std::filesystem::path>& folders, std::size_t cache_bytes = 1u << 30);
 
     /// The page's table of contents: runs, their projections and findings. Reads the small files anew each
-    /// time, so a projection that was made meanwhile shows, and what a run that was still being written has
-    /// grown by.
+    /// time, so a projection that was made meanwhile shows, a run of the study that was captured meanwhile,
+    /// and what a run that was still being written has grown by.
     Json manifest();
 
-    std::size_t n_runs() const { return runs_.size(); }
-    /// Errors: Error when there is no such run or its folder was deleted.
-    const Run& run(std::size_t index) const;
+    std::size_t n_runs() const;
+    /// As it is on disk now. Errors: Error when there is no such run, its folder was deleted, or what
+    /// replaced it cannot be read.
+    std::shared_ptr<const Run> run(std::size_t index);
+    /// Another once the run has grown or was captured anew. Errors: as run().
+    std::string run_version(std::size_t index);
+    /// Another only once it was captured anew. Errors: as run().
+    std::string capture(std::size_t index);
     bool comparing() const { return comparing_; }
 
-    /// Columns of a projection. Errors: as load_projection().
+    /// Columns of a projection; header.version is its version. Errors: as load().
     std::shared_ptr<const ColumnSet> projection(std::size_t run, const std::string& name);
     std::shared_ptr<const ColumnSet> tokens(std::size_t run);
-    std::shared_ptr<const std::string> vocabulary(std::size_t run);
+    /// JSON, [[id, text], ...].
+    ColumnPtr vocabulary(std::size_t run);
     ColumnPtr norms(std::size_t run, Component component);
     /// The second run in the basis of a PCA projection of the first: rows of the same site, sequence and
     /// position, in the first one's order, NaN where there is none. Columns axis0, axis1, ...
     std::shared_ptr<const ColumnSet> counterpart(const std::string& name);
 
-    /// A figure of the study: only files that study.json lists. Errors: Error.
+    /// A figure of the study: only files that study.json lists. Errors: Error, also when the file leads out
+    /// of the study's folder.
     std::filesystem::path figure(const std::string& file) const;
-    /// study.json, null when this is no study.
-    const Json& study() const { return study_; }
 
-    /// Projections that could not be saved live here.
+    /// Projections that could not be saved live here, until the run is captured anew.
     void keep(std::size_t run, std::shared_ptr<const Projection> projection);
-    std::shared_ptr<const Projection> load(std::size_t run, const std::string& name) const;
+    /// Errors: as load_projection(), and Error when its files lead out of the run's folder.
+    std::shared_ptr<const Projection> load(std::size_t run, const std::string& name);
+    /// Names that are taken, saved or kept.
+    std::vector<std::string> taken_names(std::size_t run);
 
   private:
     struct Entry {
         std::string name;
-        std::unique_ptr<Run> run;
+        std::filesystem::path folder;
+        std::shared_ptr<const Run> run;
+        std::string version;  // of what it was opened with
+        std::string capture;
+        int growth = 0;  // how often it was opened since
+    };
+    struct Kept {
+        std::size_t run;
+        std::string version;
+        std::shared_ptr<const Projection> projection;
     };
     using Made = std::shared_ptr<const ColumnSet>;
-    void reopen_growing();
+    static std::string version_of(const Entry& owner);
+    static Entry open_entry(const std::string& name, const std::filesystem::path& folder);
+    Entry entry(std::size_t index) const;
+    Entry current(std::size_t index);
+    Entry reopen(std::size_t index, bool growing);
+    void read_the_study();
     Made cached(const std::string& key, const std::function<ColumnSet()>& make);
-    const Run& opened(std::size_t index) const;
-    Json run_json(std::size_t index) const;
+    std::shared_ptr<const Projection> load(std::size_t index, const Entry& owner, const std::string& name);
+    std::string projection_version(std::size_t index, const Entry& owner, const std::string& name) const;
+    Json run_json(std::size_t index);
 
-    std::vector<Entry> runs_;
-    std::vector<std::unique_ptr<Run>> outgrown_;  // as they were first opened: others may still read them
     std::filesystem::path folder_;
-    Json study_;
+    bool is_study_ = false;
     bool comparing_ = false;
     std::size_t cache_bytes_;
-    mutable std::mutex mutex_;
-    std::mutex making_;
+    std::mutex opening_;        // one run is opened at a time
+    std::mutex making_;         // one column set is made at a time
+    mutable std::mutex mutex_;  // of all that follows
+    std::vector<Entry> runs_;
+    StudyFile study_;
+    std::string study_version_;
     std::list<std::pair<std::string, Made>> cache_;  // newest first
-    std::map<std::string, ColumnPtr> norm_maps_;
-    std::map<std::size_t, std::shared_ptr<const std::string>> vocabularies_;
-    std::vector<std::pair<std::size_t, std::shared_ptr<const Projection>>> kept_;
+    std::vector<Kept> kept_;
+    int n_kept_ = 0;
 };
-
-/// The selection that a projection was made with, read back from its JSON. Errors: Error for what no
-/// selection says.
-Selection selection_from_json(const Json& json);
-
-/// Text of a run's or projection's JSON as the page gets it: bytes that are not UTF-8 replaced.
-std::string json_text(const Json& json);
 
 }  // namespace tomograph

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/text.h"
 
@@ -81,7 +82,75 @@ Json shape_of(const std::map<std::string, ColumnPtr>& columns) {
     return json;
 }
 
+/// The layer behind each number, -1 where no row has it.
+std::vector<std::int32_t> layers_shown(const RowLabels& labels, int n_layers) {
+    std::vector<std::int32_t> layer_of(static_cast<std::size_t>(n_layers), -1);
+    for (std::size_t i = 0; i < labels.layer.size(); ++i) {
+        if (labels.layer[i] >= 0) layer_of[static_cast<std::size_t>(labels.layer[i])] = labels.true_layer[i];
+    }
+    return layer_of;
+}
+
+/// Column expert, where the run keeps a router's vectors.
+void add_experts(ColumnSet& set, const Run& run, const RowLabels& labels) {
+    constexpr std::uint8_t kNone = 255;
+    constexpr std::int64_t kBlock = 4096;
+    std::map<int, std::vector<std::uint8_t>> preferred;  // by layer, of each token
+    for (const SiteShape& shape : run.sites()) {
+        const auto width = shape.width();
+        if (shape.site.component != Component::router || !run.has_vectors(shape.site) || width > kNone)
+            continue;
+        auto& of_token = preferred[shape.site.layer];
+        of_token.assign(static_cast<std::size_t>(run.n_tokens()), kNone);
+        std::vector<float> gates(static_cast<std::size_t>(kBlock * width));
+        for (std::int64_t begin = 0; begin < run.n_rows(); begin += kBlock) {
+            const std::int64_t end = std::min(begin + kBlock, run.n_rows());
+            run.read_rows(shape.site, begin, end, gates.data());
+            for (std::int64_t row = begin; row < end; ++row) {
+                const float* gate = gates.data() + (row - begin) * width;
+                of_token[static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)])] =
+                    static_cast<std::uint8_t>(std::max_element(gate, gate + width) - gate);
+            }
+        }
+    }
+    if (preferred.empty()) return;
+    std::vector<std::uint8_t> experts(static_cast<std::size_t>(labels.size()), kNone);
+    for (std::size_t i = 0; i < experts.size(); ++i) {
+        const auto layer = preferred.find(labels.site(static_cast<std::int64_t>(i)).layer);
+        if (layer != preferred.end() && labels.token[i] >= 0)
+            experts[i] = layer->second[static_cast<std::size_t>(labels.token[i])];
+    }
+    set.columns["expert"] = make_column("u8", as_bytes(experts));
+}
+
 }  // namespace
+
+Selection selection_from_json(const Json& json) {
+    try {
+        Selection selection;
+        for (const auto& name : json.value("components", std::vector<std::string>{})) {
+            const auto component = find_component(name);
+            if (!component) throw Error("no component '" + printable(name) + "'", "", "");
+            selection.components.push_back(*component);
+        }
+        selection.layers = parse_range(json.value("layers", ":"), "layers");
+        selection.positions = parse_range(json.value("positions", ":"), "positions");
+        selection.sequences = parse_range(json.value("sequences", ":"), "sequences");
+        selection.labels = json.value("labels", std::vector<std::string>{});
+        selection.normalize = parse_normalize(json.value("normalize", "none"));
+        for (const auto& word : json.value("mean", std::vector<std::string>{})) parse_means(word, selection);
+        selection.rows = whole_number(json, "rows", std::int64_t{0});
+        selection.seed = whole_number(json, "seed", std::uint64_t{42});
+        selection.layer_order = parse_layer_order(json.value("layer_order", "given"));
+        return selection;
+    } catch (const nlohmann::json::exception& e) {
+        throw Error("the selection cannot be read", e.what(), "");
+    }
+}
+
+Selection selection_of(const Projection& projection) {
+    return selection_from_json(projection.info.value("selection", Json::object()));
+}
 
 std::size_t ColumnSet::n_bytes() const {
     std::size_t sum = 0;
@@ -95,7 +164,7 @@ ColumnPtr make_column(std::string dtype, std::string bytes) {
     return column;
 }
 
-ColumnSet projection_columns(const Projection& projection) {
+ColumnSet projection_columns(const Run& run, const Projection& projection) {
     const RowLabels& labels = projection.labels;
     const auto n = static_cast<std::size_t>(projection.points.rows());
     ColumnSet set;
@@ -128,40 +197,10 @@ ColumnSet projection_columns(const Projection& projection) {
     }
     Column norm = norm_column(labels.norm, set.header);
     set.columns["norm"] = make_column(norm.dtype, std::move(norm.bytes));
+    if (labels.renumbered()) set.header["layer_of"] = layers_shown(labels, run.n_layers());
+    add_experts(set, run, labels);
     set.header["columns"] = shape_of(set.columns);
     return set;
-}
-
-void add_experts(ColumnSet& set, const Run& run, const RowLabels& labels) {
-    constexpr std::uint8_t kNone = 255;
-    constexpr std::int64_t kBlock = 4096;
-    std::map<int, std::vector<std::uint8_t>> preferred;  // by layer, of each token
-    for (const SiteShape& shape : run.sites()) {
-        const auto width = shape.width();
-        if (shape.site.component != Component::router || !run.has_vectors(shape.site) || width > kNone)
-            continue;
-        auto& of_token = preferred[shape.site.layer];
-        of_token.assign(static_cast<std::size_t>(run.n_tokens()), kNone);
-        std::vector<float> gates(static_cast<std::size_t>(kBlock * width));
-        for (std::int64_t begin = 0; begin < run.n_rows(); begin += kBlock) {
-            const std::int64_t end = std::min(begin + kBlock, run.n_rows());
-            run.read_rows(shape.site, begin, end, gates.data());
-            for (std::int64_t row = begin; row < end; ++row) {
-                const float* gate = gates.data() + (row - begin) * width;
-                of_token[static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)])] =
-                    static_cast<std::uint8_t>(std::max_element(gate, gate + width) - gate);
-            }
-        }
-    }
-    if (preferred.empty()) return;
-    std::vector<std::uint8_t> experts(static_cast<std::size_t>(labels.size()), kNone);
-    for (std::size_t i = 0; i < experts.size(); ++i) {
-        const auto layer = preferred.find(labels.layer[i]);
-        if (layer != preferred.end() && labels.token[i] >= 0)
-            experts[i] = layer->second[static_cast<std::size_t>(labels.token[i])];
-    }
-    set.columns["expert"] = make_column("u8", as_bytes(experts));
-    set.header["columns"] = shape_of(set.columns);
 }
 
 ColumnSet token_columns(const Run& run) {

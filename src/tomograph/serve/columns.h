@@ -11,7 +11,7 @@ namespace tomograph {
 
 /// Raw little-endian numbers of one kind, as a page maps them: no header, no copy.
 struct Column {
-    std::string dtype;  ///< "u8", "u16", "i16", "i32", "u32" or "f32"
+    std::string dtype;  ///< "u8", "u16", "i16", "i32", "u32" or "f32"; "json": text, no numbers
     std::string bytes;
     std::string etag;  ///< quoted XXH3 of the bytes
 };
@@ -26,15 +26,20 @@ struct ColumnSet {
 
 ColumnPtr make_column(std::string dtype, std::string bytes);
 
-/// A projection as columns: axis0, axis1, ... (f32), norm (u16, logarithmic between header.norm.low and high;
-/// 65535: zero or none), token (u16 differences inside a segment, or u32), and for rows that are averages
-/// position, sequence and label (i32). Component and layer are run-length coded in header.segments. About 20
-/// bytes a point of a projection shown in three axes.
-ColumnSet projection_columns(const Projection& projection);
+/// A projection of a run as columns: axis0, axis1, ... (f32), norm (u16, logarithmic between header.norm.low
+/// and high; 65535: zero or none), token (u16 differences inside a segment, or u32), and for rows that are
+/// averages position, sequence and label (i32). Component and layer are run-length coded in header.segments.
+/// Where the run keeps a router's vectors also expert (u8): the one to which the router gave most, at each
+/// row's token and layer; 255: none. About 20 bytes a point of a projection shown in three axes.
+///
+/// Layers have the numbers under which the selection shows them. Where that is not their own
+/// (--layer-order), header.layer_of is the layer behind each number, [n_layers]; -1: no row has it.
+ColumnSet projection_columns(const Run& run, const Projection& projection);
 
-/// Adds column expert (u8): the expert of a mixture to which the router gave most, at each row's token and
-/// layer; 255: none. Nothing where the run keeps no router's vectors.
-void add_experts(ColumnSet& set, const Run& run, const RowLabels& labels);
+/// A selection as its JSON says it. Errors: Error for what no selection says.
+Selection selection_from_json(const Json& json);
+/// The one that a projection was made with. Errors: as selection_from_json().
+Selection selection_of(const Projection& projection);
 
 /// A run's tokens: token_id (u16 or i32) and label (i16, where the run has labels); header.sequence_starts
 /// stands for position and sequence. Should the table not be in that order they become columns (i32).

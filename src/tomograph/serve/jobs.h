@@ -26,10 +26,12 @@ struct ProjectionRequest {
     std::size_t run = 0;
     std::string name, method = "pca";  ///< "pca" or "umap"
     Selection selection;
-    int dims = 6;           ///< UMAP: 2 or 3
-    int n_neighbors = 15;   ///< UMAP
-    double min_dist = 0.1;  ///< UMAP
+    int dims = 6;                                     ///< UMAP: 2 or 3
+    UmapOptions umap = UmapProjectionOptions{}.umap;  ///< metric, n_neighbors and min_dist can be asked for
 };
+/// What a request that leaves them out gets: {"metric", "metrics", "n_neighbors", "min_dist"}.
+Json umap_defaults();
+
 /// Errors: Error that says what is wrong with it.
 ProjectionRequest parse_request(const Json& json, const JobLimits& limits);
 
@@ -43,7 +45,8 @@ class Jobs {
     ~Jobs();
 
     const JobLimits& limits() const { return limits_; }
-    /// Errors: Error when one is under way, or the request is broken.
+    /// Errors: Busy when one is under way; Error when the request is broken, the name is taken, or the
+    /// machine has no thread left.
     int start(const Json& request);
     /// {"id","state": running|done|failed|cancelled,"task","done","total","unit","name","saved","error"}.
     /// Errors: Error when there is no such job.
@@ -54,6 +57,7 @@ class Jobs {
   private:
     struct Job;
     std::shared_ptr<Job> find(int id) const;
+    void work(Job& job, const ProjectionRequest& request, const Run& run, const std::string& capture);
     Catalog& catalog_;
     JobLimits limits_;
     mutable std::mutex mutex_;

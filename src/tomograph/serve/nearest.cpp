@@ -4,7 +4,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/threads.h"
-#include "tomograph/serve/catalog.h"
+#include "tomograph/serve/columns.h"
 
 namespace tomograph {
 namespace {
@@ -21,7 +21,7 @@ Nearest nearest_rows(const Run& run, const Projection& projection, std::int64_t 
                      std::int64_t most_numbers) {
     const std::int64_t n = projection.points.rows();
     if (row < 0 || row >= n) throw Error("the projection has no such row", "", "");
-    const SelectedRows rows = select(run, selection_from_json(projection.info.at("selection")));
+    const SelectedRows rows = select(run, selection_of(projection));
     if (rows.n_rows() != n || rows.labels().token != projection.labels.token)
         throw Error("the run no longer gives the rows of this projection", "it was captured anew",
                     "project again");

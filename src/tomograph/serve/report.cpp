@@ -61,20 +61,11 @@ Projection thinned(const Projection& whole, std::int64_t most) {
     const auto rows = sampled_rows(whole.labels, most);
     Projection some{whole.name,
                     Matrix(static_cast<Eigen::Index>(rows.size()), std::min(whole.points.cols(), kAxes)),
-                    {},
+                    whole.labels.of(rows),
                     {},
                     whole.info};
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        const auto r = static_cast<std::size_t>(rows[i]);
+    for (std::size_t i = 0; i < rows.size(); ++i)
         some.points.row(static_cast<Eigen::Index>(i)) = whole.points.row(rows[i]).head(some.points.cols());
-        some.labels.component.push_back(whole.labels.component[r]);
-        some.labels.layer.push_back(whole.labels.layer[r]);
-        some.labels.position.push_back(whole.labels.position[r]);
-        some.labels.token.push_back(whole.labels.token[r]);
-        some.labels.sequence.push_back(whole.labels.sequence[r]);
-        some.labels.label.push_back(whole.labels.label[r]);
-        some.labels.norm.push_back(whole.labels.norm[r]);
-    }
     return some;
 }
 
@@ -110,8 +101,8 @@ std::string shared_elements(Catalog& catalog) {
         html += json_element(base + "/tokens", tokens->header);
         for (const auto& [column, numbers] : tokens->columns)
             html += column_element(base + "/tokens/" + column, *numbers);
-        html += json_element(base + "/vocabulary", Json::parse(*catalog.vocabulary(run)));
-        for (const Component component : norm_components(catalog.run(run)))
+        html += json_element(base + "/vocabulary", parse_json(catalog.vocabulary(run)->bytes));
+        for (const Component component : norm_components(*catalog.run(run)))
             html += column_element(fmt::format("{}/norms/{}", base, component_name(component)),
                                    *catalog.norms(run, component));
     }
@@ -132,8 +123,7 @@ std::string projection_elements(Catalog& catalog, Json& manifest, std::int64_t m
                 manifest["sampled"][fmt::format("{}/{}", run, name)] = {{"shown", some.points.rows()},
                                                                         {"of", whole->points.rows()}};
             entry["info"]["dims"] = some.points.cols();
-            ColumnSet set = projection_columns(some);
-            add_experts(set, catalog.run(run), some.labels);
+            const ColumnSet set = projection_columns(*catalog.run(run), some);
             html += json_element(base, set.header);
             for (const auto& [column, numbers] : set.columns)
                 html += column_element(base + "/" + column, *numbers);

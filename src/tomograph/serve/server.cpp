@@ -30,6 +30,27 @@ constexpr const char* kPolicy =
     "'self'; "
     "worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// What a status says by itself.
+const char* line_of(int status) {
+    switch (status) {
+        case 404:
+            return "there is nothing here";
+        case 405:
+            return "this can be read (GET), projections asked for (POST) and cancelled (DELETE), nothing "
+                   "else";
+        case 413:
+            return "the request is too large";
+        case 414:
+            return "the address is too long";
+        case 415:
+            return "the request's type or encoding is not one that is read here";
+        case 416:
+            return "there is no such range";
+        default:
+            return status < 500 ? "this is no request that can be read" : "the server failed";
+    }
+}
+
 /// Answers with this status and line.
 struct Refusal {
     int status;
@@ -94,7 +115,8 @@ void send_json(Response& response, const Json& json, int status = 200) {
 }
 
 /// Whole or in the ranges asked for; 304 for those who have it.
-void send_column(const Request& request, Response& response, const ColumnPtr& column) {
+void send_column(const Request& request, Response& response, const ColumnPtr& column,
+                 const char* type = "application/octet-stream") {
     response.set_header("ETag", column->etag);
     response.set_header("Cache-Control", "no-cache");
     response.set_header("X-Dtype", column->dtype);
@@ -104,10 +126,10 @@ void send_column(const Request& request, Response& response, const ColumnPtr& co
         return;
     }
     if (column->bytes.empty()) {
-        response.set_content("", "application/octet-stream");
+        response.set_content("", type);
         return;
     }
-    response.set_content_provider(column->bytes.size(), "application/octet-stream",
+    response.set_content_provider(column->bytes.size(), type,
                                   [column](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
                                       constexpr std::size_t kPiece = 1 << 20;
                                       return sink.write(column->bytes.data() + offset,
@@ -115,7 +137,23 @@ void send_column(const Request& request, Response& response, const ColumnPtr& co
                                   });
 }
 
+/// A page that asks for parts of one version must not get some of the next.
+void check_version(const Request& request, const std::string& version) {
+    if (request.has_param("v") && request.get_param_value("v") != version)
+        throw Refusal{412, "this was made anew meanwhile; look again"};
+}
+
+std::string version_of(const ColumnSet& set) {
+    return set.header.at("version").get<std::string>();
+}
+
+void send_header(const Request& request, Response& response, const ColumnSet& set) {
+    check_version(request, version_of(set));
+    send_json(response, set.header);
+}
+
 void send_column(const Request& request, Response& response, const ColumnSet& set) {
+    check_version(request, version_of(set));
     const auto found = set.columns.find(request.path_params.at("column"));
     if (found == set.columns.end()) throw Refusal{404, "there is no such column"};
     send_column(request, response, found->second);
@@ -163,6 +201,13 @@ struct ViewServer::Impl {
 
     void check(const Request& request, Response& response) const {
         if (!host_allowed(request)) throw Refusal{403, "this server answers only under its own name"};
+        const std::string& method = request.method;
+        if (method != "GET" && method != "HEAD" && method != "POST" && method != "DELETE") {
+            response.set_header("Allow", "GET, HEAD, POST, DELETE");
+            throw Refusal{405, line_of(405)};
+        }
+        // Said before it is read: a client may announce terabytes.
+        if (request.get_header_value_u64("Content-Length") > kLargestBody) throw Refusal{413, line_of(413)};
         const std::size_t query = request.target.find('?');
         if (query != std::string::npos && request.target.size() - query > kLargestQuery)
             throw Refusal{414, "the query is too long"};
@@ -198,9 +243,12 @@ struct ViewServer::Impl {
         const int k = request.has_param("k") ? number<int>(request.get_param_value("k"), "k") : 10;
         if (k < 1 || k > kMostNeighbors)
             throw Refusal{400, fmt::format("k must lie between 1 and {}", kMostNeighbors)};
-        const auto projection = catalog.load(run, request.path_params.at("name"));
+        const std::string& name = request.path_params.at("name");
+        if (request.has_param("v")) check_version(request, version_of(*catalog.projection(run, name)));
+        const auto owner = catalog.run(run);
+        const auto projection = catalog.load(run, name);
         const std::lock_guard one(searching);
-        const Nearest found = nearest_rows(catalog.run(run), *projection, row, k);
+        const Nearest found = nearest_rows(*owner, *projection, row, k);
         Json json = {{"row", row},
                      {"n_searched", found.n_searched},
                      {"rows", Json::array()},
@@ -223,23 +271,28 @@ struct ViewServer::Impl {
         server.Get("/api/manifest", [this](const Request&, Response& a) {
             Json json = catalog.manifest();
             const JobLimits& limits = jobs.limits();
-            json["jobs"] = {
-                {"pca_rows", limits.pca_rows}, {"umap_rows", limits.umap_rows}, {"dims", limits.dims}};
+            json["jobs"] = {{"pca_rows", limits.pca_rows},
+                            {"umap_rows", limits.umap_rows},
+                            {"dims", limits.dims},
+                            {"umap", umap_defaults()}};
             send_json(a, json);
         });
-        server.Get("/api/runs/:run/tokens", [this](const Request& q, Response& a) {
-            send_json(a, catalog.tokens(run_of(q))->header);
-        });
+        server.Get("/api/runs/:run/tokens",
+                   [this](const Request& q, Response& a) { send_header(q, a, *catalog.tokens(run_of(q))); });
         server.Get("/api/runs/:run/tokens/:column",
                    [this](const Request& q, Response& a) { send_column(q, a, *catalog.tokens(run_of(q))); });
         server.Get("/api/runs/:run/vocabulary", [this](const Request& q, Response& a) {
-            a.set_content(*catalog.vocabulary(run_of(q)), "application/json");
+            const std::size_t run = run_of(q);
+            check_version(q, catalog.run_version(run));
+            send_column(q, a, catalog.vocabulary(run), "application/json");
         });
         server.Get("/api/runs/:run/norms/:component", [this](const Request& q, Response& a) {
-            send_column(q, a, catalog.norms(run_of(q), component_of(q)));
+            const std::size_t run = run_of(q);
+            check_version(q, catalog.run_version(run));
+            send_column(q, a, catalog.norms(run, component_of(q)));
         });
         server.Get("/api/runs/:run/projections/:name", [this](const Request& q, Response& a) {
-            send_json(a, catalog.projection(run_of(q), q.path_params.at("name"))->header);
+            send_header(q, a, *catalog.projection(run_of(q), q.path_params.at("name")));
         });
         server.Get("/api/runs/:run/projections/:name/nearest",
                    [this](const Request& q, Response& a) { nearest(q, a); });
@@ -247,19 +300,25 @@ struct ViewServer::Impl {
             send_column(q, a, *catalog.projection(run_of(q), q.path_params.at("name")));
         });
         server.Get("/api/counterpart/:name", [this](const Request& q, Response& a) {
-            send_json(a, catalog.counterpart(q.path_params.at("name"))->header);
+            send_header(q, a, *catalog.counterpart(q.path_params.at("name")));
         });
         server.Get("/api/counterpart/:name/:column", [this](const Request& q, Response& a) {
             send_column(q, a, *catalog.counterpart(q.path_params.at("name")));
         });
         server.Get("/api/figures/:file", [this](const Request& q, Response& a) {
-            a.set_content(read_file(catalog.figure(q.path_params.at("file"))), "image/png");
+            send_column(q, a, make_column("png", read_file(catalog.figure(q.path_params.at("file")))),
+                        "image/png");
         });
         server.Post("/api/jobs", [this](const Request& q, Response& a) {
             if (!q.get_header_value("Content-Type").starts_with("application/json"))
                 throw Refusal{415, "the request must be application/json"};
-            const Json json = Json::parse(q.body, nullptr, false);
-            if (json.is_discarded()) throw Refusal{400, "the request is no JSON"};
+            const auto json = [&] {
+                try {
+                    return parse_json(q.body);
+                } catch (const JsonError& e) {
+                    throw Refusal{400, fmt::format("the request is no JSON: {}", e.what())};
+                }
+            }();
             send_json(a, {{"id", jobs.start(json)}}, 202);
         });
         server.Get("/api/jobs/:id", [this](const Request& q, Response& a) {
@@ -306,10 +365,7 @@ struct ViewServer::Impl {
         });
         server.set_error_handler([](const Request&, Response& response) {
             if (response.body.empty() && response.status >= 400)
-                send_json(
-                    response,
-                    {{"error", response.status == 404 ? "there is nothing here" : "the request was refused"}},
-                    response.status);
+                send_json(response, {{"error", line_of(response.status)}}, response.status);
         });
     }
 };

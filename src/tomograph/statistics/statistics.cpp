@@ -25,15 +25,19 @@ double median(std::vector<double> values) {
     return quantile(std::move(values), 0.5);
 }
 
-std::vector<double> robust_z(std::span<const double> values, double floor) {
+RobustScale robust_scale(std::span<const double> values, double floor) {
     const double middle = median({values.begin(), values.end()});
     std::vector<double> deviations;
     deviations.reserve(values.size());
     for (const double value : values) deviations.push_back(std::abs(value - middle));
-    const double scale = 1.4826 * std::max(median(std::move(deviations)), floor);
+    return {middle, 1.4826 * std::max(median(std::move(deviations)), floor)};
+}
+
+std::vector<double> robust_z(std::span<const double> values, double floor) {
+    const RobustScale scale = robust_scale(values, floor);
     std::vector<double> z;
     z.reserve(values.size());
-    for (const double value : values) z.push_back(scale > 0 ? (value - middle) / scale : 0);
+    for (const double value : values) z.push_back(scale.z(value));
     return z;
 }
 
@@ -74,8 +78,10 @@ std::optional<Interval> spread_interval(double effect, std::span<const double> r
 }
 
 double auroc(std::span<const double> scores, std::span<const std::uint8_t> planted) {
-    std::vector<std::size_t> order(scores.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::vector<std::size_t> order;  // NaN equals nothing, itself included
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+        if (!std::isnan(scores[i])) order.push_back(i);
+    }
     std::sort(order.begin(), order.end(), [&](auto a, auto b) { return scores[a] < scores[b]; });
     double rank_sum = 0, n_planted = 0;
     for (std::size_t begin = 0; begin < order.size();) {
@@ -89,7 +95,7 @@ double auroc(std::span<const double> scores, std::span<const std::uint8_t> plant
         }
         begin = end;
     }
-    const double n_others = static_cast<double>(scores.size()) - n_planted;
+    const double n_others = static_cast<double>(order.size()) - n_planted;
     if (n_planted == 0 || n_others == 0) return kNoNumber;
     return (rank_sum - n_planted * (n_planted + 1) / 2) / (n_planted * n_others);
 }

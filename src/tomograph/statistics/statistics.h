@@ -21,8 +21,15 @@ struct Interval {
 double quantile(std::vector<double> values, double q);
 double median(std::vector<double> values);
 
-/// Robust z of each value: (x - median) / (1.4826 MAD), which is the ordinary z where values are normal. The
-/// MAD counts as at least `floor`, so that rounding noise between equal values is no deviation.
+/// Where values lie and how far they scatter: median and 1.4826 MAD, which is the ordinary deviation where
+/// they are normal.
+struct RobustScale {
+    double middle = 0, deviation = 0;
+    double z(double value) const { return deviation > 0 ? (value - middle) / deviation : 0; }
+};
+/// The MAD counts as at least `floor`, so that rounding noise between equal values is no deviation.
+RobustScale robust_scale(std::span<const double> values, double floor);
+/// Robust z of each value among all of them.
 std::vector<double> robust_z(std::span<const double> values, double floor);
 
 struct BootstrapOptions {
@@ -52,7 +59,8 @@ std::optional<Interval> bootstrap(int n_groups, const BootstrapOptions& options,
 std::optional<Interval> spread_interval(double effect, std::span<const double> replicates, double least,
                                         double most);
 
-/// Area under the ROC curve of scores for planted (true) against other rows; ties count half.
+/// Area under the ROC curve of scores for planted (true) against other rows; ties count half. NaN scores
+/// are left out.
 double auroc(std::span<const double> scores, std::span<const std::uint8_t> planted);
 
 }  // namespace tomograph

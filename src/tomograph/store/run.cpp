@@ -4,37 +4,22 @@
 
 #include <algorithm>
 #include <fstream>
+#include <list>
+#include <mutex>
+#include <unordered_map>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/file.h"
 #include "tomograph/base/text.h"
+#include "tomograph/store/sums.h"
 
 namespace tomograph {
 namespace fs = std::filesystem;
 
-FolderKind folder_kind(const fs::path& path) {
-    std::error_code error;
-    if (!fs::exists(path, error)) return FolderKind::none;
-    if (!fs::is_directory(path, error)) return FolderKind::other;
-    if (fs::exists(path / "run.json", error)) return FolderKind::run;
-    if (fs::exists(path / "study.json", error)) return FolderKind::study;
-    return fs::is_empty(path, error) ? FolderKind::none : FolderKind::other;
-}
-
-void check_output_folder(const fs::path& path, bool force) {
-    switch (folder_kind(path)) {
-        case FolderKind::none:
-            return;
-        case FolderKind::other:
-            throw Error(path.string() + " exists and is not a run",
-                        "it will not be deleted, with --force neither", "name another --out");
-        default:
-            if (!force)
-                throw Error(path.string() + " exists", "",
-                            "use --force to replace it, or name another --out");
-    }
-}
-
 namespace {
+
+constexpr std::size_t kOpenFiles = 512;          // mapped at once; their number is bounded by the system
+constexpr std::int64_t kLargestMeans = 1 << 30;  // numbers
 
 [[noreturn]] void does_not_fit(const fs::path& file, const std::string& why) {
     throw Error(file.string() + " does not fit its run", why, "capture it again");
@@ -43,43 +28,90 @@ namespace {
 /// Everything after this indexes by these numbers: they are checked once, here.
 void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t length,
                   std::int64_t n_sequences, std::int64_t n_labels) {
-    const auto check = [&](const char* name, const std::vector<std::int32_t>& values, std::int64_t lowest,
-                           std::int64_t end) {
+    const auto check = [&](const TokenColumn& column, std::int64_t lowest, std::int64_t end) {
+        const auto& values = tokens.*column.values;
         if (values.size() != tokens.token_id.size())
-            does_not_fit(file, fmt::format("'{}' has {} entries, 'token_id' has {}", name, values.size(),
-                                           tokens.token_id.size()));
+            does_not_fit(file, fmt::format("'{}' has {} entries, '{}' has {}", column.name, values.size(),
+                                           kTokenColumns[0].name, tokens.token_id.size()));
         const auto bad = std::find_if(values.begin(), values.end(),
                                       [&](std::int32_t v) { return v < lowest || v >= end; });
         if (bad != values.end())
-            does_not_fit(file, fmt::format("its {} {} is not one that run.json knows", name, *bad));
+            does_not_fit(file, fmt::format("its {} {} is not one that run.json knows", column.name, *bad));
     };
-    check("position", tokens.position, 0, length);
-    check("sequence", tokens.sequence, 0, n_sequences);
-    check("label", tokens.label, -1, n_labels);
+    check(kTokenColumns[1], 0, length);
+    check(kTokenColumns[2], 0, n_sequences);
+    check(kTokenColumns[3], -1, n_labels);
+    check(kTokenColumns[4], -1, tokens.size());
+    std::int32_t next = 0;
+    for (const std::int32_t row : tokens.row) {
+        if (row >= 0 && row != next++)
+            does_not_fit(file, fmt::format("row {} stands where row {} should", row, next - 1));
+    }
 }
 
 /// Errors: Error when the site is unknown, or lies outside the model.
-SiteShape read_site(const fs::path& path, const Json& entry, int n_layers) {
+SiteShape read_site(const fs::path& file, const Json& entry, int n_layers) {
     const auto site = parse_site(entry.at("name").get<std::string>());
     if (!site)
-        throw Error("unknown site " + entry.at("name").dump() + " in " + path.string(), "",
+        throw Error("unknown site " + json_text(entry.at("name")) + " in " + file.parent_path().string(), "",
                     "update tomograph");
     if (site->layer >= n_layers)
-        does_not_fit(path / "run.json",
-                     fmt::format("it lists {}, the model has {} layers", site->name(), n_layers));
-    SiteShape shape{*site, entry.at("shape").get<std::vector<std::int64_t>>()};
+        does_not_fit(file, fmt::format("it lists {}, the model has {} layers", site->name(), n_layers));
+    SiteShape shape{*site, {}};
+    if (!entry.at("shape").is_array()) throw JsonError(json_text(entry.at("shape")) + " is no shape");
+    for (const Json& extent : entry.at("shape"))
+        shape.shape.push_back(whole_number<std::int64_t>(extent, "an extent"));
     constexpr std::int64_t kWidest = 1 << 24;  // far above any model's
     std::int64_t width = 1;
     for (const std::int64_t extent : shape.shape) {
         if (extent < 1 || extent > kWidest / width)
-            does_not_fit(path / "run.json",
+            does_not_fit(file,
                          fmt::format("{} has the shape [{}]", site->name(), fmt::join(shape.shape, ", ")));
         width *= extent;
     }
     return shape;
 }
 
+/// A whole number from `json` within what a run may hold.
+std::int64_t bounded(const fs::path& file, const char* what, const Json& json, std::int64_t lowest,
+                     std::int64_t highest) {
+    const auto value = whole_number<std::int64_t>(json, what);
+    if (value < lowest || value > highest)
+        does_not_fit(file, fmt::format("its {} is {}", what, json_text(json)));
+    return value;
+}
+
 }  // namespace
+
+/// Files that are opened when they are first read. The most recent ones stay mapped.
+struct Run::Files {
+    std::mutex mutex;
+    std::list<std::string> order;  // most recent first
+    struct Open {
+        std::shared_ptr<const Safetensors> file;
+        std::list<std::string>::iterator place;
+    };
+    std::unordered_map<std::string, Open> open;
+    std::once_flag pieces_read;
+    std::vector<std::string> pieces;
+
+    std::shared_ptr<const Safetensors> get(const fs::path& run, const std::string& name) {
+        const std::lock_guard lock(mutex);
+        const auto found = open.find(name);
+        if (found != open.end()) {
+            order.splice(order.begin(), order, found->second.place);
+            return found->second.file;
+        }
+        auto file = std::make_shared<const Safetensors>(run / name);
+        if (open.size() >= kOpenFiles) {
+            open.erase(order.back());
+            order.pop_back();
+        }
+        order.push_front(name);
+        open[name] = {file, order.begin()};
+        return file;
+    }
+};
 
 Run Run::open(const fs::path& path) {
     switch (folder_kind(path)) {
@@ -88,62 +120,141 @@ Run Run::open(const fs::path& path) {
         case FolderKind::study:
             throw Error(path.string() + " is a study, a folder of runs", "",
                         fmt::format("name one of its runs, for example {}", (path / "text").string()));
-        default:
+        default: {
+            const fs::path aside = path.string() + ".replaced";
+            if (folder_kind(aside) == FolderKind::run)
+                throw Error("no run at " + path.string(),
+                            aside.string() + " holds what it was before a capture that was killed",
+                            fmt::format("bring it back with: mv {} {}", aside.string(), path.string()));
             throw Error("no run at " + path.string(), "it has no run.json",
                         "make one with: tomograph capture");
+        }
     }
     Run run;
     run.path_ = path;
-    run.json_ = read_json(path / "run.json");
+    run.files_ = std::make_shared<Files>();
+    std::error_code error;
+    fs::path file = path / layout::kRun;
+    if (!fs::exists(file, error)) file = path / layout::kPlan;
+    run.json_ = read_json(file);
     try {
-        const int format = run.json_.at("format").get<int>();
-        if (format > kRunFormat) {
+        const auto format = whole_number<std::int64_t>(run.json_.at("format"), "format");
+        if (format < kRunFormat)
+            throw Error(fmt::format("{} is a run of an earlier tomograph", path.string()),
+                        fmt::format("format {}, known is {}", format, kRunFormat),
+                        "capture it again, or read it with the version that wrote it");
+        if (format > kRunFormat)
             throw Error(path.string() + " was written by a newer tomograph",
                         fmt::format("format {}, known is {}", format, kRunFormat), "update tomograph");
-        }
-        run.d_model_ = run.json_.at("model").at("d_model").get<std::int64_t>();
-        run.n_layers_ = run.json_.at("model").at("n_layers").get<int>();
-        run.n_sequences_ = run.json_.at("prompts").at("sequences").get<std::int64_t>();
-        run.length_ = run.json_.at("prompts").at("length").get<std::int64_t>();
-        run.labels_ = run.json_.value("labels", std::vector<std::string>{});
-        run.model_name_ = run.json_.at("model").value("name", "?");
-        run.prompts_ = run.json_.at("prompts").value("kind", "?");
-        run.complete_ = run.json_.value("status", "") == "complete";
-        for (const Json& entry : run.json_.at("sites")) {
-            run.sites_.push_back(read_site(path, entry, run.n_layers_));
-            run.stored_.push_back(entry.value("vectors", true));
-        }
-        if (run.sites_.empty()) does_not_fit(path / "run.json", "it lists no sites");
-        const Safetensors tokens(path / "tokens.safetensors");
-        run.tokens_ = {tokens.integers("token_id"), tokens.integers("position"), tokens.integers("sequence"),
-                       tokens.integers("label")};
-        check_tokens(path / "tokens.safetensors", run.tokens_, run.length_, run.n_sequences_,
-                     static_cast<std::int64_t>(run.labels_.size()));
-        for (const Json& entry : run.json_.at("shards")) {
-            const fs::path file = path / entry.at("file").get<std::string>();
-            auto shard = std::make_shared<Safetensors>(file);
-            const auto rows = shard->integers("rows");
-            for (std::size_t i = 0; i < run.sites_.size(); ++i) {
-                if (!run.stored_[i]) continue;
-                const SiteShape& site = run.sites_[i];
-                const auto& tensor = shard->at(site.site.name());
-                if (tensor.n_rows() != static_cast<std::int64_t>(rows.size()) ||
-                    tensor.width() != site.width()) {
-                    does_not_fit(file, site.site.name() + " has another shape than run.json says");
-                }
+        if (run.json_.value("status", "") != "complete") {
+            // What is whole is said by the manifests; run.json may lag behind them.
+            file = path / layout::kPlan;
+            const std::string text = read_file(file);
+            const Json plan = read_json(file);
+            run.shards_ = read_manifests(path, plan.at("shard_ends").size());
+            for (const ShardManifest& shard : run.shards_) {
+                if (shard.plan != xxh3_128(std::as_bytes(std::span(text))))
+                    does_not_fit(path / layout::manifest_file(shard.number), "it belongs to another capture");
             }
-            for (const std::int32_t row : rows) {
-                if (row < 0 || row >= run.tokens_.size())
-                    does_not_fit(file, fmt::format("row {} is no token", row));
-            }
-            run.shards_.push_back({run.n_rows(), std::move(shard)});
-            run.rows_.insert(run.rows_.end(), rows.begin(), rows.end());
+            run.json_ =
+                run_description(plan, run.shards_, {}, run.shards_.size() == plan.at("shard_ends").size());
+        } else {
+            for (const Json& shard : run.json_.at("shards")) run.shards_.push_back(shard_manifest(shard));
         }
+        run.complete_ = run.json_.at("status") == "complete";
+        run.read_description(file);
+        run.read_tokens();
+        run.check_shards();
     } catch (const nlohmann::json::exception& e) {
-        throw Error((path / "run.json").string() + " is not a run's description", e.what(),
-                    "capture it again");
+        throw Error(file.string() + " is not a run's description", e.what(), "capture it again");
     }
     return run;
+}
+
+void Run::read_description(const fs::path& file) {
+    const Json& model = json_.at("model");
+    const Json& prompts = json_.at("prompts");
+    d_model_ = bounded(file, "d_model", model.at("d_model"), 1, 1 << 24);
+    n_layers_ = static_cast<int>(bounded(file, "n_layers", model.at("n_layers"), 0, kMostLayers));
+    n_sequences_ = bounded(file, "number of sequences", prompts.at("sequences"), 1, kMostSequences);
+    length_ = bounded(file, "length", prompts.at("length"), 1, kMostPositions);
+    labels_ = json_.value("labels", std::vector<std::string>{});
+    if (static_cast<std::int64_t>(labels_.size()) > kMostLabels)
+        does_not_fit(
+            file, fmt::format("it has {} labels, at most {} can be told apart", labels_.size(), kMostLabels));
+    model_name_ = model.value("name", "?");
+    prompts_ = prompts.value("kind", "?");
+    for (const Json& entry : json_.at("sites")) {
+        sites_.push_back(read_site(file, entry, n_layers_));
+        stored_.push_back(entry.value("vectors", true));
+    }
+    if (sites_.empty()) does_not_fit(file, "it lists no sites");
+}
+
+void Run::read_tokens() {
+    const fs::path file = path_ / layout::kTokens;
+    const Safetensors tokens(file);
+    for (const TokenColumn& column : kTokenColumns) tokens_.*column.values = tokens.integers(column.name);
+    check_tokens(file, tokens_, length_, n_sequences_, static_cast<std::int64_t>(labels_.size()));
+    planned_tokens_ = tokens_.size();
+    if (complete_) {
+        // Whoever counts by these numbers makes tables of their size.
+        const auto end = [](const std::vector<std::int32_t>& values) {
+            return values.empty() ? 0 : std::int64_t{*std::max_element(values.begin(), values.end())} + 1;
+        };
+        if (end(tokens_.position) != length_)
+            does_not_fit(file, fmt::format("its longest sequence has {} tokens, run.json says {}",
+                                           end(tokens_.position), length_));
+        if (end(tokens_.sequence) != n_sequences_)
+            does_not_fit(file, fmt::format("it has {} sequences, run.json says {}", end(tokens_.sequence),
+                                           n_sequences_));
+    } else {
+        const std::int64_t there = shards_.empty() ? 0 : shards_.back().tokens.end;
+        if (there < 0 || there > tokens_.size())
+            does_not_fit(file, fmt::format("it has {} tokens, the shards {}", tokens_.size(), there));
+        length_ = n_sequences_ = 0;
+        for (const TokenColumn& column : kTokenColumns)
+            (tokens_.*column.values).resize(static_cast<std::size_t>(there));
+        for (const std::int32_t p : tokens_.position) length_ = std::max(length_, std::int64_t{p} + 1);
+        for (const std::int32_t s : tokens_.sequence)
+            n_sequences_ = std::max(n_sequences_, std::int64_t{s} + 1);
+    }
+    for (std::size_t t = 0; t < tokens_.row.size(); ++t) {
+        if (tokens_.row[t] >= 0) rows_.push_back(static_cast<std::int32_t>(t));
+    }
+}
+
+/// Everything but what is in the files; that they are there and as long as they were.
+void Run::check_shards() const {
+    std::int64_t token = 0, row = 0;
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+        const ShardManifest& shard = shards_[i];
+        const fs::path manifest = path_ / layout::manifest_file(i);
+        const bool tiles = shard.number == i && shard.tokens.begin == token && shard.tokens.end > token &&
+                           shard.tokens.end <= n_tokens() && shard.rows.begin == row &&
+                           shard.rows.end >= row && shard.rows.end <= n_rows();
+        if (!tiles)
+            does_not_fit(manifest, fmt::format("shard {} does not go on where shard {} ended", i,
+                                               static_cast<std::int64_t>(i) - 1));
+        token = shard.tokens.end;
+        row = shard.rows.end;
+        const auto kept = std::upper_bound(rows_.begin(), rows_.end(), token - 1) - rows_.begin();
+        if (kept != row)
+            does_not_fit(manifest, fmt::format("it says {} rows, its tokens have {}", row, kept));
+        for (const FileEntry& file : shard.files) {
+            if (file.file != layout::vectors_file(i) && file.file != layout::stats_file(i))
+                does_not_fit(manifest, "it names " + file.file);
+            std::error_code error;
+            const std::uint64_t bytes = fs::file_size(path_ / file.file, error);
+            if (error) throw Error("cannot open " + (path_ / file.file).string(), error.message(), "");
+            if (bytes != file.bytes)
+                throw Error((path_ / file.file).string() + " was cut or damaged",
+                            fmt::format("it has {} bytes, {} were written", bytes, file.bytes),
+                            "capture again with --resume");
+        }
+    }
+    if (token != n_tokens())
+        does_not_fit(path_ / layout::kRun, fmt::format("its shards have {} of {} tokens", token, n_tokens()));
 }
 
 bool Run::has_site(const Site& wanted) const {
@@ -152,7 +263,7 @@ bool Run::has_site(const Site& wanted) const {
 
 bool Run::has_vectors(const Site& wanted) const {
     for (std::size_t i = 0; i < sites_.size(); ++i) {
-        if (sites_[i].site == wanted) return stored_[i] && !shards_.empty();
+        if (sites_[i].site == wanted) return stored_[i] && !rows_.empty();
     }
     return false;
 }
@@ -168,90 +279,100 @@ const SiteShape& Run::site(const Site& wanted) const {
 }
 
 const std::vector<std::string>& Run::pieces() const {
-    if (!pieces_) {
-        auto pieces = std::make_shared<std::vector<std::string>>();
-        std::ifstream in(path_ / "tokens.jsonl", std::ios::binary);
-        if (!in) throw Error("cannot read " + (path_ / "tokens.jsonl").string(), "", "");
+    std::call_once(files_->pieces_read, [&] {
+        const fs::path file = path_ / layout::kPieces;
+        std::vector<std::string> pieces;
+        std::ifstream in(file, std::ios::binary);
+        if (!in) throw Error("cannot read " + file.string(), "", "");
         try {
             for (std::string line; std::getline(in, line);) {
-                const Json json = Json::parse(line);
-                for (const Json& piece : json.at("pieces")) pieces->push_back(piece_from_json(piece));
+                const Json json = parse_json(line);
+                for (const Json& piece : json.at("pieces")) pieces.push_back(piece_from_json(piece));
             }
         } catch (const nlohmann::json::exception& e) {
-            throw Error((path_ / "tokens.jsonl").string() + " is damaged", e.what(), "capture it again");
+            throw Error(file.string() + " is damaged", e.what(), "capture it again");
         }
-        pieces->resize(static_cast<std::size_t>(tokens_.size()));
-        pieces_ = std::move(pieces);
-    }
-    return *pieces_;
+        pieces.resize(static_cast<std::size_t>(tokens_.size()));
+        files_->pieces = std::move(pieces);
+    });
+    return files_->pieces;
+}
+
+std::shared_ptr<const Safetensors> Run::vectors(std::size_t shard) const {
+    return files_->get(path_, layout::vectors_file(shard));
+}
+
+std::shared_ptr<const Safetensors> Run::stats(std::size_t shard) const {
+    return files_->get(path_, layout::stats_file(shard));
+}
+
+std::shared_ptr<const Safetensors> Run::merged(const char* name) const {
+    std::error_code error;
+    if (!complete_ || !fs::exists(path_ / name, error)) return nullptr;
+    return files_->get(path_, name);
 }
 
 void Run::read_rows(const Site& wanted, std::int64_t begin, std::int64_t end, float* out) const {
     const std::string name = wanted.name();
     const std::int64_t width = site(wanted).width();
     auto shard = std::upper_bound(shards_.begin(), shards_.end(), begin,
-                                  [](std::int64_t row, const Shard& s) { return row < s.first_row; });
-    if (shard != shards_.begin()) --shard;
-    while (begin < end) {
-        const auto& tensor = shard->file->at(name);
-        const std::int64_t local = begin - shard->first_row;
+                                  [](std::int64_t row, const ShardManifest& s) { return row < s.rows.end; });
+    for (; begin < end; ++shard) {
+        if (shard->rows.size() == 0) continue;
+        const auto file = vectors(shard->number);
+        const auto& tensor = file->at(name);
+        if (tensor.n_rows() != shard->rows.size() || tensor.width() != width || tensor.dtype == Dtype::i32)
+            does_not_fit(path_ / layout::vectors_file(shard->number),
+                         name + " has another shape than run.json says");
+        const std::int64_t local = begin - shard->rows.begin;
         const std::int64_t take = std::min(end - begin, tensor.n_rows() - local);
         tensor.read_rows(local, local + take, out);
         out += take * width;
         begin += take;
-        ++shard;
     }
-}
-
-std::vector<std::string> damaged_shards(const Run& run, std::size_t* n_checked) {
-    std::vector<std::string> damaged;
-    std::size_t count = 0;
-    for (const Json& shard : run.json().at("shards")) {
-        const std::string checksum = shard.value("xxh3_128", ""), file = shard.at("file").get<std::string>();
-        if (checksum.empty()) continue;
-        ++count;
-        if (xxh3_128(MappedFile(run.path() / file).bytes()) != checksum) damaged.push_back(file);
-    }
-    if (n_checked != nullptr) *n_checked = count;
-    return damaged;
 }
 
 void Run::release() const {
-    for (const Shard& shard : shards_) shard.file->release();
-}
-
-const Safetensors& Run::stats_file(const char* name) const {
-    auto& file = stats_[name];
-    if (!file) {
-        const fs::path where = path_ / "stats" / name;
-        if (!fs::exists(where))
-            throw Error(where.string() + " is missing", complete() ? "" : "the run is incomplete",
-                        "capture it again");
-        file = std::make_shared<Safetensors>(where);
-    }
-    return *file;
-}
-
-bool Run::has_stats() const {
-    return fs::exists(path_ / "stats" / "norms.safetensors");
+    const std::lock_guard lock(files_->mutex);
+    for (const auto& [name, open] : files_->open) open.file->release();
 }
 
 std::vector<float> Run::norms(const Site& wanted) const {
-    const auto& tensor = stats_file("norms.safetensors").at(site(wanted).site.name());
-    if (tensor.n_rows() != n_tokens() || tensor.width() != 1)
-        does_not_fit(path_ / "stats/norms.safetensors", wanted.name() + " has not one norm a token");
-    std::vector<float> values(static_cast<std::size_t>(tensor.n_rows()));
-    tensor.read_rows(0, tensor.n_rows(), values.data());
+    const std::string name = site(wanted).site.name();
+    std::vector<float> values(static_cast<std::size_t>(n_tokens()));
+    const auto read = [&](const Safetensors& file, const std::string& tensor_name, std::int64_t n,
+                          float* out) {
+        const auto& tensor = file.at(tensor_name);
+        if (tensor.n_rows() != n || tensor.width() != 1 || tensor.dtype == Dtype::i32)
+            does_not_fit(file.path(), name + " has not one norm a token");
+        tensor.read_rows(0, n, out);
+    };
+    if (const auto file = merged(layout::kNorms)) {
+        read(*file, name, n_tokens(), values.data());
+        return values;
+    }
+    for (const ShardManifest& shard : shards_)
+        read(*stats(shard.number), layout::norms_tensor(name), shard.tokens.size(),
+             values.data() + shard.tokens.begin);
     return values;
 }
 
 Matrix Run::means(const Site& wanted) const {
-    const auto& tensor = stats_file("means.safetensors").at(site(wanted).site.name());
-    if (tensor.n_rows() != length() || tensor.width() != site(wanted).width())
-        does_not_fit(path_ / "stats/means.safetensors", wanted.name() + " has not one mean a position");
-    Matrix values(tensor.n_rows(), tensor.width());
-    tensor.read_rows(0, tensor.n_rows(), values.data());
-    return values;
+    const SiteShape& shape = site(wanted);
+    if (length() > kLargestMeans / shape.width())
+        throw Error(fmt::format("the means of {} do not fit memory", shape.site.name()),
+                    fmt::format("they are {} positions of {} numbers", length(), shape.width()), "");
+    if (const auto file = merged(layout::kMeans)) {
+        const auto& tensor = file->at(shape.site.name());
+        if (tensor.n_rows() != length() || tensor.width() != shape.width() || tensor.dtype == Dtype::i32)
+            does_not_fit(file->path(), wanted.name() + " has not one mean a position");
+        Matrix values(tensor.n_rows(), tensor.width());
+        tensor.read_rows(0, tensor.n_rows(), values.data());
+        return values;
+    }
+    MeanBuilder builder(shape, 0, length());
+    for (const ShardManifest& shard : shards_) builder.add(*stats(shard.number));
+    return builder.means();
 }
 
 }  // namespace tomograph

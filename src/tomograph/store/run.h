@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,36 +8,32 @@
 
 #include "tomograph/base/json.h"
 #include "tomograph/base/matrix.h"
-#include "tomograph/store/safetensors.h"
+#include "tomograph/store/layout.h"
+#include "tomograph/store/output_folder.h"
 #include "tomograph/words/site.h"
 
 namespace tomograph {
 
-/// Version of the run folder. A reader refuses a newer one.
-inline constexpr int kRunFormat = 1;
-
-/// One entry a token, in the order in which the model read them.
-struct TokenTable {
-    std::vector<std::int32_t> token_id;  ///< -1: a raw vector, no token
-    std::vector<std::int32_t> position;
-    std::vector<std::int32_t> sequence;
-    std::vector<std::int32_t> label;  ///< index into the labels of run.json; -1: none
-
-    std::int64_t size() const { return static_cast<std::int64_t>(token_id.size()); }
-};
-
 /// A finished or interrupted run on disk, opened for reading. docs/run-format.md describes every file.
+///
+/// An interrupted run reads as the run of what it has: its tokens are those of the whole shards from the
+/// first on, and so are its rows, norms and means. planned_tokens() says how many there were to be.
+///
+/// A Run does not change: several threads may read one at once. Opening reads the descriptions and the
+/// tokens; shards are opened when they are read, and only so many are kept open.
 class Run {
   public:
-    /// Errors: Error when `path` is no run folder, is a study, was written by a newer version, or when its
-    /// files do not fit each other.
+    /// Errors: Error when `path` is no run folder, is a study, was written by another version of the format,
+    /// or when its files do not fit each other.
     static Run open(const std::filesystem::path& path);
 
     const std::filesystem::path& path() const { return path_; }
-    /// run.json.
+    /// run.json; of an interrupted run what it would say: the shards that are whole.
     const Json& json() const { return json_; }
-    /// False after a capture that was stopped or killed: the shards that are listed are whole nevertheless.
+    /// False after a capture that was stopped or killed.
     bool complete() const { return complete_; }
+    /// Tokens that the capture set out to read; n_tokens() once it is complete.
+    std::int64_t planned_tokens() const { return planned_tokens_; }
     const std::string& model_name() const { return model_name_; }
     /// "text", "repeat", "vocabulary", "positions", "jsonl" or "import".
     const std::string& prompts() const { return prompts_; }
@@ -66,50 +61,43 @@ class Run {
     /// Index into tokens() of each stored row.
     const std::vector<std::int32_t>& rows() const { return rows_; }
     /// Rows [begin, end) of one site, float32 [end - begin, width].
+    /// Errors: Error when a shard is damaged.
     void read_rows(const Site& site, std::int64_t begin, std::int64_t end, float* out) const;
 
     /// Let go of the memory of rows that were read, which the system would keep for as long as it has room.
     void release() const;
 
-    bool has_stats() const;
+    /// False only where no shard is whole yet: then there is no norm and no mean.
+    bool has_stats() const { return n_tokens() > 0; }
     /// Norm of every token at a site, [n_tokens].
     std::vector<float> norms(const Site& site) const;
-    /// Mean over sequences at each position, [length, width].
+    /// Mean over sequences at each position, [length, width]; 0 where no sequence that counts reaches.
     Matrix means(const Site& site) const;
 
   private:
-    struct Shard {
-        std::int64_t first_row;
-        std::shared_ptr<Safetensors> file;
-    };
-    const Safetensors& stats_file(const char* name) const;
+    struct Files;  // what is opened on the way, shared by threads
+
+    void read_description(const std::filesystem::path& file);
+    void read_tokens();
+    void check_shards() const;
+    std::shared_ptr<const Safetensors> vectors(std::size_t shard) const;
+    std::shared_ptr<const Safetensors> stats(std::size_t shard) const;
+    /// Of the files that are drawn from all shards; null where it is missing.
+    std::shared_ptr<const Safetensors> merged(const char* name) const;
 
     std::filesystem::path path_;
     Json json_;
     bool complete_ = false;
     std::string model_name_, prompts_;
-    std::int64_t d_model_ = 0, n_sequences_ = 0, length_ = 0;
+    std::int64_t d_model_ = 0, n_sequences_ = 0, length_ = 0, planned_tokens_ = 0;
     int n_layers_ = 0;
     std::vector<std::string> labels_;
     std::vector<SiteShape> sites_;
     std::vector<bool> stored_;  // per site
     TokenTable tokens_;
-    std::vector<Shard> shards_;
+    std::vector<ShardManifest> shards_;
     std::vector<std::int32_t> rows_;
-    mutable std::map<std::string, std::shared_ptr<Safetensors>> stats_;
-    mutable std::shared_ptr<std::vector<std::string>> pieces_;
+    std::shared_ptr<Files> files_;
 };
-
-/// Shards whose bytes are no longer those that were written, by the checksums of run.json; relative to the
-/// run. Reads every vector. `n_checked`: shards that have a checksum.
-std::vector<std::string> damaged_shards(const Run& run, std::size_t* n_checked = nullptr);
-
-/// What `path` is.
-enum class FolderKind { none, run, study, other };
-FolderKind folder_kind(const std::filesystem::path& path);
-
-/// Refuse an output folder that exists, unless `force`; with force refuse what is not ours to delete.
-/// Nothing is deleted here. Errors: Error with the mend.
-void check_output_folder(const std::filesystem::path& path, bool force);
 
 }  // namespace tomograph

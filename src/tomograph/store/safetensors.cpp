@@ -25,7 +25,7 @@ constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 60;  // their bytes s
 /// A whole number that is not negative; anything else would be cut to one in silence.
 std::uint64_t whole_number(const std::filesystem::path& path, const std::string& name, const Json& json) {
     if (!json.is_number_unsigned())
-        broken(path, fmt::format("'{}' has {} for an extent or an offset", name, json.dump()));
+        broken(path, fmt::format("'{}' has {} for an extent or an offset", name, json_text(json)));
     return json.get<std::uint64_t>();
 }
 
@@ -35,7 +35,7 @@ std::vector<std::int64_t> read_shape(const std::filesystem::path& path, const st
                                      const Json& json) {
     std::vector<std::int64_t> shape;
     std::uint64_t elements = 1;
-    if (!json.is_array()) broken(path, fmt::format("'{}' has the shape {}", name, json.dump()));
+    if (!json.is_array()) broken(path, fmt::format("'{}' has the shape {}", name, json_text(json)));
     for (const Json& entry : json) {
         const std::uint64_t extent = whole_number(path, name, entry);
         if (extent > 0 && elements > kMaxElements / extent)
@@ -67,7 +67,7 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::vec
         offsets_.push_back(at);
         at += tensor.n_bytes();
     }
-    std::string text = header.dump();
+    std::string text = json_text(header);
     // Spaces after the JSON are allowed, and make the data begin aligned.
     while ((8 + text.size()) % kAlignment != 0) text += ' ';
     const std::uint64_t size = text.size();
@@ -98,7 +98,7 @@ void Safetensors::Tensor::read_rows(std::int64_t begin, std::int64_t end, float*
            static_cast<std::size_t>((end - begin) * per_row));
 }
 
-Safetensors::Safetensors(const std::filesystem::path& path) : path_(path), file_(path) {
+Safetensors::Safetensors(const std::filesystem::path& path, Types types) : path_(path), file_(path) {
     const auto bytes = file_.bytes();
     std::uint64_t size = 0;
     if (bytes.size() < sizeof size) broken(path, "it has no header");
@@ -108,7 +108,7 @@ Safetensors::Safetensors(const std::filesystem::path& path) : path_(path), file_
     const auto data = bytes.subspan(sizeof size + size);
     try {
         const auto* text = reinterpret_cast<const char*>(bytes.data() + sizeof size);
-        const Json header = Json::parse(text, text + size);
+        const Json header = parse_json({text, size});
         if (!header.is_object()) broken(path, "its header is no JSON object");
         for (const auto& [name, entry] : header.items()) {
             if (name == "__metadata__") {
@@ -116,11 +116,17 @@ Safetensors::Safetensors(const std::filesystem::path& path) : path_(path), file_
                 continue;
             }
             const auto dtype = find_dtype(entry.at("dtype").get<std::string>());
-            if (!dtype) broken(path, fmt::format("'{}' has the type {}", name, entry.at("dtype").dump()));
-            const TensorSpec spec{name, *dtype, read_shape(path, name, entry.at("shape"))};
+            if (!dtype && types == Types::own)
+                broken(path, fmt::format("'{}' has the type {}", name, json_text(entry.at("dtype"))));
             const std::uint64_t begin = whole_number(path, name, entry.at("data_offsets").at(0));
             const std::uint64_t end = whole_number(path, name, entry.at("data_offsets").at(1));
             if (begin > end || end > data.size()) broken(path, fmt::format("'{}' ends after the file", name));
+            if (!dtype) {
+                others_[name] = {entry.at("dtype").get<std::string>(), read_shape(path, name, entry.at("shape")),
+                                 data.subspan(begin, end - begin)};
+                continue;
+            }
+            const TensorSpec spec{name, *dtype, read_shape(path, name, entry.at("shape"))};
             if (end - begin != spec.n_bytes())
                 broken(path, fmt::format("'{}' has {} bytes, its shape needs {}", name, end - begin,
                                          spec.n_bytes()));

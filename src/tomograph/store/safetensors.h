@@ -31,10 +31,10 @@ class SafetensorsWriter {
     /// Write `size` bytes at byte `offset` of tensor number `tensor`. Several threads may write at once.
     void write(std::size_t tensor, std::uint64_t offset, const void* bytes, std::size_t size);
     void finish();
+    /// See AtomicFile::sync().
+    void sync() { file_.sync(); }
     std::uint64_t file_bytes() const { return file_bytes_; }
     const std::filesystem::path& temporary() const { return file_.temporary(); }
-    /// Where tensor number `tensor` begins in the file.
-    std::uint64_t file_offset(std::size_t tensor) const { return offsets_[tensor]; }
 
   private:
     AtomicFile file_;
@@ -58,14 +58,26 @@ class Safetensors {
         void read_rows(std::int64_t begin, std::int64_t end, float* out) const;
     };
 
-    explicit Safetensors(const std::filesystem::path& path);
+    /// A tensor of a type that the run folder does not use, with its type's name; whether its bytes fit its
+    /// shape is not looked at.
+    struct Other {
+        std::string dtype;
+        std::vector<std::int64_t> shape;
+        std::span<const std::byte> bytes;
+    };
+    /// `own`: another type than the run folder's is an Error; `any`: it is kept apart.
+    enum class Types { own, any };
+
+    explicit Safetensors(const std::filesystem::path& path, Types types = Types::own);
     const std::map<std::string, Tensor>& tensors() const { return tensors_; }
+    const std::map<std::string, Other>& others() const { return others_; }
     bool contains(const std::string& name) const { return tensors_.contains(name); }
     /// Errors: Error naming the file when it has no such tensor.
     const Tensor& at(const std::string& name) const;
     /// A whole tensor of integers. Errors: Error when it is not I32.
     std::vector<std::int32_t> integers(const std::string& name) const;
     const std::map<std::string, std::string>& metadata() const { return metadata_; }
+    const std::filesystem::path& path() const { return path_; }
     /// See MappedFile::release().
     void release() const { file_.release(); }
 
@@ -73,6 +85,7 @@ class Safetensors {
     std::filesystem::path path_;
     MappedFile file_;
     std::map<std::string, Tensor> tensors_;
+    std::map<std::string, Other> others_;
     std::map<std::string, std::string> metadata_;
 };
 

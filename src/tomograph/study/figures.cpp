@@ -72,12 +72,20 @@ std::vector<double> mean_norms(const Run& run, const Site& site) {
 
 }  // namespace
 
-std::filesystem::path StudyFigures::target(const std::string& file) const {
-    return study_ / study_figure(file);
+void StudyFigures::add(const std::string& file, const std::string& group, const std::string& caption,
+                       const std::function<void(const std::filesystem::path& file)>& draw) {
+    try {
+        draw(study_ / study_figure(file));
+        figures_.push_back({study_figure(file), group, caption});
+    } catch (const Stopped&) {
+        throw;
+    } catch (const std::exception& error) {
+        failed_.push_back(fmt::format("{} was not drawn: {}", study_figure(file), error.what()));
+    }
 }
 
-void StudyFigures::add(const std::string& file, const std::string& group, const std::string& caption) {
-    figures_.push_back({file.empty() ? "" : study_figure(file), group, caption});
+void StudyFigures::say(const std::string& group, const std::string& text) {
+    figures_.push_back({"", group, text});
 }
 
 void StudyFigures::text(const Run& run) {
@@ -115,12 +123,14 @@ void StudyFigures::attention_against_mlp(const Run& run) {
                     scatter.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
                 scatter.figure.title = title("Attention and MLP outputs", run, options.selection);
                 const std::string file = fmt::format("{}-{}d", name, dims);
-                draw_scatter(target(file), projection.points, color_rows(run, projection, ColorBy::component),
-                             scatter);
                 add(file, kAttentionMlp,
                     fmt::format("{}; {}. {} points.", selection_text(run, options.selection),
                                 explained(projection, static_cast<std::size_t>(dims)),
-                                projection.points.rows()));
+                                projection.points.rows()),
+                    [&](const auto& to) {
+                        draw_scatter(to, projection.points, color_rows(run, projection, ColorBy::component),
+                                     scatter);
+                    });
             }
         }
     }
@@ -134,22 +144,25 @@ void StudyFigures::attention_against_mlp_umap(const Run& run) {
     options.selection.positions = Range{run.length() > 1 ? 1 : 0, {}};
     options.selection.rows = kMapRows;
     options.selection.seed = seed_;
-    options.umap.metric = Metric::cosine;
     options.umap.seed = seed_;
     options.umap.threads = threads_;
     const Projection projection = project_umap(run, "attention-mlp-umap", options, progress_);
     save_projection(run, projection);
+    if (projection.constant())
+        return say(kAttentionMlp,
+                   fmt::format("{}: {}.", selection_text(run, options.selection), constant_text(projection)));
     ScatterOptions scatter{.dims = 2, .labels = {"UMAP 1", "UMAP 2", ""}};
     scatter.figure.title = title("Attention and MLP outputs, UMAP by cosine", run, options.selection);
-    draw_scatter(target("attention-mlp-umap"), projection.points,
-                 color_rows(run, projection, ColorBy::component), scatter);
     add("attention-mlp-umap", kAttentionMlp,
         fmt::format("UMAP by cosine: fitted on {} vectors, {} drawn; trustworthiness {:.3f}, {:.0f} % of the "
                     "{} nearest neighbours kept. Distances between far clusters mean nothing.",
                     projection.info.at("n_fitted").get<std::int64_t>(), projection.points.rows(),
                     projection.info.at("trustworthiness").get<double>(),
                     100 * projection.info.at("knn_recall").get<double>(),
-                    projection.info.at("quality_k").get<int>()));
+                    projection.info.at("quality_k").get<int>()),
+        [&](const auto& to) {
+            draw_scatter(to, projection.points, color_rows(run, projection, ColorBy::component), scatter);
+        });
 }
 
 void StudyFigures::layer_paths(const Run& run) {
@@ -168,11 +181,11 @@ void StudyFigures::layer_paths(const Run& run) {
             paths.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
         paths.figure.title = title("The residual stream, layer by layer", run, options.selection);
         const std::string file = fmt::format("layer-paths-{}d", dims);
-        draw_paths(target(file), projection.points, projection.labels.layer, paths);
         add(file, kLayers,
             fmt::format("{}; {}. A point is one position; the line joins the means of the layers.",
                         selection_text(run, options.selection),
-                        explained(projection, static_cast<std::size_t>(dims))));
+                        explained(projection, static_cast<std::size_t>(dims))),
+            [&](const auto& to) { draw_paths(to, projection.points, projection.labels.layer, paths); });
     }
 }
 
@@ -191,9 +204,8 @@ void StudyFigures::position_structure(const Run& run, const std::string& prefix,
         const Projection projection = project_pca(run, name, options, progress_);
         save_projection(run, projection);
         if (projection.constant()) {
-            add("", group,
-                fmt::format("{}, {}: {}.", run.prompts(), selection_text(run, options.selection),
-                            constant_text(projection)));
+            say(group, fmt::format("{}, {}: {}.", run.prompts(), selection_text(run, options.selection),
+                                   constant_text(projection)));
             continue;
         }
         PairGridOptions grid{
@@ -202,9 +214,9 @@ void StudyFigures::position_structure(const Run& run, const std::string& prefix,
         if (grid.components < 2) continue;
         grid.figure.title = title("Position structure of the residual stream", run, options.selection);
         const auto coloring = std::get<Values>(color_rows(run, projection, ColorBy::position));
-        draw_pair_grid(target(name), projection.points, coloring, grid);
         add(name, group,
-            fmt::format("{}; {}.", selection_text(run, options.selection), explained(projection, 6)));
+            fmt::format("{}; {}.", selection_text(run, options.selection), explained(projection, 6)),
+            [&](const auto& to) { draw_pair_grid(to, projection.points, coloring, grid); });
     }
 }
 
@@ -238,9 +250,9 @@ void StudyFigures::norm_by_layer(const Run& run) {
     if (series.empty()) return;
     LinesOptions lines{.x_label = "layer", .y_label = "mean norm", .log_y = true, .whole_x = true};
     lines.figure.title = "Norm by layer\n" + run_text(run) + "\nfirst token apart, dashed";
-    draw_lines(target("norm-by-layer"), series, lines);
     add("norm-by-layer", kNorms,
-        "Mean norm of what each block writes and of the stream, by layer; the first token apart.");
+        "Mean norm of what each block writes and of the stream, by layer; the first token apart.",
+        [&](const auto& to) { draw_lines(to, series, lines); });
 }
 
 void StudyFigures::norm_by_position(const Run& run, const std::string& file, const std::string& group,
@@ -265,12 +277,12 @@ void StudyFigures::norm_by_position(const Run& run, const std::string& file, con
     LinesOptions lines{
         .x_label = "position", .y_label = "mean norm of resid_post", .log_y = true, .whole_x = true};
     lines.figure.title = what + "\n" + run_text(run);
-    draw_lines(target(file), series, lines);
     const auto ratio = first_token_ratio(run);
     add(file, group,
         ratio ? fmt::format("The first token's norm is {:.1f} times the median of the others at layer {}.",
                             ratio->ratio, ratio->site.layer)
-              : "");
+              : "",
+        [&](const auto& to) { draw_lines(to, series, lines); });
 }
 
 void StudyFigures::repeat(const Run& run) {
@@ -287,7 +299,9 @@ void StudyFigures::vocabulary(const Run& run) {
         // The last token of each sequence is the one that was looked at; a start token may stand before it.
         const std::int32_t position = static_cast<std::int32_t>(run.length() - 1);
         for (const SiteShape& site : run.sites()) {
-            if (site.site.component != Component::resid_post || !middle.contains(site.site.layer)) continue;
+            if (site.site.component != Component::resid_post ||
+                !middle.contains(site.site.layer, run.n_layers()))
+                continue;
             const auto norms = run.norms(site.site);
             std::size_t i = 0;
             for (std::size_t t = 0; t < norms.size(); ++t) {
@@ -302,9 +316,9 @@ void StudyFigures::vocabulary(const Run& run) {
                                    .y_label = "tokens"};
         histogram.log_y = true;
         histogram.figure.title = "Norms over the vocabulary\n" + run_text(run);
-        draw_histogram(target("vocabulary-norms"), {{.values = sums}}, histogram);
         add("vocabulary-norms", kVocabulary,
-            fmt::format("{} tokens, each read alone; 150 bins, logarithmic counts.", sums.size()));
+            fmt::format("{} tokens, each read alone; 150 bins, logarithmic counts.", sums.size()),
+            [&](const auto& to) { draw_histogram(to, {{.values = sums}}, histogram); });
     }
     if (!run.has_vectors({Component::embed})) return;
     ProjectionOptions options{.dims = 6, .threads = threads_};
@@ -319,10 +333,12 @@ void StudyFigures::vocabulary(const Run& run) {
             scatter.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
         scatter.figure.title = title("Token embeddings", run, options.selection);
         const std::string file = fmt::format("token-embeddings-{}d", dims);
-        draw_scatter(target(file), projection.points, color_rows(run, projection, ColorBy::norm), scatter);
         add(file, kVocabulary,
             fmt::format("Token embeddings coloured by norm; {}.",
-                        explained(projection, static_cast<std::size_t>(dims))));
+                        explained(projection, static_cast<std::size_t>(dims))),
+            [&](const auto& to) {
+                draw_scatter(to, projection.points, color_rows(run, projection, ColorBy::norm), scatter);
+            });
     }
 }
 
@@ -334,24 +350,24 @@ void StudyFigures::positions(const Run& run) {
         const Projection projection = project_pca(run, "position-table", options, progress_);
         save_projection(run, projection);
         if (projection.constant()) {
-            add("", kPositions, "The position table is " + constant_text(projection) + ".");
+            say(kPositions, "The position table is " + constant_text(projection) + ".");
         } else if (projection.points.cols() >= 3) {
             const auto by_position = std::get<Values>(color_rows(run, projection, ColorBy::position));
             PairGridOptions grid{
                 .components = static_cast<int>(std::min<Eigen::Index>(6, projection.points.cols())),
                 .variance = variance_of(projection)};
             grid.figure.title = title("Learned position embeddings", run, options.selection);
-            draw_pair_grid(target("position-table"), projection.points, by_position, grid);
             add("position-table", kPositions,
-                fmt::format("The learned position table; {}.", explained(projection, 6)));
+                fmt::format("The learned position table; {}.", explained(projection, 6)),
+                [&](const auto& to) { draw_pair_grid(to, projection.points, by_position, grid); });
             ScatterOptions scatter{.dims = 3, .connect = true};
             for (int axis = 0; axis < 3; ++axis)
                 scatter.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
             scatter.figure.title = title("Learned position embeddings", run, options.selection);
-            draw_scatter(target("position-table-3d"), projection.points, by_position, scatter);
             add("position-table-3d", kPositions,
                 fmt::format("The learned position table, consecutive positions joined; {}.",
-                            explained(projection, 3)));
+                            explained(projection, 3)),
+                [&](const auto& to) { draw_scatter(to, projection.points, by_position, scatter); });
         }
     }
     // A rotary model's run holds two experiments, told apart by their labels.

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ inline std::string study_figure(const std::string& name) {
 }
 
 /// Draws a study's figures one by one. A figure that a model cannot have (no learned positions, one layer
-/// only) is left out; one whose data are constant is replaced by a caption that says so.
+/// only) is left out; one whose data are constant is replaced by a caption that says so; one that cannot be
+/// drawn costs no other.
 class StudyFigures {
   public:
     StudyFigures(std::filesystem::path study, int threads, std::uint64_t seed, Progress& progress)
@@ -27,6 +29,8 @@ class StudyFigures {
     void positions(const Run& run);   ///< position table, or what rotary positions leave
 
     const std::vector<Figure>& figures() const { return figures_; }
+    /// "figures/NAME.png was not drawn: why".
+    const std::vector<std::string>& failed() const { return failed_; }
     /// Variance explained by the first two components of the raw attention-against-MLP projection.
     std::optional<double> variance_explained() const { return variance_explained_; }
 
@@ -39,14 +43,18 @@ class StudyFigures {
     void norm_by_layer(const Run& run);
     void norm_by_position(const Run& run, const std::string& file, const std::string& group,
                           const std::string& what);
-    std::filesystem::path target(const std::string& file) const;
-    void add(const std::string& file, const std::string& group, const std::string& caption);
+    /// A figure that `draw` makes; one that it cannot make is kept among the failed.
+    void add(const std::string& file, const std::string& group, const std::string& caption,
+             const std::function<void(const std::filesystem::path& file)>& draw);
+    /// What stands in a figure's place.
+    void say(const std::string& group, const std::string& text);
 
     std::filesystem::path study_;
     int threads_;
     std::uint64_t seed_;
     Progress& progress_;
     std::vector<Figure> figures_;
+    std::vector<std::string> failed_;
     std::optional<double> variance_explained_;
 };
 

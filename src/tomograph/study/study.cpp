@@ -78,17 +78,16 @@ void prefer_pictures(const std::vector<Figure>& figures, MeasureReport& report) 
     }
 }
 
-Json numbers_json(const StudySummary& summary) {
+/// What the text run says by itself.
+Json numbers_of(const Run& text) {
     Json numbers = Json::object();
-    if (summary.first_token) {
-        numbers["first_token_norm_ratio"] = summary.first_token->ratio;
-        numbers["first_token_norm_site"] = summary.first_token->site.name();
+    if (const auto ratio = first_token_ratio(text)) {
+        numbers["first_token_norm_ratio"] = ratio->ratio;
+        numbers["first_token_norm_site"] = ratio->site.name();
     }
-    if (summary.variance_explained) numbers["variance_explained_2"] = *summary.variance_explained;
-    if (summary.attention_mlp)
-        numbers["attention_mlp_cosine"] = {{"mean", summary.attention_mlp->mean},
-                                           {"deviation", summary.attention_mlp->deviation},
-                                           {"pairs", summary.attention_mlp->pairs}};
+    if (const auto cosine = attention_mlp_cosine(text, middle_layers(text.n_layers()), Range{1, {}}))
+        numbers["attention_mlp_cosine"] = {
+            {"mean", cosine->mean}, {"deviation", cosine->deviation}, {"pairs", cosine->pairs}};
     return numbers;
 }
 
@@ -98,28 +97,33 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
                         Progress& progress) {
     const ModelInfo& info = model.info();
     find_gnuplot();  // a missing program should not show after the captures
-    const PromptSet text = text_prompts(
-        model, {.files = options.text, .sequences = options.sequences, .length = options.length});
-    OutputFolder folder(out, options.force);
+    const PromptSet text =
+        text_prompts(model.vocabulary(),
+                     {.files = options.text, .sequences = options.sequences, .length = options.length});
+    OutputFolder folder(out, FolderKind::study, options.force ? Begin::replace : Begin::fresh);
     StudySummary summary;
     summary.notes = text.notes;
 
     Json description = {{"format", kRunFormat},
                         {"program", {{"name", "tomograph"}, {"version", kVersion}}},
                         {"status", "incomplete"}};
-    description["model"] = {
-        {"name", info.name}, {"path", info.path},         {"architecture", info.architecture},
-        {"type", info.type}, {"n_layers", info.n_layers}, {"d_model", info.d_model}};
+    description["model"] = model_json(info);
     description["seed"] = options.seed;
     description["runs"] = Json::array();
 
+    // What a killed study leaves is known for a study by this, and may be replaced.
+    write_json(folder.path() / "study.json", description);
+
     std::vector<Component> components;
     {
-        const Engine engine(model, {.max_length = std::min<std::int64_t>(16, info.context_length),
-                                    .threads = options.threads});
-        components = study_components(engine.sites());
+        const auto engine = model.make_engine(
+            {.max_length = std::min<std::int64_t>(16, info.context_length), .threads = options.threads});
+        components = study_components(engine->sites());
     }
-    CaptureOptions capturing{.components = components, .threads = options.threads, .seed = options.seed};
+    CaptureOptions capturing{.components = components,
+                             .threads = options.threads,
+                             .seed = options.seed,
+                             .command = options.command};
     const auto record = [&](const std::string& name, const PromptSet& prompts,
                             const std::vector<Component>& with_vectors) {
         capturing.vector_components = with_vectors;
@@ -129,16 +133,20 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
         folder.keep();
         return Run::open(folder.path() / name);
     };
-    std::filesystem::create_directories(folder.path() / "figures");
-    StudyFigures figures(folder.path(), options.threads, options.seed, progress);
 
     const Run text_run = record("text", text, {});
+    // From here on the folder has its name.
+    std::filesystem::create_directories(folder.path() / "figures");
+    StudyFigures figures(folder.path(), options.threads, options.seed, progress);
     const Run repeat_run = record(
-        "repeat", repeat_prompts(model, {.token = most_frequent_token(text), .length = options.length}), {});
-    const Run vocabulary_run = record(
-        "vocabulary",
-        vocabulary_prompts(model, {.rows = std::min(kVocabularyRows, info.n_vocab), .seed = options.seed}),
-        {Component::embed});
+        "repeat",
+        repeat_prompts(model.vocabulary(), {.token = most_frequent_token(text), .length = options.length}),
+        {});
+    const Run vocabulary_run =
+        record("vocabulary",
+               vocabulary_prompts(model.vocabulary(),
+                                  {.rows = std::min(kVocabularyRows, info.n_vocab), .seed = options.seed}),
+               {Component::embed});
     // A learned table is shown whole; rotary positions at the length of the text.
     const std::int64_t length =
         info.learned_positions ? std::min(info.context_length, kLongestTable) : options.length;
@@ -151,29 +159,33 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
     const Run twin_run = capture_twin(model, text, folder.path(), capturing, options.seed, progress);
     description["runs"].push_back("twin");
 
+    // Numbers first, and kept before anything is drawn: a figure must not cost them.
+    summary.measures = measure_run(
+        text_run, {.twin = &twin_run, .seed = options.seed, .threads = options.threads}, progress);
+    save_measures(text_run, summary.measures);
+    summary.numbers = numbers_of(text_run);
+
     figures.text(text_run);
     figures.positions(positions_run);
     figures.vocabulary(vocabulary_run);
     figures.repeat(repeat_run);
+    if (figures.variance_explained()) summary.numbers["variance_explained_2"] = *figures.variance_explained();
+    const MeasureFigures of_measures = draw_measures(text_run, summary.measures, folder.path());
     summary.figures = figures.figures();
-    summary.variance_explained = figures.variance_explained();
-    summary.first_token = first_token_ratio(text_run);
-    summary.attention_mlp = attention_mlp_cosine(text_run, middle_layers(info.n_layers), Range{1, {}});
-
-    summary.measures = measure_run(
-        text_run, {.twin = &twin_run, .seed = options.seed, .threads = options.threads}, progress);
-    const auto of_measures = draw_measures(text_run, summary.measures, folder.path());
     prefer_pictures(summary.figures, summary.measures);
-    for (const MeasureFigure& figure : of_measures)
+    for (const MeasureFigure& figure : of_measures.drawn)
         summary.figures.push_back({figure.file, "The findings' numbers", figure.caption});
-    save_measures(text_run, summary.measures);
+    save_findings(text_run, summary.measures);
+    summary.failed = figures.failed();
+    summary.failed.insert(summary.failed.end(), of_measures.failed.begin(), of_measures.failed.end());
 
     for (const Figure& figure : summary.figures)
         description["figures"].push_back(
             {{"file", figure.file}, {"group", figure.group}, {"caption", figure.caption}});
-    description["numbers"] = numbers_json(summary);
+    description["numbers"] = summary.numbers;
     description["findings"] = findings_json(summary.measures).at("findings");
     description["notes"] = summary.notes;
+    for (const std::string& failed : summary.failed) description["notes"].push_back(failed);
     description["status"] = "complete";
     write_json(folder.path() / "study.json", description);
     return summary;

@@ -20,6 +20,7 @@ struct StudyOptions {
     std::uint64_t seed = 42;
     bool force = false;  ///< replace an existing study
     int threads = 0;
+    std::string command = {};  ///< how it was asked for, kept in its runs
 };
 
 /// A picture and what it shows.
@@ -32,10 +33,11 @@ struct Figure {
 struct StudySummary {
     std::vector<Figure> figures;
     std::vector<std::string> notes;
-    std::optional<FirstTokenRatio> first_token;  ///< of the text run
-    std::optional<double> variance_explained;    ///< by two components, attention against MLP, raw vectors
-    std::optional<MeanCosine> attention_mlp;     ///< middle layers, first token left out
-    MeasureReport measures;                      ///< of the text run, against the random-weight twin
+    std::vector<std::string> failed;  ///< figures that could not be drawn, with the reason
+    /// As study.json has them: the first token's norm, the variance that two components explain, the cosine
+    /// of attention and MLP outputs. See summary_lines().
+    Json numbers = Json::object();
+    MeasureReport measures;  ///< of the text run, against the random-weight twin
 };
 
 /// The whole experiment on one model: text, one repeated token, the vocabulary, positions only, and text once

@@ -75,15 +75,15 @@ export function numbers(dtype: string, buffer: ArrayBuffer): Numbers {
   }
 }
 
-export async function loadTokens(source: Source, run: number): Promise<Tokens> {
+export async function loadTokens(source: Source, { id: run, version }: RunInfo): Promise<Tokens> {
   const [header, words] = await Promise.all([
-    source.json<TokenHeader>(`runs/${run}/tokens`),
-    source.json<[number, string][]>(`runs/${run}/vocabulary`),
+    source.json<TokenHeader>(`runs/${run}/tokens`, version),
+    source.json<[number, string][]>(`runs/${run}/vocabulary`, version),
   ])
   const columns = new Map<string, Int32Array>()
   await Promise.all(
     Object.entries(header.columns).map(async ([name, { dtype }]) => {
-      const values = numbers(dtype, await source.column(`runs/${run}/tokens/${name}`))
+      const values = numbers(dtype, await source.column(`runs/${run}/tokens/${name}`, version))
       columns.set(name, values instanceof Int32Array ? values : Int32Array.from(values))
     }),
   )
@@ -183,6 +183,14 @@ export class Cloud {
     for (let i = 0; i < this.n; ++i) if (token[i] >= 0) this.tokenRank[i] = ranks.get(tokens.tokenId[token[i]])!
   }
 
+  /** Where the source has it, and which of those that had its name. */
+  get base(): string {
+    return `runs/${this.run.id}/projections/${this.name}`
+  }
+  get version(): string | undefined {
+    return this.run.projections.find((p) => p.name === this.name)?.version
+  }
+
   norm(row: number): number {
     return this.normOf(this.normCode[row])
   }
@@ -198,11 +206,38 @@ export class Cloud {
     this.axisColumns.set(k, values)
   }
 
-  /** "blocks.3.attn_out". */
+  /** The model's layer that a number stands for: the same, but in a control whose layers are renumbered. */
+  layerOf(shown: number): number {
+    return shown < 0 ? shown : (this.header.layer_of?.[shown] ?? shown)
+  }
+  /** The number under which a layer of the model is shown. */
+  shownAs(layer: number): number {
+    return layer < 0 || !this.header.layer_of ? layer : this.header.layer_of.indexOf(layer)
+  }
+  /** "layer 3"; of a control "layer 3 (is 17)". */
+  layerName(shown: number): string {
+    const layer = this.layerOf(shown)
+    return layer === shown ? `layer ${shown}` : `layer ${shown} (is ${layer})`
+  }
+
+  /** "blocks.3.attn_out": where in the model the row was read. */
   site(row: number): string {
     const component = this.components[this.labels.component[row]]
-    const layer = this.labels.layer[row]
+    const layer = this.layerOf(this.labels.layer[row])
     return layer < 0 ? component : `blocks.${layer}.${component}`
+  }
+  /** Row of a token at a site of the model, -1: none. */
+  rowAt(site: string, token: number): number {
+    const match = /^blocks\.(\d+)\.(\w+)$/.exec(site)
+    return match ? this.find(match[2], this.shownAs(Number(match[1])), token) : this.find(site, -1, token)
+  }
+  /** Rows of a layer of the model and of what lies outside of layers, at a position. */
+  rowsAt(layer: number, position: number): number[] {
+    const shown = this.shownAs(layer)
+    const rows: number[] = []
+    for (let i = 0; i < this.n; ++i)
+      if (this.labels.position[i] === position && (this.labels.layer[i] === shown || this.labels.layer[i] < 0)) rows.push(i)
+    return rows
   }
   piece(row: number): string {
     const token = this.labels.token[row]
@@ -269,12 +304,11 @@ export class Cloud {
   }
 }
 
-export async function loadAxes(source: Source, cloud: Cloud, axes: number[], prefix?: string): Promise<void> {
-  const base = prefix ?? `runs/${cloud.run.id}/projections/${cloud.name}`
+export async function loadAxes(source: Source, cloud: Cloud, axes: number[]): Promise<void> {
   await Promise.all(
     axes
       .filter((k) => k < cloud.dims && !cloud.axis(k))
-      .map(async (k) => cloud.addAxis(k, new Float32Array(await source.column(`${base}/axis${k}`)))),
+      .map(async (k) => cloud.addAxis(k, new Float32Array(await source.column(`${cloud.base}/axis${k}`, cloud.version)))),
   )
 }
 
@@ -288,17 +322,15 @@ export async function loadCloud(
   const entry = run.projections.find((p) => p.name === name)
   if (!entry) throw new Error(`there is no projection ${name}`)
   const base = `runs/${run.id}/projections/${name}`
+  const load = async (column: string) => source.column(`${base}/${column}`, entry.version)
   const wanted = axes.filter((k) => k < entry.info.dims)
   const axisColumns = new Map<number, Float32Array>()
   // Axes start with the header, so that a large cloud loses no round trip.
-  const loading = wanted.map(async (k) => axisColumns.set(k, new Float32Array(await source.column(`${base}/axis${k}`))))
-  const header = await source.json<CloudHeader>(base)
+  const loading = Promise.all(wanted.map(async (k) => axisColumns.set(k, new Float32Array(await load(`axis${k}`)))))
+  loading.catch(() => {}) // said below
+  const header = await source.json<CloudHeader>(base, entry.version)
   const columns = new Map<string, Numbers>()
-  await Promise.all([
-    ...loading,
-    ...Object.entries(header.columns)
-      .filter(([column]) => !column.startsWith('axis'))
-      .map(async ([column, { dtype }]) => columns.set(column, numbers(dtype, await source.column(`${base}/${column}`)))),
-  ])
+  const others = Object.entries(header.columns).filter(([column]) => !column.startsWith('axis'))
+  await Promise.all([loading, ...others.map(async ([column, { dtype }]) => columns.set(column, numbers(dtype, await load(column))))])
   return new Cloud(run, name, entry.info, header, await tokens, columns, axisColumns)
 }

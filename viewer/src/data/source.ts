@@ -2,28 +2,35 @@
 export interface Source {
   /** False in a report: nothing can be asked for that is not there. */
   readonly live: boolean
-  json<T>(path: string): Promise<T>
-  column(path: string): Promise<ArrayBuffer>
+  /** With a version: of that one and no other. Rejects with Stale when it was made anew. */
+  json<T>(path: string, version?: string): Promise<T>
+  column(path: string, version?: string): Promise<ArrayBuffer>
   send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T>
 }
 
+/** What was asked for was made anew since the manifest was read. */
+export class Stale extends Error {}
+
 async function failure(response: Response): Promise<Error> {
+  let line = `the server answered ${response.status}`
   try {
     const { error } = (await response.json()) as { error?: string }
-    if (error) return new Error(error)
+    if (error) line = error
   } catch {
     // no JSON: the status has to do
   }
-  return new Error(`the server answered ${response.status}`)
+  return response.status === 412 ? new Stale(line) : new Error(line)
 }
+
+const versioned = (path: string, version?: string) => (version ? `${path}${path.includes('?') ? '&' : '?'}v=${version}` : path)
 
 export class HttpSource implements Source {
   readonly live = true
 
-  private async get(path: string): Promise<Response> {
+  private async get(path: string, options: RequestInit = {}): Promise<Response> {
     let response: Response
     try {
-      response = await fetch(`api/${path}`, { credentials: 'same-origin' })
+      response = await fetch(`api/${path}`, { credentials: 'same-origin', ...options })
     } catch {
       throw new Error('the server does not answer: was tomograph view stopped?')
     }
@@ -31,22 +38,20 @@ export class HttpSource implements Source {
     return response
   }
 
-  async json<T>(path: string): Promise<T> {
-    return (await this.get(path)).json() as Promise<T>
+  async json<T>(path: string, version?: string): Promise<T> {
+    return (await this.get(versioned(path, version))).json() as Promise<T>
   }
 
-  async column(path: string): Promise<ArrayBuffer> {
-    return (await this.get(path)).arrayBuffer()
+  async column(path: string, version?: string): Promise<ArrayBuffer> {
+    return (await this.get(versioned(path, version))).arrayBuffer()
   }
 
   async send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
-    const response = await fetch(`api/${path}`, {
+    const response = await this.get(path, {
       method,
-      credentials: 'same-origin',
       headers: { 'Content-Type': 'application/json' },
       body: body === undefined ? undefined : JSON.stringify(body),
     })
-    if (!response.ok) throw await failure(response)
     return response.json() as Promise<T>
   }
 }

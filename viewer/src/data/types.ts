@@ -35,6 +35,8 @@ export interface ProjectionInfo {
 
 export interface ProjectionEntry {
   name: string
+  /** Another once it was made anew. */
+  version?: string
   saved: boolean
   info: ProjectionInfo
 }
@@ -64,6 +66,8 @@ export interface Outlier {
 export interface RunInfo {
   id: number
   name: string
+  /** Another once the run has grown or was captured anew. */
+  version?: string
   present: boolean
   complete: boolean
   model: { name: string; type: string; n_layers: number; d_model: number; [key: string]: unknown }
@@ -87,7 +91,7 @@ export interface Manifest {
   runs: RunInfo[]
   study?: { name: string; figures: { file: string; group: string; caption: string }[] }
   /** Absent in a report: nothing can be computed there. */
-  jobs?: { pca_rows: number; umap_rows: number; dims: number }
+  jobs?: { pca_rows: number; umap_rows: number; dims: number; umap: { metric: string; metrics: string[]; n_neighbors: number; min_dist: number } }
   /** Of a report: what was left out to keep the file small. */
   sampled?: Record<string, { shown: number; of: number }>
 }
@@ -104,6 +108,8 @@ export interface CloudHeader {
   /** [component, layer, rows, first token] */
   segments: [string, number, number, number][]
   averages: boolean
+  /** Where layers are shown under numbers other than their own, as a control: the layer behind each number. */
+  layer_of?: number[]
   norm: { low: number; high: number }
   columns: Record<string, ColumnShape>
 }

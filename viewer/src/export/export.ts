@@ -14,8 +14,8 @@ export function save(name: string, type: string, data: BlobPart): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000)
 }
 
-const paperOf = (view: View) => (view.dark ? '#101318' : '#ffffff')
-const inkOf = (view: View) => (view.dark ? '#e7eaee' : '#1b1f24')
+const paperOf = (view: View) => (view.colors.dark ? '#101318' : '#ffffff')
+const inkOf = (view: View) => (view.colors.dark ? '#e7eaee' : '#1b1f24')
 
 export const fileName = (view: View, ending: string) => `${view.run?.model.name}-${view.cloud?.name}.${ending}`.replace(/[^\w.-]+/g, '-')
 
@@ -23,8 +23,8 @@ export const fileName = (view: View, ending: string) => `${view.run?.model.name}
 export function exportRows(view: View): number[] {
   const cloud = view.cloud!
   const rows: number[] = []
-  const bit = view.selectedCount ? 1 : view.found ? 2 : 0
-  for (let i = 0; i < cloud.n; ++i) if (bit ? view.state[i] & bit : view.visible(i)) rows.push(i)
+  const bit = view.marks.selectedCount ? 1 : view.marks.found ? 2 : 0
+  for (let i = 0; i < cloud.n; ++i) if (bit ? view.marks.state[i] & bit : view.hiding.visible(i)) rows.push(i)
   return rows
 }
 
@@ -47,6 +47,8 @@ export function records(view: View, rows: number[]): Record<string, string | num
       label: l.label[row] < 0 ? null : (view.run!.labels[l.label[row]] ?? null),
       norm: +cloud.norm(row).toPrecision(5),
     }
+    // Of a control whose layers have other numbers: the one that it is.
+    if (cloud.header.layer_of) record.layer_is = none(cloud.layerOf(l.layer[row]))
     if (cloud.header.columns.expert) record.expert = none(l.expert[row])
     axes.forEach((a) => (record[`axis${a + 1}`] = cloud.axis(a)![row]))
     return record
@@ -76,13 +78,13 @@ export function saveJson(view: View): void {
 }
 
 function legendLines(view: View): { text: string; color: string }[] {
-  const entries = view.legend().filter((e) => !view.hidden[e.kind].has(e.index))
+  const entries = view.colors.legend().filter((e) => !view.hiding.hidden[e.kind].has(e.index))
   if (entries.length) return entries.slice(0, 24)
-  const gradient = view.gradient()
+  const gradient = view.colors.gradient()
   if (!gradient) return []
   return [
-    { text: `${view.coloring} ${gradient.low}`, color: gradient.colors[0] },
-    { text: `${view.coloring} ${gradient.high}`, color: gradient.colors.at(-1)! },
+    { text: `${view.colors.coloring} ${gradient.low}`, color: gradient.colors[0] },
+    { text: `${view.colors.coloring} ${gradient.high}`, color: gradient.colors.at(-1)! },
   ]
 }
 
@@ -90,7 +92,7 @@ function caption(view: View): string {
   const info = view.cloud!.info
   const shown = view.axes.slice(0, view.dim).reduce((sum, a) => sum + (info.explained_variance_ratio?.[a] ?? 0), 0)
   const variance = info.explained_variance_ratio ? `, ${(100 * shown).toFixed(1)} % of the variance` : ''
-  return `${view.run!.model.name} · ${view.cloud!.name} · ${info.method.toUpperCase()}${variance} · ${view.visibleCount} of ${info.n_candidates} points`
+  return `${view.run!.model.name} · ${view.cloud!.name} · ${info.method.toUpperCase()}${variance} · ${view.hiding.visibleCount} of ${info.n_candidates} points`
 }
 
 export async function savePng(view: View): Promise<void> {
@@ -135,21 +137,21 @@ export function svg(view: View): string {
   const matrix = scene.camera.matrix()
   const parts: string[] = []
   const f = (v: number) => v.toFixed(1)
-  if (view.visibleCount <= MOST_CIRCLES) {
-    const any = view.selectedCount + view.found > 0
+  if (view.hiding.visibleCount <= MOST_CIRCLES) {
+    const any = view.marks.selectedCount + view.marks.found > 0
     const drawn: { row: number; x: number; y: number; depth: number }[] = []
     for (let row = 0; row < cloud.n; ++row) {
-      if (!view.visible(row)) continue
+      if (!view.hiding.visible(row)) continue
       const [x, y, z] = view.placeOf(row)
       const at = project(matrix, x, y, z, width, height)
       if (!at || at[0] < -9 || at[1] < -9 || at[0] > width + 9 || at[1] > height + 9) continue
       drawn.push({ row, x: at[0], y: at[1], depth: matrix[2] * x + matrix[6] * y + matrix[10] * z })
     }
     if (view.dim === 3) drawn.sort((a, b) => b.depth - a.depth)
-    const colors = view.rowColors(drawn.map((d) => d.row))
+    const colors = view.colors.rowColors(drawn.map((d) => d.row))
     const r = f(view.pointSize / 2)
     drawn.forEach(({ row, x, y }, i) => {
-      const dim = any && !view.state[row] ? ' opacity="0.18"' : ''
+      const dim = any && !view.marks.state[row] ? ' opacity="0.18"' : ''
       parts.push(`<circle cx="${f(x)}" cy="${f(y)}" r="${r}" fill="${colors[i]}"${dim}/>`)
     })
   } else parts.push(`<image width="${width}" height="${height}" href="${scene.picture()}"/>`)

@@ -52,21 +52,21 @@ function pathRows(view: View): { rows: number[]; of: number } {
     ++of
     if (rows.length < MOST_PATHS) rows.push(row)
   }
-  const chosen = view.selectedRows(60_000)
+  const chosen = view.marks.selectedRows(60_000)
   if (chosen.length) chosen.forEach(add)
-  else if (view.picked >= 0) add(view.picked)
+  else if (view.picking.picked >= 0) add(view.picking.picked)
   return { rows, of }
 }
 
 let moved: { of: unknown[]; rows: number[] } | null = null
 /** Rows with a place in both runs that are shown, found anew only when what decides it changes. */
 function movedRows(view: View): number[] {
-  const of = [view.otherPositions, view.filter, view.selectedCount]
+  const of = [view.comparison.otherPositions, view.hiding.filter, view.marks.selectedCount]
   if (moved && moved.of.every((value, i) => value === of[i])) return moved.rows
   const rows: number[] = []
-  const other = view.otherPositions!
+  const other = view.comparison.otherPositions!
   for (let r = 0; r < view.cloud!.n; ++r)
-    if (other[3 * r] < 1e29 && view.visible(r) && (!view.selectedCount || view.state[r] & 1)) rows.push(r)
+    if (other[3 * r] < 1e29 && view.hiding.visible(r) && (!view.marks.selectedCount || view.marks.state[r] & 1)) rows.push(r)
   moved = { of, rows }
   return rows
 }
@@ -84,12 +84,12 @@ function pieces(line: (P2 | null)[]): P2[][] {
 /** Rows from position to position where each has one row: the curve of positions. Empty: they have several, or none. */
 function positionCurve(view: View): number[] {
   const cloud = view.cloud!
-  if (view.coloring !== 'position' || cloud.n > 4096) return []
+  if (view.colors.coloring !== 'position' || cloud.n > 4096) return []
   const at = new Map<number, number>()
   for (let r = 0; r < cloud.n; ++r) {
     const position = cloud.labels.position[r]
     if (position < 0 || at.has(position)) return []
-    if (view.visible(r)) at.set(position, r)
+    if (view.hiding.visible(r)) at.set(position, r)
   }
   return [...at].sort((a, b) => a[0] - b[0]).map(([, row]) => row)
 }
@@ -103,8 +103,8 @@ export function overlay(view: View): Overlay {
   const { width, height } = scene.camera
   const to = (x: number, y: number, z: number): P2 | null => project(matrix, x, y, z, width, height)
   const at = (row: number): P2 | null => to(...view.placeOf(row))
-  const fixed = (row: number): P2 | null => to(view.positions[3 * row], view.positions[3 * row + 1], view.positions[3 * row + 2])
-  const ink = view.dark ? '#ffffff' : '#000000'
+  const fixed = (row: number): P2 | null => to(view.places.positions[3 * row], view.places.positions[3 * row + 1], view.places.positions[3 * row + 2])
+  const ink = view.colors.dark ? '#ffffff' : '#000000'
 
   if (scene.camera.pose.dim === 3) {
     const corner: P2 = [width - 62, 62]
@@ -114,17 +114,17 @@ export function overlay(view: View): Overlay {
     })
   }
 
-  if (view.otherPositions && view.lines) {
+  if (view.comparison.otherPositions && view.comparison.lines) {
     const rows = movedRows(view)
     const step = Math.max(1, Math.ceil(rows.length / MOST_LINES))
     out.ofLines = rows.length
     for (let i = 0; i < rows.length; i += step) {
       const r = rows[i]
       const a = fixed(r)
-      const b = to(view.otherPositions[3 * r], view.otherPositions[3 * r + 1], view.otherPositions[3 * r + 2])
+      const b = to(view.comparison.otherPositions[3 * r], view.comparison.otherPositions[3 * r + 1], view.comparison.otherPositions[3 * r + 2])
       if (!a || !b) continue
       ++out.shownLines
-      out.strokes.push({ points: [a, b], color: view.rowColor(r), width: 1.2, alpha: view.selectedCount ? 0.9 : 0.6 })
+      out.strokes.push({ points: [a, b], color: view.colors.rowColor(r), width: 1.2, alpha: view.marks.selectedCount ? 0.9 : 0.6 })
     }
   }
 
@@ -141,14 +141,14 @@ export function overlay(view: View): Overlay {
       for (const r of path) {
         const layer = cloud.labels.layer[r]
         const sum = sums.get(layer) ?? { x: 0, y: 0, z: 0, n: 0 }
-        sum.x += view.positions[3 * r]
-        sum.y += view.positions[3 * r + 1]
-        sum.z += view.positions[3 * r + 2]
+        sum.x += view.places.positions[3 * r]
+        sum.y += view.places.positions[3 * r + 1]
+        sum.z += view.places.positions[3 * r + 2]
         ++sum.n
         sums.set(layer, sum)
       }
       for (const piece of pieces(points))
-        out.strokes.push({ points: piece, color: css(categoryColor(i % 6, view.dark)), width: 1.2, alpha: rows.length > 20 ? 0.35 : 0.75 })
+        out.strokes.push({ points: piece, color: css(categoryColor(i % 6, view.colors.dark)), width: 1.2, alpha: rows.length > 20 ? 0.35 : 0.75 })
     })
     if (rows.length > 1) {
       const layers = [...sums.keys()].sort((a, b) => a - b)
@@ -168,20 +168,20 @@ export function overlay(view: View): Overlay {
     }
   }
 
-  if (view.picked >= 0 && view.near) {
-    const from = at(view.picked)
-    for (const r of view.near.full?.rows ?? []) {
+  if (view.picking.picked >= 0 && view.picking.near) {
+    const from = at(view.picking.picked)
+    for (const r of view.picking.near.full?.rows ?? []) {
       const b = at(r)
       if (from && b) out.strokes.push({ points: [from, b], color: ink, width: 1, alpha: 0.5 })
     }
   }
-  if (view.hovered >= 0 && view.hovered !== view.picked) {
-    const p = at(view.hovered)
+  if (view.picking.hovered >= 0 && view.picking.hovered !== view.picking.picked) {
+    const p = at(view.picking.hovered)
     if (p) out.marks.push({ at: p, radius: view.pointSize / 2 + 4, color: ink })
   }
-  if (view.picked >= 0) {
-    const p = at(view.picked)
-    if (p) out.marks.push({ at: p, radius: view.pointSize / 2 + 6, color: view.dark ? '#ffd34d' : '#c2410c' })
+  if (view.picking.picked >= 0) {
+    const p = at(view.picking.picked)
+    if (p) out.marks.push({ at: p, radius: view.pointSize / 2 + 6, color: view.colors.dark ? '#ffd34d' : '#c2410c' })
   }
   return out
 }

@@ -97,3 +97,17 @@ export function read(hash: string): Shared {
   }
   return state
 }
+
+/** The address bar as a link to the view: written soon, and not at every frame. */
+export class Link {
+  private timer = 0
+
+  /** `state`: what to write when the time has come; null: nothing to link to. */
+  keep(state: () => Shared | null): void {
+    clearTimeout(this.timer)
+    this.timer = window.setTimeout(() => {
+      const shared = state()
+      if (shared) history.replaceState(null, '', `${location.pathname}${location.search}#${write(shared)}`)
+    }, 250)
+  }
+}

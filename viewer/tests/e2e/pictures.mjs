@@ -30,9 +30,9 @@ const pictures = {
       await page.evaluate(() => {
         const { cloud } = window.tomograph
         for (let row = 0; row < cloud.n; ++row)
-          if (cloud.labels.layer[row] === 11 && cloud.components[cloud.labels.component[row]] === 'mlp_out' && cloud.piece(row) === ' ship') return window.tomograph.pick(row)
+          if (cloud.labels.layer[row] === 11 && cloud.components[cloud.labels.component[row]] === 'mlp_out' && cloud.piece(row) === ' ship') return window.tomograph.picking.pick(row)
       })
-      await page.waitForFunction(() => window.tomograph.near?.full && window.tomograph.near.map)
+      await page.waitForFunction(() => window.tomograph.picking.near?.full && window.tomograph.picking.near.map)
     },
   },
   tour: {
@@ -54,7 +54,7 @@ const pictures = {
     async show(page) {
       await page.getByRole('button', { name: 'layer paths' }).click()
       await loaded(page, 'layer-paths')
-      await page.evaluate(() => window.tomograph.setLayer(20))
+      await page.evaluate(() => window.tomograph.playback.setLayer(20))
     },
   },
   lasso: {
@@ -70,7 +70,7 @@ const pictures = {
     runs: twoPrecisions,
     hash: 'p=stream&theme=light&color=layer',
     async show(page) {
-      await page.waitForFunction(() => window.tomograph.matched !== null)
+      await page.waitForFunction(() => window.tomograph.comparison.matched !== null)
     },
   },
   new: {

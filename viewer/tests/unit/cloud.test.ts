@@ -71,4 +71,28 @@ describe('Cloud', () => {
     expect(cloud.rankedTokens.map((t) => t.id)).toEqual([7, 8, 9])
     expect(cloud.rankedTokens[0].count).toBe(2)
   })
+
+  it('names the layers of the model, under whatever numbers a control shows them', () => {
+    const control = make(
+      {
+        segments: [
+          ['attn_out', 0, 3, 1],
+          ['attn_out', 1, 3, 1],
+        ],
+        layer_of: [1, 0],
+      },
+      new Map([
+        ['token', Uint16Array.from([0, 1, 2, 0, 1, 2])],
+        ['norm', new Uint16Array(6)],
+      ]),
+    )
+    expect([cloud.site(0), cloud.layerName(1)]).toEqual(['blocks.0.attn_out', 'layer 1'])
+    expect([control.site(0), control.site(3)]).toEqual(['blocks.1.attn_out', 'blocks.0.attn_out'])
+    expect([control.layerName(0), control.layerOf(-1)]).toEqual(['layer 0 (is 1)', -1])
+    expect(control.rowAt('blocks.0.attn_out', 2)).toBe(4)
+    expect(cloud.rowAt('blocks.0.attn_out', 2)).toBe(1)
+    expect(control.rowsAt(0, 1)).toEqual([3])
+    expect(cloud.rowsAt(0, 1)).toEqual([0])
+    expect(control.path(1)).toEqual([1, 4]) // in the order shown: that is what the control is for
+  })
 })

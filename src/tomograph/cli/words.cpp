@@ -1,0 +1,58 @@
+#include "tomograph/cli/words.h"
+
+#include <fmt/format.h>
+
+#include <cctype>
+
+#include "tomograph/base/closest.h"
+
+namespace tomograph {
+namespace {
+
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates) {
+    const auto meant = closest(word, candidates);
+    return meant ? fmt::format("; did you mean {}?", *meant) : "";
+}
+
+}  // namespace
+
+std::vector<std::string> as_meant(std::vector<std::string> arguments) {
+    if (arguments.empty()) return {"--help"};
+    if (arguments.front() == "version" && arguments.size() == 1) return {"--version"};
+    if (arguments.front() == "help" && arguments.size() == 1) return {"--help"};
+    if (arguments.front() == "help" && arguments.size() == 2) return {arguments[1], "--help"};
+    return arguments;
+}
+
+void refuse_unknown_words(const CLI::App& app, const std::vector<std::string>& arguments) {
+    const CLI::App* command = nullptr;
+    const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+    for (const std::string& argument : arguments) {
+        if (argument == "--") return;
+        if (argument.size() < 2 || argument.front() != '-') {
+            if (command != nullptr) continue;
+            std::vector<std::string> names;
+            for (const CLI::App* one : commands) {
+                names.push_back(one->get_name());
+                if (names.back() == argument) command = one;
+            }
+            if (command == nullptr)
+                throw UnknownWord(fmt::format("no command '{}'{}", argument, did_you_mean(argument, names)),
+                                  "");
+            continue;
+        }
+        const bool is_long = argument[1] == '-';
+        if (!is_long && std::isalpha(static_cast<unsigned char>(argument[1])) == 0) continue;  // a number
+        const CLI::App& asked = command != nullptr ? *command : app;
+        const std::string flag = is_long ? argument.substr(0, argument.find('=')) : argument.substr(0, 2);
+        if (asked.get_option_no_throw(flag) != nullptr) continue;
+        std::vector<std::string> flags;
+        for (const CLI::Option* option : asked.get_options()) {
+            for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+        }
+        throw UnknownWord(fmt::format("no flag {}{}", flag, did_you_mean(flag, flags)),
+                          command != nullptr ? command->get_name() : "");
+    }
+}
+
+}  // namespace tomograph

@@ -1,0 +1,25 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace tomograph {
+
+/// What the hand types and other programs understand, in our own words: "help", "help COMMAND" and "version";
+/// nothing at all asks for help.
+std::vector<std::string> as_meant(std::vector<std::string> arguments);
+
+/// A word of the command line that means nothing.
+struct UnknownWord : std::runtime_error {
+    UnknownWord(const std::string& what, std::string its_command)
+        : std::runtime_error(what), command(std::move(its_command)) {}
+    std::string command;  ///< whose help to look at; empty: the program's
+};
+
+/// CLI11 asks for what is missing before it looks at what it does not know, and the flag that was misspelt is
+/// then called missing. Errors: UnknownWord for the first command or flag that there is not, with what was
+/// probably meant.
+void refuse_unknown_words(const CLI::App& app, const std::vector<std::string>& arguments);
+
+}  // namespace tomograph

@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tomograph/base/json.h"
+#include "tomograph/base/matrix.h"
+#include "tomograph/engine/engine.h"
+#include "tomograph/engine/model_info.h"
+#include "tomograph/engine/vocabulary.h"
+
+namespace tomograph {
+
+/// An open model, whatever runs it. Several engines may share one; it outlives them.
+class LanguageModel {
+  public:
+    virtual ~LanguageModel() = default;
+
+    virtual const ModelInfo& info() const = 0;
+    virtual const Vocabulary& vocabulary() const = 0;
+    /// Rows of the token embedding table, dequantised, [ids.size(), d_model]. Errors: id out of range.
+    virtual Matrix token_embeddings(const std::vector<std::int32_t>& ids) const = 0;
+    /// Mean of the whole token embedding table, [d_model].
+    virtual Vector mean_token_embedding() const = 0;
+    /// XXH3 of the weights' bytes, 128 bits in hexadecimal: what `xxhsum -H2 FILE` prints. Reads all of them.
+    virtual std::string checksum() const = 0;
+    /// What runs the model, and what its numbers may depend on: name, version, commit, the processor's
+    /// instructions in use.
+    virtual Json backend() const = 0;
+    /// Errors: Error when max_length exceeds a learned position table, when rope_off is asked of a model that
+    /// does not rotate or that would rotate nevertheless (sliding windows), or when its sites cannot be
+    /// found.
+    virtual std::unique_ptr<Engine> make_engine(const EngineOptions& options) const = 0;
+
+  protected:
+    LanguageModel() = default;
+    LanguageModel(LanguageModel&&) = default;
+    LanguageModel& operator=(LanguageModel&&) = default;
+};
+
+}  // namespace tomograph

@@ -1,0 +1,29 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "tomograph/base/json.h"
+
+namespace tomograph {
+
+/// What a model's header says of it.
+struct ModelInfo {
+    std::string name;          ///< general.name, or the file's stem
+    std::string path;          ///< as given; "bytes-gpt2" for an embedded model
+    std::string architecture;  ///< general.architecture, for example "llama"
+    std::string type;          ///< weight type, for example "Q4_1"
+    std::int64_t d_model = 0;
+    int n_layers = 0;
+    int n_heads = 0;
+    int n_kv_heads = 0;
+    std::int64_t context_length = 0;
+    std::int64_t n_vocab = 0;
+    std::uint64_t n_parameters = 0;
+    std::uint64_t file_bytes = 0;
+    bool learned_positions = false;  ///< a position table: lengths above context_length are impossible
+};
+
+/// The same, as files and `info --json` say it: one key a field, in this order.
+Json model_json(const ModelInfo& info);
+
+}  // namespace tomograph

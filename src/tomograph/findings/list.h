@@ -1,0 +1,36 @@
+#pragma once
+// Every finding, one line each, in the order of the report. A line here and a file of its name make one.
+#include <vector>
+
+#include "tomograph/findings/finding.h"
+
+#define TOMOGRAPH_FINDINGS(FINDING) \
+    FINDING(attn_mlp_separation)    \
+    FINDING(attn_mlp_angles)        \
+    FINDING(separation_onset)       \
+    FINDING(first_token_norm)       \
+    FINDING(massive_coordinates)    \
+    FINDING(anisotropy)             \
+    FINDING(intrinsic_dimension)    \
+    FINDING(position_share)         \
+    FINDING(position_helix)         \
+    FINDING(position_lattice)       \
+    FINDING(layer_paths)            \
+    FINDING(layer_cka)              \
+    FINDING(rope_share)
+
+namespace tomograph {
+
+namespace findings {
+#define TOMOGRAPH_DECLARE_FINDING(name) extern const FindingKind name;
+TOMOGRAPH_FINDINGS(TOMOGRAPH_DECLARE_FINDING)
+#undef TOMOGRAPH_DECLARE_FINDING
+}  // namespace findings
+
+/// All of them, in the order of the report.
+const std::vector<const FindingKind*>& finding_kinds();
+
+/// The table of docs/measures.md: name, effect, which side counts, controls, figure; Markdown.
+std::string findings_reference();
+
+}  // namespace tomograph

@@ -1,0 +1,180 @@
+#include <fmt/format.h>
+#include <algorithm>
+#include <numeric>
+
+#include "tomograph/findings/list.h"
+#include "tomograph/findings/position_numbers.h"
+#include "tomograph/statistics/coil.h"
+#include "tomograph/statistics/positions.h"
+
+namespace tomograph {
+namespace {
+
+Json describe(const std::vector<PairPhase>& pairs) {
+    Json list = Json::array();
+    for (const PairPhase& pair : pairs)
+        list.push_back({{"components", {pair.first, pair.second}},
+                        {"power_share", number(pair.power_share)},
+                        {"turns", number(pair.turns)},
+                        {"phase", number(pair.phase)}});
+    return list;
+}
+
+/// A curve for drawing: its first three scores, and the position of each point.
+void add_points(const MatrixD& scores, const MatrixD& position, Json& entry) {
+    entry["position"] = Json::array();
+    entry["scores"] = Json::array();
+    for (Eigen::Index i = 0; i < scores.rows(); ++i) {
+        entry["position"].push_back(number(position(i, 0)));
+        Json point = Json::array();
+        for (Eigen::Index c = 0; c < std::min<Eigen::Index>(3, scores.cols()); ++c)
+            point.push_back(number(scores(i, c)));
+        entry["scores"].push_back(std::move(point));
+    }
+}
+
+void judge_shape(const CurveNumbers& curve, Effect& effect) {
+    if (curve.fit.shape == "helix") return;
+    if (curve.fit.shape == "none")
+        effect.absent = "a helix explains less than half of the curve";
+    else
+        effect.absent = "the curve is " +
+                        std::string(curve.fit.shape == "wave" ? "a flat wave" : "a " + curve.fit.shape) +
+                        ": a helix explains no more";
+}
+
+Json describe(const Coil& coil) {
+    Json lines = Json::array();
+    for (const CoilLine& line : coil.lines)
+        lines.push_back({{"turns", number(line.turns)}, {"share", number(line.share)}});
+    return {{"shape", coil.shape},
+            {"words", coil.words},
+            {"p", number(coil.p)},
+            {"turning", number(coil.turning)},
+            {"chance_turning", number(coil.chance_turning)},
+            {"turns", number(coil.turns)},
+            {"component_turns", number(coil.component_turns)},
+            {"one_way", number(coil.one_way)},
+            {"roundness", number(coil.roundness)},
+            {"rise_in_radii", number(coil.rise)},
+            {"line_r2", number(coil.line_r2)},
+            {"recurrence", number(coil.recurrence)},
+            {"recurrence_lag", number(coil.recurrence_lag)},
+            {"third_over_fourth_variance", number(coil.gap)},
+            {"variance_ratio", numbers(coil.variance_ratio)},
+            {"lines", lines}};
+}
+
+class PositionHelix final : public Measurement {
+  public:
+    explicit PositionHelix(Subject& subject) : subject_(subject) {}
+
+    Effect finish() override {
+        Effect effect;
+        const bool learned = measure_learned(effect);
+        const PositionNumbers& positions = subject_.positions();
+        if (!positions.why_not.empty()) {
+            if (!learned) effect.unmeasurable = positions.why_not;
+            return effect;
+        }
+        const CurveNumbers& found = positions.found;
+        if (!learned) {
+            effect.value = found.fit.r2;
+            effect.detail["curve"] = positions.curve_name;
+            judge_shape(found, effect);
+            // A line and one slow wave fit any smooth curve: it must turn beyond chance, too.
+            const Coil coil = measure_coil(positions.curve.cast<float>(),
+                                           {.seed = subject_.options.seed, .threads = subject_.threads});
+            effect.detail["coil"] = describe(coil);
+            if (effect.absent.empty() && coil.shape != "helix")
+                effect.absent = coil.why_not.empty() ? coil.words : coil.why_not;
+        }
+        effect.detail["stream"] = describe(found);
+        const auto three = std::min<std::size_t>(3, positions.variance_ratio.size());
+        effect.detail["variance_of_three"] = number(
+            std::accumulate(positions.variance_ratio.begin(),
+                            positions.variance_ratio.begin() + static_cast<std::ptrdiff_t>(three), 0.0));
+        if (subject_.effects_only) return effect;
+        const MatrixD scores = principal_scores(positions.curve);
+        if (!learned) {
+            const HelixFitter fitter(positions.curve.rows());
+            effect.interval =
+                positions.spread(subject_, subject_.options.bootstrap, effect.value,
+                                 [&](const MatrixD& curve) { return fitter.r2(principal_scores(curve)); });
+            effect.controls = {{"positions shuffled", found.shuffled}, {"steps shuffled", found.walk}};
+            effect.charts.push_back(chart(scores, thin_curve(positions.position, kCurvePoints), found,
+                                          "Position means of the stream", "Means by position"));
+        }
+        Json& table = position_table(subject_)["stream"];
+        table["curve"] = positions.curve_name;
+        table["fit"] = describe(found);
+        table["pairs"] = describe(pair_phases(scores));
+        table["variance_ratio"] = numbers(positions.variance_ratio);
+        add_points(scores, thin_curve(positions.position, kCurvePoints), table);
+        return effect;
+    }
+
+  private:
+    /// The learned table itself: exact, so its interval is a point.
+    bool measure_learned(Effect& effect) {
+        const Run& run = subject_.run;
+        const Site site{Component::pos_embed};
+        if (!run.json().at("model").value("learned_positions", run.prompts() == "import") ||
+            !run.has_site(site) || !has_means(run, site) || run.length() < kFewestPositions)
+            return false;
+        const Matrix whole = run.means(site);
+        const TableRows rows = comparable_positions(whole);
+        const Matrix table_rows = whole.middleRows(rows.first, rows.count);
+        const Coil coil =
+            measure_coil(table_rows, {.seed = subject_.options.seed, .threads = subject_.threads});
+        const MatrixD curve = thin_curve(leading_scores(table_rows, kCurveComponents), kCurvePoints);
+        const CurveNumbers found = measure_curve(subject_, curve);
+        effect.value = coil.turning;
+        effect.interval = Interval{effect.value, effect.value};
+        effect.detail = {{"curve", "pos_embed"}, {"coil", describe(coil)}, {"left_out", rows.left_out}};
+        effect.controls = {{"random curves", coil.chance_turning}};
+        if (coil.shape != "helix") effect.absent = coil.why_not.empty() ? coil.words : coil.why_not;
+        if (subject_.effects_only) return true;
+        const MatrixD position =
+            thin_curve(Eigen::VectorXd::LinSpaced(rows.count, static_cast<double>(rows.first),
+                                                  static_cast<double>(rows.first + rows.count - 1)),
+                       kCurvePoints);
+        Json& table = position_table(subject_)["learned"];
+        table = {{"coil", describe(coil)}, {"fit", describe(found)}, {"pairs", describe(pair_phases(curve))}};
+        add_points(curve, position, table);
+        effect.charts.push_back(
+            chart(curve, position, found, "Learned position embeddings", "The learned position table"));
+        return true;
+    }
+
+    static Chart chart(const MatrixD& scores, const MatrixD& position, const CurveNumbers& found,
+                       const std::string& title, const std::string& what) {
+        CurveChart shape{.points = MatrixD::Zero(scores.rows(), 3)};
+        const Eigen::Index dims = std::min<Eigen::Index>(3, scores.cols());
+        shape.points.leftCols(dims) = scores.leftCols(dims);
+        shape.position.assign(position.col(0).begin(), position.col(0).end());
+        return {.name = "position-curve",
+                .title = title,
+                .subtitle = fmt::format("helix fit: R² {:.2f}, of which a line {:.2f}", found.fit.r2,
+                                        found.fit.line_r2),
+                .caption = what + " on three components, consecutive positions joined.",
+                .shape = std::move(shape)};
+    }
+
+    Subject& subject_;
+};
+
+}  // namespace
+
+const FindingKind findings::position_helix{
+    .name = "position_helix",
+    .effect_is =
+        "share of the position table that turns one way round, against random curves as "
+        "smooth; of means by position, R² of the helix fit",
+    .controls = "positions shuffled, steps shuffled",
+    .twin_counts = true,
+    .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
+        return std::make_unique<PositionHelix>(subject);
+    }};
+
+}  // namespace tomograph

@@ -1,0 +1,66 @@
+#include <algorithm>
+#include <cmath>
+
+#include "tomograph/findings/list.h"
+#include "tomograph/findings/position_numbers.h"
+
+namespace tomograph {
+namespace {
+
+/// How much of what positions share goes away without rotation, paired by bootstrap over the same sequences.
+class RopeShare final : public Measurement {
+  public:
+    explicit RopeShare(Subject& subject) : subject_(subject) {}
+
+    Effect finish() override {
+        Effect effect;
+        effect.controls.push_back({"rotation left on", 0});
+        Subject without(*subject_.options.rope_off, subject_.options, true, subject_.progress);
+        const PositionNumbers &on = subject_.positions(), &off = without.positions();
+        const auto of_off = [&](const FindingKind& kind) { return kind.measure(without)->finish(); };
+        const Effect share = of_off(findings::position_share), helix = of_off(findings::position_helix),
+                     lattice = of_off(findings::position_lattice);
+        effect.detail = {{"shared_on", number(on.mean_shared)},
+                         {"shared_off", number(off.mean_shared)},
+                         {"position_share_off", number(share.value)},
+                         {"helix_off", {{"r2", number(helix.value)}, {"detail", helix.detail}}},
+                         {"lattice_off", number(lattice.value)}};
+        if (std::isnan(on.mean_shared) || std::isnan(off.mean_shared)) {
+            effect.unmeasurable = share.unmeasurable.empty()
+                                      ? "the share that position explains cannot be measured"
+                                      : share.unmeasurable;
+            return effect;
+        }
+        if (!(on.mean_shared > 0)) {
+            effect.unmeasurable = "positions share nothing with rotation on";
+            return effect;
+        }
+        effect.value = 1 - off.mean_shared / on.mean_shared;
+        std::vector<double> replicates;
+        for (std::size_t r = 0; r < std::min(on.shared_replicates.size(), off.shared_replicates.size());
+             ++r) {
+            if (on.shared_replicates[r] > 0)
+                replicates.push_back(1 - off.shared_replicates[r] / on.shared_replicates[r]);
+        }
+        if (replicates.size() < 10) return effect;
+        effect.interval = Interval{quantile(replicates, 0.025), quantile(replicates, 0.975)};
+        if (!(effect.interval->lo > 0)) effect.absent = "positions share as much, or more, without rotation";
+        return effect;
+    }
+
+  private:
+    Subject& subject_;
+};
+
+}  // namespace
+
+const FindingKind findings::rope_share{
+    .name = "rope_share",
+    .effect_is = "share of the positions' structure that is gone with rotation off",
+    .controls = "rotation left on",
+    .needs_rope_off = true,
+    .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
+        return std::make_unique<RopeShare>(subject);
+    }};
+
+}  // namespace tomograph

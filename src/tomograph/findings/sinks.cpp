@@ -1,0 +1,175 @@
+#include "tomograph/findings/sinks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "tomograph/base/text.h"
+#include "tomograph/findings/finding.h"
+#include "tomograph/findings/sample.h"
+#include "tomograph/statistics/concentration.h"
+
+namespace tomograph {
+namespace {
+
+constexpr std::size_t kMostListed = 100;
+
+bool is_stream(const Site& site) {
+    return site.component == Component::resid_pre || site.component == Component::resid_mid ||
+           site.component == Component::resid_post;
+}
+
+/// Norm of each token at a site; NaN where it cannot be had.
+std::vector<double> token_norms(const Run& run, const Site& site) {
+    constexpr std::int64_t kBlock = 2048;
+    std::vector<double> result(static_cast<std::size_t>(run.n_tokens()), kNoNumber);
+    if (run.has_stats()) {
+        const auto norms = run.norms(site);
+        std::copy(norms.begin(), norms.end(), result.begin());
+        return result;
+    }
+    if (!run.has_vectors(site)) return result;
+    Matrix rows(kBlock, run.site(site).width());
+    for (std::int64_t begin = 0; begin < run.n_rows(); begin += kBlock) {
+        const std::int64_t n = std::min(kBlock, run.n_rows() - begin);
+        run.read_rows(site, begin, begin + n, rows.data());
+        for (std::int64_t i = 0; i < n; ++i)
+            result[static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(begin + i)])] =
+                rows.row(i).cast<double>().norm();
+    }
+    run.release();
+    return result;
+}
+
+Json counts_json(const std::map<int, std::int64_t>& counts) {
+    Json list = Json::array();
+    for (const auto& [layer, n] : counts) list.push_back({{"layer", layer}, {"sinks", n}});
+    return list;
+}
+
+/// The site where most sinks stand out, and the coordinates that carry their squared norm there.
+Json coordinates_of(const Run& run, const std::vector<Sink>& sinks) {
+    std::map<Site, std::int64_t> where;
+    for (const Sink& sink : sinks) {
+        if (run.has_vectors(sink.site)) ++where[sink.site];
+    }
+    if (where.empty()) return nullptr;
+    const Site site = std::max_element(where.begin(), where.end(), [](const auto& a, const auto& b) {
+                          return a.second < b.second;
+                      })->first;
+    std::vector<std::int64_t> rows;
+    for (std::int64_t row = 0; row < run.n_rows(); ++row) {
+        const std::int64_t token = run.rows()[static_cast<std::size_t>(row)];
+        const auto found = std::ranges::lower_bound(sinks, token, {}, &Sink::token);
+        if (found != sinks.end() && found->token == token) rows.push_back(row);
+    }
+    if (rows.empty()) return nullptr;
+    VectorD squares = VectorD::Zero(run.site(site).width());
+    for (const std::int64_t row : rows) {
+        const Matrix values = read_sample(run, site, {row});
+        if (values.allFinite()) squares += values.row(0).cast<double>().cwiseAbs2().transpose();
+    }
+    const MassiveCoordinates massive = massive_coordinates(squares);
+    return {{"site", site.name()}, {"coordinates", massive.coordinates}, {"shares", numbers(massive.shares)}};
+}
+
+}  // namespace
+
+std::vector<Sink> find_sinks(const Run& run) {
+    std::map<std::int64_t, Sink> found;
+    for (const SiteShape& shape : run.sites()) {
+        if (!is_stream(shape.site)) continue;
+        const std::vector<double> norms = token_norms(run, shape.site);
+        const double middle = median(norms);
+        if (!(middle > 0)) continue;
+        for (std::size_t t = 0; t < norms.size(); ++t) {
+            const double ratio = norms[t] / middle;
+            if (!(ratio > kSinkRatio) || !std::isfinite(ratio)) continue;
+            const auto [entry, added] = found.try_emplace(static_cast<std::int64_t>(t));
+            Sink& sink = entry->second;
+            if (added)
+                sink = {static_cast<std::int64_t>(t), shape.site, ratio, shape.site.layer, shape.site.layer};
+            if (ratio > sink.ratio) sink.ratio = ratio, sink.site = shape.site;
+            sink.born = std::min(sink.born, shape.site.layer);
+            sink.ends = std::max(sink.ends, shape.site.layer);
+        }
+    }
+    std::vector<Sink> sinks;
+    for (auto& [token, sink] : found) sinks.push_back(sink);
+    return sinks;
+}
+
+Json describe_sinks(const Run& run, const std::vector<Sink>& sinks) {
+    const TokenTable& tokens = run.tokens();
+    const auto first = std::count(tokens.position.begin(), tokens.position.end(), 0);
+    std::int64_t at_first = 0;
+    std::map<int, std::int64_t> born, ends;
+    for (const Sink& sink : sinks) {
+        at_first += tokens.position[static_cast<std::size_t>(sink.token)] == 0;
+        ++born[sink.born];
+        ++ends[sink.ends];
+    }
+    const auto share = [](std::int64_t part, std::int64_t whole) {
+        return number(whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : kNoNumber);
+    };
+    std::vector<const Sink*> strongest;
+    for (const Sink& sink : sinks) strongest.push_back(&sink);
+    std::stable_sort(strongest.begin(), strongest.end(),
+                     [](const Sink* a, const Sink* b) { return a->ratio > b->ratio; });
+    if (strongest.size() > kMostListed) strongest.resize(kMostListed);
+    Json list = Json::array();
+    for (const Sink* sink : strongest) {
+        const auto t = static_cast<std::size_t>(sink->token);
+        list.push_back({{"sequence", tokens.sequence[t]},
+                        {"position", tokens.position[t]},
+                        {"token", piece_to_json(run.pieces()[t])},
+                        {"site", sink->site.name()},
+                        {"ratio", number(sink->ratio)},
+                        {"born", sink->born},
+                        {"ends", sink->ends}});
+    }
+    return {{"ratio", kSinkRatio},
+            {"sinks", sinks.size()},
+            {"tokens", run.n_tokens()},
+            {"at_first_position", at_first},
+            {"precision", share(at_first, first)},
+            {"recall", share(at_first, static_cast<std::int64_t>(sinks.size()))},
+            {"born", counts_json(born)},
+            {"ends", counts_json(ends)},
+            {"coordinates", coordinates_of(run, sinks)},
+            {"list", list}};
+}
+
+std::string sinks_text(const Json& census) {
+    const auto n = census.at("sinks").get<std::int64_t>();
+    if (n == 0) return "";
+    const auto layers = [](const Json& counts) {
+        const Json* most = &counts.front();
+        for (const Json& entry : counts) {
+            if (entry.at("sinks").get<std::int64_t>() > most->at("sinks").get<std::int64_t>()) most = &entry;
+        }
+        return most->at("layer").get<int>();
+    };
+    std::string text = fmt::format(
+        "\n{} of {} tokens are sinks (norm above {} times the median), left out of what compares rows: {} of "
+        "them "
+        "at\nposition 0, where {:.3g} % of the tokens are; most are born in layer {} and end in layer {}",
+        n, census.at("tokens").get<std::int64_t>(), kSinkRatio,
+        census.at("at_first_position").get<std::int64_t>(),
+        100 * (census.at("precision").is_number() ? census.at("precision").get<double>() : 0.0),
+        layers(census.at("born")), layers(census.at("ends")));
+    const Json& coordinates = census.at("coordinates");
+    if (coordinates.is_object() && !coordinates.at("coordinates").empty()) {
+        std::vector<int> first;
+        for (const Json& coordinate : coordinates.at("coordinates")) {
+            if (first.size() < 8) first.push_back(coordinate.get<int>());
+        }
+        text += fmt::format(", in coordinate{} {} of {}", first.size() == 1 ? "" : "s",
+                            fmt::join(first, ", "), coordinates.at("site").get<std::string>());
+    }
+    return text + "\n";
+}
+
+}  // namespace tomograph

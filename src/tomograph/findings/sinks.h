@@ -1,0 +1,37 @@
+#pragma once
+// Tokens whose norm is of another order than all others': a few take most of a site's variance, and whether
+// one is in a sample would decide every number. They are found by norm, left out of what compares rows, and
+// described apart.
+#include <cstdint>
+#include <vector>
+
+#include "tomograph/base/json.h"
+#include "tomograph/store/run.h"
+
+namespace tomograph {
+
+/// A sink's norm is above so many times the site's median, at any captured site of the residual stream.
+inline constexpr double kSinkRatio = 10;
+
+struct Sink {
+    std::int64_t token = 0;  ///< index into Run::tokens()
+    Site site{};             ///< where it stands out most
+    double ratio = 0;        ///< its norm there over the median
+    int born = 0, ends = 0;  ///< first and last layer at whose sites it is a sink
+};
+
+/// All tokens that are sinks, ascending. By the norms of all tokens, or of the stored rows where a run has no
+/// norms. Norms that are no number are left out.
+std::vector<Sink> find_sinks(const Run& run);
+
+/// The census:
+/// {"ratio","sinks","tokens","at_first_position","precision","recall","born","ends","coordinates", "list"}.
+/// `precision` is the share of first positions that are sinks, `recall` the share of sinks that stand there;
+/// null without any. `born` and `ends` count sinks by layer, `coordinates` those that carry most of the
+/// sinks' squared norm at the site where most stand out; of `list` the 100 strongest.
+Json describe_sinks(const Run& run, const std::vector<Sink>& sinks);
+
+/// For a terminal, two lines; empty where there is none.
+std::string sinks_text(const Json& census);
+
+}  // namespace tomograph

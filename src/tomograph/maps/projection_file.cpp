@@ -1,0 +1,216 @@
+// projections/NAME.safetensors and NAME.json: docs/run-format.md says what is in them.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+#include <sstream>
+
+#include "tomograph/base/error.h"
+#include "tomograph/maps/projection.h"
+#include "tomograph/maps/run_files.h"
+
+namespace tomograph {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Columns of whole numbers that every projection has, and where they stand in RowLabels.
+constexpr struct {
+    const char* name;
+    std::vector<std::int32_t> RowLabels::* member;
+} kColumns[] = {{"row", &RowLabels::token},
+                {"layer", &RowLabels::layer},
+                {"position", &RowLabels::position},
+                {"sequence", &RowLabels::sequence},
+                {"label", &RowLabels::label}};
+constexpr const char* kTrueLayer = "true_layer";
+
+fs::path folder_of(const Run& run) {
+    return run.path() / "projections";
+}
+
+[[noreturn]] void refuse(const fs::path& file, const std::string& why) {
+    throw Error(file.string() + " does not fit its run", why, "project again");
+}
+
+std::string component_names() {
+    std::string names;
+    for (const Component c : all_components())
+        names += (names.empty() ? "" : ",") + std::string(component_name(c));
+    return names;
+}
+
+/// The file's own list says what its numbers mean: another version's may have other components.
+std::vector<Component> read_components(const Safetensors& file, const fs::path& path) {
+    const auto listed = file.metadata().find("components");
+    if (listed == file.metadata().end())
+        throw Error(path.string() + " cannot be read", "its metadata has no list of components",
+                    "project again");
+    std::vector<std::string> names;
+    std::istringstream in(listed->second);
+    for (std::string name; std::getline(in, name, ',');) names.push_back(name);
+    std::vector<Component> components;
+    for (const std::int32_t c : file.integers("component")) {
+        if (c < 0 || c >= static_cast<std::int32_t>(names.size()))
+            refuse(path, fmt::format("a row has component {}, and the file lists {}", c, names.size()));
+        const auto known = find_component(names[static_cast<std::size_t>(c)]);
+        if (!known)
+            throw Error(fmt::format("{} holds an unknown component, '{}'", path.string(),
+                                    names[static_cast<std::size_t>(c)]),
+                        "", "update tomograph");
+        components.push_back(*known);
+    }
+    return components;
+}
+
+/// Everything after this indexes by these numbers. Errors: Error when they do not fit the run.
+void check_labels(const fs::path& file, const RowLabels& labels, std::int64_t n_rows, const Run& run) {
+    const auto n = static_cast<std::size_t>(n_rows);
+    const auto below = [](const std::vector<std::int32_t>& values, std::int64_t end) {
+        return std::all_of(values.begin(), values.end(), [&](std::int32_t v) { return v >= -1 && v < end; });
+    };
+    bool whole = labels.component.size() == n && labels.norm.size() == n &&
+                 (!labels.renumbered() || labels.true_layer.size() == n);
+    for (const auto& column : kColumns) whole = whole && (labels.*column.member).size() == n;
+    if (!whole || !below(labels.token, run.n_tokens()) || !below(labels.layer, run.n_layers()) ||
+        !below(labels.true_layer, run.n_layers()) || !below(labels.position, run.length()) ||
+        !below(labels.sequence, run.n_sequences()) ||
+        !below(labels.label, static_cast<std::int64_t>(run.labels().size())))
+        refuse(file, "its rows are not ones that the run has");
+}
+
+/// Errors: Error when its parts do not fit each other, the points and the vectors of the run.
+void check_basis(const fs::path& file, const Pca& pca, const Projection& projection, const Run& run) {
+    const Eigen::Index k = pca.components.rows(), d = pca.components.cols();
+    if (k != projection.points.cols())
+        refuse(file, fmt::format("its basis has {} axes, its points {}", k, projection.points.cols()));
+    if (pca.mean.size() != d)
+        refuse(file,
+               fmt::format("its basis is of dimension {}, its mean of dimension {}", d, pca.mean.size()));
+    if (pca.explained_variance.size() != k || pca.explained_variance_ratio.size() != k)
+        refuse(file, fmt::format("it has {} axes, and says what {} and {} of them explain", k,
+                                 pca.explained_variance.size(), pca.explained_variance_ratio.size()));
+    const std::set<Component> used(projection.labels.component.begin(), projection.labels.component.end());
+    for (const Component component : used) {
+        const auto site = std::ranges::find_if(
+            run.sites(), [&](const SiteShape& s) { return s.site.component == component; });
+        if (site == run.sites().end())
+            refuse(file, fmt::format("the run holds no {}", component_name(component)));
+        if (site->width() != d)
+            refuse(file, fmt::format("its basis is of dimension {}, the run's {} of dimension {}", d,
+                                     component_name(component), site->width()));
+    }
+}
+
+VectorD numbers(const Json& info, const char* key) {
+    const auto values = info.at(key).get<std::vector<double>>();
+    return Eigen::Map<const VectorD>(values.data(), static_cast<Eigen::Index>(values.size()));
+}
+
+Matrix matrix(const Safetensors& file, const char* tensor) {
+    const auto& t = file.at(tensor);
+    Matrix m(t.n_rows(), t.width());
+    t.read_rows(0, t.n_rows(), m.data());
+    return m;
+}
+
+Vector vector(const Safetensors& file, const char* tensor) {
+    return matrix(file, tensor).reshaped();
+}
+
+Projection read_projection(const Run& run, const std::string& name, const fs::path& path, Json info) {
+    const Safetensors file(path);
+    Projection projection{name, matrix(file, "points"), {}, {}, std::move(info)};
+    if (!projection.points.allFinite()) refuse(path, "its points hold NaN or Inf");
+    projection.labels.component = read_components(file, path);
+    for (const auto& column : kColumns) projection.labels.*column.member = file.integers(column.name);
+    if (file.contains(kTrueLayer)) projection.labels.true_layer = file.integers(kTrueLayer);
+    const Vector norms = vector(file, "norm");
+    projection.labels.norm.assign(norms.begin(), norms.end());
+    check_labels(path, projection.labels, projection.points.rows(), run);
+    if (file.contains("basis")) {
+        Pca pca;
+        pca.components = matrix(file, "basis");
+        pca.mean = vector(file, "mean");
+        pca.explained_variance = numbers(projection.info, "explained_variance");
+        pca.explained_variance_ratio = numbers(projection.info, "explained_variance_ratio");
+        pca.total_variance = projection.info.at("total_variance").get<double>();
+        pca.n_rows = projection.info.at("n_rows").get<std::int64_t>();
+        check_basis(path, pca, projection, run);
+        projection.pca = std::move(pca);
+    }
+    return projection;
+}
+
+}  // namespace
+
+void check_projection_name(const std::string& name) {
+    const bool valid = !name.empty() && name.front() != '.' && name.size() <= 100 &&
+                       std::all_of(name.begin(), name.end(), [](unsigned char c) {
+                           return std::isalnum(c) || c == '-' || c == '_' || c == '.';
+                       });
+    if (!valid)
+        throw Error("'" + name + "' cannot name a projection", "it becomes a file's name",
+                    "use letters, digits, - and _");
+}
+
+void save_projection(const Run& run, const Projection& projection) {
+    check_projection_name(projection.name);
+    if (!projection.points.allFinite())
+        throw Error("projection '" + projection.name + "' is not written", "its points hold NaN or Inf", "");
+    const RowLabels& labels = projection.labels;
+    const std::vector<std::int64_t> n{projection.points.rows()};
+    std::vector<std::int32_t> component;
+    for (const Component c : labels.component) component.push_back(static_cast<std::int32_t>(c));
+    std::vector<TensorData> tensors{
+        {{"points", Dtype::f32, {projection.points.rows(), projection.points.cols()}},
+         projection.points.data()}};
+    for (const auto& column : kColumns)
+        tensors.push_back({{column.name, Dtype::i32, n}, (labels.*column.member).data()});
+    tensors.insert(tensors.begin() + 2, {{"component", Dtype::i32, n}, component.data()});
+    tensors.push_back({{"norm", Dtype::f32, n}, labels.norm.data()});
+    if (labels.renumbered()) tensors.push_back({{kTrueLayer, Dtype::i32, n}, labels.true_layer.data()});
+    if (projection.pca) {
+        const Pca& pca = *projection.pca;
+        tensors.push_back(
+            {{"basis", Dtype::f32, {pca.components.rows(), pca.components.cols()}}, pca.components.data()});
+        tensors.push_back({{"mean", Dtype::f32, {pca.mean.size()}}, pca.mean.data()});
+    }
+    const fs::path folder = folder_of(run);
+    make_run_folder(folder);
+    write_safetensors(folder / (projection.name + ".safetensors"), tensors,
+                      {{"components", component_names()}});
+    write_json(folder / (projection.name + ".json"), projection.info);
+}
+
+Projection load_projection(const Run& run, const std::string& name) {
+    check_projection_name(name);
+    const fs::path path = folder_of(run) / (name + ".safetensors"),
+                   described = folder_of(run) / (name + ".json");
+    if (!fs::exists(path)) {
+        const auto names = projection_names(run);
+        throw Error(fmt::format("no projection '{}' in {}", name, run.path().string()),
+                    names.empty() ? "it has none" : fmt::format("it has {}", fmt::join(names, ", ")),
+                    "make one with: tomograph project");
+    }
+    Json info = read_json(described);
+    if (!info.is_object()) throw Error(described.string() + " cannot be read", "it holds no JSON object", "");
+    try {
+        return read_projection(run, name, path, std::move(info));
+    } catch (const Json::exception& e) {
+        throw Error(described.string() + " cannot be read", e.what(), "project again");
+    }
+}
+
+std::vector<std::string> projection_names(const Run& run) {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder_of(run), error)) {
+        if (entry.path().extension() == ".safetensors") names.push_back(entry.path().stem().string());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+}  // namespace tomograph

@@ -1,0 +1,30 @@
+#pragma once
+// Only for the files of model/ that include llama.h.
+#include <gguf.h>
+#include <llama.h>
+
+#include "tomograph/engine/model_info.h"
+#include "tomograph/engine/vocabulary.h"
+
+namespace tomograph {
+
+/// The vocabulary of a model that llama.cpp holds.
+class LlamaVocabulary final : public Vocabulary {
+  public:
+    LlamaVocabulary(const llama_vocab* vocab, const gguf_context* gguf, const ModelInfo& model);
+
+    const VocabularyInfo& info() const override { return info_; }
+    std::vector<std::int32_t> tokenize(std::string_view text, bool special) const override;
+    const std::vector<SpecialToken>& special_tokens() const override { return special_tokens_; }
+    std::string chat_template() const override { return chat_template_; }
+    std::string piece(std::int32_t token) const override;
+    TokenType type(std::int32_t token) const override;
+
+  private:
+    const llama_vocab* vocab_;
+    VocabularyInfo info_;
+    std::vector<SpecialToken> special_tokens_;
+    std::string chat_template_;
+};
+
+}  // namespace tomograph

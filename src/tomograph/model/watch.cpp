@@ -1,0 +1,126 @@
+#include "tomograph/model/watch.h"
+
+#include <fmt/format.h>
+#include <ggml-backend.h>
+
+#include <algorithm>
+
+#include "tomograph/base/error.h"
+#include "tomograph/model/record_graph.h"
+
+namespace tomograph {
+namespace {
+
+/// Call `each(offset in bytes, first value)` for every row of ne[0] values, in the order in which a row-major
+/// matrix of tokens holds them.
+template <class Each>
+void for_each_row(const ggml_tensor* t, Each each) {
+    std::size_t at = 0;
+    for (std::int64_t i3 = 0; i3 < t->ne[3]; ++i3) {
+        for (std::int64_t i2 = 0; i2 < t->ne[2]; ++i2) {
+            for (std::int64_t i1 = 0; i1 < t->ne[1]; ++i1) {
+                each(static_cast<std::size_t>(i1) * t->nb[1] + static_cast<std::size_t>(i2) * t->nb[2] +
+                         static_cast<std::size_t>(i3) * t->nb[3],
+                     at);
+                at += static_cast<std::size_t>(t->ne[0]);
+            }
+        }
+    }
+}
+
+}  // namespace
+
+Watch::Watch(const GraphMap& map, std::span<const SiteShape> sites, const std::string& model,
+             const Plan& plan, Tap& tap, SumCheck* check)
+    : map_(map), tap_(tap), check_(check), visits_(map.ops.size()), whole_(!plan.logits.empty()) {
+    for (const Write& write : plan.writes) {
+        if (const std::string& why = map.unwritable[write.site]; !why.empty()) {
+            throw Error(fmt::format("cannot write {} of {}", sites[write.site].site.name(), model), why,
+                        "write another site");
+        }
+        visit(write.site).writes.push_back(&write);
+    }
+    for (std::size_t i = 0; i < plan.reads.size(); ++i) visit(plan.reads[i]).reads.push_back(i);
+    if (check == nullptr) return;
+    for (std::size_t i = 0; i < check->sums.size(); ++i) visit(check->sums[i]).sums.push_back(i);
+    for (std::size_t i = 0; i < check->parts.size(); ++i) visit(check->parts[i]).parts.push_back(i);
+}
+
+Watch::Visit& Watch::visit(std::size_t site) {
+    const int node = map_.sites[site].node;
+    if (node < 0) return at_input_;
+    last_node_ = std::max(last_node_, node);
+    return visits_[static_cast<std::size_t>(node)];
+}
+
+void Watch::begin(std::int64_t first_token, std::int64_t n_tokens, std::int64_t d_model, float* input) {
+    next_node_ = 0;
+    first_token_ = first_token;
+    n_tokens_ = n_tokens;
+    if (input != nullptr) happen(at_input_, d_model, input);
+}
+
+bool Watch::on_eval(ggml_tensor* t, bool ask) {
+    if (failure) return false;
+    try {
+        return ask ? want(t) : take(t);
+    } catch (...) {
+        // llama.cpp has state to unwind: the exception goes on once it has returned.
+        failure = std::current_exception();
+        return false;
+    }
+}
+
+bool Watch::want(const ggml_tensor* t) {
+    const std::size_t node = next_node_++;
+    // Where several devices share the graph, the next one's part still comes after take() has ended this
+    // one's; and logits are computed after the last node that is wanted.
+    if (static_cast<int>(node) > last_node_) return false;
+    const bool wanted = visits_[node].wanted();
+    if (op_of(t) != map_.ops[node] || (wanted && map_.names[node] != t->name)) {
+        throw Error("llama.cpp changed its graph between batches",
+                    fmt::format("node {} is now '{}'", node, t->name), "please report this model");
+    }
+    return wanted;
+}
+
+bool Watch::take(ggml_tensor* t) {
+    const std::size_t node = next_node_ - 1;
+    float* data = values(t);
+    happen(visits_[node], ggml_nelements(t) / n_tokens_, data);
+    if (!visits_[node].writes.empty() && data == gathered_.data()) put_back(t);
+    // What follows the last wanted node, the product with the vocabulary above all, need not be computed.
+    return whole_ || static_cast<int>(node) < last_node_;
+}
+
+void Watch::happen(const Visit& visit, std::int64_t width, float* data) const {
+    for (const std::size_t which : visit.sums) check_->take_sum(which, first_token_, n_tokens_, data);
+    for (const Write* write : visit.writes) write->change({first_token_, n_tokens_, width, data});
+    for (const std::size_t read : visit.reads) tap_.take({read, first_token_, n_tokens_, width, data});
+    for (const std::size_t which : visit.parts) check_->take_part(which, first_token_, n_tokens_, data);
+}
+
+/// The values of `t`, [n_tokens, width]: its own memory where that can be, otherwise a copy in gathered_.
+float* Watch::values(const ggml_tensor* t) {
+    if (t->type != GGML_TYPE_F32) {
+        throw Error(fmt::format("cannot record '{}'", t->name),
+                    fmt::format("it is {}", ggml_type_name(t->type)), "");
+    }
+    const bool host = ggml_backend_buffer_is_host(t->view_src != nullptr ? t->view_src->buffer : t->buffer);
+    if (host && ggml_is_contiguous(t)) return static_cast<float*>(t->data);
+    gathered_.resize(static_cast<std::size_t>(ggml_nelements(t)));
+    for_each_row(t, [&](std::size_t offset, std::size_t at) {
+        ggml_backend_tensor_get(t, &gathered_[at], offset,
+                                static_cast<std::size_t>(t->ne[0]) * sizeof(float));
+    });
+    return gathered_.data();
+}
+
+void Watch::put_back(ggml_tensor* t) const {
+    for_each_row(t, [&](std::size_t offset, std::size_t at) {
+        ggml_backend_tensor_set(t, &gathered_[at], offset,
+                                static_cast<std::size_t>(t->ne[0]) * sizeof(float));
+    });
+}
+
+}  // namespace tomograph

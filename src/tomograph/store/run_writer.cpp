@@ -1,0 +1,417 @@
+#include "tomograph/store/run_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "tomograph/base/error.h"
+#include "tomograph/base/file.h"
+#include "tomograph/base/text.h"
+#include "tomograph/store/shard_writer.h"
+
+namespace tomograph {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kWriteBuffers = 32'000'000;
+constexpr std::int64_t kMergedNumbers = 8'000'000;  // of means that are formed at once
+
+[[noreturn]] void refuse(const std::string& what, const std::string& why, const std::string& mend = "") {
+    throw Error(what, why, mend);
+}
+
+/// Whoever makes a plan may be wrong, and a labels file may say anything.
+void check_plan(const RunPlan& plan) {
+    const std::size_t n = plan.tokens.token_id.size();
+    if (n == 0) refuse("a run without tokens cannot be written", "");
+    if (n > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
+        refuse(fmt::format("a run of {} tokens cannot be written", n), "a run holds at most 2,147,483,647",
+               "make several runs");
+    if (plan.sites.empty()) refuse("a run without sites cannot be written", "");
+    if (static_cast<std::int64_t>(plan.labels.size()) > kMostLabels)
+        refuse(fmt::format("{} labels are more than a run can hold", plan.labels.size()),
+               fmt::format("it holds {}", kMostLabels), "use fewer different labels");
+    const auto check = [&](const char* what, const std::vector<std::int32_t>& values, std::int64_t lowest,
+                           std::int64_t end) {
+        if (values.size() != n)
+            refuse(fmt::format("the run's plan has {} tokens and {} {}s", n, values.size(), what), "");
+        for (const std::int32_t value : values) {
+            if (value < lowest || value >= end)
+                refuse(fmt::format("a {} of {} cannot be written", what, value),
+                       fmt::format("they go from {} to {}", lowest, end - 1));
+        }
+    };
+    check("position", plan.tokens.position, 0, kMostPositions);
+    check("sequence", plan.tokens.sequence, 0, kMostSequences);
+    check("label", plan.tokens.label, -1, static_cast<std::int64_t>(plan.labels.size()));
+    std::int64_t end = 0;
+    for (const std::int64_t shard_end : plan.shard_ends) {
+        if (shard_end <= end) refuse("the run's plan has a shard without tokens", "");
+        end = shard_end;
+    }
+    if (end != static_cast<std::int64_t>(n) || plan.kept.size() != n ||
+        plan.stored.size() != plan.sites.size())
+        refuse("the run's plan does not fit its tokens", "");
+    if (static_cast<std::int64_t>(plan.shard_ends.size()) > kMostShards)
+        refuse(fmt::format("a run of {} shards cannot be written", plan.shard_ends.size()), "",
+               "make larger shards");
+}
+
+void number_rows(RunPlan& plan) {
+    plan.tokens.row.clear();
+    std::int32_t row = 0;
+    for (const std::uint8_t kept : plan.kept) plan.tokens.row.push_back(kept != 0 ? row++ : -1);
+}
+
+void write_tokens(SafetensorsWriter& file, const TokenTable& tokens) {
+    for (std::size_t i = 0; i < kTokenColumns.size(); ++i) {
+        const auto& values = tokens.*kTokenColumns[i].values;
+        file.write(i, 0, values.data(), values.size() * sizeof(std::int32_t));
+    }
+}
+
+std::vector<TensorSpec> token_specs(const TokenTable& tokens) {
+    std::vector<TensorSpec> specs;
+    for (const TokenColumn& column : kTokenColumns)
+        specs.push_back({column.name, Dtype::i32, {tokens.size()}});
+    return specs;
+}
+
+/// A line for each stretch of tokens of one sequence.
+void write_pieces(AtomicFile& file, const RunPlan& plan) {
+    const auto& sequence = plan.tokens.sequence;
+    std::string text;
+    for (std::size_t begin = 0; begin < sequence.size();) {
+        std::size_t end = begin;
+        Json line = {{"sequence", sequence[begin]}, {"pieces", Json::array()}};
+        bool labelled = false;
+        for (; end < sequence.size() && sequence[end] == sequence[begin]; ++end) {
+            line["pieces"].push_back(
+                piece_to_json(plan.piece ? plan.piece(static_cast<std::int64_t>(end)) : std::string()));
+            labelled = labelled || plan.tokens.label[end] >= 0;
+        }
+        for (std::size_t t = begin; labelled && t < end; ++t) {
+            const std::int32_t label = plan.tokens.label[t];
+            line["labels"].push_back(label < 0 ? Json(nullptr)
+                                               : Json(plan.labels[static_cast<std::size_t>(label)]));
+        }
+        text += json_text(line) + "\n";
+        if (text.size() > (1u << 20)) {
+            file.write(text);
+            text.clear();
+        }
+        begin = end;
+    }
+    file.write(text);
+}
+
+Json describe(const RunPlan& plan, const std::vector<FileEntry>& token_files) {
+    Json json = {{"format", kRunFormat}};
+    json.update(plan.description);
+    json["labels"] = plan.labels;
+    if (plan.label_outside_means >= 0)
+        json["means_without_label"] = plan.labels[static_cast<std::size_t>(plan.label_outside_means)];
+    json["n_tokens"] = plan.tokens.size();
+    for (std::size_t i = 0; i < plan.sites.size(); ++i)
+        json["sites"].push_back({{"name", plan.sites[i].site.name()},
+                                 {"shape", plan.sites[i].shape},
+                                 {"vectors", plan.stored[i].has_value()}});
+    for (const FileEntry& file : token_files) json["tokens"].push_back(file.json());
+    json["shard_ends"] = plan.shard_ends;
+    return json;
+}
+
+/// Errors: Error that says which fields differ, where they do.
+void check_resumed(const fs::path& folder, const Json& earlier, const Json& now) {
+    constexpr std::size_t kNamed = 3;
+    std::vector<std::string> differences;
+    std::size_t more = 0;
+    for (const Json& change : Json::diff(earlier, now)) {
+        std::string path = change.at("path").get<std::string>();
+        if (path == "/program/command") continue;  // only the first capture's is kept
+        if (differences.size() == kNamed) {
+            ++more;
+            continue;
+        }
+        const std::string op = change.at("op").get<std::string>();
+        const auto text = [](const Json& json) {
+            const std::string value = json_text(json);
+            return value.size() <= 60 ? value : value.substr(0, 57) + "...";
+        };
+        const Json::json_pointer where(path);
+        std::string name = path.substr(1);
+        std::replace(name.begin(), name.end(), '/', '.');
+        if (op == "add")
+            differences.push_back(fmt::format("{} is new ({})", name, text(change.at("value"))));
+        else if (op == "remove")
+            differences.push_back(fmt::format("{} is missing (it was {})", name, text(earlier.at(where))));
+        else
+            differences.push_back(
+                fmt::format("{} was {} and is {}", name, text(earlier.at(where)), text(change.at("value"))));
+    }
+    if (differences.empty()) return;
+    throw Error(
+        folder.string() + " was captured otherwise and cannot be resumed like this",
+        fmt::format("{}{}", fmt::join(differences, ", "), more > 0 ? fmt::format(", and {} more", more) : ""),
+        "resume it as it was begun, or replace it with --force");
+}
+
+bool is_there(const fs::path& run, const FileEntry& file) {
+    std::error_code error;
+    return fs::file_size(run / file.file, error) == file.bytes && !error;
+}
+
+/// Pieces of means that are formed at once: sites, or positions of one.
+struct MeanPiece {
+    std::size_t site;
+    std::int64_t begin, end;
+};
+
+}  // namespace
+
+RunWriter::RunWriter(const fs::path& folder, RunPlan plan, const RunWriterOptions& options)
+    : plan_((check_plan(plan), number_rows(plan), std::move(plan))),
+      durable_(options.durable),
+      folder_(folder, FolderKind::run, options.begin),
+      whole_(plan_.shard_ends.size(), false),
+      queue_(kWriteBuffers) {
+    begin_files(options.begin);
+}
+
+void RunWriter::begin_files(Begin begin) {
+    const fs::path& run = folder_.path();
+    // The plan is the first name in the folder: what a killed writer leaves is known for a run by it.
+    SafetensorsWriter tokens(run / layout::kTokens, token_specs(plan_.tokens));
+    write_tokens(tokens, plan_.tokens);
+    AtomicFile pieces(run / layout::kPieces);
+    write_pieces(pieces, plan_);
+    const std::vector<FileEntry> files{file_entry(layout::kTokens, tokens.temporary()),
+                                       file_entry(layout::kPieces, pieces.temporary())};
+    description_ = describe(plan_, files);
+    std::string text = file_text(description_);
+    // What is compared later is what the file says: numbers may lose a digit on the way.
+    description_ = parse_json(text);
+    const bool resumed = begin == Begin::resume && fs::exists(run / layout::kPlan);
+    if (resumed) {
+        const Json earlier = read_json(run / layout::kPlan);
+        check_resumed(run, earlier, description_);
+        text = read_file(run / layout::kPlan);
+        description_ = earlier;
+    } else {
+        write_text(layout::kPlan, text);
+    }
+    if (!resumed || !is_there(run, files[0]) || !is_there(run, files[1])) {
+        if (durable_) {
+            tokens.sync();
+            pieces.sync();
+        }
+        tokens.finish();
+        pieces.commit();
+    }
+    fs::create_directories(run / layout::kShards);
+    fs::create_directories(run / layout::kStats);
+    if (durable_) sync_folder(run);
+
+    const std::string plan_hash = xxh3_128(std::as_bytes(std::span(text)));
+    std::int64_t begin_token = 0, row = 0;
+    for (std::size_t i = 0; i < n_shards(); ++i) {
+        ShardManifest shard{i, plan_hash, {}, {begin_token, plan_.shard_ends[i]}, {row, row}, {}};
+        const auto first = plan_.tokens.sequence.begin() + static_cast<std::ptrdiff_t>(shard.tokens.begin);
+        const auto [lowest, highest] =
+            std::minmax_element(first, first + static_cast<std::ptrdiff_t>(shard.tokens.size()));
+        shard.sequences = {*lowest, std::int64_t{*highest} + 1};
+        for (std::int64_t t = shard.tokens.begin; t < shard.tokens.end; ++t)
+            shard.rows.end += plan_.kept[static_cast<std::size_t>(t)] != 0;
+        begin_token = shard.tokens.end;
+        row = shard.rows.end;
+        manifests_.push_back(std::move(shard));
+    }
+    if (resumed) find_whole_shards();
+    if (!complete_)
+        write_text(layout::kRun, file_text(run_description(description_, whole_shards(), {}, false)));
+}
+
+void RunWriter::find_whole_shards() {
+    const fs::path& run = folder_.path();
+    remove_abandoned(run / layout::kShards);
+    remove_abandoned(run / layout::kStats);
+    std::error_code error;
+    for (std::size_t i = 0; i < n_shards(); ++i) {
+        const fs::path file = run / layout::manifest_file(i);
+        if (fs::exists(file, error)) {
+            try {
+                ShardManifest found = shard_manifest(read_json(file));
+                const bool there = std::all_of(found.files.begin(), found.files.end(),
+                                               [&](const FileEntry& entry) { return is_there(run, entry); });
+                ShardManifest planned = manifests_[i];
+                planned.files = found.files;
+                if (found == planned && there) {
+                    manifests_[i] = std::move(found);
+                    whole_[i] = true;
+                    continue;
+                }
+            } catch (const std::exception&) {  // damaged: the shard is captured again
+            }
+        }
+        fs::remove(file, error);
+        fs::remove(run / layout::vectors_file(i), error);
+        fs::remove(run / layout::stats_file(i), error);
+    }
+    if (whole_shards().size() < n_shards()) return;
+    try {
+        const std::string text = read_file(run / layout::kRun);
+        std::vector<FileEntry> stats;
+        for (const Json& file : parse_json(text).at("stats")) stats.push_back(file_entry(file));
+        complete_ =
+            text == file_text(run_description(description_, manifests_, stats, true)) && !stats.empty() &&
+            std::all_of(stats.begin(), stats.end(), [&](const FileEntry& e) { return is_there(run, e); });
+    } catch (const std::exception&) {  // run.json is made again
+    }
+}
+
+RunWriter::~RunWriter() {
+    shard_.reset();
+    try {
+        collect();
+        if (!complete_ && std::find(whole_.begin(), whole_.end(), true) != whole_.end())
+            write_text(layout::kRun, file_text(run_description(description_, whole_shards(), {}, false)));
+    } catch (...) {  // what stopped the writer was said already; the manifests are there
+    }
+}
+
+std::pair<std::int64_t, std::int64_t> RunWriter::shard_tokens(std::size_t number) const {
+    return {number == 0 ? 0 : plan_.shard_ends[number - 1], plan_.shard_ends[number]};
+}
+
+void RunWriter::begin_shard(std::size_t number) {
+    shard_ = std::make_unique<ShardWriter>(folder_.path(), plan_, manifests_[number], queue_);
+}
+
+void RunWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values) {
+    shard_->take(site, first, n, values);
+}
+
+void RunWriter::end_shard() {
+    queue_.drain();
+    collect();
+    finishing_ = std::async(std::launch::async, [shard = std::shared_ptr<ShardWriter>(std::move(shard_)),
+                                                 durable = durable_] { return shard->finish(durable); });
+    // The folder's name is about to change: nothing may be under way in it.
+    if (folder_.replaces()) collect();
+}
+
+void RunWriter::collect() {
+    if (!finishing_.valid()) return;
+    ShardManifest manifest = finishing_.get();
+    const std::size_t number = manifest.number;
+    manifests_[number] = std::move(manifest);
+    whole_[number] = true;
+    folder_.keep();
+}
+
+void RunWriter::finish() {
+    if (complete_) return;
+    collect();
+    if (whole_shards().size() != n_shards()) throw Error("the run has shards that were not written", "", "");
+    const std::vector<FileEntry> stats = write_stats();
+    write_text(layout::kRun, file_text(run_description(description_, manifests_, stats, true)));
+    complete_ = true;
+}
+
+std::uint64_t RunWriter::vector_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const ShardManifest& shard : manifests_) {
+        for (const FileEntry& file : shard.files) {
+            if (file.file == layout::vectors_file(shard.number)) bytes += file.bytes;
+        }
+    }
+    return bytes;
+}
+
+void RunWriter::write_text(const char* name, const std::string& text) const {
+    AtomicFile file(folder_.path() / name);
+    file.write(text);
+    if (durable_) file.sync();
+    file.commit();
+    if (durable_) sync_folder(folder_.path());
+}
+
+std::vector<ShardManifest> RunWriter::whole_shards() const {
+    std::vector<ShardManifest> shards;
+    for (std::size_t i = 0; i < n_shards() && whole_[i]; ++i) shards.push_back(manifests_[i]);
+    return shards;
+}
+
+std::vector<FileEntry> RunWriter::write_stats() const {
+    const fs::path& run = folder_.path();
+    const std::int64_t length =
+        std::int64_t{*std::max_element(plan_.tokens.position.begin(), plan_.tokens.position.end())} + 1;
+    std::vector<TensorSpec> norm_specs, mean_specs;
+    std::vector<MeanPiece> pieces;
+    std::uint64_t mean_bytes = 0, shard_bytes = 0;
+    for (std::size_t i = 0; i < plan_.sites.size(); ++i) {
+        norm_specs.push_back({plan_.sites[i].site.name(), Dtype::f32, {plan_.tokens.size()}});
+        mean_specs.push_back(layout::row_spec(plan_.sites[i], length, Dtype::f32));
+        mean_bytes += mean_specs.back().n_bytes();
+        const std::int64_t most = std::max<std::int64_t>(1, kMergedNumbers / plan_.sites[i].width());
+        for (std::int64_t begin = 0; begin < length; begin += most)
+            pieces.push_back({i, begin, std::min(length, begin + most)});
+    }
+    for (const ShardManifest& shard : manifests_) {
+        for (const FileEntry& file : shard.files) shard_bytes += file.bytes;
+    }
+    std::vector<FileEntry> files;
+    const auto seal = [&](SafetensorsWriter& file, const char* name) {
+        files.push_back(file_entry(name, file.temporary()));
+        if (durable_) file.sync();
+        file.finish();
+    };
+
+    SafetensorsWriter norms(run / layout::kNorms, norm_specs);
+    for (const ShardManifest& shard : manifests_) {
+        const Safetensors stats(run / layout::stats_file(shard.number));
+        for (std::size_t i = 0; i < plan_.sites.size(); ++i) {
+            const auto bytes = stats.at(layout::norms_tensor(plan_.sites[i].site.name())).bytes;
+            norms.write(i, static_cast<std::uint64_t>(shard.tokens.begin) * sizeof(float), bytes.data(),
+                        bytes.size());
+        }
+    }
+    seal(norms, layout::kNorms);
+
+    // Positions far apart would make a table that is nearly empty and larger than all the run: then readers
+    // form the means from the shards' sums.
+    constexpr std::uint64_t kSmall = 64'000'000;
+    if (mean_bytes <= kSmall + 4 * shard_bytes) {
+        SafetensorsWriter means(run / layout::kMeans, mean_specs);
+        for (std::size_t begin = 0; begin < pieces.size();) {
+            std::vector<MeanBuilder> builders;
+            std::int64_t numbers = 0;
+            std::size_t end = begin;
+            for (; end < pieces.size(); ++end) {
+                const SiteShape& site = plan_.sites[pieces[end].site];
+                numbers += (pieces[end].end - pieces[end].begin) * site.width();
+                if (end > begin && numbers > kMergedNumbers) break;
+                builders.emplace_back(site, pieces[end].begin, pieces[end].end);
+            }
+            for (const ShardManifest& shard : manifests_) {
+                const Safetensors stats(run / layout::stats_file(shard.number));
+                for (MeanBuilder& builder : builders) builder.add(stats);
+            }
+            for (std::size_t i = begin; i < end; ++i) {
+                const Matrix values = builders[i - begin].means();
+                means.write(pieces[i].site,
+                            static_cast<std::uint64_t>(pieces[i].begin * values.cols()) * sizeof(float),
+                            values.data(), static_cast<std::size_t>(values.size()) * sizeof(float));
+            }
+            begin = end;
+        }
+        seal(means, layout::kMeans);
+    }
+    if (durable_) sync_folder(run / layout::kStats);
+    return files;
+}
+
+}  // namespace tomograph

@@ -1,0 +1,109 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tomograph/base/json.h"
+#include "tomograph/store/dtype.h"
+#include "tomograph/store/layout.h"
+#include "tomograph/store/output_folder.h"
+#include "tomograph/store/write_queue.h"
+#include "tomograph/words/site.h"
+
+namespace tomograph {
+
+/// Everything about a run that is fixed before its first vector is written: it fixes every file's size.
+struct RunPlan {
+    /// `model` (with d_model, n_layers), `prompts` (with kind, sequences, length), `capture`, `program` and
+    /// what else there is to say of the run. Must be the same each time: no times, no random names.
+    Json description;
+    std::vector<SiteShape> sites;  ///< network order
+    /// Per site: the type in which its vectors are kept (f32, f16 or bf16); none: its norms and means only.
+    std::vector<std::optional<Dtype>> stored;
+    std::vector<std::string> labels;
+    std::int32_t label_outside_means = -1;                 ///< its tokens stay out of the means; -1: none do
+    TokenTable tokens;                                     ///< `row` is filled by the writer
+    std::vector<std::uint8_t> kept;                        ///< per token: is its vector kept?
+    std::function<std::string(std::int64_t token)> piece;  ///< the token's bytes; empty: it has none
+    std::vector<std::int64_t> shard_ends;                  ///< per shard: one past its last token; ascending
+};
+
+struct RunWriterOptions {
+    Begin begin = Begin::fresh;
+    /// Shards reach the disk itself before they count, which a power failure does not undo. False for what
+    /// can be made again in a moment.
+    bool durable = true;
+};
+
+class ShardWriter;
+
+/// The one writer of run folders. Shards are written in any order, one at a time; each is whole once its
+/// manifest is there, and never changes afterwards. While the next one fills, the last goes to the disk.
+///
+///     RunWriter writer(folder, plan, {});
+///     for (std::size_t shard = 0; shard < writer.n_shards(); ++shard) {
+///         if (writer.is_whole(shard)) continue;
+///         writer.begin_shard(shard);
+///         writer.take(site, first_token, n, values);  // every token of the shard at every site
+///         writer.end_shard();
+///     }
+///     writer.finish();
+///
+/// A writer that goes away before finish() leaves the whole shards, readable; without one it leaves nothing.
+class RunWriter {
+  public:
+    /// Errors: Error when the folder may not be written (see OutputFolder), when the plan holds what no run
+    /// may, or when it is not the plan of the run that is to be resumed: which field differs is said.
+    RunWriter(const std::filesystem::path& folder, RunPlan plan, const RunWriterOptions& options);
+    ~RunWriter();
+    RunWriter(const RunWriter&) = delete;
+    RunWriter& operator=(const RunWriter&) = delete;
+
+    const RunPlan& plan() const { return plan_; }
+    std::size_t n_shards() const { return plan_.shard_ends.size(); }
+    /// Tokens [first, second) of a shard.
+    std::pair<std::int64_t, std::int64_t> shard_tokens(std::size_t number) const;
+    /// Has an earlier writer, or this one, finished this shard?
+    bool is_whole(std::size_t number) const { return whole_[number]; }
+    /// Was everything there already? Then there is nothing to do, finish() included.
+    bool is_complete() const { return complete_; }
+
+    void begin_shard(std::size_t number);
+    /// Vectors [n, width of the site] of tokens [first, first + n) of the run, all in the open shard. The
+    /// tokens of one site come in order; sites come as they like.
+    /// Errors: Error with the site's name when a value overflows float16; that of an earlier write.
+    void take(std::size_t site, std::int64_t first, std::int64_t n, const float* values);
+    /// The open shard has all its vectors. Errors: Error when it, or the one before it, cannot be written.
+    void end_shard();
+    /// All shards are whole: write what is drawn from them together, and run.json.
+    void finish();
+
+    /// Of the vectors' files written so far, or found.
+    std::uint64_t vector_bytes() const;
+
+  private:
+    void begin_files(Begin begin);
+    void find_whole_shards();
+    void collect();  // the shard that goes to the disk
+    void write_text(const char* name, const std::string& text) const;
+    std::vector<ShardManifest> whole_shards() const;
+    std::vector<FileEntry> write_stats() const;
+
+    RunPlan plan_;
+    bool durable_;
+    OutputFolder folder_;
+    Json description_;                      // plan.json
+    std::vector<ShardManifest> manifests_;  // without files where the shard is not whole
+    std::vector<bool> whole_;
+    bool complete_ = false;
+    WriteQueue queue_;
+    std::unique_ptr<ShardWriter> shard_;
+    std::future<ShardManifest> finishing_;
+};
+
+}  // namespace tomograph

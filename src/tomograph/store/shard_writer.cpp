@@ -1,0 +1,147 @@
+#include "tomograph/store/shard_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "tomograph/base/error.h"
+#include "tomograph/base/file.h"
+
+namespace tomograph {
+namespace {
+
+/// Round to the shard's type. Returns false on a float16 overflow.
+bool convert(Dtype dtype, const float* in, std::byte* out, std::size_t n) {
+    switch (dtype) {
+        case Dtype::f16:
+            return to_f16(in, reinterpret_cast<std::uint16_t*>(out), n);
+        case Dtype::bf16:
+            to_bf16(in, reinterpret_cast<std::uint16_t*>(out), n);
+            return true;
+        default:
+            std::memcpy(out, in, n * sizeof(float));
+            return true;
+    }
+}
+
+/// Positions of the shard's tokens, -1 where a token stays out of the means.
+std::vector<std::int32_t> mean_positions(const RunPlan& plan, ShardManifest::Span tokens) {
+    std::vector<std::int32_t> positions;
+    for (std::int64_t t = tokens.begin; t < tokens.end; ++t) {
+        const auto i = static_cast<std::size_t>(t);
+        const bool outside =
+            plan.label_outside_means >= 0 && plan.tokens.label[i] == plan.label_outside_means;
+        positions.push_back(outside ? -1 : plan.tokens.position[i]);
+    }
+    return positions;
+}
+
+}  // namespace
+
+ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan, const ShardManifest& planned,
+                         WriteQueue& queue)
+    : run_(run),
+      plan_(plan),
+      manifest_(planned),
+      queue_(queue),
+      tensor_of_site_(plan.sites.size(), -1),
+      sums_(mean_positions(plan, planned.tokens), plan.sites) {
+    const ShardManifest::Span tokens = planned.tokens;
+    std::vector<TensorSpec> specs;
+    for (std::size_t i = 0; i < plan.sites.size(); ++i) {
+        if (!plan.stored[i]) continue;
+        tensor_of_site_[i] = static_cast<int>(specs.size());
+        specs.push_back(layout::row_spec(plan.sites[i], manifest_.rows.size(), *plan.stored[i]));
+    }
+    if (manifest_.rows.size() > 0 && !specs.empty()) {
+        specs.push_back({"rows", Dtype::i32, {manifest_.rows.size()}});
+        vectors_ = std::make_shared<SafetensorsWriter>(run / layout::vectors_file(planned.number), specs);
+        std::vector<std::int32_t> rows;
+        for (std::int64_t t = tokens.begin; t < tokens.end; ++t) {
+            if (plan.kept[static_cast<std::size_t>(t)]) rows.push_back(static_cast<std::int32_t>(t));
+        }
+        vectors_->write(specs.size() - 1, 0, rows.data(), rows.size() * sizeof(std::int32_t));
+    }
+    specs.clear();
+    for (const SiteShape& site : plan.sites)
+        specs.push_back({layout::norms_tensor(site.site.name()), Dtype::f32, {tokens.size()}});
+    for (TensorSpec& spec : sums_.tensors()) specs.push_back(std::move(spec));
+    stats_ = std::make_shared<SafetensorsWriter>(run / layout::stats_file(planned.number), specs);
+}
+
+void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values) {
+    const std::int64_t width = plan_.sites[site].width();
+    const std::int64_t in_shard = first - manifest_.tokens.begin;
+    sums_.add(site, in_shard, n, values);
+    WriteQueue::Buffer norms = queue_.acquire(static_cast<std::size_t>(n) * sizeof(float));
+    for (std::int64_t i = 0; i < n; ++i) {
+        const float norm =
+            std::sqrt(Eigen::Map<const Eigen::ArrayXf>(values + i * width, width).square().sum());
+        std::memcpy(norms.data() + static_cast<std::size_t>(i) * sizeof(float), &norm, sizeof norm);
+    }
+    queue_.submit(std::move(norms), [file = stats_, site, in_shard](const WriteQueue::Buffer& bytes) {
+        file->write(site, static_cast<std::uint64_t>(in_shard) * sizeof(float), bytes.data(), bytes.size());
+    });
+
+    if (!vectors_ || tensor_of_site_[site] < 0) return;
+    const auto tensor = static_cast<std::size_t>(tensor_of_site_[site]);
+    const Dtype dtype = *plan_.stored[site];
+    const std::size_t row_bytes = static_cast<std::size_t>(width) * dtype_size(dtype);
+    WriteQueue::Buffer buffer = queue_.acquire(static_cast<std::size_t>(n) * row_bytes);
+    std::size_t used = 0;
+    std::int64_t first_row = -1;
+    for (std::int64_t i = 0; i < n;) {
+        const auto kept = [&](std::int64_t token) {
+            return plan_.kept[static_cast<std::size_t>(first + token)] != 0;
+        };
+        std::int64_t end = i;
+        while (end < n && kept(end)) ++end;
+        if (end == i) {
+            ++i;
+            continue;
+        }
+        if (first_row < 0) first_row = plan_.tokens.row[static_cast<std::size_t>(first + i)];
+        const auto count = static_cast<std::size_t>((end - i) * width);
+        if (!convert(dtype, values + i * width, buffer.data() + used, count)) {
+            std::int64_t bad = i * width;
+            while (!(std::abs(values[bad]) >= kF16Overflow && std::isfinite(values[bad]))) ++bad;
+            const std::int64_t token = first + bad / width;
+            throw Error(
+                fmt::format("{} holds {:.0f} at token {} (position {})", plan_.sites[site].site.name(),
+                            values[bad], token, plan_.tokens.position[static_cast<std::size_t>(token)]),
+                "float16 ends at 65,504", "use --dtype f32");
+        }
+        used += count * dtype_size(dtype);
+        i = end;
+    }
+    if (used == 0) return;
+    buffer.resize(used);
+    const std::uint64_t offset = static_cast<std::uint64_t>(first_row - manifest_.rows.begin) * row_bytes;
+    queue_.submit(std::move(buffer), [file = vectors_, tensor, offset](const WriteQueue::Buffer& bytes) {
+        file->write(tensor, offset, bytes.data(), bytes.size());
+    });
+}
+
+ShardManifest ShardWriter::finish(bool durable) {
+    sums_.write(*stats_, plan_.sites.size());
+    const auto seal = [&](SafetensorsWriter& file, const std::string& name) {
+        manifest_.files.push_back(file_entry(name, file.temporary()));
+        if (durable) file.sync();
+        file.finish();
+    };
+    if (vectors_) seal(*vectors_, layout::vectors_file(manifest_.number));
+    seal(*stats_, layout::stats_file(manifest_.number));
+    const std::filesystem::path folder = run_ / layout::kShards;
+    if (durable) sync_folder(folder);
+    AtomicFile file(run_ / layout::manifest_file(manifest_.number));
+    file.write(file_text(manifest_.json()));
+    if (durable) file.sync();
+    file.commit();
+    if (durable) sync_folder(folder);
+    return manifest_;
+}
+
+}  // namespace tomograph

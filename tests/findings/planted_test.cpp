@@ -1,0 +1,200 @@
+// Each finding on a run in which it was planted, and on white noise.
+#include <numbers>
+
+#include "planted.h"
+#include "support/temp_folder.h"
+#include "tomograph/findings/list.h"
+
+namespace tomograph {
+namespace {
+
+using test::finding;
+using test::kDim;
+using test::kSmall;
+using test::layer_of;
+using test::measured;
+using test::noise;
+using test::RunSketch;
+using test::told;
+using test::white_run;
+
+bool is(const std::string& site, const char* component) {
+    return site.ends_with(std::string(".") + component);
+}
+
+/// What the run is planted with, and what must then hold.
+struct Planted {
+    const char* name;
+    std::function<Vector(const RunSketch& sketch, const std::string& site, std::int64_t token)> values;
+    double lo, hi;  ///< the effect lies between
+    int n_layers = 6;
+};
+
+Vector unit(Eigen::Index coordinate, double length) {
+    Vector values = Vector::Zero(kDim);
+    values[coordinate] = static_cast<float>(length);
+    return values;
+}
+
+double position_of(const RunSketch& sketch, std::int64_t token) {
+    return sketch.place(token).first;
+}
+
+const std::vector<Planted>& planted() {
+    static const std::vector<Planted> list{
+        {"attn_mlp_separation",
+         [](const RunSketch&, const std::string& site, std::int64_t token) -> Vector {
+             const double side = is(site, "attn_out") ? 4 : is(site, "mlp_out") ? -4 : 0;
+             return noise(site, token) + unit(0, side);
+         },
+         0.3, 1},
+        {"attn_mlp_angles",
+         [](const RunSketch&, const std::string& site, std::int64_t token) -> Vector {
+             Vector values = noise(site, token);
+             if (is(site, "attn_out")) values.tail(kDim / 2) *= 0.01f;
+             if (is(site, "mlp_out")) values.head(kDim / 2) *= 0.01f;
+             return values;
+         },
+         85, 90},
+        {"separation_onset",
+         [](const RunSketch&, const std::string& site, std::int64_t token) -> Vector {
+             const double side = is(site, "attn_out") ? 4 : is(site, "mlp_out") ? -4 : 0;
+             return noise(site, token) + unit(0, layer_of(site) >= 6 ? side : 0);
+         },
+         6, 6, 12},
+        {"first_token_norm",
+         [](const RunSketch& sketch, const std::string& site, std::int64_t token) -> Vector {
+             return noise(site, token) * (position_of(sketch, token) == 0 ? 20.0f : 1.0f);
+         },
+         15, 25},
+        {"massive_coordinates",
+         [](const RunSketch&, const std::string& site, std::int64_t token) -> Vector {
+             Vector values = noise(site, token);
+             values[3] *= 12;
+             return values;
+         },
+         0.85, 0.95},
+        {"anisotropy",
+         [](const RunSketch&, const std::string& site, std::int64_t token) -> Vector {
+             return noise(site, token) + unit(1, 4);
+         },
+         0.4, 0.6},
+        {"intrinsic_dimension",  // two angles, drawn on four circles each
+         [](const RunSketch&, const std::string& site, std::int64_t token) -> Vector {
+             const Vector seeds = noise(site, token);
+             Vector values = Vector::Zero(kDim);
+             for (int k = 0; k < 4; ++k) {
+                 for (int angle = 0; angle < 2; ++angle) {
+                     values[4 * k + 2 * angle] = std::cos((k + 1) * seeds[angle]);
+                     values[4 * k + 2 * angle + 1] = std::sin((k + 1) * seeds[angle]);
+                 }
+             }
+             return values;
+         },
+         1.5, 2.6},
+        {"position_share",
+         [](const RunSketch& sketch, const std::string& site, std::int64_t token) -> Vector {
+             return noise(site, token) + 2 * noise("table", sketch.place(token).first);
+         },
+         0.6, 0.95},
+        {"position_lattice",  // four rows of eight
+         [](const RunSketch& sketch, const std::string& site, std::int64_t token) -> Vector {
+             const int p = sketch.place(token).first - 1;
+             return 0.02f * noise(site, token) + unit(0, p % 8 - 3.5) + unit(1, 2 * (p / 8) - 3) +
+                    unit(2, 20);
+         },
+         0.5, 1},
+        {"layer_paths",
+         [](const RunSketch&, const std::string& site, std::int64_t token) -> Vector {
+             return noise("base", token) + 0.5f * noise(site, token) + unit(0, 3 * layer_of(site));
+         },
+         0.6, 1},
+        {"layer_cka",
+         [](const RunSketch&, const std::string& site, std::int64_t token) -> Vector {
+             Vector sum = noise("base", token);
+             for (int layer = 0; layer <= layer_of(site); ++layer) sum += noise(std::to_string(layer), token);
+             return sum;
+         },
+         0.05, 1, 8}};
+    return list;
+}
+
+class PlantedFinding : public testing::TestWithParam<Planted> {};
+INSTANTIATE_TEST_SUITE_P(All, PlantedFinding, testing::ValuesIn(planted()),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST_P(PlantedFinding, Holds) {
+    RunSketch sketch = white_run();
+    const Planted& what = GetParam();
+    sketch.n_layers = what.n_layers;
+    sketch.sites = test::block_sites(test::layers_to(what.n_layers), {"attn_out", "mlp_out", "resid_post"});
+    sketch.value_of = [&](const std::string& site, std::int64_t token) {
+        return what.values(sketch, site, token);
+    };
+    const MeasureReport report = measured(sketch);
+    const Finding& found = finding(report, what.name);
+    EXPECT_EQ(found.verdict, Verdict::holds) << told(found);
+    EXPECT_GE(found.effect, what.lo);
+    EXPECT_LE(found.effect, what.hi);
+}
+
+TEST(WhiteNoise, HoldsNothing) {
+    for (const Finding& one : measured(white_run()).findings)
+        EXPECT_NE(one.verdict, Verdict::holds) << told(one);
+}
+
+TEST(RopeShare, HoldsWhereRotationMakesThePositionsAndNotWhereItDoesNot) {
+    const test::TempFolder folder;
+    RunSketch sketch = white_run();
+    sketch.value_of = [&](const std::string& site, std::int64_t token) -> Vector {
+        return noise(site, token) + 2 * noise("table", sketch.place(token).first);
+    };
+    sketch.write(folder / "on");
+    sketch.edit = [](Json& run) {
+        run["model"]["d_model"] = kDim;
+        run["capture"]["rope_off"] = true;
+    };
+    sketch.write(folder / "same");
+    sketch.value_of = [](const std::string& site, std::int64_t token) { return noise(site, token); };
+    sketch.write(folder / "off");
+    const tomograph::Run on = Run::open(folder / "on"), same = Run::open(folder / "same"),
+                         off = Run::open(folder / "off");
+    MeasureOptions options = kSmall;
+    options.rope_off = &off;
+    const MeasureReport gone = measure_run(on, options);
+    EXPECT_EQ(finding(gone, "rope_share").verdict, Verdict::holds) << told(finding(gone, "rope_share"));
+    EXPECT_NEAR(finding(gone, "rope_share").effect, 1, 0.05);
+    options.rope_off = &same;
+    const MeasureReport kept = measure_run(on, options);
+    EXPECT_EQ(finding(kept, "rope_share").verdict, Verdict::absent) << told(finding(kept, "rope_share"));
+}
+
+TEST(Findings, EachControlIsOneThatItsDescriptionNames) {
+    const MeasureReport report = measured(white_run());
+    std::size_t at = 0;
+    for (const FindingKind* kind : finding_kinds()) {
+        if (kind->needs_rope_off) continue;
+        const Finding& one = report.findings.at(at++);
+        EXPECT_EQ(one.name, kind->name);
+        std::string named;
+        for (const Control& control : one.controls) named += (named.empty() ? "" : ", ") + control.name;
+        if (!named.empty()) {
+            EXPECT_EQ(named, kind->controls) << kind->name;
+        }
+        EXPECT_NE(findings_reference().find("`" + one.name + "`"), std::string::npos);
+    }
+}
+
+TEST(Findings, EachHasAFigure) {
+    RunSketch sketch = white_run();
+    const MeasureReport report = measured(sketch);
+    for (const Finding& one : report.findings) {
+        const auto shows = [&](const Chart& chart) {
+            return std::ranges::find(chart.findings, one.name) != chart.findings.end();
+        };
+        EXPECT_EQ(std::ranges::count_if(report.charts, shows), 1) << one.name;
+    }
+}
+
+}  // namespace
+}  // namespace tomograph

@@ -1,0 +1,155 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "support/errors.h"
+#include "support/temp_folder.h"
+#include "tomograph/exchange/npy.h"
+#include "tomograph/intervene/effects.h"
+#include "tomograph/model/model.h"
+
+namespace tomograph {
+namespace {
+
+using namespace test;
+
+class Intervene : public testing::Test {
+  protected:
+    Intervene() {
+        prompts_ = text_prompts(model_.vocabulary(), {.sequences = 6, .length = 24});
+        sites_ = model_.make_engine({.max_length = 24, .threads = 1})->sites();
+    }
+    std::vector<Act> acts(const std::string& json) const {
+        return read_acts(parse_json(json), sites_, folder_.path());
+    }
+    InterventionEffect effect(const std::string& json) const {
+        return measure_effect(model_, prompts_, acts(json), {.threads = 1, .bootstrap = 100});
+    }
+    std::string refusal(const std::string& json) const {
+        return error_of([&] { effect(json); });
+    }
+    void write_direction(const std::string& name, const std::vector<float>& values) const {
+        NpyWriter file(folder_ / name, {1, static_cast<std::int64_t>(values.size())});
+        file.write(values.data(), values.size());
+        file.finish();
+    }
+
+    Model model_ = Model::open("bytes-gpt2");
+    PromptSet prompts_;
+    std::vector<SiteShape> sites_;
+    TempFolder folder_;
+};
+
+TEST_F(Intervene, RemovingAnAttentionOutputCosts) {
+    const auto done = effect(R"({"acts": [{"act": "zero", "site": "blocks.1.attn_out"}]})");
+    EXPECT_GT(done.before, 0.5);
+    EXPECT_LT(done.before, 3);
+    EXPECT_GT(done.change, 0.01);
+    EXPECT_GT(done.kl, 0.01);
+    ASSERT_TRUE(done.interval);
+    EXPECT_LT(done.interval->lo, done.change);
+    EXPECT_GT(done.interval->hi, done.change);
+    EXPECT_EQ(done.n_changed, 6 * 24);
+    EXPECT_EQ(done.by_position.size(), 23u);
+    ASSERT_TRUE(done.control_change);
+}
+
+/// Acts that change nothing.
+class Nothing : public Intervene, public testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(
+    Intervene, Nothing,
+    testing::Values(
+        R"({"acts": [{"act": "zero", "site": "blocks.1.attn_out", "strength": 0}]})",
+        R"({"acts": [{"act": "add", "site": "blocks.1.mlp_out", "direction": "d.npy", "strength": 0}]})",
+        R"({"acts": [{"act": "mean", "site": "blocks.2.resid_post", "strength": 0}]})"));
+
+TEST_P(Nothing, LeaveEveryLossIdenticalToTheBit) {
+    write_direction("d.npy", std::vector<float>(128, 1));
+    const auto done = effect(GetParam());
+    EXPECT_EQ(done.sequence_before, done.sequence_after);
+    EXPECT_EQ(done.kl, 0);
+}
+
+TEST_F(Intervene, AHeadIsAPartOfZ) {
+    const auto one = effect(R"({"acts": [{"act": "zero", "site": "blocks.1.z", "heads": [0]}]})");
+    const auto all = effect(R"({"acts": [{"act": "zero", "site": "blocks.1.z"}]})");
+    EXPECT_GT(one.kl, 0);
+    EXPECT_GT(all.kl, one.kl);
+}
+
+TEST_F(Intervene, PositionsBoundWhatChanges) {
+    const auto done =
+        effect(R"({"acts": [{"act": "zero", "site": "blocks.1.attn_out", "positions": "12:"}]})");
+    for (const auto& at : done.by_position) {
+        if (at.position < 12)
+            EXPECT_EQ(at.before, at.after) << at.position;
+        else
+            EXPECT_NE(at.before, at.after) << at.position;
+    }
+    EXPECT_EQ(
+        effect(R"({"acts": [{"act": "zero", "site": "blocks.1.attn_out", "positions": "-1"}]})").n_changed,
+        6);
+}
+
+TEST_F(Intervene, ProjectingOutTwiceIsProjectingOutOnce) {
+    std::vector<float> direction(128);
+    for (std::size_t i = 0; i < direction.size(); ++i) direction[i] = std::sin(static_cast<float>(i));
+    write_direction("d.npy", direction);
+    const std::string act = R"({"act": "project_out", "site": "blocks.1.resid_post", "direction": "d.npy"})";
+    const auto once = effect("{\"acts\": [" + act + "]}"),
+               twice = effect("{\"acts\": [" + act + ", " + act + "]}");
+    EXPECT_GT(std::abs(once.change), 1e-5);
+    EXPECT_NEAR(once.after, twice.after, 1e-5);
+}
+
+TEST_F(Intervene, PatchingFromItsOwnTextChangesNothing) {
+    // The first sequence's own text, read alone.
+    std::string text;
+    for (const std::int32_t token : prompts_.sequences[0].tokens) text += model_.vocabulary().piece(token);
+    folder_.write("own.txt", text);
+    prompts_.sequences.resize(1);
+    const auto own =
+        effect(R"({"acts": [{"act": "patch", "site": "blocks.1.attn_out", "from": "own.txt"}]})");
+    EXPECT_EQ(own.sequence_before, own.sequence_after);
+    folder_.write("other.txt", "It was the best of times, it was the worst of times");
+    const auto other =
+        effect(R"({"acts": [{"act": "patch", "site": "blocks.1.attn_out", "from": "other.txt"}]})");
+    EXPECT_NE(other.after, other.before);
+}
+
+struct Slip {
+    const char* json;
+    const char* why;
+};
+class Refused : public Intervene, public testing::WithParamInterface<Slip> {};
+INSTANTIATE_TEST_SUITE_P(
+    Intervene, Refused,
+    testing::Values(
+        Slip{R"({})", "no acts are given"},
+        Slip{R"({"acts": [{"act": "erase", "site": "blocks.1.z"}]})", "there is no act 'erase'"},
+        Slip{R"({"acts": [{"act": "zero", "site": "blocks.9.z"}]})", "the model has no site blocks.9.z"},
+        Slip{R"({"acts": [{"act": "zero", "site": "blocks.1.z", "heads": [4]}]})", "has no head 4"},
+        Slip{R"({"acts": [{"act": "zero", "site": "blocks.1.mlp_out", "heads": [0]}]})", "has no heads"},
+        Slip{R"({"acts": [{"act": "zero", "site": "blocks.1.z", "sight": 1}]})", "there is no key \"sight\""},
+        Slip{R"({"acts": [{"act": "add", "site": "blocks.1.mlp_out"}]})", "add needs a \"direction\""},
+        Slip{R"({"acts": [{"act": "add", "site": "blocks.1.mlp_out", "direction": "w.npy"}]})",
+             "w.npy is 3 wide"},
+        Slip{R"({"acts": [{"act": "add", "site": "blocks.1.mlp_out", "direction": "n.npy"}]})", "holds NaN"},
+        Slip{R"({"acts": [{"act": "patch", "site": "blocks.1.z"}]})", "patch needs \"from\""},
+        Slip{R"({"acts": [{"act": "zero", "site": "blocks.1.z", "positions": "30:"}]})", "changes nothing"},
+        Slip{R"({"acts": [{"act": "zero", "site": "blocks.1.z", "label": "x"}]})",
+             "no token has the label"}));
+
+TEST_P(Refused, BeforeTheRun) {
+    write_direction("w.npy", {1, 2, 3});
+    std::vector<float> values(128, 1);
+    values[5] = std::nanf("");
+    write_direction("n.npy", values);
+    const std::string message = refusal(GetParam().json);
+    EXPECT_NE(message.find(GetParam().why), std::string::npos) << message;
+}
+
+}  // namespace
+}  // namespace tomograph

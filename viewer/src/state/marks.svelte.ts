@@ -1,0 +1,98 @@
+import type { Cloud } from '../data/cloud'
+import type { Shared } from './url'
+
+export type Mode = 'replace' | 'add' | 'subtract'
+
+/** A link carries a selection up to here. */
+const MOST_SHARED = 400
+const SELECTED = 1
+const FOUND = 2
+
+/** Which points stand out: those selected and those that a search found. The others step back. */
+export class Marks {
+  selectedCount = $state(0)
+  found = $state(0)
+  search = $state('')
+  lassoMilliseconds = $state<number | null>(null)
+  /** Bits of each row: 1 selected, 2 found. */
+  state: Uint8Array = new Uint8Array(0)
+  private cloud: Cloud | null = null
+
+  constructor(private readonly changed: () => void) {}
+
+  open(cloud: Cloud): void {
+    this.cloud = cloud
+    this.state = new Uint8Array(cloud.n)
+    this.selectedCount = this.found = 0
+    this.search = ''
+  }
+
+  /** What a link says of an opened cloud. */
+  restore(shared: Shared): void {
+    const rows = (shared.selected ?? []).filter((r) => r >= 0 && r < this.state.length)
+    if (rows.length) this.select(rows, 'replace')
+    this.search = shared.search ?? ''
+    if (this.search) this.runSearch()
+  }
+
+  shared(): Shared {
+    return { search: this.search, selected: this.selectedCount <= MOST_SHARED ? this.selectedRows() : [] }
+  }
+
+  get any(): boolean {
+    return this.selectedCount + this.found > 0
+  }
+
+  select(rows: ArrayLike<number>, mode: Mode): void {
+    if (mode === 'replace') for (let i = 0; i < this.state.length; ++i) this.state[i] &= ~SELECTED
+    const n = rows.length
+    for (let i = 0; i < n; ++i) {
+      if (mode === 'subtract') this.state[rows[i]] &= ~SELECTED
+      else this.state[rows[i]] |= SELECTED
+    }
+    this.count()
+  }
+
+  selectedRows(most = Infinity): number[] {
+    const rows: number[] = []
+    for (let i = 0; i < this.state.length && rows.length < most; ++i) if (this.state[i] & SELECTED) rows.push(i)
+    return rows
+  }
+
+  /** Rows whose token's text holds the words; with quotes, is them. */
+  runSearch(): void {
+    const cloud = this.cloud
+    if (!cloud) return
+    for (let i = 0; i < this.state.length; ++i) this.state[i] &= ~FOUND
+    const asked = this.search
+    if (asked) {
+      const exact = asked.length > 1 && asked.startsWith('"') && asked.endsWith('"')
+      const text = (exact ? asked.slice(1, -1) : asked).replaceAll('·', ' ')
+      const lower = text.toLowerCase()
+      const ids = new Set<number>()
+      for (const [id, piece] of cloud.tokens.text) if (exact ? piece === text : piece.toLowerCase().includes(lower)) ids.add(id)
+      const { token } = cloud.labels
+      for (let i = 0; i < cloud.n; ++i) if (token[i] >= 0 && ids.has(cloud.tokens.tokenId[token[i]])) this.state[i] |= FOUND
+    }
+    this.count()
+  }
+
+  clear(): void {
+    this.state.fill(0)
+    this.search = ''
+    this.lassoMilliseconds = null
+    this.count()
+  }
+
+  private count(): void {
+    let selected = 0
+    let found = 0
+    for (const s of this.state) {
+      selected += s & SELECTED
+      found += s >> 1
+    }
+    this.selectedCount = selected
+    this.found = found
+    this.changed()
+  }
+}
