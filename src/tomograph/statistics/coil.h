@@ -20,7 +20,8 @@ struct TableRows {
 TableRows comparable_positions(const Matrix& table);
 
 struct CoilOptions {
-    /// Surrogates of each of the three kinds. p cannot be smaller than 1 / (replicates + 1). Default 199.
+    /// Surrogates of each of the three kinds. p cannot be smaller than 1 / (replicates + 1). 0: no chances,
+    /// for the numbers of many curves. Default 199.
     int replicates = 199;
     std::uint64_t seed = 42;
     /// The bytes of the result do not depend on it.
@@ -54,7 +55,8 @@ struct Coil {
     /// Share of the curve's variance, line taken away, that turns one way round in one plane within +-60 % of
     /// `frequency`. 0: none or flat; 1: a perfect coil.
     double turning = 0;
-    double chance_turning = 0;   ///< what 97.5 % of the strictest kind of surrogates stay below, there
+    double chance_turning = 0;  ///< what 97.5 % of the strictest kind of surrogates stay below, as one coil
+                                ///< if the curve is one
     double share = 0;            ///< the same of the variance without noise: "one coil" asks for half
     double frequency = 0;        ///< full turns over the curve at the middle of that band
     double turns = 0;            ///< net turns about the curve's middle, counted point by point
