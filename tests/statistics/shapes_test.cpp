@@ -6,9 +6,9 @@
 #include <numeric>
 
 #include "tomograph/base/random.h"
-#include "tomograph/statistics/helix.h"
 #include "tomograph/statistics/lattice.h"
 #include "tomograph/statistics/outliers.h"
+#include "tomograph/statistics/phases.h"
 #include "tomograph/statistics/positions.h"
 #include "tomograph/statistics/statistics.h"
 
@@ -16,43 +16,6 @@ namespace tomograph {
 namespace {
 
 constexpr Eigen::Index kLength = 256;
-
-/// line, wave: how much of each; `flat` leaves the sine out.
-MatrixD curve(double line, double wave, double noise, bool flat = false) {
-    Rng rng(3);
-    MatrixD points(kLength, 3);
-    for (Eigen::Index t = 0; t < kLength; ++t) {
-        const double at = static_cast<double>(t) / kLength, angle = 2 * std::numbers::pi * 5.4 * at;
-        points.row(t) << line * (at - 0.5), wave * std::cos(angle), flat ? 0.0 : wave * std::sin(angle);
-        for (double& value : points.row(t)) value += noise * rng.normal();
-    }
-    return principal_scores(points);
-}
-
-TEST(Helix, IsFoundUnderNoiseAndGoneWhenPositionsAreShuffled) {
-    const HelixFitter fitter(kLength);
-    const MatrixD points = curve(3, 1, 0.05);
-    const HelixFit fit = fitter.fit(points);
-    EXPECT_GE(fit.r2, 0.99);
-    EXPECT_EQ(fit.shape, "helix");
-    EXPECT_NEAR(fit.turns, 5.4, 0.2);
-    EXPECT_GT(fit.circularity, 0.8);
-    EXPECT_NEAR(fit.r2, fitter.r2(points), 1e-6);
-    EXPECT_LE(fitter.r2(shuffled_points(points, 1)), 0.2);
-}
-
-TEST(Helix, LineCircleAndWaveAreToldApartFromIt) {
-    const HelixFitter fitter(kLength);
-    EXPECT_EQ(fitter.fit(curve(3, 0, 0.05)).shape, "line");
-    EXPECT_EQ(fitter.fit(curve(0, 1, 0.05)).shape, "circle");
-    EXPECT_EQ(fitter.fit(curve(3, 1, 0.05, true)).shape, "wave");
-    EXPECT_EQ(fitter.fit(curve(0, 0, 1)).shape, "none");
-}
-
-TEST(Helix, OfConstantOrTooFewPointsHasNoNumber) {
-    EXPECT_TRUE(std::isnan(HelixFitter(64).fit(MatrixD::Zero(64, 3)).r2));
-    EXPECT_TRUE(std::isnan(HelixFitter(4).fit(MatrixD::Random(4, 3)).r2));
-}
 
 TEST(PairPhases, FindQuadratureAndFrequency) {
     MatrixD points(kLength, 3);

@@ -13,7 +13,6 @@ namespace tomograph {
 namespace {
 
 constexpr std::int64_t kTableBytes = 160'000'000;  // of sums by group and position, each thread
-constexpr int kSurrogates = 39;
 
 /// Stored rows of the longest sequences, at the positions after the first that all of them keep.
 struct Grid {
@@ -127,25 +126,17 @@ void measure_shares(const Subject& subject, const PositionTable& table, Position
 
 CurveNumbers measure_curve(const Subject& subject, const MatrixD& curve) {
     CurveNumbers numbers;
-    const HelixFitter fitter(curve.rows());
     const MatrixD scores = principal_scores(curve);
-    numbers.fit = fitter.fit(scores);
     numbers.lattice = lattice_score(scores, {.seed = subject.options.seed});
     if (subject.effects_only) return numbers;
-    std::vector<double> shuffled(kSurrogates), walks(kSurrogates), lattices(kLatticeSurrogates),
-        gaussians(kLatticeSurrogates);
-    parallel_for(kSurrogates, subject.threads, [&](std::int64_t s) {
+    std::vector<double> lattices(kLatticeSurrogates), gaussians(kLatticeSurrogates);
+    parallel_for(kLatticeSurrogates, subject.threads, [&](std::int64_t s) {
         const auto i = static_cast<std::size_t>(s);
         const std::uint64_t seed = mix(subject.options.seed, static_cast<std::uint64_t>(s));
-        shuffled[i] = fitter.r2(shuffled_points(scores, seed));
         const MatrixD walk = principal_scores(shuffled_steps(scores, seed));
-        walks[i] = fitter.r2(walk);
-        if (s >= kLatticeSurrogates) return;
         lattices[i] = lattice_score(walk, {.seed = subject.options.seed}).score;
         gaussians[i] = gaussian_lattice_score(numbers.lattice.n_points, 3, seed);
     });
-    numbers.shuffled = quantile(shuffled, 0.975);
-    numbers.walk = quantile(walks, 0.975);
     numbers.gaussian_lattice = quantile(gaussians, 0.975);
     numbers.walk_lattice = quantile(lattices, 0.975);
     return numbers;
@@ -157,15 +148,7 @@ MatrixD leading_scores(const Matrix& points, int components) {
 }
 
 Json describe(const CurveNumbers& curve) {
-    return {{"r2", number(curve.fit.r2)},
-            {"shape", curve.fit.shape},
-            {"line_r2", number(curve.fit.line_r2)},
-            {"circle_r2", number(curve.fit.circle_r2)},
-            {"turns", number(curve.fit.turns)},
-            {"circularity", number(curve.fit.circularity)},
-            {"r2_shuffled", number(curve.shuffled)},
-            {"r2_random_walk", number(curve.walk)},
-            {"lattice", number(curve.lattice.score)},
+    return {{"lattice", number(curve.lattice.score)},
             {"lattice_gaussian", number(curve.gaussian_lattice)},
             {"lattice_random_walk", number(curve.walk_lattice)}};
 }

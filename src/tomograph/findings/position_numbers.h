@@ -8,7 +8,6 @@
 
 #include "tomograph/findings/finding.h"
 #include "tomograph/findings/subject.h"
-#include "tomograph/statistics/helix.h"
 #include "tomograph/statistics/lattice.h"
 
 namespace tomograph {
@@ -20,8 +19,6 @@ inline constexpr int kLatticeSurrogates = 19;
 
 /// A curve with what random curves give in its place.
 struct CurveNumbers {
-    HelixFit fit;
-    double shuffled = kNoNumber, walk = kNoNumber;  ///< of the helix's R^2
     LatticeScore lattice;
     double gaussian_lattice = kNoNumber, walk_lattice = kNoNumber;
 };

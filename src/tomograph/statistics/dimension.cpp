@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
+#include "tomograph/base/threads.h"
 #include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
@@ -48,6 +50,44 @@ double two_nn(std::span<const double> r1, std::span<const double> r2, std::span<
         ++kept;
     }
     return kept >= 2 && xx > 0 ? xy / xx : kNoNumber;
+}
+
+TwoNearest two_nearest_of_other_groups(const Matrix& rows, std::span<const std::int32_t> group, int threads) {
+    const Eigen::Index n = rows.rows();
+    const auto size = static_cast<std::size_t>(n);
+    TwoNearest near{std::vector<double>(size, 0.0), std::vector<double>(size, 0.0)};
+    // Centred, so that what all rows share does not eat the digits of the differences.
+    const Matrix centred = rows.rowwise() - rows.cast<double>().colwise().mean().cast<float>().eval();
+    const Vector squares = centred.rowwise().squaredNorm();
+    constexpr Eigen::Index kBlock = 64;
+    parallel_for((n + kBlock - 1) / kBlock, threads, [&](std::int64_t block) {
+        const Eigen::Index begin = block * kBlock, count = std::min(kBlock, n - begin);
+        const Matrix products = centred.middleRows(begin, count) * centred.transpose();
+        for (Eigen::Index i = 0; i < count; ++i) {
+            const auto own = static_cast<std::size_t>(begin + i);
+            // The nearest two by products; their distances are then taken from the differences.
+            Eigen::Index at[2] = {-1, -1};
+            float best[2] = {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity()};
+            for (Eigen::Index j = 0; j < n; ++j) {
+                if (group[static_cast<std::size_t>(j)] == group[own]) continue;
+                const float distance = squares[j] - 2 * products(i, j);
+                if (distance >= best[1]) continue;
+                const int place = distance < best[0] ? 0 : 1;
+                if (place == 0) {
+                    best[1] = best[0];
+                    at[1] = at[0];
+                }
+                best[place] = distance;
+                at[place] = j;
+            }
+            if (at[1] < 0) continue;
+            const double first = (rows.row(begin + i) - rows.row(at[0])).cast<double>().norm(),
+                         second = (rows.row(begin + i) - rows.row(at[1])).cast<double>().norm();
+            near.first[own] = std::min(first, second);
+            near.second[own] = std::max(first, second);
+        }
+    });
+    return near;
 }
 
 double mle_dimension(const Matrix& distances, std::span<const double> weights) {

@@ -7,11 +7,13 @@
 
 namespace tomograph {
 
-/// How many dimensions a spectrum of variances uses: (sum)^2 / sum of squares. k equal variances give k.
-/// Source: Gao et al. (2017), "A theory of multineuronal dimensionality, dynamics and measurement".
+/// Participation ratio: how many dimensions a spectrum of variances uses, (sum)^2 / sum of squares. k equal
+/// variances give k. Source: Gao et al. (2017), "A theory of multineuronal dimensionality, dynamics and
+/// measurement".
 double participation_ratio(const VectorD& variances);
 
-/// exp of the entropy of the variances' shares. Source: Roy & Vetterli (2007), "The effective rank".
+/// Effective rank, which is not the participation ratio: exp of the entropy of the variances' shares. Source:
+/// Roy & Vetterli (2007), "The effective rank".
 double effective_rank(const VectorD& variances);
 
 /// TwoNN from distances to the first and second neighbour [n]: the slope through the origin of -log(1 - F)
@@ -20,6 +22,15 @@ double effective_rank(const VectorD& variances);
 /// than 2 are left. Source: Facco et al. (2017), "Estimating the intrinsic dimension of datasets by a minimal
 /// neighborhood information".
 double two_nn(std::span<const double> r1, std::span<const double> r2, std::span<const double> weights = {});
+
+/// Distances from each row [n, d] to the nearest two rows of other groups (sequences): neighbours in the text
+/// are near because they are neighbours, and would make any dimension small. Exact, O(n^2 d). 0, which
+/// two_nn() leaves out, where other groups have fewer than two rows.
+struct TwoNearest {
+    std::vector<double> first, second;
+};
+TwoNearest two_nearest_of_other_groups(const Matrix& rows, std::span<const std::int32_t> group,
+                                       int threads = 1);
 
 /// Maximum likelihood from ascending distances [n, k] to the k nearest neighbours: the inverse of the mean of
 /// the rows' inverse estimates, as skdim.id.MLE. Rows with a zero distance are left out. Source: Levina &
