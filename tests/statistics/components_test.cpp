@@ -127,7 +127,7 @@ TEST(TwoWayShares, FindWhatWasPlantedAndNothingInNoise) {
 
 TEST(LeftOutLayersProbe, IsAboveChanceOnlyWhereLayersShareADirection) {
     Rng rng(6);
-    const auto fold = groups();
+    const auto group = groups();
     std::vector<Matrix> a, b, own_a, own_b;
     const MatrixD shared = planted::gaussian(1, kWidth, rng);
     for (int l = 0; l < 6; ++l) {
@@ -142,12 +142,35 @@ TEST(LeftOutLayersProbe, IsAboveChanceOnlyWhereLayersShareADirection) {
         own_a.push_back(noisy(own, 1));
         own_b.push_back(noisy(own, -1));
     }
-    double own = 0;
-    for (const double accuracy : left_out_layers_probe(a, b, fold)) EXPECT_GT(accuracy, 0.9);
-    const auto apart = left_out_layers_probe(own_a, own_b, fold);
-    for (const double accuracy : apart) own += accuracy / static_cast<double>(apart.size());
-    EXPECT_NEAR(own, 0.5, 0.2) << "each layer apart, but every one its own way";
-    EXPECT_TRUE(left_out_layers_probe(std::vector<Matrix>{a[0]}, std::vector<Matrix>{b[0]}, fold).empty());
+    const auto probe = [&](std::span<const Matrix> of_a, std::span<const Matrix> of_b) {
+        return LeftOutLayersProbe(of_a, of_b, group, kGroups, 4, 9, 1);
+    };
+    const LeftOutLayersProbe alike = probe(a, b);
+    for (const double accuracy : alike.by_layer()) EXPECT_GT(accuracy, 0.9);
+    EXPECT_GT(alike.accuracy(), 0.9);
+    for (const double accuracy : alike.shuffled()) EXPECT_NEAR(accuracy, 0.5, 0.2);
+    EXPECT_EQ(alike.shuffled().size(), 9u);
+    EXPECT_NEAR(probe(own_a, own_b).accuracy(), 0.5, 0.2) << "each layer apart, but every one its own way";
+    EXPECT_TRUE(std::isnan(probe(std::span(a).first(1), std::span(b).first(1)).accuracy()));
+    // A group that is left out does not count.
+    std::vector<double> weights(kGroups, 1.0);
+    weights[0] = 0;
+    EXPECT_NE(alike.accuracy(weights), alike.accuracy());
+}
+
+TEST(LeftOutLayersProbe, IsAtChanceInNoise) {
+    double sum = 0;
+    constexpr int kDraws = 12;
+    for (std::uint64_t i = 0; i < kDraws; ++i) {
+        Rng rng(50 + i);
+        std::vector<Matrix> a, b;
+        for (int l = 0; l < 4; ++l) {
+            a.push_back(planted::gaussian(kRows, kWidth, rng).cast<float>());
+            b.push_back(planted::gaussian(kRows, kWidth, rng).cast<float>());
+        }
+        sum += LeftOutLayersProbe(a, b, groups(), kGroups, 4, 0, 1).accuracy() / kDraws;
+    }
+    EXPECT_NEAR(sum, 0.5, 0.01);
 }
 
 TEST(CurvesByLayer, ContrastsAndHalves) {

@@ -35,6 +35,7 @@ struct RunSketch {
     std::vector<SketchSite> sites = all_sites();
     std::vector<std::string> labels = {};
     std::vector<std::int32_t> token_labels = {};  ///< a token; empty: none
+    std::vector<std::int32_t> token_ids = {};     ///< a token; empty: 100, 101, 102 …
     std::vector<std::string> pieces = {};         ///< a token; empty: "a", "b", "c" …
     std::vector<std::int32_t> rows = {};          ///< tokens whose vectors are kept; empty: all
     std::int32_t last_position = -1;              ///< of the last token; -1: as its place says
@@ -117,7 +118,8 @@ struct RunSketch {
         const std::int64_t n = n_tokens();
         for (std::int64_t token = 0; token < n; ++token) {
             const auto [position, sequence] = place(token);
-            plan.tokens.token_id.push_back(static_cast<std::int32_t>(100 + token));
+            plan.tokens.token_id.push_back(token_ids.empty() ? static_cast<std::int32_t>(100 + token)
+                                                             : token_ids.at(static_cast<std::size_t>(token)));
             plan.tokens.position.push_back(position);
             plan.tokens.sequence.push_back(sequence);
         }

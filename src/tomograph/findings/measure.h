@@ -61,7 +61,7 @@ struct OutlierTest {
 };
 
 struct MeasureReport {
-    std::vector<Finding> findings;            ///< the twelve, in order; with rope_off one more, `rope_share`
+    std::vector<Finding> findings;            ///< all of them, in order; with rope_off one more, `rope_share`
     std::vector<Outlier> outliers;            ///< above the threshold, most odd first
     std::vector<Outlier> first_tokens;        ///< first tokens against first tokens only, most odd first
     std::optional<OutlierTest> outlier_test;  ///< with a reference; without, the threshold below says it

@@ -90,7 +90,6 @@ class PositionHelix final : public Measurement {
         Json& table = position_table(subject_)["stream"];
         table["curve"] = positions.curve_name;
         table["coil"] = describe(coil);
-        table["lattice"] = describe(positions.found);
         table["pairs"] = describe(pair_phases(scores));
         table["variance_ratio"] = numbers(positions.variance_ratio);
         add_points(scores, thin_curve(positions.position, kCurvePoints), table);

@@ -54,8 +54,8 @@ class LayerPair {
     /// How far apart the two clouds lie, by cosine silhouette.
     struct Silhouettes {
         double value = kNoNumber;
-        double shuffled = kNoNumber;  ///< 97.5 % of shuffled labels; none of a twin
-        std::vector<double> replicates;
+        double shuffled = kNoNumber;   ///< 97.5 % of shuffled labels; none of a twin
+        std::vector<double> left_out;  ///< the value without each group of sequences; none of a twin
     };
     const Silhouettes& silhouettes();
 

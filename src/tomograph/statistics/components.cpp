@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tomograph/statistics/probe.h"
+#include "tomograph/base/random.h"
 #include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
@@ -189,67 +189,107 @@ TwoWayShares two_way_shares(const MatrixD& sums, int rows, int columns, double c
     return shares;
 }
 
-std::vector<double> left_out_layers_probe(std::span<const Matrix> a, std::span<const Matrix> b,
-                                          std::span<const std::int32_t> fold, double alpha) {
-    if (a.size() < 2 || fold.empty()) return {};
-    const int n_folds = *std::max_element(fold.begin(), fold.end()) + 1;
-    if (n_folds < 2) return {};
-    const Eigen::Index n = a[0].rows(), d = a[0].cols();
-    std::vector<Vector> decisions(a.size(), Vector(2 * n));
-    for (std::size_t parity = 0; parity < 2; ++parity) {
-        // Sums by fold of the layers that are fitted.
-        struct Sums {
-            MatrixD moments;
-            VectorD sum, product;
-            double n = 0;
-        };
-        std::vector<Sums> folds(static_cast<std::size_t>(n_folds),
-                                Sums{MatrixD::Zero(d, d), VectorD::Zero(d), VectorD::Zero(d)});
-        const auto rows = rows_by_group(fold, n_folds);
+LeftOutLayersProbe::LeftOutLayersProbe(std::span<const Matrix> a, std::span<const Matrix> b,
+                                       std::span<const std::int32_t> group, int n_groups, int n_folds,
+                                       int shuffles, std::uint64_t seed, double alpha)
+    : group_(group),
+      count_(VectorD::Zero(n_groups)),
+      hits_(MatrixD::Zero(n_groups, static_cast<Eigen::Index>(a.size()))),
+      shuffled_hits_(VectorD::Zero(shuffles)) {
+    if (a.size() < 2 || n_groups < 2 || n_folds < 2) return;
+    const Eigen::Index n = a[0].rows();
+    std::vector<std::vector<Eigen::Index>> rows(static_cast<std::size_t>(n_folds));
+    Matrix signs(n, 1 + shuffles);
+    Rng rng(mix(seed, 0x1e7a));
+    for (Eigen::Index i = 0; i < n; ++i) {
+        const std::int32_t g = group[static_cast<std::size_t>(i)];
+        rows[static_cast<std::size_t>(g % n_folds)].push_back(i);
+        count_[g] += 2;
+        signs(i, 0) = 1;
+        for (Eigen::Index s = 1; s <= shuffles; ++s) signs(i, s) = (rng() & 1) != 0 ? 1.0f : -1.0f;
+    }
+    for (const std::size_t parity : {std::size_t{0}, std::size_t{1}}) decide(a, b, parity, rows, signs, alpha);
+}
+
+void LeftOutLayersProbe::decide(std::span<const Matrix> a, std::span<const Matrix> b, std::size_t parity,
+                                const std::vector<std::vector<Eigen::Index>>& rows, const Matrix& signs,
+                                double alpha) {
+    const Eigen::Index d = a[0].cols(), m = signs.cols();
+    const auto part_of = [](const Matrix& of, const std::vector<Eigen::Index>& chosen) {
+        Matrix part(static_cast<Eigen::Index>(chosen.size()), of.cols());
+        for (Eigen::Index i = 0; i < part.rows(); ++i)
+            part.row(i) = of.row(chosen[static_cast<std::size_t>(i)]);
+        return part;
+    };
+    // Sums by fold over the layers that are fitted.
+    struct Sums {
+        Matrix moments;
+        VectorD sum;
+        MatrixD product;  // [d, m] rows with the label of each probe
+        double n = 0;
+    };
+    std::vector<Sums> folds(rows.size(), Sums{Matrix::Zero(d, d), VectorD::Zero(d), MatrixD::Zero(d, m)});
+    for (std::size_t f = 0; f < folds.size(); ++f) {
+        const Matrix labels = part_of(signs, rows[f]);
         for (std::size_t l = parity; l < a.size(); l += 2) {
-            for (std::size_t f = 0; f < folds.size(); ++f) {
-                for (const auto* side : {&a[l], &b[l]}) {
-                    Matrix part(static_cast<Eigen::Index>(rows[f].size()), d);
-                    for (Eigen::Index i = 0; i < part.rows(); ++i)
-                        part.row(i) = side->row(rows[f][static_cast<std::size_t>(i)]);
-                    const VectorD sum = part.cast<double>().colwise().sum().transpose();
-                    folds[f].moments += Matrix(part.transpose() * part).cast<double>();
-                    folds[f].sum += sum;
-                    folds[f].product += (side == &a[l] ? 1 : -1) * sum;
-                    folds[f].n += static_cast<double>(part.rows());
-                }
-            }
+            const Matrix of_a = part_of(a[l], rows[f]), of_b = part_of(b[l], rows[f]);
+            folds[f].moments += of_a.transpose() * of_a + of_b.transpose() * of_b;
+            folds[f].sum += (of_a + of_b).cast<double>().colwise().sum().transpose();
+            folds[f].product += (of_a - of_b).transpose().cast<double>() * labels.cast<double>();
+            folds[f].n += 2 * static_cast<double>(of_a.rows());
         }
-        for (std::size_t out = 0; out < folds.size(); ++out) {
-            Sums all{MatrixD::Zero(d, d), VectorD::Zero(d), VectorD::Zero(d)};
-            for (std::size_t f = 0; f < folds.size(); ++f) {
-                if (f == out) continue;
-                all.moments += folds[f].moments;
-                all.sum += folds[f].sum;
-                all.product += folds[f].product;
-                all.n += folds[f].n;
-            }
-            // Both classes have as many rows: the mean label is 0.
-            const VectorD mean = all.sum / std::max(all.n, 1.0);
-            MatrixD penalised = all.moments - all.n * mean * mean.transpose();
-            penalised.diagonal().array() += alpha;
-            const VectorD direction = Eigen::LLT<Eigen::MatrixXd>(penalised).solve(all.product);
-            const double intercept = -mean.dot(direction);
-            for (std::size_t l = 1 - parity; l < a.size(); l += 2) {
-                for (const Eigen::Index row : rows[out]) {
-                    decisions[l][row] =
-                        static_cast<float>(a[l].row(row).cast<double>().dot(direction) + intercept);
-                    decisions[l][n + row] =
-                        static_cast<float>(b[l].row(row).cast<double>().dot(direction) + intercept);
+    }
+    for (std::size_t out = 0; out < folds.size(); ++out) {
+        Eigen::MatrixXd moments = Eigen::MatrixXd::Zero(d, d);
+        VectorD mean = VectorD::Zero(d);
+        MatrixD products = MatrixD::Zero(d, m);
+        double n = 0;
+        for (std::size_t f = 0; f < folds.size(); ++f) {
+            if (f == out) continue;
+            moments += folds[f].moments.cast<double>();
+            mean += folds[f].sum;
+            products += folds[f].product;
+            n += folds[f].n;
+        }
+        // Both classes have as many rows: the mean label is 0.
+        mean /= std::max(n, 1.0);
+        moments -= n * mean * mean.transpose();
+        moments.diagonal().array() += alpha;
+        const Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>> solver(moments);
+        const MatrixD directions = solver.solve(products);
+        const Eigen::RowVectorXd intercepts = -mean.transpose() * directions;
+        for (std::size_t l = 1 - parity; l < a.size(); l += 2) {
+            for (const int side : {1, -1}) {
+                const MatrixD of = part_of(side > 0 ? a[l] : b[l], rows[out]).cast<double>();
+                const MatrixD decisions = (of * directions).rowwise() + intercepts;
+                for (Eigen::Index i = 0; i < of.rows(); ++i) {
+                    const Eigen::Index row = rows[out][static_cast<std::size_t>(i)];
+                    const auto hit = [&](Eigen::Index s) {
+                        return (decisions(i, s) > 0) == (static_cast<float>(side) * signs(row, s) > 0) ? 1.0
+                                                                                                       : 0.0;
+                    };
+                    hits_(group_[static_cast<std::size_t>(row)], static_cast<Eigen::Index>(l)) += hit(0);
+                    for (Eigen::Index s = 1; s < m; ++s) shuffled_hits_[s - 1] += hit(s);
                 }
             }
         }
     }
-    Vector labels(2 * n);
-    labels << Vector::Ones(n), -Vector::Ones(n);
-    std::vector<double> accuracy;
-    for (const Vector& of : decisions) accuracy.push_back(balanced_accuracy(of, labels));
-    return accuracy;
+}
+
+double LeftOutLayersProbe::accuracy(std::span<const double> weights) const {
+    const VectorD w = weights_or_ones(weights, count_.size());
+    const double n = w.dot(count_) * static_cast<double>(hits_.cols());
+    return n > 0 ? w.dot(hits_.rowwise().sum()) / n : kNoNumber;
+}
+
+std::vector<double> LeftOutLayersProbe::by_layer() const {
+    const Eigen::RowVectorXd accuracy = hits_.colwise().sum() / count_.sum();
+    return {accuracy.begin(), accuracy.end()};
+}
+
+std::vector<double> LeftOutLayersProbe::shuffled() const {
+    const VectorD accuracy = shuffled_hits_ / (count_.sum() * static_cast<double>(hits_.cols()));
+    return {accuracy.begin(), accuracy.end()};
 }
 
 double middle_less_first(std::span<const double> by_layer) {

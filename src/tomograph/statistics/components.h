@@ -67,13 +67,33 @@ struct TwoWayShares {
 /// "Statistics for Psychologists".
 TwoWayShares two_way_shares(const MatrixD& sums, int rows, int columns, double count, double squares);
 
-/// Balanced accuracy by layer of a linear probe that tells a's rows from b's: fitted to the even layers (of
-/// the list) and decided on the odd ones, and the other way round; sequences of fold f are decided by a probe
-/// that saw none of them. So only a direction that layers share is of use. a, b: [L] of [n, d], the same
-/// rows; `fold` [n] from 0. Ridge penalty as ProbeOptions::alpha. Chance is 0.5. Needs 2 layers and 2 folds,
-/// else empty.
-std::vector<double> left_out_layers_probe(std::span<const Matrix> a, std::span<const Matrix> b,
-                                          std::span<const std::int32_t> fold, double alpha = 1);
+/// A linear probe that tells a's rows from b's, fitted to the even layers (of the list) and decided on the
+/// odd ones, and the other way round; sequences of fold f are decided by a probe that saw none of them. So
+/// only a direction that layers share is of use. Chance is 0.5.
+class LeftOutLayersProbe {
+  public:
+    /// a, b: [L] of [n, d], the same rows at each layer; `group` [n], 0 to n_groups - 1; fold of a group: its
+    /// number modulo `n_folds`. Besides the true labels `shuffles` others, in which the two of a token change
+    /// places at random, at all layers alike. Ridge penalty as ProbeOptions::alpha.
+    LeftOutLayersProbe(std::span<const Matrix> a, std::span<const Matrix> b,
+                       std::span<const std::int32_t> group, int n_groups, int n_folds, int shuffles,
+                       std::uint64_t seed, double alpha = 1);
+
+    /// Balanced accuracy, mean over layers; kNoNumber with fewer than 2 layers or folds. `weights`
+    /// [n_groups].
+    double accuracy(std::span<const double> weights = {}) const;
+    std::vector<double> by_layer() const;  ///< [L]
+    std::vector<double> shuffled() const;  ///< [shuffles] accuracies under shuffled labels
+
+  private:
+    void decide(std::span<const Matrix> a, std::span<const Matrix> b, std::size_t parity,
+                const std::vector<std::vector<Eigen::Index>>& rows, const Matrix& signs, double alpha);
+
+    std::span<const std::int32_t> group_;  // while it is built
+    VectorD count_;                        // [n_groups] rows, both sides
+    MatrixD hits_;                         // [n_groups, L] with the true labels
+    VectorD shuffled_hits_;                // [shuffles] all together
+};
 
 /// Mean over the middle half of a curve by layer less the mean over its first quarter (a layer at least).
 double middle_less_first(std::span<const double> by_layer);

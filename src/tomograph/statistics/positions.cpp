@@ -139,11 +139,15 @@ MatrixD shuffled_points(const MatrixD& curve, std::uint64_t seed) {
     return shuffled;
 }
 
-MatrixD principal_scores(const MatrixD& curve) {
+MatrixD principal_axes(const MatrixD& curve) {
     MatrixD centred = curve;
     centred.rowwise() -= centred.colwise().mean().eval();
     const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(centred.transpose() * centred);
-    return centred * solver.eigenvectors().rowwise().reverse();
+    return solver.eigenvectors().rowwise().reverse();
+}
+
+MatrixD principal_scores(const MatrixD& curve) {
+    return (curve.rowwise() - curve.colwise().mean().eval()) * principal_axes(curve);
 }
 
 }  // namespace tomograph

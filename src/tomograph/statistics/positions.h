@@ -70,6 +70,8 @@ MatrixD shuffled_steps(const MatrixD& curve, std::uint64_t seed);
 /// The curve's points in a seeded order.
 MatrixD shuffled_points(const MatrixD& curve, std::uint64_t seed);
 
+/// Principal axes of a small curve [n, k]: [k, k], a column each, largest first.
+MatrixD principal_axes(const MatrixD& curve);
 /// Scores of a small curve [n, k] on its own principal components, largest first.
 MatrixD principal_scores(const MatrixD& curve);
 
