@@ -115,7 +115,7 @@ class PositionShare final : public Measurement {
     }
 
     static Chart split_chart(const PositionNumbers& positions) {
-        LayerChart shape{.y_label = "share of the mean squared norm"};
+        LayerChart shape{.y_label = "share of squared norm"};
         const auto add = [&](const char* name, double PositionTable::Split::* part) {
             ChartLine line{.name = name};
             for (std::size_t l = 0; l < positions.sites.size(); ++l) {
