@@ -45,10 +45,17 @@ Halves split(const Run& reference, const RowCensus& census, std::uint64_t seed) 
     return halves;
 }
 
-/// Minus the logarithm of the share of `ordinary` values that are at least as large.
+/// Minus the logarithm of the share of `ordinary` values that are at least as large. Beyond them all the
+/// share is the same however far a value lies, so there the logarithm of how far is added: an odd token
+/// stands above an ordinary one that happens to be the farthest.
 std::vector<double> surprises(const std::vector<double>& ordinary, const std::vector<double>& values) {
     std::vector<double> logs = conformal_p(ordinary, values);
-    for (double& value : logs) value = -std::log(value);
+    if (ordinary.empty()) return logs;
+    const double farthest = *std::ranges::max_element(ordinary);  // distances are logarithms already
+    for (std::size_t i = 0; i < logs.size(); ++i) {
+        logs[i] = -std::log(logs[i]);
+        if (values[i] > farthest) logs[i] += values[i] - farthest;
+    }
     return logs;
 }
 
