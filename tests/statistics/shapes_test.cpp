@@ -6,9 +6,10 @@
 #include <numeric>
 
 #include "tomograph/base/random.h"
-#include "tomograph/statistics/helix.h"
 #include "tomograph/statistics/lattice.h"
+#include "tomograph/statistics/median_interval.h"
 #include "tomograph/statistics/outliers.h"
+#include "tomograph/statistics/phases.h"
 #include "tomograph/statistics/positions.h"
 #include "tomograph/statistics/statistics.h"
 
@@ -16,43 +17,6 @@ namespace tomograph {
 namespace {
 
 constexpr Eigen::Index kLength = 256;
-
-/// line, wave: how much of each; `flat` leaves the sine out.
-MatrixD curve(double line, double wave, double noise, bool flat = false) {
-    Rng rng(3);
-    MatrixD points(kLength, 3);
-    for (Eigen::Index t = 0; t < kLength; ++t) {
-        const double at = static_cast<double>(t) / kLength, angle = 2 * std::numbers::pi * 5.4 * at;
-        points.row(t) << line * (at - 0.5), wave * std::cos(angle), flat ? 0.0 : wave * std::sin(angle);
-        for (double& value : points.row(t)) value += noise * rng.normal();
-    }
-    return principal_scores(points);
-}
-
-TEST(Helix, IsFoundUnderNoiseAndGoneWhenPositionsAreShuffled) {
-    const HelixFitter fitter(kLength);
-    const MatrixD points = curve(3, 1, 0.05);
-    const HelixFit fit = fitter.fit(points);
-    EXPECT_GE(fit.r2, 0.99);
-    EXPECT_EQ(fit.shape, "helix");
-    EXPECT_NEAR(fit.turns, 5.4, 0.2);
-    EXPECT_GT(fit.circularity, 0.8);
-    EXPECT_NEAR(fit.r2, fitter.r2(points), 1e-6);
-    EXPECT_LE(fitter.r2(shuffled_points(points, 1)), 0.2);
-}
-
-TEST(Helix, LineCircleAndWaveAreToldApartFromIt) {
-    const HelixFitter fitter(kLength);
-    EXPECT_EQ(fitter.fit(curve(3, 0, 0.05)).shape, "line");
-    EXPECT_EQ(fitter.fit(curve(0, 1, 0.05)).shape, "circle");
-    EXPECT_EQ(fitter.fit(curve(3, 1, 0.05, true)).shape, "wave");
-    EXPECT_EQ(fitter.fit(curve(0, 0, 1)).shape, "none");
-}
-
-TEST(Helix, OfConstantOrTooFewPointsHasNoNumber) {
-    EXPECT_TRUE(std::isnan(HelixFitter(64).fit(MatrixD::Zero(64, 3)).r2));
-    EXPECT_TRUE(std::isnan(HelixFitter(4).fit(MatrixD::Random(4, 3)).r2));
-}
 
 TEST(PairPhases, FindQuadratureAndFrequency) {
     MatrixD points(kLength, 3);
@@ -86,6 +50,17 @@ TEST(Lattice, AGridScoresFarAboveChainsAndGaussianClouds) {
     EXPECT_LT(lattice_score(grid_cloud(0.02, true)).score, 3 * gaussian) << "rows in one direction only";
     EXPECT_LT(gaussian, 0.05);
     EXPECT_TRUE(std::isnan(lattice_score(MatrixD::Zero(8, 3)).score));
+}
+
+TEST(Lattice, NoiseCountsForLittleAndALatticeStillForMuch) {
+    const MatrixD grid = grid_cloud(0.1, false);
+    // Its x has a variance of 33, its y of 27; 0.01 of each is the noise.
+    const LatticeScore told = lattice_score(grid, {.noise = {0.01, 0.01, 0.25}});
+    EXPECT_GT(told.score, 0.5 * lattice_score(grid).score);
+    const double gaussian = gaussian_lattice_score(60, 3, 1),
+                 noisy = gaussian_lattice_score(60, 3, 1, {0.1, 0.1, 0.1});
+    EXPECT_GT(gaussian, 0.1);
+    EXPECT_LT(noisy, 0.3 * gaussian);
 }
 
 TEST(Positions, ShareIsZeroWithoutStructureAndBootstrapsWithoutBias) {
@@ -147,6 +122,25 @@ TEST(Outliers, RowsOffTheCloudAtAnOrdinaryNormAreFound) {
 TEST(RobustZ, RoundingBetweenEqualValuesIsNoDeviation) {
     const std::vector<double> values{1, 1 + 1e-9, 1, 1 - 1e-9};
     for (const double z : robust_z(values, 1e-3)) EXPECT_NEAR(z, 0, 1e-5);
+}
+
+TEST(MedianInterval, CoversTheMedianOfASkewedDistribution) {
+    for (const int n : {6, 8, 32}) {
+        int covered = 0;
+        constexpr int kDraws = 2000;
+        for (int draw = 0; draw < kDraws; ++draw) {
+            Rng rng(mix(7, static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(draw)));
+            std::vector<double> values;
+            for (int i = 0; i < n; ++i) values.push_back(std::exp(2 * rng.normal()));  // median 1
+            const auto interval = median_interval(values);
+            ASSERT_TRUE(interval);
+            covered += interval->lo <= 1 && interval->hi >= 1;
+        }
+        EXPECT_GE(covered, kDraws * 94 / 100) << n;
+        EXPECT_LE(covered, kDraws * 99 / 100 + 20) << n;
+    }
+    EXPECT_FALSE(median_interval({1, 2, 3, 4}));
+    EXPECT_EQ(median_interval({5, 4, 3, 2, 1})->hi, 5);
 }
 
 TEST(Bootstrap, TooFewGroupsGiveNoInterval) {

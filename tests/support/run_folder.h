@@ -35,6 +35,7 @@ struct RunSketch {
     std::vector<SketchSite> sites = all_sites();
     std::vector<std::string> labels = {};
     std::vector<std::int32_t> token_labels = {};  ///< a token; empty: none
+    std::vector<std::int32_t> token_ids = {};     ///< a token; empty: 100, 101, 102 …
     std::vector<LabelColumn> columns = {};
     std::vector<std::vector<std::int32_t>> entries = {};  ///< of each column
     std::vector<std::string> scores = {};  ///< hold 0, 1, 2 … of each token, and of the next 100 …
@@ -120,7 +121,8 @@ struct RunSketch {
         const std::int64_t n = n_tokens();
         for (std::int64_t token = 0; token < n; ++token) {
             const auto [position, sequence] = place(token);
-            plan.tokens.token_id.push_back(static_cast<std::int32_t>(100 + token));
+            plan.tokens.token_id.push_back(token_ids.empty() ? static_cast<std::int32_t>(100 + token)
+                                                             : token_ids.at(static_cast<std::size_t>(token)));
             plan.tokens.position.push_back(position);
             plan.tokens.sequence.push_back(sequence);
         }

@@ -14,7 +14,9 @@
 namespace tomograph {
 namespace {
 
-constexpr Color kChance = 0x999999;
+/// Controls and levels are inks, each with a dash of its own; the more, the fainter.
+constexpr Color kInks[] = {0x222222, 0x777777, 0xAAAAAA};
+constexpr Dash kDashes[] = {Dash::dashed, Dash::dotted, Dash::solid};
 
 bool has_points(const ChartLine& line) {
     return std::ranges::any_of(line.value, [](double y) { return std::isfinite(y); });
@@ -32,21 +34,31 @@ class ChartPainter {
 
     bool operator()(const LayerChart& shape) const {
         std::vector<Series> lines;
+        std::size_t n_inks = 0;
+        const auto as_control = [&](Series series) {
+            const std::size_t ink = std::min(n_inks++, std::size(kInks) - 1);
+            series.color = kInks[ink];
+            series.dash = kDashes[ink];
+            lines.push_back(std::move(series));
+        };
         for (const ChartLine& line : shape.lines) {
             if (!has_points(line)) continue;
-            Series series{.name = line.name, .x = line.layer, .y = line.value, .markers = true};
+            Series series{.name = line.name, .x = line.layer, .y = line.value};
+            if (line.control) {
+                as_control(std::move(series));
+                continue;
+            }
+            series.markers = true;
+            series.low = line.low;
+            series.high = line.high;
             if (line.component) series.color = component_color(component_name(*line.component));
-            if (line.control) series.color = kChance;
             lines.push_back(std::move(series));
         }
         if (lines.empty()) return false;
-        static constexpr Color kInks[] = {0x222222, 0x777777, 0xAAAAAA};
-        for (std::size_t i = 0; i < shape.levels.size(); ++i)
-            lines.push_back({.name = shape.levels[i].name,
-                             .x = {shape.first_level_layer - 0.25, shape.last_level_layer + 0.25},
-                             .y = {shape.levels[i].value, shape.levels[i].value},
-                             .color = kInks[std::min(i, std::size(kInks) - 1)],
-                             .dash = i % 2 == 0 ? Dash::dashed : Dash::dotted});
+        for (const Control& level : shape.levels)
+            as_control({.name = level.name,
+                        .x = {shape.first_level_layer - 0.25, shape.last_level_layer + 0.25},
+                        .y = {level.value, level.value}});
         LinesOptions options{
             .x_label = "layer", .y_label = shape.y_label, .log_y = shape.log_y, .whole_x = true};
         options.figure.title = title_of(chart_, run_);

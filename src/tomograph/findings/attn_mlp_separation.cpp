@@ -17,7 +17,7 @@ struct Separation {
     double silhouette = kNoNumber, davies_bouldin = kNoNumber, calinski_harabasz = kNoNumber,
            probe = kNoNumber;
     double shuffled_silhouette = kNoNumber, shuffled_probe = kNoNumber;
-    std::vector<double> silhouette_replicates, probe_replicates;
+    std::vector<double> silhouette_left_out, probe_left_out;
 };
 
 class AttnMlpSeparation final : public Measurement {
@@ -36,7 +36,7 @@ class AttnMlpSeparation final : public Measurement {
         numbers.davies_bouldin = scores.davies_bouldin;
         numbers.calinski_harabasz = scores.calinski_harabasz;
         numbers.shuffled_silhouette = silhouettes.shuffled;
-        numbers.silhouette_replicates = silhouettes.replicates;
+        numbers.silhouette_left_out = silhouettes.left_out;
     }
 
     Effect finish() override {
@@ -45,17 +45,15 @@ class AttnMlpSeparation final : public Measurement {
         if (!effect.unmeasurable.empty()) return effect;
         const PairMeans<Separation> means(subject_, layers_, numbers_);
         effect.value = means.mean(&Separation::silhouette);
-        effect.interval = percentile_interval(subject_, means.replicates(&Separation::silhouette_replicates));
+        effect.interval = jackknife_interval(effect.value, means.left_out(&Separation::silhouette_left_out));
         effect.detail["probe_balanced_accuracy"] = number(means.mean(&Separation::probe));
         effect.detail["davies_bouldin"] = number(means.mean(&Separation::davies_bouldin));
         effect.detail["calinski_harabasz"] = number(means.mean(&Separation::calinski_harabasz));
         if (std::isnan(effect.value)) effect.unmeasurable = "too few rows, or all are equal";
         if (subject_.effects_only) return effect;
         effect.controls.push_back({"labels shuffled", means.mean(&Separation::shuffled_silhouette)});
-        effect.detail["probe_interval"] = nullptr;
-        if (const auto interval =
-                percentile_interval(subject_, means.replicates(&Separation::probe_replicates)))
-            effect.detail["probe_interval"] = {number(interval->lo), number(interval->hi)};
+        effect.detail["probe_interval"] = interval_json(
+            jackknife_interval(means.mean(&Separation::probe), means.left_out(&Separation::probe_left_out)));
         effect.detail["probe_labels_shuffled"] = number(means.mean(&Separation::shuffled_probe));
         add_to_table();
         effect.charts.push_back(chart());
@@ -92,12 +90,11 @@ class AttnMlpSeparation final : public Measurement {
             counts(g, label) += 1;
             hits(g, label) += (decisions(i, 0) > 0) == (label == 1);
         }
-        for (int r = 0; r < subject_.options.bootstrap; ++r) {
-            const auto weights = bootstrap_weights(sample.n_groups, seed, r);
+        numbers.probe_left_out = leave_out_groups(subject_, [&](std::span<const double> weights) {
             const Eigen::RowVectorXd w =
                 Eigen::Map<const Eigen::RowVectorXd>(weights.data(), sample.n_groups);
-            numbers.probe_replicates.push_back((w * hits).cwiseQuotient(w * counts).mean());
-        }
+            return (w * hits).cwiseQuotient(w * counts).mean();
+        });
     }
 
     void add_to_table() const {
@@ -116,8 +113,7 @@ class AttnMlpSeparation final : public Measurement {
     Chart chart() const {
         ChartLine line{.name = "attention against MLP"}, chance{.name = "labels shuffled", .control = true};
         for (std::size_t i = 0; i < layers_.size(); ++i) {
-            line.layer.push_back(layers_[i]);
-            line.value.push_back(numbers_[i].silhouette);
+            add_point(line, layers_[i], numbers_[i].silhouette, numbers_[i].silhouette_left_out);
             chance.value.push_back(numbers_[i].shuffled_silhouette);
         }
         chance.layer = line.layer;

@@ -19,6 +19,7 @@ struct Control {
 struct ChartLine {
     std::string name;
     std::vector<double> layer, value;    ///< [n] each
+    std::vector<double> low, high;       ///< [n] each or empty: its 95 % interval
     std::optional<Component> component;  ///< whose line it is
     bool control = false;                ///< what chance gives, beside the others
 };

@@ -3,6 +3,7 @@
 
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/norms.h"
+#include "tomograph/findings/sinks.h"
 #include "tomograph/findings/subject.h"
 
 namespace tomograph {
@@ -37,6 +38,7 @@ class FirstTokenNorm final : public Measurement {
         if (subject_.effects_only) return effect;
         add_chance(*best, effect);
         effect.charts.push_back(chart());
+        if (!subject_.census.sinks.empty()) effect.charts.push_back(sinks_chart());
         return effect;
     }
 
@@ -147,6 +149,21 @@ class FirstTokenNorm final : public Measurement {
                 .title = "Norm of the first token",
                 .caption = "Norm at position 0 over the median of the other positions, by layer.",
                 .shape = std::move(shape)};
+    }
+
+    Chart sinks_chart() const {
+        ChartLine first{.name = "at position 0"}, elsewhere{.name = "elsewhere"};
+        for (const SinkCount& count : count_sinks(subject_.run)) {
+            if (count.site.component != residual()) continue;
+            for (ChartLine* line : {&first, &elsewhere}) line->layer.push_back(count.site.layer);
+            first.value.push_back(static_cast<double>(count.first));
+            elsewhere.value.push_back(static_cast<double>(count.elsewhere));
+        }
+        return {.name = "sinks-by-layer",
+                .title = "Sinks",
+                .subtitle = std::string(component_name(*residual())),
+                .caption = "Tokens whose norm is above ten times the layer's median, by layer.",
+                .shape = LayerChart{.y_label = "tokens", .lines = {std::move(first), std::move(elsewhere)}}};
     }
 
     Subject& subject_;

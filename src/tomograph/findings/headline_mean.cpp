@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "tomograph/statistics/inference.h"
+
 namespace tomograph {
 
 Effect HeadlineMean::effect(const char* control) const {
@@ -15,11 +17,11 @@ Effect HeadlineMean::effect(const char* control) const {
         layers.push_back(subject_.sites[i].layer);
         values.push_back(layer.value);
         nulls.push_back(layer.null);
-        if (means.empty()) means.assign(layer.replicates.size(), 0.0);
-        for (std::size_t r = 0; r < layer.replicates.size(); ++r) means[r] += layer.replicates[r];
+        if (means.empty()) means.assign(layer.left_out.size(), 0.0);
+        for (std::size_t g = 0; g < layer.left_out.size(); ++g) means[g] += layer.left_out[g];
     }
     if (values.empty()) {
-        effect.unmeasurable = "the rows of the middle layers are too few, or all equal";
+        effect.unmeasurable = kTooFewRows;
         return effect;
     }
     for (double& mean : means) mean /= static_cast<double>(values.size());
@@ -28,8 +30,7 @@ Effect HeadlineMean::effect(const char* control) const {
     effect.detail["by_layer"] = numbers(values);
     if (subject_.effects_only) return effect;
     effect.controls.push_back({control, mean_of(nulls)});
-    if (subject_.sample.n_groups >= kFewestGroups)
-        effect.interval = Interval{quantile(means, 0.025), quantile(means, 0.975)};
+    effect.interval = jackknife_interval(effect.value, means);
     return effect;
 }
 
@@ -41,9 +42,33 @@ Chart component_chart(const Subject& subject, const std::vector<double>& values,
     return chart;
 }
 
-std::optional<Interval> percentile_interval(const Subject& subject, const std::vector<double>& replicates) {
-    if (subject.sample.n_groups < kFewestGroups || replicates.size() < 10) return std::nullopt;
-    return Interval{quantile(replicates, 0.025), quantile(replicates, 0.975)};
+std::vector<double> leave_out_groups(const Subject& subject,
+                                     const std::function<double(std::span<const double>)>& statistic) {
+    std::vector<double> values, weights(static_cast<std::size_t>(subject.sample.n_groups), 1.0);
+    for (double& weight : weights) {
+        weight = 0;
+        values.push_back(statistic(weights));
+        weight = 1;
+    }
+    return values;
+}
+
+std::optional<Interval> jackknife_interval(double value, const std::vector<double>& left_out) {
+    if (static_cast<int>(left_out.size()) < kFewestGroups) return std::nullopt;
+    return jackknife(value, left_out).interval;
+}
+
+void add_point(ChartLine& line, double layer, double value, const std::vector<double>& left_out) {
+    const auto interval = jackknife_interval(value, left_out);
+    line.layer.push_back(layer);
+    line.value.push_back(value);
+    line.low.push_back(interval ? interval->lo : kNoNumber);
+    line.high.push_back(interval ? interval->hi : kNoNumber);
+}
+
+Json interval_json(const std::optional<Interval>& interval) {
+    if (!interval) return nullptr;
+    return {number(interval->lo), number(interval->hi)};
 }
 
 }  // namespace tomograph

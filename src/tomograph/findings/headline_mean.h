@@ -1,7 +1,9 @@
 #pragma once
 // A number of each headline layer of the stream, averaged: what several findings are. For use inside
 // findings/ only.
+#include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "tomograph/findings/site_rows.h"
@@ -12,8 +14,11 @@ class HeadlineMean {
   public:
     struct Layer {
         double value = kNoNumber, null = kNoNumber;
-        std::vector<double> replicates;
+        std::vector<double> left_out;  ///< the value without each group of sequences
     };
+
+    /// Why there is no number, where the stream is there.
+    static constexpr const char* kTooFewRows = "the rows of the middle layers are too few, or all equal";
 
     explicit HeadlineMean(const Subject& subject) : subject_(subject), layers_(subject.sites.size()) {}
     /// The place of a site's numbers.
@@ -30,7 +35,14 @@ class HeadlineMean {
 Chart component_chart(const Subject& subject, const std::vector<double>& values, Chart chart,
                       const std::string& y_label);
 
-/// The 95 % interval from replicates' percentiles; nothing below kFewestGroups.
-std::optional<Interval> percentile_interval(const Subject& subject, const std::vector<double>& replicates);
+/// `statistic` without each of the sample's groups in turn.
+std::vector<double> leave_out_groups(const Subject& subject,
+                                     const std::function<double(std::span<const double> weights)>& statistic);
+/// The 95 % interval by jackknife; nothing below kFewestGroups.
+std::optional<Interval> jackknife_interval(double value, const std::vector<double>& left_out);
+/// One more point of a line, with its jackknife interval where there is one.
+void add_point(ChartLine& line, double layer, double value, const std::vector<double>& left_out);
+/// An interval for JSON; null where there is none.
+Json interval_json(const std::optional<Interval>& interval);
 
 }  // namespace tomograph

@@ -6,16 +6,19 @@
 
 #define TOMOGRAPH_FINDINGS(FINDING) \
     FINDING(attn_mlp_separation)    \
-    FINDING(attn_mlp_angles)        \
-    FINDING(separation_onset)       \
+    FINDING(attn_mlp_direction)     \
+    FINDING(attn_mlp_overlap)       \
+    FINDING(separation_by_depth)    \
     FINDING(first_token_norm)       \
-    FINDING(massive_coordinates)    \
+    FINDING(massive_activations)    \
+    FINDING(rogue_dimensions)       \
     FINDING(anisotropy)             \
     FINDING(intrinsic_dimension)    \
     FINDING(position_share)         \
     FINDING(position_helix)         \
     FINDING(position_lattice)       \
     FINDING(layer_paths)            \
+    FINDING(spread_tighten)         \
     FINDING(layer_cka)              \
     FINDING(rope_share)
 

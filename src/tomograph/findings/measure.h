@@ -44,7 +44,7 @@ struct Outlier {
     std::int32_t sequence = 0, position = 0;
     std::string piece;     ///< its bytes
     std::string context;   ///< bytes of its neighbourhood
-    double score = 0;      ///< robust z
+    double score = 0;      ///< robust z; against a reference, mean surprise a site, in natural logarithms
     std::string by;        ///< "norm", "neighbors" or "mahalanobis"
     double p = kNoNumber;  ///< conformal, where there is a reference
 };
@@ -61,7 +61,7 @@ struct OutlierTest {
 };
 
 struct MeasureReport {
-    std::vector<Finding> findings;            ///< the twelve, in order; with rope_off one more, `rope_share`
+    std::vector<Finding> findings;            ///< all of them, in order; with rope_off one more, `rope_share`
     std::vector<Outlier> outliers;            ///< above the threshold, most odd first
     std::vector<Outlier> first_tokens;        ///< first tokens against first tokens only, most odd first
     std::optional<OutlierTest> outlier_test;  ///< with a reference; without, the threshold below says it

@@ -24,14 +24,14 @@ class PairMeans {
         return mean_of(values);
     }
 
-    /// The mean over layers of the r-th replicate, for all r.
-    std::vector<double> replicates(std::vector<double> Numbers::* member) const {
+    /// The mean over layers without the g-th group, for all g.
+    std::vector<double> left_out(std::vector<double> Numbers::* member) const {
         std::size_t n = headline_.empty() ? 0 : (headline_.front()->*member).size();
         for (const Numbers* numbers : headline_) n = std::min(n, (numbers->*member).size());
         std::vector<double> means(n, 0.0);
         for (const Numbers* numbers : headline_) {
-            for (std::size_t r = 0; r < n; ++r)
-                means[r] += (numbers->*member)[r] / static_cast<double>(headline_.size());
+            for (std::size_t g = 0; g < n; ++g)
+                means[g] += (numbers->*member)[g] / static_cast<double>(headline_.size());
         }
         return means;
     }

@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 #include <algorithm>
-#include <numeric>
 
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/position_numbers.h"
 #include "tomograph/statistics/coil.h"
+#include "tomograph/statistics/phases.h"
 #include "tomograph/statistics/positions.h"
 
 namespace tomograph {
@@ -33,16 +33,6 @@ void add_points(const MatrixD& scores, const MatrixD& position, Json& entry) {
     }
 }
 
-void judge_shape(const CurveNumbers& curve, Effect& effect) {
-    if (curve.fit.shape == "helix") return;
-    if (curve.fit.shape == "none")
-        effect.absent = "a helix explains less than half of the curve";
-    else
-        effect.absent = "the curve is " +
-                        std::string(curve.fit.shape == "wave" ? "a flat wave" : "a " + curve.fit.shape) +
-                        ": a helix explains no more";
-}
-
 Json describe(const Coil& coil) {
     Json lines = Json::array();
     for (const CoilLine& line : coil.lines)
@@ -65,6 +55,8 @@ Json describe(const Coil& coil) {
             {"lines", lines}};
 }
 
+constexpr int kReplicates = 40;
+
 class PositionHelix final : public Measurement {
   public:
     explicit PositionHelix(Subject& subject) : subject_(subject) {}
@@ -77,37 +69,27 @@ class PositionHelix final : public Measurement {
             if (!learned) effect.unmeasurable = positions.why_not;
             return effect;
         }
-        const CurveNumbers& found = positions.found;
+        const Matrix means = positions.curve.cast<float>();
+        const Coil coil = measure_coil(means, options());
         if (!learned) {
-            effect.value = found.fit.r2;
             effect.detail["curve"] = positions.curve_name;
-            judge_shape(found, effect);
-            // A line and one slow wave fit any smooth curve: it must turn beyond chance, too.
-            const Coil coil = measure_coil(positions.curve.cast<float>(),
-                                           {.seed = subject_.options.seed, .threads = subject_.threads});
-            effect.detail["coil"] = describe(coil);
-            if (effect.absent.empty() && coil.shape != "helix")
-                effect.absent = coil.why_not.empty() ? coil.words : coil.why_not;
+            count(coil, effect);
         }
-        effect.detail["stream"] = describe(found);
-        const auto three = std::min<std::size_t>(3, positions.variance_ratio.size());
-        effect.detail["variance_of_three"] = number(
-            std::accumulate(positions.variance_ratio.begin(),
-                            positions.variance_ratio.begin() + static_cast<std::ptrdiff_t>(three), 0.0));
         if (subject_.effects_only) return effect;
-        const MatrixD scores = principal_scores(positions.curve);
         if (!learned) {
-            const HelixFitter fitter(positions.curve.rows());
-            effect.interval =
-                positions.spread(subject_, subject_.options.bootstrap, effect.value,
-                                 [&](const MatrixD& curve) { return fitter.r2(principal_scores(curve)); });
-            effect.controls = {{"positions shuffled", found.shuffled}, {"steps shuffled", found.walk}};
-            effect.charts.push_back(chart(scores, thin_curve(positions.position, kCurvePoints), found,
+            CoilOptions quick = options();
+            quick.replicates = 0;
+            effect.interval = positions.spread(
+                subject_, std::min(kReplicates, subject_.options.bootstrap), effect.value,
+                [&](const MatrixD& curve) { return measure_coil(curve.cast<float>(), quick).turning; });
+            effect.charts.push_back(chart(principal_scores(positions.curve),
+                                          thin_curve(positions.position, kCurvePoints), coil,
                                           "Position means of the stream", "Means by position"));
         }
+        const MatrixD scores = principal_scores(positions.curve);
         Json& table = position_table(subject_)["stream"];
         table["curve"] = positions.curve_name;
-        table["fit"] = describe(found);
+        table["coil"] = describe(coil);
         table["pairs"] = describe(pair_phases(scores));
         table["variance_ratio"] = numbers(positions.variance_ratio);
         add_points(scores, thin_curve(positions.position, kCurvePoints), table);
@@ -120,34 +102,48 @@ class PositionHelix final : public Measurement {
         const Run& run = subject_.run;
         const Site site{Component::pos_embed};
         if (!run.json().at("model").value("learned_positions", run.prompts() == "import") ||
-            !run.has_site(site) || !has_means(run, site) || run.length() < kFewestPositions)
+            !run.has_site(site) || !run.has_stats() || run.length() < kFewestPositions)
             return false;
         const Matrix whole = run.means(site);
         const TableRows rows = comparable_positions(whole);
         const Matrix table_rows = whole.middleRows(rows.first, rows.count);
-        const Coil coil =
-            measure_coil(table_rows, {.seed = subject_.options.seed, .threads = subject_.threads});
+        const Coil coil = measure_coil(table_rows, options());
         const MatrixD curve = thin_curve(leading_scores(table_rows, kCurveComponents), kCurvePoints);
-        const CurveNumbers found = measure_curve(subject_, curve);
-        effect.value = coil.turning;
+        effect.detail = {{"curve", "pos_embed"}, {"left_out", rows.left_out}};
+        count(coil, effect);
         effect.interval = Interval{effect.value, effect.value};
-        effect.detail = {{"curve", "pos_embed"}, {"coil", describe(coil)}, {"left_out", rows.left_out}};
-        effect.controls = {{"random curves", coil.chance_turning}};
-        if (coil.shape != "helix") effect.absent = coil.why_not.empty() ? coil.words : coil.why_not;
         if (subject_.effects_only) return true;
         const MatrixD position =
             thin_curve(Eigen::VectorXd::LinSpaced(rows.count, static_cast<double>(rows.first),
                                                   static_cast<double>(rows.first + rows.count - 1)),
                        kCurvePoints);
         Json& table = position_table(subject_)["learned"];
-        table = {{"coil", describe(coil)}, {"fit", describe(found)}, {"pairs", describe(pair_phases(curve))}};
+        table = {{"coil", describe(coil)}, {"pairs", describe(pair_phases(curve))}};
         add_points(curve, position, table);
         effect.charts.push_back(
-            chart(curve, position, found, "Learned position embeddings", "The learned position table"));
+            chart(curve, position, coil, "Learned position embeddings", "The learned position table"));
         return true;
     }
 
-    static Chart chart(const MatrixD& scores, const MatrixD& position, const CurveNumbers& found,
+    /// Of a twin the turning alone.
+    CoilOptions options() const {
+        CoilOptions options{.seed = subject_.options.seed, .threads = subject_.threads};
+        if (subject_.effects_only) options.replicates = 0;
+        return options;
+    }
+
+    void count(const Coil& coil, Effect& effect) const {
+        effect.value = coil.turning;
+        effect.detail["coil"] = describe(coil);
+        effect.controls = {{"random curves", coil.chance_turning}};
+        if (subject_.effects_only || coil.shape == "helix") return;
+        if (coil.why_not.empty())
+            effect.absent = "it is " + coil.words;
+        else
+            effect.unmeasurable = coil.why_not;
+    }
+
+    static Chart chart(const MatrixD& scores, const MatrixD& position, const Coil& coil,
                        const std::string& title, const std::string& what) {
         CurveChart shape{.points = MatrixD::Zero(scores.rows(), 3)};
         const Eigen::Index dims = std::min<Eigen::Index>(3, scores.cols());
@@ -155,8 +151,7 @@ class PositionHelix final : public Measurement {
         shape.position.assign(position.col(0).begin(), position.col(0).end());
         return {.name = "position-curve",
                 .title = title,
-                .subtitle = fmt::format("helix fit: R² {:.2f}, of which a line {:.2f}", found.fit.r2,
-                                        found.fit.line_r2),
+                .subtitle = coil.words,
                 .caption = what + " on three components, consecutive positions joined.",
                 .shape = std::move(shape)};
     }
@@ -168,10 +163,8 @@ class PositionHelix final : public Measurement {
 
 const FindingKind findings::position_helix{
     .name = "position_helix",
-    .effect_is =
-        "share of the position table that turns one way round, against random curves as "
-        "smooth; of means by position, R² of the helix fit",
-    .controls = "positions shuffled, steps shuffled",
+    .effect_is = "share of the curve of positions that turns one way round in one plane",
+    .controls = "random curves",
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<PositionHelix>(subject);

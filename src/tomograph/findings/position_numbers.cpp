@@ -13,7 +13,6 @@ namespace tomograph {
 namespace {
 
 constexpr std::int64_t kTableBytes = 160'000'000;  // of sums by group and position, each thread
-constexpr int kSurrogates = 39;
 
 /// Stored rows of the longest sequences, at the positions after the first that all of them keep.
 struct Grid {
@@ -117,6 +116,14 @@ void measure_shares(const Subject& subject, const PositionTable& table, Position
     numbers.eta2.push_back(table.eta2());
     numbers.shuffled.push_back(table.shuffled_eta2());
     numbers.shared.push_back(table.shared());
+    numbers.split.push_back(table.split());
+    std::vector<double> weights(static_cast<std::size_t>(table.n_groups()), 1.0);
+    numbers.shared_left_out.resize(weights.size(), 0.0);
+    for (std::size_t g = 0; g < weights.size(); ++g) {
+        weights[g] = 0;
+        numbers.shared_left_out[g] += table.shared(weights);
+        weights[g] = 1;
+    }
     numbers.shared_replicates.resize(static_cast<std::size_t>(subject.options.bootstrap), 0.0);
     for (std::size_t r = 0; r < numbers.shared_replicates.size(); ++r)
         numbers.shared_replicates[r] +=
@@ -125,49 +132,9 @@ void measure_shares(const Subject& subject, const PositionTable& table, Position
 
 }  // namespace
 
-CurveNumbers measure_curve(const Subject& subject, const MatrixD& curve) {
-    CurveNumbers numbers;
-    const HelixFitter fitter(curve.rows());
-    const MatrixD scores = principal_scores(curve);
-    numbers.fit = fitter.fit(scores);
-    numbers.lattice = lattice_score(scores, {.seed = subject.options.seed});
-    if (subject.effects_only) return numbers;
-    std::vector<double> shuffled(kSurrogates), walks(kSurrogates), lattices(kLatticeSurrogates),
-        gaussians(kLatticeSurrogates);
-    parallel_for(kSurrogates, subject.threads, [&](std::int64_t s) {
-        const auto i = static_cast<std::size_t>(s);
-        const std::uint64_t seed = mix(subject.options.seed, static_cast<std::uint64_t>(s));
-        shuffled[i] = fitter.r2(shuffled_points(scores, seed));
-        const MatrixD walk = principal_scores(shuffled_steps(scores, seed));
-        walks[i] = fitter.r2(walk);
-        if (s >= kLatticeSurrogates) return;
-        lattices[i] = lattice_score(walk, {.seed = subject.options.seed}).score;
-        gaussians[i] = gaussian_lattice_score(numbers.lattice.n_points, 3, seed);
-    });
-    numbers.shuffled = quantile(shuffled, 0.975);
-    numbers.walk = quantile(walks, 0.975);
-    numbers.gaussian_lattice = quantile(gaussians, 0.975);
-    numbers.walk_lattice = quantile(lattices, 0.975);
-    return numbers;
-}
-
 MatrixD leading_scores(const Matrix& points, int components) {
     const Pca pca = fit_pca(MatrixRows(points), {.n_components = components, .threads = 1});
     return transform(pca, MatrixRows(points), {.threads = 1}).cast<double>();
-}
-
-Json describe(const CurveNumbers& curve) {
-    return {{"r2", number(curve.fit.r2)},
-            {"shape", curve.fit.shape},
-            {"line_r2", number(curve.fit.line_r2)},
-            {"circle_r2", number(curve.fit.circle_r2)},
-            {"turns", number(curve.fit.turns)},
-            {"circularity", number(curve.fit.circularity)},
-            {"r2_shuffled", number(curve.shuffled)},
-            {"r2_random_walk", number(curve.walk)},
-            {"lattice", number(curve.lattice.score)},
-            {"lattice_gaussian", number(curve.gaussian_lattice)},
-            {"lattice_random_walk", number(curve.walk_lattice)}};
 }
 
 MatrixD PositionNumbers::curve_under(std::span<const double> weights) const {
@@ -225,8 +192,9 @@ PositionNumbers measure_positions(const Subject& subject) {
         subject.progress.update(static_cast<std::int64_t>(l) + 1);
     }
     subject.progress.end();
-    for (double& replicate : numbers.shared_replicates)
-        replicate /= static_cast<double>(numbers.sites.size());
+    for (auto* sums : {&numbers.shared_replicates, &numbers.shared_left_out}) {
+        for (double& sum : *sums) sum /= static_cast<double>(numbers.sites.size());
+    }
     numbers.mean_shared = mean_of(numbers.shared);
 
     average.finish();
@@ -237,7 +205,6 @@ PositionNumbers measure_positions(const Subject& subject) {
     numbers.curve_name = std::string(component_name(*subject.stream)) +
                          " as unit vectors, averaged over the middle layers and sequences";
     numbers.curve = numbers.curve_under(std::vector<double>(numbers.parts.size(), 1.0));
-    numbers.found = measure_curve(subject, numbers.curve);
     return numbers;
 }
 

@@ -8,25 +8,13 @@
 
 #include "tomograph/findings/finding.h"
 #include "tomograph/findings/subject.h"
-#include "tomograph/statistics/helix.h"
-#include "tomograph/statistics/lattice.h"
+#include "tomograph/statistics/positions.h"
 
 namespace tomograph {
 
 inline constexpr std::int64_t kFewestPositions = 16;
 inline constexpr std::int64_t kCurvePoints = 512;  // curves are averaged down to it
 inline constexpr int kCurveComponents = 12;
-inline constexpr int kLatticeSurrogates = 19;
-
-/// A curve with what random curves give in its place.
-struct CurveNumbers {
-    HelixFit fit;
-    double shuffled = kNoNumber, walk = kNoNumber;  ///< of the helix's R^2
-    LatticeScore lattice;
-    double gaussian_lattice = kNoNumber, walk_lattice = kNoNumber;
-};
-/// `curve` [n, k]; a twin's has no random curves.
-CurveNumbers measure_curve(const Subject& subject, const MatrixD& curve);
 
 /// Rows of the headline layers' stream by position: shares of variance, and the curve of the means.
 struct PositionNumbers {
@@ -36,7 +24,8 @@ struct PositionNumbers {
     /// share.
     std::vector<double> eta2, shuffled, shared;
     double mean_shared = kNoNumber;
-    std::vector<double> shared_replicates;
+    std::vector<double> shared_replicates, shared_left_out;  ///< the latter without each group, [n_groups]
+    std::vector<PositionTable::Split> split;                 ///< of the mean squared norm, by layer
 
     std::int64_t n_sequences = 0, n_positions = 0;
     int n_groups = 0;
@@ -45,7 +34,6 @@ struct PositionNumbers {
     std::vector<double> variance_ratio;
     std::vector<MatrixD> parts;  ///< by group: its share of the curve's scores, [n_positions, k]
     MatrixD curve;               ///< curve_under() equal weights
-    CurveNumbers found;
 
     /// The curve with other weights for the groups, [kCurvePoints at most, k].
     MatrixD curve_under(std::span<const double> weights) const;
@@ -59,7 +47,6 @@ PositionNumbers measure_positions(const Subject& subject);
 
 /// Scores of points [n, d] on their leading components, by PCA.
 MatrixD leading_scores(const Matrix& points, int components);
-Json describe(const CurveNumbers& curve);
 /// The table `positions`, whose keys several findings write.
 inline Json& position_table(Subject& subject) {
     return subject.tables["positions"];

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tomograph/findings/headline_mean.h"
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/position_numbers.h"
 
@@ -17,24 +18,21 @@ class PositionShare final : public Measurement {
         const PositionNumbers& positions = subject_.positions();
         effect.unmeasurable = positions.why_not;
         if (!effect.unmeasurable.empty()) return effect;
-        effect.value = mean_of(positions.eta2);
+        // Eta squared counts chance too: means of few sequences differ by position whatever it does.
+        effect.value = positions.mean_shared;
         effect.detail = {{"layers", Json::array()},
-                         {"by_layer", numbers(positions.eta2)},
-                         {"shared", number(positions.mean_shared)}};
+                         {"by_layer", numbers(positions.shared)},
+                         {"eta2", number(mean_of(positions.eta2))},
+                         {"eta2_shuffled", number(mean_of(positions.shuffled))},
+                         {"split", split(positions)}};
         for (const Site& site : positions.sites) effect.detail["layers"].push_back(site.layer);
         if (std::isnan(effect.value)) effect.unmeasurable = "the rows do not vary";
         if (subject_.effects_only) return effect;
-        // The interval comes from the bias-free share, mapped to what eta squared makes of it.
-        const auto n = static_cast<double>(positions.n_sequences);
-        if (positions.n_groups >= kFewestGroups) {
-            const double shift = effect.value - (positions.mean_shared + (1 - positions.mean_shared) / n);
-            const auto mapped = [&](double s) { return s + (1 - s) / n + shift; };
-            effect.interval = Interval{mapped(quantile(positions.shared_replicates, 0.025)),
-                                       mapped(quantile(positions.shared_replicates, 0.975))};
-        }
-        effect.controls.push_back({"positions shuffled within sequence", mean_of(positions.shuffled)});
+        effect.interval = jackknife_interval(effect.value, positions.shared_left_out);
+        effect.controls.push_back({"positions shuffled", 0});
         add_to_table(positions);
         effect.charts.push_back(chart(positions));
+        effect.charts.push_back(split_chart(positions));
         return effect;
     }
 
@@ -45,7 +43,6 @@ class PositionShare final : public Measurement {
         if (!run.has_stats() || run.json().contains("means_without_label")) return;
         const auto length = static_cast<std::size_t>(run.length());
         for (std::size_t i = 0; i < subject_.sites.size(); ++i) {
-            if (!has_means(run, subject_.sites[i])) continue;
             const auto norms = run.norms(subject_.sites[i]);
             std::vector<double> counts(length, 0.0), squares(length, 0.0);
             for (std::size_t t = 0; t < norms.size(); ++t) {
@@ -77,24 +74,66 @@ class PositionShare final : public Measurement {
         table["by_layer"] = Json::array();
         for (std::size_t l = 0; l < positions.sites.size(); ++l)
             table["by_layer"].push_back({{"layer", positions.sites[l].layer},
-                                         {"eta2", number(positions.eta2[l])},
                                          {"shared", number(positions.shared[l])},
-                                         {"shuffled", number(positions.shuffled[l])}});
+                                         {"eta2", number(positions.eta2[l])},
+                                         {"eta2_shuffled", number(positions.shuffled[l])},
+                                         {"split", describe(positions.split[l])}});
+    }
+
+    static Json describe(const PositionTable::Split& split) {
+        return {{"mean", number(split.mean)},
+                {"position", number(split.position)},
+                {"context", number(split.context)},
+                {"residual", number(split.residual)}};
+    }
+
+    /// The mean squared norm of the middle layers, by what rows share.
+    static Json split(const PositionNumbers& positions) {
+        PositionTable::Split mean;
+        const auto n = static_cast<double>(positions.split.size());
+        for (const auto part : {&PositionTable::Split::mean, &PositionTable::Split::position,
+                                &PositionTable::Split::context, &PositionTable::Split::residual}) {
+            mean.*part = 0;
+            for (const PositionTable::Split& layer : positions.split) mean.*part += layer.*part / n;
+        }
+        return describe(mean);
     }
 
     static Chart chart(const PositionNumbers& positions) {
-        ChartLine share{.name = "position", .value = positions.eta2},
-            chance{.name = "positions shuffled", .value = positions.shuffled, .control = true};
+        ChartLine share{.name = "shared by position", .value = positions.shared},
+            eta2{.name = "eta squared", .value = positions.eta2, .control = true},
+            chance{.name = "eta squared, shuffled", .value = positions.shuffled, .control = true};
         for (const Site& site : positions.sites) share.layer.push_back(site.layer);
-        chance.layer = share.layer;
-        return {
-            .name = "position-share-by-layer",
-            .title = "What position explains",
-            .caption =
-                "Share of the stream's variance that position explains, by layer; the first token left out.",
-            .shape = LayerChart{.y_label = "share of variance",
-                                .lines = {std::move(share), std::move(chance)},
-                                .drawn_controls = {"positions shuffled within sequence"}}};
+        eta2.layer = chance.layer = share.layer;
+        return {.name = "position-share-by-layer",
+                .title = "What position explains",
+                .caption =
+                    "Share of the stream's variance that sequences have in common by position, by layer; "
+                    "the first token left out. Eta squared holds what chance adds as well.",
+                .shape = LayerChart{.y_label = "share of variance",
+                                    .lines = {std::move(share), std::move(eta2), std::move(chance)}}};
+    }
+
+    static Chart split_chart(const PositionNumbers& positions) {
+        LayerChart shape{.y_label = "share of squared norm"};
+        const auto add = [&](const char* name, double PositionTable::Split::* part) {
+            ChartLine line{.name = name};
+            for (std::size_t l = 0; l < positions.sites.size(); ++l) {
+                line.layer.push_back(positions.sites[l].layer);
+                line.value.push_back(positions.split[l].*part);
+            }
+            shape.lines.push_back(std::move(line));
+        };
+        add("shared by all", &PositionTable::Split::mean);
+        add("by position", &PositionTable::Split::position);
+        add("by sequence", &PositionTable::Split::context);
+        add("the token's own", &PositionTable::Split::residual);
+        return {.name = "position-split-by-layer",
+                .title = "What the stream's tokens share",
+                .caption =
+                    "The mean squared norm of unit vectors by what rows have in common, by layer: all, "
+                    "those of one position, those of one sequence, and the rest.",
+                .shape = std::move(shape)};
     }
 
     Subject& subject_;
@@ -104,8 +143,8 @@ class PositionShare final : public Measurement {
 
 const FindingKind findings::position_share{
     .name = "position_share",
-    .effect_is = "share of variance explained by position, middle layers",
-    .controls = "positions shuffled within sequence",
+    .effect_is = "share of variance that sequences have in common by position, middle layers",
+    .controls = "positions shuffled",
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<PositionShare>(subject);

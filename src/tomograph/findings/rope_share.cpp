@@ -22,7 +22,6 @@ class RopeShare final : public Measurement {
                      lattice = of_off(findings::position_lattice);
         effect.detail = {{"shared_on", number(on.mean_shared)},
                          {"shared_off", number(off.mean_shared)},
-                         {"position_share_off", number(share.value)},
                          {"helix_off", {{"r2", number(helix.value)}, {"detail", helix.detail}}},
                          {"lattice_off", number(lattice.value)}};
         if (std::isnan(on.mean_shared) || std::isnan(off.mean_shared)) {

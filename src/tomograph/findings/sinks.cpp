@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 
 #include "tomograph/base/text.h"
@@ -43,6 +44,39 @@ std::vector<double> token_norms(const Run& run, const Site& site) {
     return result;
 }
 
+/// Of each site of the stream, every token that is a sink there.
+void for_each_sink(const Run& run,
+                   const std::function<void(const Site& site, std::size_t token, double ratio)>& show) {
+    for (const SiteShape& shape : run.sites()) {
+        if (!is_stream(shape.site)) continue;
+        const std::vector<double> norms = token_norms(run, shape.site);
+        const double middle = median(norms);
+        if (!(middle > 0)) continue;
+        for (std::size_t t = 0; t < norms.size(); ++t) {
+            const double ratio = norms[t] / middle;
+            if (ratio > kSinkRatio && std::isfinite(ratio)) show(shape.site, t, ratio);
+        }
+    }
+}
+
+/// Whether what stands first makes a sink anywhere, or only there.
+Json start_token(const Run& run, const std::vector<Sink>& sinks) {
+    const TokenTable& tokens = run.tokens();
+    std::int32_t start = -1;
+    for (std::size_t t = 0; t < tokens.token_id.size(); ++t) {
+        if (tokens.position[t] != 0) continue;
+        if (start >= 0 && tokens.token_id[t] != start) return nullptr;
+        start = tokens.token_id[t];
+    }
+    std::int64_t elsewhere = 0, are_sinks = 0;
+    for (std::size_t t = 0; t < tokens.token_id.size(); ++t) {
+        if (tokens.position[t] == 0 || tokens.token_id[t] != start) continue;
+        ++elsewhere;
+        are_sinks += std::ranges::binary_search(sinks, static_cast<std::int64_t>(t), {}, &Sink::token);
+    }
+    return {{"token_id", start}, {"elsewhere", elsewhere}, {"sinks_elsewhere", are_sinks}};
+}
+
 Json counts_json(const std::map<int, std::int64_t>& counts) {
     Json list = Json::array();
     for (const auto& [layer, n] : counts) list.push_back({{"layer", layer}, {"sinks", n}});
@@ -77,25 +111,29 @@ Json coordinates_of(const Run& run, const std::vector<Sink>& sinks) {
 
 }  // namespace
 
+std::vector<SinkCount> count_sinks(const Run& run) {
+    std::vector<SinkCount> counts;
+    for (const SiteShape& shape : run.sites()) {
+        if (is_stream(shape.site)) counts.push_back({shape.site, 0, 0});
+    }
+    for_each_sink(run, [&](const Site& site, std::size_t token, double) {
+        SinkCount& count = *std::ranges::find(counts, site, &SinkCount::site);
+        ++(run.tokens().position[token] == 0 ? count.first : count.elsewhere);
+    });
+    return counts;
+}
+
 std::vector<Sink> find_sinks(const Run& run) {
     std::map<std::int64_t, Sink> found;
-    for (const SiteShape& shape : run.sites()) {
-        if (!is_stream(shape.site)) continue;
-        const std::vector<double> norms = token_norms(run, shape.site);
-        const double middle = median(norms);
-        if (!(middle > 0)) continue;
-        for (std::size_t t = 0; t < norms.size(); ++t) {
-            const double ratio = norms[t] / middle;
-            if (!(ratio > kSinkRatio) || !std::isfinite(ratio)) continue;
-            const auto [entry, added] = found.try_emplace(static_cast<std::int64_t>(t));
-            Sink& sink = entry->second;
-            if (added)
-                sink = {static_cast<std::int64_t>(t), shape.site, ratio, shape.site.layer, shape.site.layer};
-            if (ratio > sink.ratio) sink.ratio = ratio, sink.site = shape.site;
-            sink.born = std::min(sink.born, shape.site.layer);
-            sink.ends = std::max(sink.ends, shape.site.layer);
-        }
-    }
+    for_each_sink(run, [&](const Site& site, std::size_t t, double ratio) {
+        const auto token = static_cast<std::int64_t>(t);
+        const auto [entry, added] = found.try_emplace(token);
+        Sink& sink = entry->second;
+        if (added) sink = {token, site, ratio, site.layer, site.layer};
+        if (ratio > sink.ratio) sink.ratio = ratio, sink.site = site;
+        sink.born = std::min(sink.born, site.layer);
+        sink.ends = std::max(sink.ends, site.layer);
+    });
     std::vector<Sink> sinks;
     for (auto& [token, sink] : found) sinks.push_back(sink);
     return sinks;
@@ -130,6 +168,11 @@ Json describe_sinks(const Run& run, const std::vector<Sink>& sinks) {
                         {"born", sink->born},
                         {"ends", sink->ends}});
     }
+    Json by_site = Json::array();
+    for (const SinkCount& count : count_sinks(run))
+        by_site.push_back({{"site", count.site.name()},
+                           {"at_first_position", count.first},
+                           {"elsewhere", count.elsewhere}});
     return {{"ratio", kSinkRatio},
             {"sinks", sinks.size()},
             {"tokens", run.n_tokens()},
@@ -138,6 +181,8 @@ Json describe_sinks(const Run& run, const std::vector<Sink>& sinks) {
             {"recall", share(at_first, static_cast<std::int64_t>(sinks.size()))},
             {"born", counts_json(born)},
             {"ends", counts_json(ends)},
+            {"by_site", by_site},
+            {"start_token", start_token(run, sinks)},
             {"coordinates", coordinates_of(run, sinks)},
             {"list", list}};
 }
@@ -169,6 +214,11 @@ std::string sinks_text(const Json& census) {
         text += fmt::format(", in coordinate{} {} of {}", first.size() == 1 ? "" : "s",
                             fmt::join(first, ", "), coordinates.at("site").get<std::string>());
     }
+    const Json& start = census.at("start_token");
+    if (start.is_object() && start.at("elsewhere").get<std::int64_t>() > 0)
+        text += fmt::format("; of {} start tokens elsewhere {} are sinks",
+                            start.at("elsewhere").get<std::int64_t>(),
+                            start.at("sinks_elsewhere").get<std::int64_t>());
     return text + "\n";
 }
 

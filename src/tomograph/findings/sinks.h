@@ -20,15 +20,26 @@ struct Sink {
     int born = 0, ends = 0;  ///< first and last layer at whose sites it is a sink
 };
 
+/// How many sinks a site of the stream has.
+struct SinkCount {
+    Site site{};
+    std::int64_t first = 0, elsewhere = 0;  ///< at position 0; at others
+};
+
+/// By site of the stream, in network order.
+std::vector<SinkCount> count_sinks(const Run& run);
+
 /// All tokens that are sinks, ascending. By the norms of all tokens, or of the stored rows where a run has no
 /// norms. Norms that are no number are left out.
 std::vector<Sink> find_sinks(const Run& run);
 
 /// The census:
-/// {"ratio","sinks","tokens","at_first_position","precision","recall","born","ends","coordinates", "list"}.
+/// {"ratio","sinks","tokens","at_first_position","precision","recall","born","ends","by_site","start_token",
+/// "coordinates","list"}.
 /// `precision` is the share of first positions that are sinks, `recall` the share of sinks that stand there;
 /// null without any. `born` and `ends` count sinks by layer, `coordinates` those that carry most of the
-/// sinks' squared norm at the site where most stand out; of `list` the 100 strongest.
+/// sinks' squared norm at the site where most stand out; of `list` the 100 strongest. `start_token`: where
+/// all sequences begin with one token, how often it stands elsewhere and how often that is a sink; else null.
 Json describe_sinks(const Run& run, const std::vector<Sink>& sinks);
 
 /// For a terminal, two lines; empty where there is none.

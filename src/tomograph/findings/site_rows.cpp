@@ -7,6 +7,7 @@
 #include "tomograph/base/progress_count.h"
 #include "tomograph/base/random.h"
 #include "tomograph/base/threads.h"
+#include "tomograph/findings/headline_mean.h"
 #include "tomograph/findings/outlier_board.h"
 #include "tomograph/statistics/clouds.h"
 
@@ -84,8 +85,8 @@ const Silhouettes& LayerPair::silhouettes() {
     for (int s = 1; s <= kShuffles; ++s) shuffled.push_back(silhouette.value(pair_labels(n, seed, s)));
     result.shuffled = quantile(shuffled, 0.975);
     const auto labelled = silhouette.labelled(labels);
-    for (int r = 0; r < subject_.options.bootstrap; ++r)
-        result.replicates.push_back(labelled.value(bootstrap_weights(n_groups, seed, r)));
+    result.left_out =
+        leave_out_groups(subject_, [&](std::span<const double> w) { return labelled.value(w); });
     return result;
 }
 

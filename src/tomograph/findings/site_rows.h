@@ -41,8 +41,8 @@ class SiteRows {
 /// How far apart a layer's two clouds lie, by cosine silhouette.
 struct Silhouettes {
     double value = kNoNumber;
-    double shuffled = kNoNumber;  ///< 97.5 % of shuffled labels; none of a twin
-    std::vector<double> replicates;
+    double shuffled = kNoNumber;   ///< 97.5 % of shuffled labels; none of a twin
+    std::vector<double> left_out;  ///< the value without each group of sequences; none of a twin
 };
 
 /// Attention's and the MLP's outputs of one layer.

@@ -6,7 +6,9 @@
 #include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <numeric>
 
 #include "tomograph/base/random.h"
 #include "tomograph/base/threads.h"
@@ -24,7 +26,7 @@ constexpr Eigen::Index kComponents = 16;
 // Where this many surrogates give a chance as large as that, no more are drawn: p is far from any level.
 constexpr int kFirstBatch = 49;
 constexpr double kHopeless = 0.2;
-constexpr double kAxisChance = 0.01;
+constexpr double kAxisChance = 0.005;
 constexpr double kRise = 0.5;  // of the coil's radius: less is a ring that does not close
 
 /// Rows in the leading components of a coarser curve, where white noise has been averaged out, and in the
@@ -78,6 +80,27 @@ struct Chance {
     double coil = 1;     ///< as much, in one coil
     double usual = 0;    ///< 97.5 % of the surrogates' turning at the curve's own frequency
 };
+/// 97.5 % of the surrogates turn less at the curve's own frequency; where the curve is one coil, surrogates
+/// that are none count as not turning, and the search ends a little below.
+double usual(const std::vector<std::vector<double>>& shares, const Turn& turn,
+             const std::function<bool(std::size_t)>& coiled) {
+    std::vector<std::size_t> order(shares.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](auto a, auto b) { return shares[a][turn.at] > shares[b][turn.at]; });
+    const auto above = static_cast<int>(0.025 * static_cast<double>(shares.size()));
+    constexpr std::size_t kLooked = 24;
+    int counted = 0;
+    double own = 0;
+    for (std::size_t i = 0, below = 0; i < order.size() && below < kLooked; ++i) {
+        own = shares[order[i]][turn.at];
+        if (own < turn.turning) ++below;
+        counted += !turn.coiled() || coiled(order[i]);
+        if (counted > above) break;
+    }
+    return own;
+}
+
 Chance chance(const CoilSurrogates& surrogates, const TurningBasis& basis, const TurningBasis::Turning& found,
               const Turn& turn, std::uint64_t seed, const CoilOptions& options) {
     const auto n_frequencies = basis.frequencies().size();
@@ -111,23 +134,48 @@ Chance chance(const CoilSurrogates& surrogates, const TurningBasis& basis, const
             return deviation[f] > 0 ? (own[f] - mean[f]) / std::sqrt(deviation[f]) : 0;
         };
         const double observed = standing(found.share, turn.at);
+        const auto coiled = [&](std::size_t r) {
+            const MatrixD curve = draw(r);
+            const TurningBasis::Turning turning = basis.turning(curve);
+            return describe_turn(basis, turning, curve, best_frequency(turning)).coiled();
+        };
         int as_much = 1, as_coiled = 1;
-        std::vector<double> there;
         for (std::size_t r = 0; r < shares.size(); ++r) {
-            there.push_back(shares[r][turn.at]);
             double most = -std::numeric_limits<double>::infinity();
             for (std::size_t f = 0; f < n_frequencies; ++f) most = std::max(most, standing(shares[r], f));
             if (most < observed) continue;
             ++as_much;
-            if (!turn.coiled()) continue;
-            const MatrixD curve = draw(r);
-            const TurningBasis::Turning turning = basis.turning(curve);
-            as_coiled += describe_turn(basis, turning, curve, best_frequency(turning)).coiled();
+            if (turn.coiled()) as_coiled += coiled(r);
         }
-        result = {as_much / all, turn.coiled() ? as_coiled / all : 1, quantile(there, 0.975)};
+        result = {as_much / all, turn.coiled() ? as_coiled / all : 1, usual(shares, turn, coiled)};
         if (std::min(result.turning, result.coil) >= kHopeless) break;
     }
     return result;
+}
+
+/// The chance that a flat wave, the curve's own in its band's main direction, turns as much through nothing
+/// but the curve's noise.
+double flat_chance(const TurningBasis& basis, const MatrixD& path, const Turn& turn, double turning,
+                   const VectorD& noise, const CoilOptions& options) {
+    const MatrixD cosines = basis.cosines(path);
+    const double f = basis.frequencies()[turn.at];
+    const MatrixD band = basis.low_passed(cosines, f * TurningBasis::kWidth) -
+                         basis.low_passed(cosines, f / TurningBasis::kWidth);
+    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(band.transpose() * band);
+    const VectorD main = solver.eigenvectors().rightCols(1);
+    const MatrixD flat = band * main * main.transpose();
+    std::vector<double> most(static_cast<std::size_t>(options.replicates));
+    parallel_for(options.replicates, options.threads, [&](std::int64_t r) {
+        Rng rng(mix(options.seed, 0xf1a7, static_cast<std::uint64_t>(r)));
+        MatrixD curve(path.rows(), path.cols());
+        for (double& value : curve.reshaped<Eigen::RowMajor>()) value = rng.normal();
+        curve = detrended(flat + curve * noise.cwiseSqrt().asDiagonal());
+        const auto share = basis.turning(curve).share;
+        most[static_cast<std::size_t>(r)] =
+            *std::max_element(share.begin(), share.end()) * curve.squaredNorm();
+    });
+    const auto as_much = std::count_if(most.begin(), most.end(), [&](double m) { return m >= turning; });
+    return static_cast<double>(1 + as_much) / (options.replicates + 1);
 }
 
 /// Local tops of the spectrum that stand out from their neighbourhood.
@@ -304,6 +352,11 @@ Coil measure_coil(const Matrix& curve, const CoilOptions& options) {
         coil.p = std::max(coil.p, of.coil);
         coil.p_turning = std::max(coil.p_turning, of.turning);
         coil.chance_turning = std::max(coil.chance_turning, of.usual);
+    }
+    if (turn.coiled() && coil.p < kHopeless) {
+        coil.p_by_kind[3] =
+            flat_chance(basis, path, turn, coil.turning * path.squaredNorm(), null.noise, options);
+        coil.p = std::max(coil.p, coil.p_by_kind[3]);
     }
     name_shape(options, coil);
     return coil;

@@ -20,7 +20,8 @@ struct TableRows {
 TableRows comparable_positions(const Matrix& table);
 
 struct CoilOptions {
-    /// Surrogates of each of the three kinds. p cannot be smaller than 1 / (replicates + 1). Default 199.
+    /// Surrogates of each of the three kinds. p cannot be smaller than 1 / (replicates + 1). 0: no chances,
+    /// for the numbers of many curves. Default 199.
     int replicates = 199;
     std::uint64_t seed = 42;
     /// The bytes of the result do not depend on it.
@@ -44,16 +45,18 @@ struct Coil {
     /// The shape in words, with numbers.
     std::string words;
     /// The chance that a random curve turns as much and in one coil: round, half of it at one frequency, 1.75
-    /// net turns at least. The largest over the three kinds of random curve. 1 where this curve is no such
+    /// net turns at least. The largest over the kinds of random curve. 1 where this curve is no such
     /// coil.
     double p = 1;
-    std::array<double, 3> p_by_kind{1, 1, 1};  ///< walk, exponential, Gaussian autocorrelation
-    double p_turning = 1;                      ///< chance that a random curve turns as much, in whatever way
+    /// Walk, exponential, Gaussian autocorrelation; and a flat wave in noise.
+    std::array<double, 4> p_by_kind{1, 1, 1, 1};
+    double p_turning = 1;  ///< chance that a random curve turns as much, in whatever way
 
     /// Share of the curve's variance, line taken away, that turns one way round in one plane within +-60 % of
     /// `frequency`. 0: none or flat; 1: a perfect coil.
     double turning = 0;
-    double chance_turning = 0;   ///< what 97.5 % of the strictest kind of surrogates stay below, there
+    double chance_turning = 0;  ///< what 97.5 % of the strictest kind of surrogates stay below, as one coil
+                                ///< if the curve is one
     double share = 0;            ///< the same of the variance without noise: "one coil" asks for half
     double frequency = 0;        ///< full turns over the curve at the middle of that band
     double turns = 0;            ///< net turns about the curve's middle, counted point by point

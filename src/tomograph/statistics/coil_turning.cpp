@@ -123,6 +123,7 @@ Turn describe_turn(const TurningBasis& basis, const TurningBasis::Turning& turni
                    std::size_t at) {
     Turn turn;
     turn.at = at;
+    turn.turning = turning.share[at];
     const Eigen::JacobiSVD<Eigen::MatrixXd> svd(turning.planes[at], Eigen::ComputeFullU);
     turn.plane = svd.matrixU().leftCols(2);
     const MatrixD cosines = basis.cosines(curve);

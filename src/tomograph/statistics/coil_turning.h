@@ -64,6 +64,7 @@ inline constexpr double kOneCoil = 0.5, kRound = 0.5, kTurns = 1.75;
 struct Turn {
     std::size_t at = 0;  ///< index of the frequency
     MatrixD plane;       ///< [k, 2] orthonormal columns
+    double turning = 0;  ///< share of the variance
     double share = 0;    ///< of the variance without noise
     double roundness = 0;
     Winding winding;

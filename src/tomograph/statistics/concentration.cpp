@@ -40,6 +40,36 @@ double Anisotropy::with_random_signs(std::uint64_t seed) const {
     return n > 1 ? (sum.squaredNorm() - n) / (n * (n - 1)) : kNoNumber;
 }
 
+VectorD cosine_contributions(const Matrix& rows) {
+    const Matrix unit = unit_rows(rows);
+    const auto n = static_cast<double>(rows.rows());
+    const VectorD sums = unit.cast<double>().colwise().sum().transpose();
+    const VectorD squares = unit.cast<double>().colwise().squaredNorm().transpose();
+    return (sums.cwiseAbs2() - squares) / (n * (n - 1));
+}
+
+AnisotropyForms anisotropy_forms(const Matrix& rows) {
+    AnisotropyForms forms;
+    const VectorD parts = cosine_contributions(rows);
+    forms.raw = parts.sum();
+    forms.centred = centred_mean_cosine(rows);
+    forms.without_rogue = forms.rogue_share = kNoNumber;
+    if (rows.cols() < 4) return forms;
+    std::vector<int> order(static_cast<std::size_t>(parts.size()));
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return parts[a] > parts[b]; });
+    forms.rogue.assign(order.begin(), order.begin() + 3);
+    Matrix rest = rows;
+    double of_rogue = 0;
+    for (const int coordinate : forms.rogue) {
+        rest.col(coordinate).setZero();
+        of_rogue += parts[coordinate];
+    }
+    forms.without_rogue = cosine_contributions(rest).sum();
+    if (forms.raw > 0) forms.rogue_share = of_rogue / forms.raw;
+    return forms;
+}
+
 double centred_mean_cosine(const Matrix& rows) {
     Matrix centred = rows;
     centred.rowwise() -= rows.cast<double>().colwise().mean().cast<float>().eval();

@@ -23,6 +23,20 @@ class Anisotropy {
     VectorD counts_;
 };
 
+/// What each coordinate adds to the mean cosine of all pairs of different rows [n, d]: [d], which sum to
+/// Anisotropy::value(). Source: Timkey & van Schijndel (2021), "All bark and no bite: rogue dimensions in
+/// transformer language models obscure representational quality".
+VectorD cosine_contributions(const Matrix& rows);
+
+/// The mean cosine raw, once the mean of all rows is taken away, and without rogue coordinates: the three
+/// that add most to it, taken out before rows are made unit vectors. (Three of d >= 4.)
+struct AnisotropyForms {
+    double raw = 0, centred = 0, without_rogue = 0;
+    std::vector<int> rogue;  ///< those coordinates, most first
+    double rogue_share = 0;  ///< of the raw value; kNoNumber where that is not above 0
+};
+AnisotropyForms anisotropy_forms(const Matrix& rows);
+
 /// Mean cosine of pairs, once the mean of all rows is taken away.
 double centred_mean_cosine(const Matrix& rows);
 

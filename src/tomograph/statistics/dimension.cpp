@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
+#include "tomograph/base/threads.h"
 #include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
@@ -13,7 +15,7 @@ double participation_ratio(const VectorD& variances) {
     return squares > 0 ? sum * sum / squares : kNoNumber;
 }
 
-double effective_rank(const VectorD& variances) {
+double entropy_rank(const VectorD& variances) {
     const double sum = variances.sum();
     if (!(sum > 0)) return kNoNumber;
     double entropy = 0;
@@ -23,16 +25,18 @@ double effective_rank(const VectorD& variances) {
     return std::exp(entropy);
 }
 
-double two_nn(std::span<const double> r1, std::span<const double> r2, std::span<const double> weights) {
+double two_nn(const Matrix& distances, std::span<const double> weights) {
     struct Ratio {
         double log_mu, weight;
     };
     std::vector<Ratio> ratios;
     double total = 0;
-    for (std::size_t i = 0; i < r1.size(); ++i) {
-        const double weight = weights.empty() ? 1 : weights[i];
-        if (!(r1[i] > 0) || weight <= 0) continue;
-        ratios.push_back({std::log(r2[i] / r1[i]), weight});
+    if (distances.cols() < 2) return kNoNumber;
+    for (Eigen::Index i = 0; i < distances.rows(); ++i) {
+        const double weight = weights.empty() ? 1 : weights[static_cast<std::size_t>(i)];
+        const double first = distances(i, 0), second = distances(i, 1);
+        if (!(first > 0) || weight <= 0) continue;
+        ratios.push_back({std::log(second / first), weight});
         total += weight;
     }
     std::sort(ratios.begin(), ratios.end(),
@@ -48,6 +52,35 @@ double two_nn(std::span<const double> r1, std::span<const double> r2, std::span<
         ++kept;
     }
     return kept >= 2 && xx > 0 ? xy / xx : kNoNumber;
+}
+
+Matrix nearest_of_other_groups(const Matrix& rows, std::span<const std::int32_t> group, int k, int threads) {
+    const Eigen::Index n = rows.rows();
+    Matrix distances = Matrix::Zero(n, k);
+    // Centred, so that what all rows share does not eat the digits of the differences.
+    const Matrix centred = rows.rowwise() - rows.cast<double>().colwise().mean().cast<float>().eval();
+    const Vector squares = centred.rowwise().squaredNorm();
+    constexpr Eigen::Index kBlock = 64;
+    parallel_for((n + kBlock - 1) / kBlock, threads, [&](std::int64_t block) {
+        const Eigen::Index begin = block * kBlock, count = std::min(kBlock, n - begin);
+        const Matrix products = centred.middleRows(begin, count) * centred.transpose();
+        std::vector<std::pair<float, Eigen::Index>> others;
+        for (Eigen::Index i = begin; i < begin + count; ++i) {
+            others.clear();
+            for (Eigen::Index j = 0; j < n; ++j) {
+                if (group[static_cast<std::size_t>(j)] != group[static_cast<std::size_t>(i)])
+                    others.emplace_back(squares[j] - 2 * products(i - begin, j), j);
+            }
+            if (static_cast<int>(others.size()) < k) continue;
+            // The nearest by products; their distances are then taken from the differences.
+            std::nth_element(others.begin(), others.begin() + (k - 1), others.end());
+            auto own = distances.row(i);
+            for (int c = 0; c < k; ++c)
+                own[c] = (rows.row(i) - rows.row(others[static_cast<std::size_t>(c)].second)).norm();
+            std::sort(own.begin(), own.end());
+        }
+    });
+    return distances;
 }
 
 double mle_dimension(const Matrix& distances, std::span<const double> weights) {

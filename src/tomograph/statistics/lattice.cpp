@@ -17,8 +17,9 @@ struct Peaks {
     double highest = 0, second = 0;
 };
 
-/// Structure factor over the half plane of wave vectors, for whitened x and y.
-Peaks find_peaks(const Eigen::VectorXd& x, const Eigen::VectorXd& y) {
+/// Structure factor over the half plane of wave vectors, for whitened x and y of which these shares of the
+/// variance are noise.
+Peaks find_peaks(const Eigen::VectorXd& x, const Eigen::VectorXd& y, double noise_x, double noise_y) {
     const auto n = x.size();
     const double reach = std::clamp(2.5 * std::sqrt(static_cast<double>(n)), 12.0, kLargest);
     const auto half = static_cast<Eigen::Index>(reach / kStep);
@@ -36,8 +37,15 @@ Peaks find_peaks(const Eigen::VectorXd& x, const Eigen::VectorXd& y) {
     }
     const Eigen::MatrixXf real = real_x.transpose() * real_y - imag_x.transpose() * imag_y;
     const Eigen::MatrixXf imag = real_x.transpose() * imag_y + imag_x.transpose() * real_y;
+    const auto blurred = [&](double noise, Eigen::Index from, Eigen::Index to) {
+        const Eigen::ArrayXd q = kStep * Eigen::ArrayXd::LinSpaced(to - from + 1, static_cast<double>(from),
+                                                                   static_cast<double>(to));
+        return Eigen::ArrayXf((-noise * q.square()).exp().cast<float>());
+    };
+    const Eigen::ArrayXXf weight =
+        (blurred(noise_x, -half, half).matrix() * blurred(noise_y, 0, half).matrix().transpose()).array();
     const Eigen::ArrayXXf height =
-        (real.array().square() + imag.array().square()) / static_cast<float>(n * n);
+        weight * (real.array().square() + imag.array().square()) / static_cast<float>(n * n);
 
     const auto wave = [&](Eigen::Index i, Eigen::Index j) {
         return Eigen::Vector2d(kStep * static_cast<double>(i - half), kStep * static_cast<double>(j));
@@ -75,26 +83,32 @@ LatticeScore lattice_score(const MatrixD& points, const LatticeOptions& options)
     for (Eigen::Index i = 0; i < n; ++i)
         white.row(i) = points.row(rows[static_cast<std::size_t>(i)]).leftCols(k);
     white.rowwise() -= white.colwise().mean().eval();
+    std::vector<double> noise(static_cast<std::size_t>(k), 0.0);
     for (Eigen::Index c = 0; c < k; ++c) {
         const double deviation = white.col(c).norm() / std::sqrt(static_cast<double>(n));
         if (!(deviation > 0)) return best;
         white.col(c) /= deviation;
+        if (!options.noise.empty())
+            noise[static_cast<std::size_t>(c)] =
+                options.noise[static_cast<std::size_t>(c)] / (deviation * deviation);
     }
     best.score = 0;
     for (int a = 0; a < k; ++a) {
         for (int b = a + 1; b < k; ++b) {
-            const Peaks peaks = find_peaks(white.col(a), white.col(b));
+            const Peaks peaks = find_peaks(white.col(a), white.col(b), noise[static_cast<std::size_t>(a)],
+                                           noise[static_cast<std::size_t>(b)]);
             if (peaks.second > best.score) best = {peaks.second, a, b, n};
         }
     }
     return best;
 }
 
-double gaussian_lattice_score(std::int64_t n, std::int64_t components, std::uint64_t seed) {
+double gaussian_lattice_score(std::int64_t n, std::int64_t components, std::uint64_t seed,
+                              const std::vector<double>& noise) {
     Rng rng(mix(seed, 0x1a77));
     MatrixD cloud(n, std::min<std::int64_t>(3, components));
     for (double& value : cloud.reshaped<Eigen::RowMajor>()) value = rng.normal();
-    return lattice_score(cloud).score;
+    return lattice_score(cloud, {.noise = noise}).score;
 }
 
 }  // namespace tomograph

@@ -76,6 +76,28 @@ double PositionTable::shared(std::span<const double> weights) const {
     return pairs > 0 && total > 0 ? w.dot(products * w) / pairs / total : kNoNumber;
 }
 
+PositionTable::Split PositionTable::split(std::span<const double> weights) const {
+    VectorD w = VectorD::Ones(counts_.size());
+    if (!weights.empty()) w = Eigen::Map<const VectorD>(weights.data(), counts_.size());
+    const double n = w.dot(counts_), positions = static_cast<double>(n_positions_);
+    const VectorD wn = w.cwiseProduct(counts_);
+    const double pairs = wn.sum() * wn.sum() - wn.squaredNorm(), squares = w.dot(squares_);
+    if (!(pairs > 0 && squares > 0 && n_positions_ > 1)) return {kNoNumber, kNoNumber, kNoNumber, kNoNumber};
+    const auto between = [&](const MatrixD& products) {
+        return (w.dot(products * w) - w.cwiseAbs2().dot(products.diagonal())) / pairs;
+    };
+    // Rows of different sequences, at the same position and at any two.
+    const double same = between(by_position_) / positions, any = between(overall_) / (positions * positions);
+    const double apart = (positions * any - same) / (positions - 1);  // at two different positions
+    // Rows of one sequence at two different positions.
+    const double totals = positions * (squares - w.dot(within_));  // squared norms of the sequences' sums
+    const double together = (totals - squares) / (n * positions * (positions - 1));
+    const double row = squares / (n * positions);
+    Split split{any / row, (same - any) / row, (together - apart) / row, 0};
+    split.residual = 1 - split.mean - split.position - split.context;
+    return split;
+}
+
 Matrix PositionTable::means() const {
     MatrixD sum = MatrixD::Zero(sums_[0].rows(), sums_[0].cols());
     for (const Matrix& part : sums_) sum += part.cast<double>();
@@ -117,11 +139,15 @@ MatrixD shuffled_points(const MatrixD& curve, std::uint64_t seed) {
     return shuffled;
 }
 
-MatrixD principal_scores(const MatrixD& curve) {
+MatrixD principal_axes(const MatrixD& curve) {
     MatrixD centred = curve;
     centred.rowwise() -= centred.colwise().mean().eval();
     const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(centred.transpose() * centred);
-    return centred * solver.eigenvectors().rowwise().reverse();
+    return solver.eigenvectors().rowwise().reverse();
+}
+
+MatrixD principal_scores(const MatrixD& curve) {
+    return (curve.rowwise() - curve.colwise().mean().eval()) * principal_axes(curve);
 }
 
 }  // namespace tomograph

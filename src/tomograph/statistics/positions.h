@@ -33,6 +33,15 @@ class PositionTable {
     /// and not eta2(), may be bootstrapped: a sequence drawn twice agrees with itself.
     double shared(std::span<const double> weights = {}) const;
 
+    /// The mean squared norm of a row, split: what all rows share (mean), what rows of one position share
+    /// beyond it, what rows of one sequence share beyond it (context), and the rest. Each from products of
+    /// different rows only, so free of the bias of few: 0 on average where nothing is shared, and below 0 by
+    /// chance. They add up to 1. Needs two groups and two positions, else kNoNumber.
+    struct Split {
+        double mean = 0, position = 0, context = 0, residual = 0;
+    };
+    Split split(std::span<const double> weights = {}) const;
+
     /// Means by position, [n_positions, dim].
     Matrix means() const;
     /// The groups' sums projected on `basis` [k, dim], for curves under weights: [n_groups] of [n_positions,
@@ -61,6 +70,8 @@ MatrixD shuffled_steps(const MatrixD& curve, std::uint64_t seed);
 /// The curve's points in a seeded order.
 MatrixD shuffled_points(const MatrixD& curve, std::uint64_t seed);
 
+/// Principal axes of a small curve [n, k]: [k, k], a column each, largest first.
+MatrixD principal_axes(const MatrixD& curve);
 /// Scores of a small curve [n, k] on its own principal components, largest first.
 MatrixD principal_scores(const MatrixD& curve);
 

@@ -7,7 +7,6 @@
 
 #include "tomograph/base/random.h"
 #include "tomograph/base/threads.h"
-#include "tomograph/statistics/clouds.h"
 #include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
@@ -19,17 +18,6 @@ LayerPaths::LayerPaths(std::span<const Matrix> layers, std::span<const std::int3
     if (n_layers == 0) return;
     const Eigen::Index n = layers[0].rows(), d = layers[0].cols();
     for (const std::int32_t g : group) counts_[g] += 1;
-    shape_.dispersion.resize(n_layers);
-    shape_.spread.resize(n_layers);
-    parallel_for(static_cast<std::int64_t>(n_layers), threads, [&](std::int64_t at) {
-        const auto l = static_cast<std::size_t>(at);
-        const Eigen::RowVectorXd mean = layers[l].cast<double>().colwise().mean();
-        double squares = 0;
-        for (Eigen::Index i = 0; i < n; ++i)
-            squares += (layers[l].row(i).cast<double>() - mean).squaredNorm();
-        shape_.dispersion[l] = std::sqrt(squares / static_cast<double>(n));
-        shape_.spread[l] = 1 - unit_rows(layers[l]).cast<double>().colwise().mean().norm();
-    });
     if (n_layers < 2) return;
     shape_.step.resize(n_layers - 1);
     shape_.relative_step.resize(n_layers - 1);
@@ -81,6 +69,27 @@ double LayerPaths::common_direction(std::span<const double> weights) const {
     for (const MatrixD& products : products_)
         sum += std::sqrt(std::max(0.0, w.dot(products * w))) / w.dot(counts_);
     return sum / static_cast<double>(products_.size());
+}
+
+Dispersion::Dispersion(const Matrix& rows, std::span<const std::int32_t> group, int n_groups)
+    : squares_(VectorD::Zero(n_groups)), count_(VectorD::Zero(n_groups)) {
+    const Eigen::RowVectorXd mean = rows.cast<double>().colwise().mean();
+    MatrixD sums = MatrixD::Zero(n_groups, rows.cols());
+    for (Eigen::Index i = 0; i < rows.rows(); ++i) {
+        const Eigen::RowVectorXd centred = rows.row(i).cast<double>() - mean;
+        const std::int32_t g = group[static_cast<std::size_t>(i)];
+        sums.row(g) += centred;
+        squares_[g] += centred.squaredNorm();
+        count_[g] += 1;
+    }
+    products_ = sums * sums.transpose();
+}
+
+double Dispersion::value(std::span<const double> weights) const {
+    VectorD w = VectorD::Ones(count_.size());
+    if (!weights.empty()) w = Eigen::Map<const VectorD>(weights.data(), count_.size());
+    const double n = w.dot(count_);
+    return n > 0 ? std::sqrt(std::max(0.0, w.dot(squares_) / n - w.dot(products_ * w) / (n * n))) : kNoNumber;
 }
 
 double shuffled_common_direction(std::span<const Matrix> layers, std::uint64_t seed) {

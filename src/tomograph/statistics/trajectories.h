@@ -12,9 +12,7 @@ struct PathShape {
     std::vector<double> step;           ///< [L - 1] mean length of the step from layer l to l + 1
     std::vector<double> relative_step;  ///< [L - 1] the same, each divided by the norm that it starts from
     std::vector<double> turn;           ///< [L - 2] mean angle between consecutive steps, in degrees
-    std::vector<double> common;      ///< [L - 1] mean resultant length of the steps' directions; 1: all alike
-    std::vector<double> dispersion;  ///< [L] root mean square distance from the layer's mean
-    std::vector<double> spread;  ///< [L] 1 - mean resultant length of the vectors' directions; 0: all alike
+    std::vector<double> common;  ///< [L - 1] mean resultant length of the steps' directions; 1: all alike
     double straightness = 0;     ///< distance from first to last over the length of the path; 1: a line
 };
 
@@ -34,6 +32,17 @@ class LayerPaths {
     PathShape shape_;
     std::vector<MatrixD> products_;  // per step: [n_groups, n_groups] of the groups' sums of unit steps
     VectorD counts_;
+};
+
+/// Root mean square distance of rows [n, d] from their mean, under weights for groups of rows.
+class Dispersion {
+  public:
+    Dispersion(const Matrix& rows, std::span<const std::int32_t> group, int n_groups);
+    double value(std::span<const double> weights = {}) const;
+
+  private:
+    MatrixD products_;         // [n_groups, n_groups] of the groups' sums about the mean of all
+    VectorD squares_, count_;  // [n_groups]
 };
 
 /// common_direction() when each token goes through the layers in an order of its own: what is left of a

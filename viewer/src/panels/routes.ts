@@ -41,16 +41,19 @@ const layers: Route = {
 
 export const findings: Record<string, Route> = {
   attn_mlp_separation: pair,
-  attn_mlp_angles: pair,
-  separation_onset: { ...pair, color: 'layer' },
+  attn_mlp_direction: pair,
+  attn_mlp_overlap: pair,
+  separation_by_depth: { ...pair, color: 'layer' },
   first_token_norm: norms,
-  massive_coordinates: raw,
+  massive_activations: norms,
+  rogue_dimensions: raw,
   anisotropy: raw,
   intrinsic_dimension: pair,
   position_share: places,
   position_helix: places,
   position_lattice: places,
   layer_paths: layers,
+  spread_tighten: layers,
   layer_cka: layers,
 }
 

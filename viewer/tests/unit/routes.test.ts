@@ -19,7 +19,7 @@ describe('the view that shows a finding', () => {
     expect(findings.first_token_norm.find(run(without))).toBeUndefined()
     expect(findings.first_token_norm.elsewhere).toMatch(/heat map/)
     for (const positions of [':', '0:', ':8', '0']) expect(findings.first_token_norm.find(run(without, projection('mine', { positions }))), positions).toBe('mine')
-    expect(findings.massive_coordinates.find(run(without))).toBe('attention-mlp-raw')
+    expect(findings.rogue_dimensions.find(run(without))).toBe('attention-mlp-raw')
   })
   it('is none that has nothing to draw', () => {
     expect(findings.anisotropy.find(run(projection('a', {}, { constant: true }), projection('b', {}, { n_rows: 0 })))).toBeUndefined()
