@@ -44,7 +44,7 @@ struct Outlier {
     std::int32_t sequence = 0, position = 0;
     std::string piece;     ///< its bytes
     std::string context;   ///< bytes of its neighbourhood
-    double score = 0;      ///< robust z
+    double score = 0;      ///< robust z; against a reference, mean surprise a site, in natural logarithms
     std::string by;        ///< "norm", "neighbors" or "mahalanobis"
     double p = kNoNumber;  ///< conformal, where there is a reference
 };

@@ -103,7 +103,7 @@ class PositionHelix final : public Measurement {
         const Run& run = subject_.run;
         const Site site{Component::pos_embed};
         if (!run.json().at("model").value("learned_positions", run.prompts() == "import") ||
-            !run.has_site(site) || !has_means(run, site) || run.length() < kFewestPositions)
+            !run.has_site(site) || !run.has_stats() || run.length() < kFewestPositions)
             return false;
         const Matrix whole = run.means(site);
         const TableRows rows = comparable_positions(whole);

@@ -45,7 +45,6 @@ class PositionShare final : public Measurement {
         if (!run.has_stats() || run.json().contains("means_without_label")) return;
         const auto length = static_cast<std::size_t>(run.length());
         for (std::size_t i = 0; i < subject_.sites.size(); ++i) {
-            if (!has_means(run, subject_.sites[i])) continue;
             const auto norms = run.norms(subject_.sites[i]);
             std::vector<double> counts(length, 0.0), squares(length, 0.0);
             for (std::size_t t = 0; t < norms.size(); ++t) {

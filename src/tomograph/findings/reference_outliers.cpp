@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/progress_count.h"
@@ -20,10 +19,11 @@ namespace {
 constexpr std::int64_t kFewestRows = 32;  // on either side
 constexpr int kComponents = 32;           // as OutlierOptions
 
-struct Best {
-    double score = -1;
+/// How surprising one token is: the sum over sites, and where it is the most.
+struct Surprise {
+    double sum = 0, most = -1;
     int site = -1;
-    const char* by = "norm";
+    const char* by = "mahalanobis";
 };
 
 /// Which rows of the reference fit the model (0) and which are scored by it, one mask each.
@@ -45,13 +45,42 @@ Halves split(const Run& reference, const RowCensus& census, std::uint64_t seed) 
     return halves;
 }
 
-void keep_best(const SiteDistances& distances, const std::vector<ScoredRow>& scores, int site,
-               std::vector<Best>& best) {
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-        Best& own = best[static_cast<std::size_t>(distances.rows[i])];
-        if (scores[i].score > own.score || (scores[i].score == own.score && site < own.site))
-            own = {scores[i].score, site, scores[i].by};
+/// Minus the logarithm of the share of `ordinary` values that are at least as large.
+std::vector<double> surprises(const std::vector<double>& ordinary, const std::vector<double>& values) {
+    std::vector<double> logs = conformal_p(ordinary, values);
+    for (double& value : logs) value = -std::log(value);
+    return logs;
+}
+
+/// One site's surprises for the rows of a run. The sum over sites and both distances is what tells tokens
+/// that are a little odd everywhere from those that are very odd once, as some always are.
+void add_site(const OutlierModel::Distances& ordinary, const SiteDistances& site_distances, int site,
+              std::vector<Surprise>& tokens) {
+    const OutlierModel::Distances& distances = site_distances.distances;
+    const auto far = surprises(ordinary.mahalanobis, distances.mahalanobis);
+    const auto alone = ordinary.neighbors_tell() ? surprises(ordinary.neighbor, distances.neighbor)
+                                                 : std::vector<double>(far.size(), 0.0);
+    for (std::size_t i = 0; i < far.size(); ++i) {
+        const double here = far[i] + alone[i];
+        tokens[static_cast<std::size_t>(site_distances.rows[i])] = {
+            here, here, site, alone[i] > far[i] ? "neighbors" : "mahalanobis"};
     }
+}
+
+/// Added up in the order of the sites, so that no thread changes a digit.
+std::vector<Surprise> over_sites(const std::vector<std::vector<Surprise>>& by_site) {
+    std::vector<Surprise> total;
+    for (const std::vector<Surprise>& tokens : by_site) {
+        total.resize(std::max(total.size(), tokens.size()));
+        for (std::size_t i = 0; i < tokens.size(); ++i) {
+            total[i].sum += tokens[i].sum;
+            if (tokens[i].most <= total[i].most) continue;
+            total[i].most = tokens[i].most;
+            total[i].site = tokens[i].site;
+            total[i].by = tokens[i].by;
+        }
+    }
+    return total;
 }
 
 [[noreturn]] void refuse(const Run& run, const Run& reference, const std::string& why,
@@ -96,44 +125,40 @@ ReferenceOutliers test_against_reference(const Subject& subject) {
     if (fit.size() < kFewestRows || subject.sample.size() == 0)
         refuse(run, reference, "too few rows are left of one of them", "capture more --sequences");
 
-    std::vector<Best> ordinary(static_cast<std::size_t>(reference.n_rows())),
-        tested(static_cast<std::size_t>(run.n_rows()));
-    std::mutex mutex;
+    std::vector<std::vector<Surprise>> ordinary(sites.size()), tested(sites.size());  // a list a site
     ProgressCount done(subject.progress);
     subject.progress.begin("holding against the reference", static_cast<std::int64_t>(sites.size()), "sites");
     parallel_for(static_cast<std::int64_t>(sites.size()), subject.threads, [&](std::int64_t s) {
         if (subject.progress.stop_requested()) throw Stopped("no measure was written");
-        const Site& site = sites[static_cast<std::size_t>(s)];
-        const Matrix rows = read_sample(reference, site, fit.rows);
+        const auto at = static_cast<std::size_t>(s);
+        const Matrix rows = read_sample(reference, sites[at], fit.rows);
         const Pca pca = fit_pca(MatrixRows(rows), {.n_components = kComponents, .threads = 1});
         done.add();
         if (!(pca.total_variance > 0)) return;
         const OutlierModel model(rows, pca, {.components = kComponents, .seed = seed});
-        std::vector<double> norms;
-        for (Eigen::Index i = 0; i < rows.rows(); ++i) norms.push_back(rows.row(i).cast<double>().norm());
-        const OutlierScales scales = outlier_scales(norms, model.distances(rows));
-        const auto score = [&](const Run& of, std::span<const std::uint8_t> left_out,
-                               std::vector<Best>& best) {
-            const SiteDistances distances = read_distances(of, site, left_out, model);
-            const auto scores = score_rows(scales, distances.norms, distances.distances);
-            const std::lock_guard lock(mutex);
-            keep_best(distances, scores, static_cast<int>(s), best);
+        const OutlierModel::Distances among_themselves = model.distances(rows);
+        const auto score = [&](const Run& of, std::span<const std::uint8_t> left_out) {
+            std::vector<Surprise> tokens(static_cast<std::size_t>(of.n_rows()));
+            add_site(among_themselves, read_distances(of, sites[at], left_out, model), static_cast<int>(s),
+                     tokens);
             of.release();
+            return tokens;
         };
-        score(reference, halves.out_of_scores, ordinary);
-        score(run, subject.census.left_out, tested);
+        ordinary[at] = score(reference, halves.out_of_scores);
+        tested[at] = score(run, subject.census.left_out);
     });
     subject.progress.end();
 
+    const std::vector<Surprise> of_reference = over_sites(ordinary), of_run = over_sites(tested);
     std::vector<double> ordinary_scores, scores;
     std::vector<std::int64_t> rows;
-    for (const Best& best : ordinary) {
-        if (best.site >= 0) ordinary_scores.push_back(best.score);
+    for (const Surprise& token : of_reference) {
+        if (token.site >= 0) ordinary_scores.push_back(token.sum);
     }
-    for (std::size_t row = 0; row < tested.size(); ++row) {
-        if (tested[row].site < 0) continue;
+    for (std::size_t row = 0; row < of_run.size(); ++row) {
+        if (of_run[row].site < 0) continue;
         rows.push_back(static_cast<std::int64_t>(row));
-        scores.push_back(tested[row].score);
+        scores.push_back(of_run[row].sum);
     }
     if (static_cast<std::int64_t>(ordinary_scores.size()) < kFewestRows)
         refuse(run, reference, "too few of its rows are left to score", "capture more --sequences");
@@ -152,9 +177,10 @@ ReferenceOutliers test_against_reference(const Subject& subject) {
                        std::ceil(static_cast<double>(scores.size()) /
                                  (subject.options.fdr * static_cast<double>(ordinary_scores.size() + 1))))};
     for (std::size_t i = 0; i < std::min(found.size(), kMostOutliers); ++i) {
-        const Best& best = tested[static_cast<std::size_t>(rows[found[i]])];
-        result.outliers.push_back(make_outlier(
-            run, rows[found[i]], sites[static_cast<std::size_t>(best.site)], best.score, best.by));
+        const Surprise& token = of_run[static_cast<std::size_t>(rows[found[i]])];
+        result.outliers.push_back(make_outlier(run, rows[found[i]],
+                                               sites[static_cast<std::size_t>(token.site)],
+                                               token.sum / static_cast<double>(sites.size()), token.by));
         result.outliers.back().p = p[found[i]];
     }
     return result;

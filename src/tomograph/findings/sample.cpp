@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
 #include "tomograph/findings/separation.h"
 
@@ -67,15 +66,6 @@ std::vector<int> headline_layers(int n_layers) {
     for (std::int64_t i = 0; i < n; ++i)
         layers.push_back(static_cast<int>(middle.begin + (2 * i + 1) * count / (2 * n)));
     return layers;
-}
-
-bool has_means(const Run& run, const Site& site) {
-    if (!run.has_stats()) return false;
-    try {
-        return run.means(site).rows() == run.length();
-    } catch (const Error&) {
-        return false;
-    }
 }
 
 std::vector<Site> vector_sites(const Run& run) {

@@ -39,9 +39,6 @@ Matrix read_sample(const Run& run, const Site& site, const std::vector<std::int6
 /// over.
 std::vector<int> headline_layers(int n_layers);
 
-/// Whether the means by position can be had: not of every imported run, nor of one that was interrupted.
-bool has_means(const Run& run, const Site& site);
-
 /// Sites of a run with vectors of width d_model, in network order.
 std::vector<Site> vector_sites(const Run& run);
 

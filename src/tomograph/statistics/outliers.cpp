@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "tomograph/base/random.h"
+#include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
 namespace {
@@ -16,13 +17,6 @@ constexpr double kLogFloor = 1e-3;
 
 double log_of(double value) {
     return std::log(std::max(value, 1e-30));
-}
-
-std::vector<double> logarithms(std::span<const double> values) {
-    std::vector<double> logs;
-    logs.reserve(values.size());
-    for (const double value : values) logs.push_back(log_of(value));
-    return logs;
 }
 
 }  // namespace
@@ -82,35 +76,29 @@ OutlierModel::Distances OutlierModel::distances(const Eigen::Ref<const Matrix>& 
     return result;
 }
 
-OutlierScales outlier_scales(std::span<const double> norms, const OutlierModel::Distances& distances) {
-    return {robust_scale(logarithms(norms), kLogFloor), robust_scale(distances.neighbor, kLogFloor),
-            robust_scale(distances.mahalanobis, kLogFloor),
-            20 * distances.copies <= static_cast<std::int64_t>(norms.size())};
-}
-
-std::vector<ScoredRow> score_rows(const OutlierScales& scales, std::span<const double> norms,
-                                  const OutlierModel::Distances& distances) {
-    std::vector<ScoredRow> rows(norms.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        rows[i] = {std::abs(scales.norm.z(log_of(norms[i]))), "norm"};
-        const auto add = [&](double z, const char* name) {
-            if (z > rows[i].score) rows[i] = {z, name};
-        };
-        if (scales.neighbors_count) add(scales.neighbor.z(distances.neighbor[i]), "neighbors");
-        add(scales.mahalanobis.z(distances.mahalanobis[i]), "mahalanobis");
-    }
-    return rows;
+std::vector<double> norm_outlier_scores(std::span<const double> norms) {
+    std::vector<double> scores;
+    scores.reserve(norms.size());
+    for (const double norm : norms) scores.push_back(log_of(norm));
+    scores = robust_z(scores, kLogFloor);
+    for (double& score : scores) score = std::abs(score);
+    return scores;
 }
 
 std::vector<ScoredRow> combine_outlier_scores(std::span<const double> norms,
                                               const OutlierModel::Distances& distances) {
-    return score_rows(outlier_scales(norms, distances), norms, distances);
-}
-
-std::vector<double> norm_outlier_scores(std::span<const double> norms) {
-    std::vector<double> scores = robust_z(logarithms(norms), kLogFloor);
-    for (double& score : scores) score = std::abs(score);
-    return scores;
+    const auto by_norm = norm_outlier_scores(norms);
+    std::vector<ScoredRow> rows(norms.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = {by_norm[i], "norm"};
+    const auto add = [&](const std::vector<double>& values, const char* name) {
+        const auto z = robust_z(values, kLogFloor);
+        for (std::size_t i = 0; i < z.size(); ++i) {
+            if (z[i] > rows[i].score) rows[i] = {z[i], name};
+        }
+    };
+    if (distances.neighbors_tell()) add(distances.neighbor, "neighbors");
+    add(distances.mahalanobis, "mahalanobis");
+    return rows;
 }
 
 }  // namespace tomograph

@@ -7,7 +7,6 @@
 
 #include "tomograph/base/matrix.h"
 #include "tomograph/linear/pca.h"
-#include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
 
@@ -33,6 +32,9 @@ class OutlierModel {
     struct Distances {
         std::vector<double> neighbor, mahalanobis;
         std::int64_t copies = 0;  ///< rows whose k-th neighbour is their equal
+        /// Where many rows are equal (token embeddings), being unlike others is no oddity: it is having a
+        /// rare token.
+        bool neighbors_tell() const { return 20 * copies <= static_cast<std::int64_t>(neighbor.size()); }
     };
     Distances distances(const Eigen::Ref<const Matrix>& rows) const;
 
@@ -48,19 +50,6 @@ struct ScoredRow {
     double score = 0;
     const char* by = "norm";  ///< the part that gave the score: "norm", "neighbors" or "mahalanobis"
 };
-
-/// What the three parts of a score are measured against: where they lie among ordinary rows. Where many rows
-/// are equal (token embeddings), being unlike others is no oddity, it is having a rare token: then the
-/// neighbours' part does not count.
-struct OutlierScales {
-    RobustScale norm, neighbor, mahalanobis;
-    bool neighbors_count = true;
-};
-OutlierScales outlier_scales(std::span<const double> norms, const OutlierModel::Distances& distances);
-
-/// Scores of rows against given scales, as combine_outlier_scores().
-std::vector<ScoredRow> score_rows(const OutlierScales& scales, std::span<const double> norms,
-                                  const OutlierModel::Distances& distances);
 
 /// Robust z of log norms (either side), of log neighbour distances and of log Mahalanobis distances (far
 /// side), combined to the largest of the three: one score a row. Sources: Iglewicz & Hoaglin (1993) for

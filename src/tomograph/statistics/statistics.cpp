@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "tomograph/base/random.h"
 #include "tomograph/base/threads.h"
@@ -25,19 +24,15 @@ double median(std::vector<double> values) {
     return quantile(std::move(values), 0.5);
 }
 
-RobustScale robust_scale(std::span<const double> values, double floor) {
+std::vector<double> robust_z(std::span<const double> values, double floor) {
     const double middle = median({values.begin(), values.end()});
     std::vector<double> deviations;
     deviations.reserve(values.size());
     for (const double value : values) deviations.push_back(std::abs(value - middle));
-    return {middle, 1.4826 * std::max(median(std::move(deviations)), floor)};
-}
-
-std::vector<double> robust_z(std::span<const double> values, double floor) {
-    const RobustScale scale = robust_scale(values, floor);
+    const double scale = 1.4826 * std::max(median(std::move(deviations)), floor);
     std::vector<double> z;
     z.reserve(values.size());
-    for (const double value : values) z.push_back(scale.z(value));
+    for (const double value : values) z.push_back(scale > 0 ? (value - middle) / scale : 0);
     return z;
 }
 

@@ -21,15 +21,8 @@ struct Interval {
 double quantile(std::vector<double> values, double q);
 double median(std::vector<double> values);
 
-/// Where values lie and how far they scatter: median and 1.4826 MAD, which is the ordinary deviation where
-/// they are normal.
-struct RobustScale {
-    double middle = 0, deviation = 0;
-    double z(double value) const { return deviation > 0 ? (value - middle) / deviation : 0; }
-};
-/// The MAD counts as at least `floor`, so that rounding noise between equal values is no deviation.
-RobustScale robust_scale(std::span<const double> values, double floor);
-/// Robust z of each value among all of them.
+/// Robust z of each value: (x - median) / (1.4826 MAD), which is the ordinary z where values are normal. The
+/// MAD counts as at least `floor`, so that rounding noise between equal values is no deviation.
 std::vector<double> robust_z(std::span<const double> values, double floor);
 
 struct BootstrapOptions {
