@@ -3,19 +3,21 @@
 namespace tomograph {
 
 Json model_json(const ModelInfo& info) {
-    return {{"name", info.name},
-            {"path", info.path},
-            {"architecture", info.architecture},
-            {"type", info.type},
-            {"d_model", info.d_model},
-            {"n_layers", info.n_layers},
-            {"n_heads", info.n_heads},
-            {"n_kv_heads", info.n_kv_heads},
-            {"context_length", info.context_length},
-            {"n_vocab", info.n_vocab},
-            {"n_parameters", info.n_parameters},
-            {"file_bytes", info.file_bytes},
-            {"learned_positions", info.learned_positions}};
+    Json json = {{"name", info.name},
+                 {"path", info.path},
+                 {"architecture", info.architecture},
+                 {"type", info.type},
+                 {"d_model", info.d_model},
+                 {"n_layers", info.n_layers},
+                 {"n_heads", info.n_heads},
+                 {"n_kv_heads", info.n_kv_heads},
+                 {"context_length", info.context_length},
+                 {"n_vocab", info.n_vocab},
+                 {"n_parameters", info.n_parameters},
+                 {"file_bytes", info.file_bytes},
+                 {"learned_positions", info.learned_positions}};
+    if (!info.twin.empty()) json["twin"] = info.twin;
+    return json;
 }
 
 }  // namespace tomograph

@@ -20,10 +20,12 @@ struct ModelInfo {
     std::int64_t n_vocab = 0;
     std::uint64_t n_parameters = 0;
     std::uint64_t file_bytes = 0;
+    std::string twin;                ///< "gaussian" or "spectrum" of an untrained twin, else empty
     bool learned_positions = false;  ///< a position table: lengths above context_length are impossible
 };
 
-/// The same, as files and `info --json` say it: one key a field, in this order.
+/// The same, as files and `info --json` say it: one key a field, in this order; `twin` only of a
+/// twin.
 Json model_json(const ModelInfo& info);
 
 }  // namespace tomograph

@@ -38,7 +38,7 @@ class SeparationOnset final : public Measurement {
         if (found < n)
             effect.value = layer_at(found);
         else
-            effect.absent = "the clouds are not apart in the last layer";
+            effect.instead = "the clouds are not apart in the last layer";
         std::vector<double> replicates, shuffled;
         for (std::size_t r = 0; r < numbers_.front().replicates.size(); ++r)
             replicates.push_back(
@@ -52,7 +52,7 @@ class SeparationOnset final : public Measurement {
             shuffled.push_back(layer_at(onset_of(mixed)));
         }
         effect.controls.push_back({"layer order shuffled", quantile(shuffled, 0.025)});
-        if (found == 0) effect.absent = "the clouds are apart in every layer, so there is no onset";
+        if (found == 0) effect.instead = "the clouds are apart in every layer, so there is no onset";
         return effect;
     }
 

@@ -38,6 +38,9 @@ std::optional<std::string> gguf_string(const gguf_context* gguf, const std::stri
 bool gguf_denies(const gguf_context* gguf, const std::string& key);
 bool gguf_has_tensor(const gguf_context* gguf, const std::string& name);
 
+/// Says of an untrained twin what its weights keep: "gaussian" or "spectrum".
+inline constexpr const char* kTwinKey = "tomograph.twin";
+
 /// Start llama.cpp, once, and collect what it logs, so that its last error can become ours.
 void start_llama();
 void clear_llama_errors();

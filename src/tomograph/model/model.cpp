@@ -106,6 +106,7 @@ Model Model::open(const std::string& name_or_path) {
     info.n_vocab = llama_vocab_n_tokens(vocab);
     info.n_parameters = llama_model_n_params(model);
     info.file_bytes = std::filesystem::file_size(state->file->path());
+    info.twin = gguf_string(state->gguf.get(), kTwinKey).value_or("");
     info.learned_positions = gguf_has_tensor(state->gguf.get(), kPositionTable);
     state->vocabulary = std::make_unique<LlamaVocabulary>(vocab, state->gguf.get(), info);
 
