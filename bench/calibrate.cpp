@@ -1,7 +1,8 @@
 // Planted truths against verdicts, as a table: how often each verdict falls where nothing is, how often where
 // something is, and how often an interval holds the truth.
 //
-//     calibrate [PART...] [--draws N] [--size NxD]... [--only FAMILY]      PART: helix, intervals, verdicts
+//     calibrate [PART...] [--draws N] [--size NxD]... [--only FAMILY]
+//     PART: helix, intervals, verdicts: single statistics; alarms, power, coverage: whole runs, every finding
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,6 +15,8 @@
 #include <vector>
 
 #include "support/planted.h"
+#include "support/planted_runs.h"
+#include "tomograph/base/threads.h"
 #include "tomograph/statistics/coil.h"
 #include "tomograph/statistics/components.h"
 #include "tomograph/statistics/inference.h"
@@ -211,9 +214,137 @@ void calibrate_verdicts(const Plan& plan) {
             });
 }
 
+const MeasureOptions kOfRuns{.rows = 300, .bootstrap = 40, .threads = 1};
+
+/// Reports of so many runs of a family, several at once.
+std::vector<MeasureReport> reports_of(const planted::RunFamily& family, int sequences, int draws,
+                                      std::uint64_t first_seed) {
+    std::vector<MeasureReport> reports(static_cast<std::size_t>(draws));
+    parallel_for(draws, thread_count(0), [&](std::int64_t i) {
+        reports[static_cast<std::size_t>(i)] =
+            planted::measured(family, sequences, first_seed + static_cast<std::uint64_t>(i), kOfRuns);
+    });
+    return reports;
+}
+
+const Finding* finding_of(const MeasureReport& report, const std::string& name) {
+    for (const Finding& finding : report.findings)
+        if (finding.name == name) return &finding;
+    return nullptr;
+}
+
+/// Effects are planted for findings of other versions, too.
+bool is_finding(const std::string& name) {
+    const auto names = finding_names();
+    return std::ranges::find(names, name) != names.end();
+}
+
+std::string percent_of(int part, int all) {
+    return all == 0 ? " – |" : fmt::format(" {:.0f} |", 100.0 * part / all);
+}
+
+/// By finding and family without one: how often the verdict is "holds", and how often any of a report's is.
+void calibrate_alarms(const Plan& plan) {
+    const auto families = planted::runs_without_findings();
+    std::string heads, rule, any = "| any of a report |";
+    std::map<std::string, std::string> lines;
+    for (const planted::RunFamily& family : families) {
+        heads += " " + family.name + " |";
+        rule += "---|";
+        const auto reports = reports_of(family, 8, plan.draws, 1000);
+        int with_any = 0;
+        for (const MeasureReport& report : reports) {
+            with_any += std::ranges::any_of(report.findings, [&](const Finding& finding) {
+                return family.counts(finding.name) && finding.verdict == Verdict::holds;
+            });
+        }
+        any += percent_of(with_any, plan.draws);
+        for (const std::string& name : finding_names()) {
+            int holds = 0, judged = 0;
+            for (const MeasureReport& report : reports) {
+                const Finding* finding = finding_of(report, name);
+                if (finding == nullptr || finding->verdict == Verdict::not_measurable) continue;
+                ++judged;
+                holds += finding->verdict == Verdict::holds;
+            }
+            lines[name] += family.counts(name) ? percent_of(holds, judged) : " true |";
+        }
+    }
+    fmt::print(
+        "\nFalse alarms: percent of {} runs of 8 sequences each in which the verdict is *holds*\n\n"
+        "| finding |{}\n|---|{}\n",
+        plan.draws, heads, rule);
+    for (const std::string& name : finding_names()) fmt::print("| `{}` |{}\n", name, lines[name]);
+    fmt::print("{}\n", any);
+    std::fflush(stdout);
+}
+
+/// By strength: how often a planted effect's verdict is "holds", and "absent".
+void calibrate_power(const Plan& plan) {
+    const std::vector<double> strengths{0, 0.1, 0.25, 0.5, 1};
+    std::string heads, rule;
+    for (const double strength : strengths) {
+        heads += fmt::format(" {} |", strength);
+        rule += "---|";
+    }
+    fmt::print(
+        "\nPower: percent of {} runs of 8 sequences in which a planted effect of this strength *holds* (and "
+        "is "
+        "*absent*)\n\n| finding |{}\n|---|{}\n",
+        plan.draws, heads, rule);
+    for (const planted::PlantedEffect& effect : planted::planted_effects()) {
+        if (effect.finding.find(plan.only) == std::string::npos) continue;
+        if (!is_finding(effect.finding)) continue;
+        std::string line;
+        for (const double strength : strengths) {
+            int holds = 0, absent = 0;
+            for (const MeasureReport& report : reports_of(effect.with(strength), 8, plan.draws, 2000)) {
+                const Finding* finding = finding_of(report, effect.finding);
+                holds += finding != nullptr && finding->verdict == Verdict::holds;
+                absent += finding != nullptr && finding->verdict == Verdict::absent;
+            }
+            line += fmt::format(" {:.0f}{} |", 100.0 * holds / plan.draws,
+                                absent > 0 ? fmt::format(" ({:.0f})", 100.0 * absent / plan.draws) : "");
+        }
+        fmt::print("| `{}` |{}\n", effect.finding, line);
+        std::fflush(stdout);
+    }
+}
+
+/// How often a finding's interval holds what many sequences give.
+void calibrate_coverage(const Plan& plan) {
+    constexpr int kMany = 128, kOfMany = 4;
+    fmt::print(
+        "\nCoverage: percent of {} runs whose interval holds the effect's mean in {} runs of {} sequences, "
+        "strength 0.5\n\n| finding | effect | 5 sequences | 8 | 32 |\n|---|---|---|---|---|\n",
+        plan.draws, kOfMany, kMany);
+    for (const planted::PlantedEffect& effect : planted::planted_effects()) {
+        if (effect.finding.find(plan.only) == std::string::npos) continue;
+        if (!is_finding(effect.finding)) continue;
+        const planted::RunFamily family = effect.with(0.5);
+        double truth = 0;
+        for (const MeasureReport& report : reports_of(family, kMany, kOfMany, 3000))
+            truth += finding_of(report, effect.finding)->effect / kOfMany;
+        std::string line;
+        for (const int sequences : {5, 8, 32}) {
+            int held = 0, given = 0;
+            for (const MeasureReport& report : reports_of(family, sequences, plan.draws, 4000)) {
+                const Finding* finding = finding_of(report, effect.finding);
+                if (!finding->interval) continue;
+                ++given;
+                held += finding->interval->lo <= truth && finding->interval->hi >= truth;
+            }
+            line += percent_of(held, given);
+        }
+        fmt::print("| `{}` | {:.3g} |{}\n", effect.finding, truth, line);
+        std::fflush(stdout);
+    }
+}
+
 int run(int argc, char** argv) {
     const std::map<std::string, std::function<void(const Plan&)>> parts{
-        {"helix", calibrate_helix}, {"intervals", calibrate_intervals}, {"verdicts", calibrate_verdicts}};
+        {"helix", calibrate_helix},   {"intervals", calibrate_intervals}, {"verdicts", calibrate_verdicts},
+        {"alarms", calibrate_alarms}, {"power", calibrate_power},         {"coverage", calibrate_coverage}};
     Plan plan;
     std::vector<std::string> chosen;
     for (int i = 1; i < argc; ++i) {

@@ -299,8 +299,11 @@ TEST(Cli, MeasuresARunAgainstItsTwin) {
     ASSERT_EQ(capture_few(program, "run").code, 0);
     ASSERT_EQ(program.run({"randomize", "bytes-gpt2", "--out", "twin.gguf"}).code, 0);
     ASSERT_EQ(capture_few(program, "twin", "twin.gguf").code, 0);
-    const Arguments arguments{"measure", "run",         "--twin", "twin",  "--rows",
-                              "100",     "--bootstrap", "20",     "--json"};
+    ASSERT_EQ(program.run({"randomize", "bytes-gpt2", "--keep", "spectrum", "--out", "spectrum.gguf"}).code,
+              0);
+    ASSERT_EQ(capture_few(program, "spectrum", "spectrum.gguf").code, 0);
+    const Arguments arguments{"measure", "run", "--twin",      "twin", "spectrum",
+                              "--rows",  "100", "--bootstrap", "20",   "--json"};
     const Outcome outcome = program.run(arguments);
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     const Json json = Json::parse(outcome.out);
@@ -310,6 +313,12 @@ TEST(Cli, MeasuresARunAgainstItsTwin) {
         EXPECT_TRUE(is_png(program / "run" / finding["figure"].get<std::string>())) << finding;
     }
     EXPECT_TRUE(fs::exists(program / "run/measures/findings.csv"));
+    for (const Json& finding : read_json(program / "run/measures/findings.json").at("findings")) {
+        if (finding.at("name") == "anisotropy") {
+            EXPECT_EQ(finding.at("twins").at("gaussian").size(), 1u);
+            EXPECT_EQ(finding.at("twins").at("spectrum").size(), 1u);
+        }
+    }
     EXPECT_TRUE(temporaries_in(program.folder().path()).empty());
 }
 
@@ -482,13 +491,16 @@ TEST(Cli, LeavesAReadableRunAfterCtrlC) {
 
 TEST(LongCli, MakesAStudyInOneCommand) {
     const Program program;
-    const Outcome outcome = program.run({"run", "bytes-gpt2", "--sequences", "4", "--out", "study"});
+    const Outcome outcome =
+        program.run({"run", "bytes-gpt2", "--sequences", "4", "--twins", "2", "--out", "study"});
     ASSERT_EQ(outcome.code, 0) << outcome.err;
 
     const Json study = read_json(program / "study/study.json");
     EXPECT_EQ(study.at("status"), "complete");
     for (const std::string name : {"text", "repeat", "vocabulary", "positions"})
         EXPECT_EQ(open_run(program / "study" / name).prompts(), name);
+    EXPECT_NE(outcome.out.find("Untrained twins: 2 gaussian and 1 spectrum."), std::string::npos)
+        << outcome.out;
     for (const Json& name : study.at("runs"))
         EXPECT_TRUE(open_run(program / "study" / name.get<std::string>()).complete()) << name;
 

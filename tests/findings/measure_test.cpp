@@ -83,21 +83,35 @@ TEST(MeasureRun, NoNumberDependsOnThreads) {
     EXPECT_EQ(Json(a.tables).dump(), Json(b.tables).dump());
 }
 
-TEST(MeasureRun, TwinIsAControlAndMustFit) {
+TEST(MeasureRun, TwinsAreHeldAgainstByKindAndMustFit) {
     const TempFolder folder;
-    randomize("bytes-gpt2", folder / "twin.gguf", {.seed = 1});
-    const tomograph::Run run = capture_run(folder, "run", {}),
-                         twin = capture_run(folder, "twin", {.model = (folder / "twin.gguf").string()});
+    const tomograph::Run run = capture_run(folder, "run", {});
+    std::vector<tomograph::Run> twins;
     MeasureOptions options = kQuick;
-    options.twin = &twin;
+    const auto add = [&](const std::string& name, const RandomizeOptions& how) {
+        const std::string weights = (folder / (name + ".gguf")).string();
+        randomize("bytes-gpt2", weights, how);
+        twins.push_back(capture_run(folder, name, {.model = weights, .sequences = 6}));
+    };
+    add("a", {.seed = 1});
+    add("s", {.keep = TwinKeeps::spectrum, .seed = 1});
+    add("b", {.seed = 2});
+    for (const tomograph::Run& twin : twins) options.twins.push_back(&twin);
     const MeasureReport report = measure_run(run, options);
-    const auto& controls = finding(report, "position_share").controls;
-    EXPECT_EQ(controls.back().name, "random-weight twin");
-    EXPECT_GT(controls.back().value, 0);
-    EXPECT_EQ(finding(report, "intrinsic_dimension").controls.size(), 1u) << "a twin says nothing of it";
+    const Finding& share = finding(report, "position_share");
+    ASSERT_EQ(share.twins.size(), 2u);
+    EXPECT_EQ(share.twins[0].kind, "gaussian");
+    ASSERT_EQ(share.twins[0].values.size(), 2u);
+    EXPECT_NE(share.twins[0].values[0], share.twins[0].values[1]);
+    EXPECT_EQ(share.twins[1].kind, "spectrum");
+    EXPECT_EQ(share.twins[1].values.size(), 1u);
+    for (const Control& control : share.controls) EXPECT_NE(control.name, "gaussian") << "not the null";
+    EXPECT_EQ(report.how["twins"].size(), 3u);
+    EXPECT_EQ(report.how["twins"][0]["sequences"], 6);
+    EXPECT_NE(findings_table(report).find("Untrained twins: 2 gaussian and 1 spectrum."), std::string::npos);
 
-    const tomograph::Run other = capture_run(folder, "other", {.sequences = 7});
-    options.twin = &other;
+    const tomograph::Run other = capture_run(folder, "other", {.sequences = 9});
+    options.twins = {&other};
     EXPECT_NE(error_of([&] { measure_run(run, options); }).find("it read other tokens"), std::string::npos);
 }
 
@@ -208,7 +222,7 @@ TEST(MeasureRun, WritesJsonAndCsvAndPrintsTheContract) {
     EXPECT_EQ(load_findings(run)["findings"].size(), 15u);
     const Json json = findings_json(report);
     for (const Json& one : json["findings"]) {
-        for (const char* key : {"name", "effect", "interval", "null", "verdict", "figure"})
+        for (const char* key : {"name", "effect", "interval", "null", "p", "verdict", "figure"})
             EXPECT_TRUE(one.contains(key)) << key;
         if (one["verdict"] == "not measurable") {
             EXPECT_TRUE(one["effect"].is_null() || one["interval"].is_null());
@@ -227,8 +241,12 @@ TEST(FailOn, AsksForVerdictsByName) {
     const MeasureReport report = measure_run(capture_run(folder, "run", {}), kQuick);
     EXPECT_EQ(failing(report, {"first_token_norm", "layer_cka"}),
               std::vector<std::string>{"first_token_norm"});
-    EXPECT_EQ(failing(report, {"layer_cka:not-measurable", "anisotropy:absent"}),
-              std::vector<std::string>{"layer_cka:not-measurable"});
+    EXPECT_EQ(
+        failing(report, {"layer_cka:not-measurable", "first_token_norm:absent", "first_token_norm:undecided",
+                         "first_token_norm:as-untrained", "first_token_norm:holds"}),
+        (std::vector<std::string>{"layer_cka:not-measurable", "first_token_norm:holds"}));
+    EXPECT_NE(error_of([&] { failing(report, {"layer_cka:unclear"}); }).find("VERDICT being holds"),
+              std::string::npos);
     EXPECT_NE(error_of([&] { failing(report, {"beauty"}); }).find("findings are attn_mlp_separation"),
               std::string::npos);
 }

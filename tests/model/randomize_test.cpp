@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <Eigen/SVD>
+#include <numeric>
+
 #include "support/errors.h"
 #include "support/golden.h"
 #include "support/record.h"
@@ -26,6 +29,9 @@ TEST(Randomize, KeepsArchitectureTypesAndTokenizer) {
         EXPECT_EQ(twin.info().type, original.info().type);
         EXPECT_EQ(twin.info().n_parameters, original.info().n_parameters);
         EXPECT_EQ(twin.info().name, name + " (random twin)");
+        EXPECT_EQ(twin.info().twin, "gaussian");
+        EXPECT_EQ(original.info().twin, "");
+        EXPECT_FALSE(model_json(original.info()).contains("twin"));
         EXPECT_EQ(twin.vocabulary().tokenize("Call me"), original.vocabulary().tokenize("Call me"));
         const Matrix a = original.token_embeddings({0, 65, 97, 200}),
                      b = twin.token_embeddings({0, 65, 97, 200});
@@ -34,8 +40,57 @@ TEST(Randomize, KeepsArchitectureTypesAndTokenizer) {
     }
 }
 
+/// Every row of a model's token table.
+Matrix token_table(const std::string& model) {
+    const Model opened = Model::open(model);
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(opened.info().n_vocab));
+    std::iota(ids.begin(), ids.end(), 0);
+    return opened.token_embeddings(ids);
+}
+
+VectorD singular_values(const Matrix& matrix) {
+    return Eigen::JacobiSVD<Eigen::MatrixXd>(matrix.cast<double>()).singularValues();
+}
+
+TEST(Randomize, SpectrumKeepsSingularValuesAndNoDirection) {
+    const TempFolder folder;
+    quantize("bytes-llama", folder / "q8.gguf", "q8_0", 1);
+    for (const std::string& name : {std::string("bytes-llama"), (folder / "q8.gguf").string()}) {
+        const std::string file = (folder / "twin.gguf").string();
+        randomize(name, file, {.keep = TwinKeeps::spectrum});
+        EXPECT_EQ(Model::open(file).info().twin, "spectrum");
+        const Matrix a = token_table(name), b = token_table(file);
+        const VectorD of_a = singular_values(a), of_b = singular_values(b);
+        // Rounding to n levels adds noise whose largest singular value is far below a hundredth.
+        EXPECT_LT((of_a - of_b).cwiseAbs().maxCoeff(), 0.01 * of_a[0]) << name;
+        EXPECT_LT((of_a - of_b).norm(), 0.01 * of_a.norm()) << name;
+        // A Gaussian matrix of the same scale has another spectrum: the test can fail.
+        const std::string gaussian = (folder / "gaussian.gguf").string();
+        randomize(name, gaussian);
+        EXPECT_GT((of_a - singular_values(token_table(gaussian))).norm(), 0.1 * of_a.norm()) << name;
+        // Neither rows nor columns are where they were, nor their products: |cos| of two random matrices is
+        // about 1 / sqrt(entries).
+        const auto cosine = [](const MatrixD& x, const MatrixD& y) {
+            return std::abs(x.cwiseProduct(y).sum()) / (x.norm() * y.norm());
+        };
+        const MatrixD x = a.cast<double>(), y = b.cast<double>();
+        const auto traceless = [](MatrixD m) {
+            m.diagonal().array() -= m.trace() / static_cast<double>(m.rows());
+            return m;
+        };
+        EXPECT_LT(cosine(x, y), 0.03) << name;
+        EXPECT_LT(cosine(traceless(x.transpose() * x), traceless(y.transpose() * y)), 0.05) << name;
+        EXPECT_LT(cosine(traceless(x * x.transpose()), traceless(y * y.transpose())), 0.05) << name;
+    }
+}
+
 TEST(Randomize, BytesDependOnTheSeedOnly) {
     const TempFolder folder;
+    for (const TwinKeeps keep : {TwinKeeps::scale, TwinKeeps::spectrum}) {
+        randomize("bytes-llama", folder / "a.gguf", {.keep = keep, .seed = 1, .threads = 1});
+        randomize("bytes-llama", folder / "b.gguf", {.keep = keep, .seed = 1, .threads = 3});
+        EXPECT_EQ(read_file(folder / "a.gguf"), read_file(folder / "b.gguf"));
+    }
     randomize("bytes-llama", folder / "a.gguf", {.seed = 1, .threads = 1});
     randomize("bytes-llama", folder / "b.gguf", {.seed = 1, .threads = 3});
     randomize("bytes-llama", folder / "c.gguf", {.seed = 2});

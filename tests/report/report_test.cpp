@@ -80,7 +80,8 @@ TEST_F(Report, ShowsTheFindingsOfItsRuns) {
     EXPECT_FALSE(has("<h2>Findings: twin</h2>"));
     EXPECT_TRUE(
         has("<th>anisotropy</th><td class=\"number\">0.25</td><td class=\"number\">0.125 to 0.5</td>"
-            "<td class=\"number\">–</td><td>absent</td><td class=\"note\">mean cosine: a&lt;b</td>"));
+            "<td class=\"number\">–</td><td class=\"number\">–</td><td>absent</td><td class=\"note\">mean "
+            "cosine: a&lt;b</td>"));
 }
 
 TEST_F(Report, ReadsNoFindingsButThoseOfItsOwnRuns) {

@@ -87,10 +87,14 @@ TEST(JudgeClaim, MeansOneThingEach) {
     e.p = 0.2;
     EXPECT_EQ(judge_claim(e), Claim::undecided) << "the interval alone is not enough";
     e.p = 0.005;
-    e.twins = {0.05, 0.1, 0.08};
+    e.twins = {{0.05, 0.1, 0.08}};
     EXPECT_EQ(judge_claim(e), Claim::holds);
-    e.twins = {0.05, 0.45, 0.3};
+    e.twins = {{0.05, 0.45, 0.3}};
     EXPECT_EQ(judge_claim(e), Claim::as_untrained);
+    e.twins = {{0.05, 0.1, 0.08}, {0.45}};
+    EXPECT_EQ(judge_claim(e), Claim::as_untrained) << "each kind of twin must be beaten";
+    e.twins = {{0.05, 0.1, 0.08}, {0.3}};
+    EXPECT_EQ(judge_claim(e), Claim::holds) << "kinds are not pooled";
     e = found;
     e.interval = Interval{-0.03, 0.04};
     EXPECT_EQ(judge_claim(e), Claim::absent);
@@ -100,7 +104,7 @@ TEST(JudgeClaim, MeansOneThingEach) {
     e.interval = Interval{0.05, 0.9};
     EXPECT_EQ(judge_claim(e), Claim::undecided);
     const Evidence smaller{
-        .effect = 3, .interval = Interval{2, 4}, .null = 5, .twins = {9, 10}, .larger = false};
+        .effect = 3, .interval = Interval{2, 4}, .null = 5, .twins = {{9, 10}}, .larger = false};
     EXPECT_EQ(judge_claim(smaller), Claim::as_untrained) << "two twins say little";
     EXPECT_EQ(judge_claim({.effect = 3, .p = 0.001}), Claim::holds) << "exact: no interval, only p";
     EXPECT_EQ(judge_claim({.effect = 3}), Claim::undecided);

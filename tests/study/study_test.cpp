@@ -25,6 +25,7 @@ StudyOptions small() {
     options.sequences = 2;
     options.length = 16;
     options.threads = 1;
+    options.twins = 1;
     return options;
 }
 

@@ -5,19 +5,24 @@
 #include <cstdio>
 #include <map>
 
+#include "tomograph/base/contained.h"
 #include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
 #include "tomograph/figures/gnuplot.h"
 #include "tomograph/figures/measures.h"
 #include "tomograph/findings/list.h"
+#include "tomograph/report/study_file.h"
 #include "tomograph/store/run_folder.h"
 
 namespace tomograph {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct Flags {
-    std::string run, twin, rope_off, reference;
+    std::string run, rope_off, positions, reference;
+    std::vector<std::string> twins;
     double fdr = 0.05;
     std::vector<std::string> fail_on;
     bool json = false;
@@ -28,6 +33,16 @@ struct Flags {
 
 bool is_study(const std::string& path) {
     return folder_kind(path) == FolderKind::study;
+}
+
+/// The runs of a study that untrained twins made.
+std::vector<Run> twins_of_study(const fs::path& study) {
+    std::vector<Run> twins;
+    for (const std::string& name : read_study(study).runs) {
+        if (!name.starts_with("twin") || folder_kind(study / name) != FolderKind::run) continue;
+        twins.push_back(Run::open(contained_folder(study, name)));
+    }
+    return twins;
 }
 
 /// Draws the numbers into RUN/figures, or into the study's, whose pictures of the vectors stay the findings'
@@ -55,16 +70,22 @@ void draw(const std::string& path, const Run& run, MeasureReport& report) {
 void run_measure(const Flags& flags, Progress& progress) {
     check_fail_on(flags.fail_on, !flags.reference.empty());
     const Run run = Run::open(run_folder(flags.run));
-    std::optional<Run> twin, rope_off, reference;
-    const std::filesystem::path own_twin = std::filesystem::path(flags.run) / "twin";
-    if (!flags.twin.empty())
-        twin = Run::open(run_folder(flags.twin));
-    else if (is_study(flags.run) && folder_kind(own_twin) == FolderKind::run)
-        twin = Run::open(own_twin);
+    std::optional<Run> rope_off, positions, reference;
+    std::vector<Run> twins;
+    for (const std::string& twin : flags.twins) twins.push_back(Run::open(run_folder(twin)));
+    if (flags.twins.empty() && is_study(flags.run)) twins = twins_of_study(flags.run);
     if (!flags.rope_off.empty()) rope_off = Run::open(run_folder(flags.rope_off));
+    if (!flags.positions.empty())
+        positions = Run::open(run_folder(flags.positions));
+    else if (const fs::path own = fs::path(flags.run) / "positions";
+             is_study(flags.run) && folder_kind(own) == FolderKind::run)
+        positions = Run::open(own);
     if (!flags.reference.empty()) reference = Run::open(run_folder(flags.reference));
-    MeasureOptions options{.twin = twin ? &*twin : nullptr,
+    std::vector<const Run*> to_twins;
+    for (const Run& twin : twins) to_twins.push_back(&twin);
+    MeasureOptions options{.twins = to_twins,
                            .rope_off = rope_off ? &*rope_off : nullptr,
+                           .positions = positions ? &*positions : nullptr,
                            .reference = reference ? &*reference : nullptr,
                            .fdr = flags.fdr,
                            .rows = flags.rows,
@@ -94,10 +115,14 @@ void add_measure(CLI::App& app, Progress& progress) {
     CLI::App* command =
         app.add_subcommand("measure", "Give every finding as a number with its interval and its null");
     command->add_option("RUN", flags->run, "Run folder, or a study (its text run)")->required();
-    command->add_option(
-        "--twin", flags->twin,
-        "Run of the random-weight twin on the same prompts (see randomize; default: the study's own)");
+    command->add_option("--twin", flags->twins,
+                        "Runs of untrained twins on the same prompts or the first sequences of them (see "
+                        "randomize; default: the study's own)");
     command->add_option("--rope-off-run", flags->rope_off, "Run of the same model captured with --rope-off");
+    command->add_option(
+        "--positions-run", flags->positions,
+        "Run of the same model on positions alone, whose learned table is longer than the text "
+        "(default: the study's own)");
     command->add_option("--reference", flags->reference,
                         "Run of the same model on ordinary text: outliers are what it does not account for");
     command->add_option("--fdr", flags->fdr, "How large a share of the outliers may be ordinary")
@@ -115,9 +140,10 @@ void add_measure(CLI::App& app, Progress& progress) {
             "Print the table of findings with their controls, and do nothing else")
         ->trigger_on_parse();
     command
-        ->add_option("--fail-on", flags->fail_on,
-                     "Exit with 3 when one of these findings holds; outliers (with --reference), "
-                     "NAME:absent and NAME:not-measurable also")
+        ->add_option(
+            "--fail-on", flags->fail_on,
+            "Exit with 3 when one of these findings holds, or has the verdict of NAME:VERDICT: holds, "
+            "as-untrained, absent, undecided, not-measurable; outliers (with --reference) also")
         ->delimiter(',');
     command->add_option("--rows", flags->rows, "Rows a site for what compares rows, drawn by seed")
         ->capture_default_str()

@@ -22,7 +22,7 @@ struct Flags {
     std::int64_t sequences = 32;
     std::optional<std::int64_t> length;
     std::uint64_t seed = 42;
-    int threads = 0;
+    int twins = StudyOptions{}.twins, threads = 0;
     std::string dtype = "auto";
     bool force = false;
 };
@@ -50,6 +50,7 @@ void run(const Flags& flags, Progress& progress) {
     StudyOptions options{.text = {flags.text.begin(), flags.text.end()},
                          .sequences = flags.sequences,
                          .length = length,
+                         .twins = flags.twins,
                          .seed = flags.seed,
                          .dtype = find_dtype(flags.dtype),
                          .force = flags.force,
@@ -65,7 +66,7 @@ void run(const Flags& flags, Progress& progress) {
     for (const Figure& figure : summary.figures) pictures += !figure.file.empty();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     say("{} in {}\n\n", model.info().name, duration_text(seconds));
-    say("  runs     {}\n", (out / "{text,repeat,vocabulary,positions,twin}").string());
+    say("  runs     {}\n", (out / "{text,repeat,vocabulary,positions,twin-*}").string());
     say("  figures  {} ({})\n", (out / "figures").string(), pictures);
     say("  report   {}\n\n", (out / "report.html").string());
     say("{}\n", findings_table(summary.measures, 5));
@@ -87,6 +88,13 @@ void add_run(CLI::App& app, Progress& progress) {
         ->check(CLI::PositiveNumber);
     command->add_option("--length", flags->length, "Tokens a sequence (default: the context, at most 512)")
         ->check(CLI::PositiveNumber);
+    command
+        ->add_option(
+            "--twins", flags->twins,
+            "Untrained twins with Gaussian weights; where there are any, one more keeps each matrix's "
+            "singular values")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 100));
     command->add_option("--out", flags->out, "Study folder to write (default: the model's name)");
     command
         ->add_option("--dtype", flags->dtype,

@@ -21,11 +21,12 @@ struct ModelInfo {
     std::uint64_t n_parameters = 0;
     std::uint64_t file_bytes = 0;    ///< of all its files
     int n_files = 1;                 ///< a large model is cut into parts
+    std::string twin;                ///< "gaussian" or "spectrum" of an untrained twin, else empty
     bool learned_positions = false;  ///< a position table: lengths above context_length are impossible
 };
 
 /// The same, as files and `info --json` say it: one key a field, in this order; n_files only where there are
-/// several.
+/// several, `twin` only of a twin.
 Json model_json(const ModelInfo& info);
 
 }  // namespace tomograph

@@ -122,6 +122,7 @@ const FindingKind findings::anisotropy{.name = "anisotropy",
                                        .twin_counts = true,
                                        .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
                                            return std::make_unique<AnisotropyOfStream>(subject);
-                                       }};
+                                       },
+                                       .margin = {.width = 0.02, .no_effect = 0}};
 
 }  // namespace tomograph

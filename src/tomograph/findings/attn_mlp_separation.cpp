@@ -141,6 +141,7 @@ const FindingKind findings::attn_mlp_separation{
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<AttnMlpSeparation>(subject);
-    }};
+    },
+    .margin = {.width = 0.02, .no_effect = 0}};
 
 }  // namespace tomograph

@@ -178,6 +178,7 @@ const FindingKind findings::first_token_norm{
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<FirstTokenNorm>(subject);
-    }};
+    },
+    .margin = {.width = 0.1, .no_effect = 1}};
 
 }  // namespace tomograph

@@ -175,6 +175,7 @@ const FindingKind findings::intrinsic_dimension{
     .smaller_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<IntrinsicDimension>(subject);
-    }};
+    },
+    .margin = {.width = 0.1, .share = true}};
 
 }  // namespace tomograph

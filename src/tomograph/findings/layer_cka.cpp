@@ -91,6 +91,7 @@ const FindingKind findings::layer_cka{.name = "layer_cka",
                                       .twin_counts = true,
                                       .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
                                           return std::make_unique<LayerCka>(subject);
-                                      }};
+                                      },
+                                      .margin = {.width = 0.02, .no_effect = 0}};
 
 }  // namespace tomograph

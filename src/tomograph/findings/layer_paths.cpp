@@ -72,6 +72,7 @@ const FindingKind findings::layer_paths{
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<TokenPaths>(subject);
-    }};
+    },
+    .margin = {.width = 0.05}};
 
 }  // namespace tomograph

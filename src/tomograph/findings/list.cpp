@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace tomograph {
 
 const std::vector<const FindingKind*>& finding_kinds() {
@@ -13,13 +15,20 @@ const std::vector<const FindingKind*>& finding_kinds() {
     return kinds;
 }
 
+std::string margin_text(const Margin& margin) {
+    if (margin.width == 0) return "–";
+    return fmt::format(
+        "{} ± {}", std::isnan(margin.no_effect) ? "null" : fmt::format("{}", margin.no_effect),
+        margin.share ? fmt::format("{} %", 100 * margin.width) : fmt::format("{}", margin.width));
+}
+
 std::string findings_reference() {
-    std::string text = "| finding | effect | counts when | controls |\n|---|---|---|---|\n";
+    std::string text = "| finding | effect | counts when | controls | no effect |\n|---|---|---|---|---|\n";
     for (const FindingKind* kind : finding_kinds()) {
-        text += fmt::format("| `{}` | {}{} | {} | {}{} |\n", kind->name,
+        text += fmt::format("| `{}` | {}{} | {} | {}{} | {} |\n", kind->name,
                             kind->needs_rope_off ? "with `--rope-off-run`: " : "", kind->effect_is,
                             kind->smaller_counts ? "smaller" : "larger", kind->controls,
-                            kind->twin_counts ? ", twin" : "");
+                            kind->twin_counts ? ", twins" : "", margin_text(kind->margin));
     }
     return text;
 }

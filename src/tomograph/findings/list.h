@@ -33,7 +33,10 @@ TOMOGRAPH_FINDINGS(TOMOGRAPH_DECLARE_FINDING)
 /// All of them, in the order of the report.
 const std::vector<const FindingKind*>& finding_kinds();
 
-/// The table of docs/measures.md: name, effect, which side counts, controls, figure; Markdown.
+/// The table of docs/measures.md: name, effect, which side counts, controls, what is no effect;
+/// Markdown.
 std::string findings_reference();
+/// "0 ± 0.05", "null ± 10 %", "–".
+std::string margin_text(const Margin& margin);
 
 }  // namespace tomograph

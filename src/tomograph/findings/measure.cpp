@@ -17,6 +17,9 @@
 namespace tomograph {
 namespace {
 
+// Of a twin whose header does not say.
+constexpr const char* kGaussianTwin = "gaussian";
+
 void require_same_kind(const Run& run, const Run& other, const char* what) {
     const auto differ = [&](const std::string& why) {
         throw Error(fmt::format("{} is no {} of {}", other.path().string(), what, run.path().string()), why,
@@ -30,6 +33,23 @@ void require_same_kind(const Run& run, const Run& other, const char* what) {
         differ("it read other tokens");
 }
 
+void require_twin(const Run& run, const Run& twin) {
+    const auto differ = [&](const std::string& why) {
+        throw Error(fmt::format("{} is no twin of {}", twin.path().string(), run.path().string()), why,
+                    "capture it with the same prompts; fewer --sequences will do");
+    };
+    if (run.d_model() != twin.d_model() || run.n_layers() != twin.n_layers()) {
+        differ(fmt::format("it has {} layers of width {}, the run {} of {}", twin.n_layers(), twin.d_model(),
+                           run.n_layers(), run.d_model()));
+    }
+    const auto begins = [](const auto& all, const auto& first) {
+        return first.size() <= all.size() && std::equal(first.begin(), first.end(), all.begin());
+    };
+    if (twin.n_tokens() == 0 || !begins(run.tokens().token_id, twin.tokens().token_id) ||
+        !begins(run.tokens().sequence, twin.tokens().sequence))
+        differ("it read other tokens");
+}
+
 /// What one run shows: effects by place in the list (none where a finding was not measured), and the rest.
 struct Measured {
     std::vector<std::optional<Effect>> effects;
@@ -37,6 +57,7 @@ struct Measured {
     std::vector<std::string> notes;
     Json how;
     std::vector<int> layers;
+    int n_groups = 0;
     std::vector<Outlier> outliers, first_tokens;
     double outlier_threshold = kNoNumber;
     std::optional<OutlierTest> outlier_test;
@@ -83,10 +104,38 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
     measured.tables = std::move(subject.tables);
     measured.notes = std::move(subject.notes);
     measured.layers = subject.layers;
+    measured.n_groups = subject.sample.n_groups;
     measured.how = {{"rows", subject.sample.size()},     {"rows_to_draw_from", subject.sample.n_candidates},
                     {"groups", subject.sample.n_groups}, {"seed", options.seed},
                     {"bootstrap", options.bootstrap},    {"middle_layers", subject.layers}};
     return measured;
+}
+
+/// What a twin shows, by place in the list.
+struct TwinMeasured {
+    std::string kind, path;
+    std::vector<std::optional<Effect>> effects;
+    std::int64_t n_sequences = 0, rows = 0;
+};
+
+/// One after the other, those of one kind together.
+std::vector<TwinMeasured> measure_twins(const MeasureOptions& options, Progress& progress) {
+    MeasureOptions of_twins = options;
+    of_twins.rows = std::min(options.rows, kTwinRows);
+    of_twins.twins.clear();
+    of_twins.positions = nullptr;
+    std::vector<TwinMeasured> twins;
+    for (const Run* run : options.twins) {
+        Measured measured = measure_one(*run, of_twins, true, progress);
+        run->release();
+        twins.push_back({.kind = run->json().at("model").value("twin", kGaussianTwin),
+                         .path = run->path().string(),
+                         .effects = std::move(measured.effects),
+                         .n_sequences = run->n_sequences(),
+                         .rows = measured.how["rows"].get<std::int64_t>()});
+    }
+    std::ranges::stable_sort(twins, {}, &TwinMeasured::kind);
+    return twins;
 }
 
 /// The charts of a finding, each with the controls that its lines do not show.
@@ -101,6 +150,8 @@ void take_charts(std::vector<Chart>& from, const Finding& finding, const std::ve
                     std::ranges::find(lines->drawn_controls, control.name) == lines->drawn_controls.end())
                     lines->levels.push_back(control);
             }
+            for (const TwinEffects& twins : finding.twins)
+                lines->levels.push_back({twins.kind + " twins", mean_of(twins.values)});
             lines->first_level_layer = layers.front();
             lines->last_level_layer = layers.back();
         }
@@ -120,7 +171,7 @@ void share_charts(MeasureReport& report) {
 }
 
 void check_options(const Run& run, const MeasureOptions& options) {
-    if (options.twin != nullptr) require_same_kind(run, *options.twin, "twin");
+    for (const Run* twin : options.twins) require_twin(run, *twin);
     if (options.rope_off != nullptr) {
         require_same_kind(run, *options.rope_off, "run without rotation");
         if (!options.rope_off->json().at("capture").value("rope_off", false)) {
@@ -128,6 +179,10 @@ void check_options(const Run& run, const MeasureOptions& options) {
                         "capture it with --rope-off");
         }
     }
+    if (options.positions != nullptr && (options.positions->model_name() != run.model_name() ||
+                                         options.positions->d_model() != run.d_model()))
+        throw Error(options.positions->path().string() + " has no positions of " + run.path().string(),
+                    "it is of another model", "capture it from the same one");
     if (options.reference != nullptr) require_reference(run, *options.reference);
     if (options.rows < 16)
         throw Error("too few rows to measure", std::to_string(options.rows), "use at least 16");
@@ -146,15 +201,26 @@ std::vector<std::string> finding_names() {
 MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progress& progress) {
     check_options(run, options);
     Measured measured = measure_one(run, options, false, progress);
-    std::optional<Measured> twin;
-    if (options.twin != nullptr) twin = measure_one(*options.twin, options, true, progress);
+    const std::vector<TwinMeasured> twins = measure_twins(options, progress);
 
     MeasureReport report;
+    std::vector<Case> cases;
     for (std::size_t i = 0; i < finding_kinds().size(); ++i) {
         if (!measured.effects[i]) continue;
-        const Effect* of_twin = twin && twin->effects[i] ? &*twin->effects[i] : nullptr;
-        report.findings.push_back(judge(*finding_kinds()[i], *measured.effects[i], of_twin));
-        take_charts(measured.effects[i]->charts, report.findings.back(), measured.layers, report);
+        Case one{.kind = finding_kinds()[i],
+                 .effect = &*measured.effects[i],
+                 .twins = {},
+                 .n_groups = measured.n_groups};
+        for (const TwinMeasured& twin : twins) {
+            if (one.twins.empty() || one.twins.back().kind != twin.kind) one.twins.push_back({twin.kind, {}});
+            if (twin.effects[i]) one.twins.back().values.push_back(twin.effects[i]->value);
+        }
+        cases.push_back(std::move(one));
+    }
+    report.findings = judge(cases);
+    for (std::size_t i = 0, at = 0; i < finding_kinds().size(); ++i) {
+        if (measured.effects[i])
+            take_charts(measured.effects[i]->charts, report.findings[at++], measured.layers, report);
     }
     share_charts(report);
     report.outliers = std::move(measured.outliers);
@@ -166,7 +232,12 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
     report.notes = std::move(measured.notes);
     report.how = std::move(measured.how);
     const auto path = [](const Run* other) { return other ? Json(other->path().string()) : Json(nullptr); };
-    report.how["twin"] = path(options.twin);
+    report.how["level"] = kLevel;
+    report.how["correction"] = "Holm";
+    report.how["twins"] = Json::array();
+    for (const TwinMeasured& twin : twins)
+        report.how["twins"].push_back(
+            {{"run", twin.path}, {"kind", twin.kind}, {"sequences", twin.n_sequences}, {"rows", twin.rows}});
     report.how["rope_off"] = path(options.rope_off);
     if (options.reference != nullptr) report.how["reference"] = path(options.reference);
     if (const std::string acts = acts_of(run); !acts.empty())

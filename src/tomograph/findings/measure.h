@@ -14,11 +14,15 @@
 namespace tomograph {
 
 struct MeasureOptions {
-    /// A run of the model's random-weight twin on the same prompts: one more control for every finding that
-    /// architecture alone might show. Null: none.
-    const Run* twin = nullptr;
+    /// Runs of the model's untrained twins (see randomize) on the same prompts or the first sequences of
+    /// them: what every finding that architecture alone might show is held against. Of which kind each is
+    /// stands in its run.json.
+    std::vector<const Run*> twins;
     /// The same model and prompts captured with rotation switched off (`capture --rope-off`). Null: none.
     const Run* rope_off = nullptr;
+    /// A run of the same model on positions alone (`capture --prompts positions`), whose learned table is
+    /// longer than the text. Null: the table as far as the run goes.
+    const Run* positions = nullptr;
     /// A run of the same model on ordinary text, which says what is ordinary: outliers are the tokens that it
     /// does not account for. Null: outliers are the most odd of the run's own tokens, of which there always
     /// are some.
@@ -26,7 +30,7 @@ struct MeasureOptions {
     /// With a reference: how large a share of the outliers may be ordinary. Smaller finds fewer. Default
     /// 0.05.
     double fdr = 0.05;
-    /// Rows a site for what compares rows, drawn by seed. Default 4000.
+    /// Rows a site for what compares rows, drawn by seed; of twins kTwinRows at most. Default 4000.
     std::int64_t rows = 4000;
     /// Replicates of the bootstrap over sequences. Default 100.
     int bootstrap = 100;
@@ -36,6 +40,9 @@ struct MeasureOptions {
     /// 0: all that the process may use. No number depends on it.
     int threads = 0;
 };
+
+/// Rows a site of a twin: what its numbers err by is small beside what twins differ by.
+inline constexpr std::int64_t kTwinRows = 1500;
 
 /// A token that stands out, at the site where it does so most.
 struct Outlier {
@@ -61,7 +68,7 @@ struct OutlierTest {
 };
 
 struct MeasureReport {
-    std::vector<Finding> findings;            ///< all of them, in order; with rope_off one more, `rope_share`
+    std::vector<Finding> findings;            ///< all, in order; with rope_off one more, `rope_share`
     std::vector<Outlier> outliers;            ///< above the threshold, most odd first
     std::vector<Outlier> first_tokens;        ///< first tokens against first tokens only, most odd first
     std::optional<OutlierTest> outlier_test;  ///< with a reference; without, the threshold below says it
@@ -71,14 +78,14 @@ struct MeasureReport {
     /// Every number behind the findings, one entry a file: measures/NAME.json.
     std::map<std::string, Json> tables;
     std::vector<std::string> notes;  ///< what could not be measured and why
-    Json how;                        ///< rows, groups, seed, layers, twin
+    Json how;                        ///< rows, groups, seed, layers, level, correction, twins
 };
 
 /// The names of the findings that are always there, in order.
 std::vector<std::string> finding_names();
 
 /// Measure everything that the run allows. What it lacks makes findings `not measurable`, not an error.
-/// Errors: Error when the twin, the rope_off run or the reference does not fit; Stopped.
+/// Errors: Error when a twin, the rope_off run, the positions or the reference does not fit; Stopped.
 MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progress& progress = no_progress());
 
 /// measures/*.json, findings.csv, sites.csv, separation.csv and outliers.csv in the run's folder.
@@ -88,15 +95,17 @@ void save_findings(const Run& run, const MeasureReport& report);
 /// What save_measures() wrote, as far as the printers below need it. Errors: Error when there is none.
 Json load_findings(const Run& run);
 
-/// For a terminal: finding, effect, interval, null, verdict and figure, one line each; then the outliers.
+/// For a terminal: finding, effect, interval, null, corrected p, verdict and figure, one line each; then the
+/// outliers.
 std::string findings_table(const MeasureReport& report, std::size_t most_outliers = 10);
-/// {"findings":[{"name","effect","interval","null","verdict","figure"}],"outliers":[...],"first_tokens":[...]};
+/// {"findings":[{"name","effect","interval","null","p","verdict","figure"}],"outliers":[...],
+/// "first_tokens":[...]};
 /// numbers that cannot be had are null; a "reason" follows where there is one.
 Json findings_json(const MeasureReport& report);
 
-/// Errors: Error for a name that `--fail-on` does not know: findings, "outliers", NAME:absent,
-/// NAME:not-measurable; and for "outliers" without a reference, since some token of a run is always its
-/// oddest.
+/// Errors: Error for a name that `--fail-on` does not know: findings, "outliers", NAME:VERDICT with a verdict
+/// of holds, as-untrained, absent, undecided or not-measurable; and for "outliers" without a reference, since
+/// some token of a run is always its oddest.
 void check_fail_on(const std::vector<std::string>& names, bool has_reference);
 /// Those of `names` that are found: findings with that verdict ("holds" where none is named), and "outliers"
 /// when there are any. Errors: as check_fail_on() of the report's own run.

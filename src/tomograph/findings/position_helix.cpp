@@ -3,6 +3,7 @@
 
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/position_numbers.h"
+#include "tomograph/statistics/cka.h"
 #include "tomograph/statistics/coil.h"
 #include "tomograph/statistics/phases.h"
 #include "tomograph/statistics/positions.h"
@@ -56,6 +57,8 @@ Json describe(const Coil& coil) {
 }
 
 constexpr int kReplicates = 40;
+constexpr std::int64_t kShiftedPoints = 256;
+constexpr int kSurrogates = 999;  // p can reach 0.001, which Holm's correction over all findings may ask for
 
 class PositionHelix final : public Measurement {
   public:
@@ -65,6 +68,7 @@ class PositionHelix final : public Measurement {
         Effect effect;
         const bool learned = measure_learned(effect);
         const PositionNumbers& positions = subject_.positions();
+        if (learned && !subject_.effects_only) add_inheritance(effect);
         if (!positions.why_not.empty()) {
             if (!learned) effect.unmeasurable = positions.why_not;
             return effect;
@@ -97,9 +101,9 @@ class PositionHelix final : public Measurement {
     }
 
   private:
-    /// The learned table itself: exact, so its interval is a point.
+    /// The learned table itself: exact, so its interval is a point and its surrogates decide.
     bool measure_learned(Effect& effect) {
-        const Run& run = subject_.run;
+        const Run& run = subject_.options.positions != nullptr ? *subject_.options.positions : subject_.run;
         const Site site{Component::pos_embed};
         if (!run.json().at("model").value("learned_positions", run.prompts() == "import") ||
             !run.has_site(site) || !run.has_stats() || run.length() < kFewestPositions)
@@ -125,9 +129,51 @@ class PositionHelix final : public Measurement {
         return true;
     }
 
+    /// Does the stream of later layers have the table's shape? Means by position as unit vectors, so that one
+    /// token of great norm does not rule its position, against the table's rows there.
+    void add_inheritance(Effect& effect) const {
+        const Run& run = subject_.run;
+        const Site site{Component::pos_embed};
+        if (!subject_.stream || !run.has_site(site) || !run.has_stats()) return;
+        const TableRows rows = comparable_positions(run.means(site));
+        if (rows.count < 2 * kFewestPositions) return;
+        const auto curve_at = [&](const Site& of) {
+            Matrix means = run.means(of).middleRows(rows.first, rows.count);
+            means.rowwise().normalize();
+            return Matrix(thin_curve(means.cast<double>(), kShiftedPoints).cast<float>());
+        };
+        const Matrix table = curve_at(site);
+        ChartLine alike{.name = "the table's rows"}, shifted{.name = "positions shifted", .control = true};
+        Json list = Json::array();
+        for (const SiteShape& shape : run.sites()) {
+            if (shape.site.component != *subject_.stream) continue;
+            const ShiftedCka found = shifted_cka(table, curve_at(shape.site), subject_.threads);
+            if (std::isnan(found.value)) continue;
+            list.push_back({{"layer", shape.site.layer},
+                            {"cka", number(found.value)},
+                            {"positions_shifted", number(found.shifted)},
+                            {"p", number(found.p)}});
+            alike.layer.push_back(shape.site.layer);
+            alike.value.push_back(found.value);
+            shifted.value.push_back(found.shifted);
+        }
+        if (list.empty()) return;
+        shifted.layer = alike.layer;
+        effect.detail["table_in_layers"] = list;
+        effect.charts.push_back(
+            {.name = "position-table-by-layer",
+             .title = "The position table in later layers",
+             .caption =
+                 "Debiased CKA of the stream's means by position with the learned table, by layer; the "
+                 "grey line is what 97.5 % of the table shifted against them stay below.",
+             .shape = LayerChart{.y_label = "CKA with the table",
+                                 .lines = {std::move(alike), std::move(shifted)}}});
+    }
+
     /// Of a twin the turning alone.
     CoilOptions options() const {
-        CoilOptions options{.seed = subject_.options.seed, .threads = subject_.threads};
+        CoilOptions options{
+            .replicates = kSurrogates, .seed = subject_.options.seed, .threads = subject_.threads};
         if (subject_.effects_only) options.replicates = 0;
         return options;
     }
@@ -136,9 +182,11 @@ class PositionHelix final : public Measurement {
         effect.value = coil.turning;
         effect.detail["coil"] = describe(coil);
         effect.controls = {{"random curves", coil.chance_turning}};
-        if (subject_.effects_only || coil.shape == "helix") return;
+        if (subject_.effects_only) return;
+        effect.p = coil.p;
+        if (coil.shape == "helix") return;
         if (coil.why_not.empty())
-            effect.absent = "it is " + coil.words;
+            effect.instead = "it is " + coil.words;
         else
             effect.unmeasurable = coil.why_not;
     }
@@ -168,6 +216,7 @@ const FindingKind findings::position_helix{
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<PositionHelix>(subject);
-    }};
+    },
+    .margin = {.width = 0.1, .no_effect = 0}};
 
 }  // namespace tomograph

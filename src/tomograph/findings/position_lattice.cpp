@@ -159,6 +159,7 @@ const FindingKind findings::position_lattice{.name = "position_lattice",
                                              .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
                                                  return std::make_unique<PositionLattice>(subject);
                                              },
-                                             .shown_by = &findings::position_helix};
+                                             .shown_by = &findings::position_helix,
+                                             .margin = {.width = 0.1}};
 
 }  // namespace tomograph

@@ -148,6 +148,7 @@ const FindingKind findings::position_share{
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<PositionShare>(subject);
-    }};
+    },
+    .margin = {.width = 0.02}};
 
 }  // namespace tomograph

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
@@ -73,12 +74,18 @@ Json finding_json(const Finding& finding, bool full) {
                  {"effect", number(finding.effect)},
                  {"interval", interval_json(finding.interval)},
                  {"null", number(finding.null)},
+                 {"p", number(finding.p_corrected)},
                  {"verdict", verdict_name(finding.verdict)},
                  {"figure", finding.figure.empty() ? Json(nullptr) : Json(finding.figure)}};
     if (!finding.reason.empty()) json["reason"] = finding.reason;
     if (!full) return json;
     json["effect_is"] = finding.effect_is;
     json["smaller_counts"] = finding.smaller_counts;
+    json["p_uncorrected"] = number(finding.p);
+    json["no_effect"] = number(finding.no_effect);
+    json["margin"] = number(finding.margin);
+    json["twins"] = Json::object();
+    for (const TwinEffects& twins : finding.twins) json["twins"][twins.kind] = numbers(twins.values);
     return json;
 }
 
@@ -93,6 +100,16 @@ std::pair<std::string, std::string> split_at_colon(const std::string& text) {
     const std::size_t colon = text.find(':');
     if (colon == std::string::npos) return {text, "holds"};
     return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+std::optional<Verdict> verdict_of(const std::string& word) {
+    static const std::map<std::string, Verdict> words{{"holds", Verdict::holds},
+                                                      {"as-untrained", Verdict::as_untrained},
+                                                      {"absent", Verdict::absent},
+                                                      {"undecided", Verdict::undecided},
+                                                      {"not-measurable", Verdict::not_measurable}};
+    const auto found = words.find(word);
+    return found == words.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::string outliers_text(const MeasureReport& report, std::size_t most) {
@@ -202,6 +219,7 @@ void save_findings(const Run& run, const MeasureReport& report) {
                          {"lo", finding.interval ? number(finding.interval->lo) : Json(nullptr)},
                          {"hi", finding.interval ? number(finding.interval->hi) : Json(nullptr)},
                          {"null", json["null"]},
+                         {"p", json["p"]},
                          {"verdict", json["verdict"]},
                          {"reason", finding.reason},
                          {"effect_is", finding.effect_is},
@@ -228,11 +246,12 @@ std::string findings_table(const MeasureReport& report, std::size_t most_outlier
     Json json = Json::array();
     for (const Finding& finding : report.findings) json.push_back(finding_json(finding, true));
     const std::vector<FindingLine> findings = finding_lines(json);
-    std::vector<std::array<std::string, 6>> lines{
-        {"finding", "effect", "interval", "null", "verdict", "figure"}};
+    std::vector<std::array<std::string, 7>> lines{
+        {"finding", "effect", "interval", "null", "p", "verdict", "figure"}};
     for (const FindingLine& line : findings)
-        lines.push_back({line.name, line.effect, line.interval, line.null, line.verdict, line.figure});
-    std::array<std::size_t, 6> widths{};
+        lines.push_back(
+            {line.name, line.effect, line.interval, line.null, line.p, line.verdict, line.figure});
+    std::array<std::size_t, 7> widths{};
     for (const auto& line : lines) {
         for (std::size_t c = 0; c < line.size(); ++c) widths[c] = std::max(widths[c], width_of(line[c]));
     }
@@ -249,8 +268,8 @@ std::string findings_table(const MeasureReport& report, std::size_t most_outlier
             reasons += fmt::format("  {}: {}: {}\n", line.name, line.verdict, line.reason);
     }
     if (!reasons.empty()) text += "\n" + reasons;
-    return text + sinks_of(report) + outliers_text(report, most_outliers) + labels_text(report) +
-           notes_text(report);
+    return text + "\n" + how_text(report.how) + sinks_of(report) + outliers_text(report, most_outliers) +
+           labels_text(report) + notes_text(report);
 }
 
 void check_fail_on(const std::vector<std::string>& names, bool has_reference) {
@@ -259,15 +278,15 @@ void check_fail_on(const std::vector<std::string>& names, bool has_reference) {
     known.emplace_back("outliers");
     for (const std::string& wanted : names) {
         const auto [name, verdict] = split_at_colon(wanted);
-        const bool possible = verdict == "holds" ||
-                              (name != "outliers" && (verdict == "absent" || verdict == "not-measurable"));
+        const bool possible = verdict == "holds" || (name != "outliers" && verdict_of(verdict));
         if (possible && name == "outliers" && !has_reference)
             throw Error("cannot fail on outliers without a reference",
                         "some token of a run is always its oddest",
                         "name a run of ordinary text with --reference RUN");
         if (possible && std::find(known.begin(), known.end(), name) != known.end()) continue;
         throw Error("cannot fail on '" + wanted + "'", fmt::format("findings are {}", fmt::join(known, ", ")),
-                    "use NAME, NAME:absent or NAME:not-measurable");
+                    "use NAME or NAME:VERDICT, VERDICT being holds, as-untrained, absent, undecided or "
+                    "not-measurable");
     }
 }
 
@@ -280,9 +299,7 @@ std::vector<std::string> failing(const MeasureReport& report, const std::vector<
             if (!report.outliers.empty()) found.push_back(wanted);
             continue;
         }
-        const Verdict asked = verdict == "holds"    ? Verdict::holds
-                              : verdict == "absent" ? Verdict::absent
-                                                    : Verdict::not_measurable;
+        const Verdict asked = *verdict_of(verdict);
         for (const Finding& finding : report.findings) {
             if (finding.name == name && finding.verdict == asked) found.push_back(wanted);
         }

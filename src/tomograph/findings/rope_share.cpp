@@ -43,7 +43,7 @@ class RopeShare final : public Measurement {
         }
         if (replicates.size() < 10) return effect;
         effect.interval = Interval{quantile(replicates, 0.025), quantile(replicates, 0.975)};
-        if (!(effect.interval->lo > 0)) effect.absent = "positions share as much, or more, without rotation";
+        if (!(effect.interval->lo > 0)) effect.instead = "positions share as much, or more, without rotation";
         return effect;
     }
 
@@ -60,6 +60,7 @@ const FindingKind findings::rope_share{
     .needs_rope_off = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<RopeShare>(subject);
-    }};
+    },
+    .margin = {.width = 0.1, .no_effect = 0}};
 
 }  // namespace tomograph

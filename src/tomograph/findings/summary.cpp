@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <optional>
 
 namespace tomograph {
@@ -9,6 +10,12 @@ namespace {
 
 std::string shown(const Json& value) {
     return value.is_number() ? fmt::format("{:.4g}", value.get<double>()) : "–";
+}
+
+std::string shown_p(const Json& value) {
+    if (!value.is_number()) return "–";
+    const double p = value.get<double>();
+    return p < 1e-4 ? "< 0.0001" : fmt::format("{:.2g}", p);
 }
 
 /// The text of a field that may be absent or null.
@@ -32,12 +39,33 @@ std::vector<FindingLine> finding_lines(const Json& findings) {
                                          ? shown(interval[0]) + " to " + shown(interval[1])
                                          : "–",
                          .null = shown(finding.value("null", Json())) + (less ? " (less counts)" : ""),
+                         .p = shown_p(finding.value("p", Json())),
                          .verdict = text(finding, "verdict"),
                          .figure = text(finding, "figure"),
                          .effect_is = text(finding, "effect_is"),
                          .reason = text(finding, "reason")});
     }
     return lines;
+}
+
+std::string how_text(const Json& how) {
+    // Of a file that others may have written: what is not as expected is not there.
+    const Json none = Json::object(), &given = how.is_object() ? how : none;
+    std::map<std::string, int> kinds;
+    for (const Json& twin : given.value("twins", Json()))
+        if (twin.is_object()) ++kinds[text(twin, "kind")];
+    const Json level = given.value("level", Json());
+    std::string twins;
+    for (const auto& [kind, count] : kinds)
+        twins += fmt::format("{}{} {}", twins.empty() ? "" : " and ", count, kind);
+    return fmt::format(
+        "p: the chance of such an effect where nothing is, corrected by Holm over the findings; {} % is "
+        "asked "
+        "for.\n{}\n",
+        level.is_number() ? 100 * level.get<double>() : 2.5,
+        twins.empty()
+            ? "No untrained twins: what architecture alone makes is not told from what training makes."
+            : fmt::format("Untrained twins: {}.", twins));
 }
 
 std::vector<SummaryLine> summary_lines(const Json& numbers) {

@@ -122,6 +122,7 @@ Model Model::open(const std::string& name_or_path) {
     info.n_parameters = llama_model_n_params(model);
     info.n_files = static_cast<int>(state->parts.size());
     for (const ModelPart& part : state->parts) info.file_bytes += std::filesystem::file_size(part.path);
+    info.twin = gguf_string(gguf, kTwinKey).value_or("");
     info.learned_positions = state->part_with(kPositionTable) != nullptr;
     state->vocabulary = std::make_unique<LlamaVocabulary>(vocab, gguf, info);
 

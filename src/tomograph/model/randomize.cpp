@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numbers>
 #include <span>
 
 #include "tomograph/base/error.h"
@@ -86,19 +87,44 @@ std::uint64_t hash_of(const std::string& name) {
     return hash;
 }
 
-void write_random(AtomicFile& file, std::uint64_t offset, const Table& table, ggml_type type,
-                  const std::string& name, const RandomizeOptions& options) {
-    const int threads = thread_count(options.threads);
+/// Rows of float32 as the file has them.
+std::vector<std::byte> packed(const float* values, std::int64_t n_rows, std::int64_t width, ggml_type type) {
+    std::vector<std::byte> bytes(static_cast<std::size_t>(n_rows) * ggml_row_size(type, width));
+    if (type == GGML_TYPE_F32)
+        std::memcpy(bytes.data(), values, bytes.size());
+    else
+        ggml_quantize_chunk(type, values, bytes.data(), 0, n_rows, width, nullptr);
+    return bytes;
+}
+
+/// Where a tensor is written to.
+struct Target {
+    AtomicFile& file;
+    std::uint64_t offset;
+    ggml_type type;
+
+    void write(std::int64_t row, const float* values, std::int64_t n_rows, std::int64_t width) const {
+        const auto bytes = packed(values, n_rows, width, type);
+        file.write_at(offset + static_cast<std::uint64_t>(row) * ggml_row_size(type, width), bytes.data(),
+                      bytes.size());
+    }
+};
+
+/// Calls work(begin, n) for blocks of rows.
+template <class Work>
+void by_blocks(std::int64_t n_rows, int threads, const Work& work) {
+    parallel_for((n_rows + kBlockRows - 1) / kBlockRows, threads, [&](std::int64_t block) {
+        const std::int64_t begin = block * kBlockRows;
+        work(begin, std::min(n_rows - begin, kBlockRows));
+    });
+}
+
+void write_gaussian(const Target& target, const Table& table, std::uint64_t seed, int threads) {
     const Scale scale = measure(table, threads);
     const bool vector = table.n_rows == 1;
     const double mean = vector ? scale.mean : 0;
     const double deviation = std::sqrt(std::max(0.0, scale.square - mean * mean));
-    const std::size_t row_bytes = ggml_row_size(type, table.width);
-    const std::uint64_t seed = mix(options.seed, hash_of(name));
-    const std::int64_t n_blocks = (table.n_rows + kBlockRows - 1) / kBlockRows;
-    ggml_quantize_init(type);
-    parallel_for(n_blocks, threads, [&](std::int64_t block) {
-        const std::int64_t begin = block * kBlockRows, n = std::min(table.n_rows - begin, kBlockRows);
+    by_blocks(table.n_rows, threads, [&](std::int64_t begin, std::int64_t n) {
         std::vector<float> values(static_cast<std::size_t>(n * table.width));
         for (std::int64_t r = 0; r < n; ++r) {
             Rng rng(mix(seed, static_cast<std::uint64_t>(begin + r)));
@@ -106,13 +132,91 @@ void write_random(AtomicFile& file, std::uint64_t offset, const Table& table, gg
                 values[static_cast<std::size_t>(r * table.width + c)] =
                     static_cast<float>(mean + deviation * rng.normal());
         }
-        std::vector<std::byte> packed(static_cast<std::size_t>(n) * row_bytes);
-        if (type == GGML_TYPE_F32)
-            std::memcpy(packed.data(), values.data(), packed.size());
-        else
-            ggml_quantize_chunk(type, values.data(), packed.data(), 0, n, table.width, nullptr);
-        file.write_at(offset + static_cast<std::uint64_t>(begin) * row_bytes, packed.data(), packed.size());
+        target.write(begin, values.data(), n, table.width);
     });
+}
+
+/// One round of a random walk on the rotations of n coordinates: who meets whom, and by what angle they turn.
+/// With n odd, the last of the order waits.
+struct Round {
+    std::vector<std::int64_t> order;  // [n]
+    std::vector<float> cosine, sine;  // [n / 2]
+
+    Round(std::int64_t n, std::uint64_t seed) : order(permutation(n, seed)) {
+        Rng rng(mix(seed, 0xa791e));
+        for (std::int64_t i = 0; i < n / 2; ++i) {
+            const double angle = 2 * std::numbers::pi * rng.uniform();
+            cosine.push_back(static_cast<float>(std::cos(angle)));
+            sine.push_back(static_cast<float>(std::sin(angle)));
+        }
+    }
+};
+
+std::vector<Round> random_walk(std::int64_t n, std::uint64_t seed) {
+    std::vector<Round> rounds;
+    if (n < 2) return rounds;
+    const int count = 2 * static_cast<int>(std::ceil(std::log2(static_cast<double>(n)))) + 8;
+    for (int r = 0; r < count; ++r) rounds.emplace_back(n, mix(seed, static_cast<std::uint64_t>(r)));
+    return rounds;
+}
+
+inline void turn(float& a, float& b, float cosine, float sine) {
+    const float first = cosine * a - sine * b;
+    b = sine * a + cosine * b;
+    a = first;
+}
+
+/// Both bases of a matrix [n_rows, width] turned at random, in place.
+void turn_bases(float* values, std::int64_t n_rows, std::int64_t width, std::uint64_t seed, int threads) {
+    const std::vector<Round> of_columns = random_walk(width, mix(seed, 1));
+    by_blocks(n_rows, threads, [&](std::int64_t begin, std::int64_t n) {
+        for (float* row = values + begin * width; row < values + (begin + n) * width; row += width) {
+            for (const Round& round : of_columns) {
+                for (std::size_t i = 0; i < round.cosine.size(); ++i)
+                    turn(row[round.order[2 * i]], row[round.order[2 * i + 1]], round.cosine[i],
+                         round.sine[i]);
+            }
+        }
+    });
+    for (const Round& round : random_walk(n_rows, mix(seed, 2))) {
+        by_blocks(n_rows / 2, threads, [&](std::int64_t begin, std::int64_t n) {
+            for (std::int64_t i = begin; i < begin + n; ++i) {
+                const auto at = static_cast<std::size_t>(i);
+                float *a = values + round.order[2 * at] * width,
+                      *b = values + round.order[2 * at + 1] * width;
+                for (std::int64_t c = 0; c < width; ++c) turn(a[c], b[c], round.cosine[at], round.sine[at]);
+            }
+        });
+    }
+}
+
+/// A stack of matrices, as a mixture's experts are, turns one by one.
+void write_turned(const Target& target, const Table& table, std::int64_t rows_of_one, std::uint64_t seed,
+                  int threads) {
+    std::vector<float> values(static_cast<std::size_t>(rows_of_one * table.width));
+    for (std::int64_t first = 0; first < table.n_rows; first += rows_of_one) {
+        by_blocks(rows_of_one, threads, [&](std::int64_t begin, std::int64_t n) {
+            for (std::int64_t r = begin; r < begin + n; ++r)
+                table.read(first + r, values.data() + r * table.width);
+        });
+        turn_bases(values.data(), rows_of_one, table.width, mix(seed, static_cast<std::uint64_t>(first)),
+                   threads);
+        by_blocks(rows_of_one, threads, [&](std::int64_t begin, std::int64_t n) {
+            target.write(first + begin, values.data() + begin * table.width, n, table.width);
+        });
+    }
+}
+
+void write_random(const Target& target, const ggml_tensor* tensor, const std::byte* bytes,
+                  const RandomizeOptions& options) {
+    const int threads = thread_count(options.threads);
+    const Table table(tensor, bytes);
+    const std::uint64_t seed = mix(options.seed, hash_of(tensor->name));
+    ggml_quantize_init(target.type);
+    if (options.keep == TwinKeeps::spectrum && table.n_rows > 1)
+        write_turned(target, table, tensor->ne[1], seed, threads);
+    else
+        write_gaussian(target, table, seed, threads);
 }
 
 /// One file of the model, with its tensors' shapes.
@@ -148,8 +252,12 @@ RandomizeSummary randomize(const std::string& in, const std::filesystem::path& o
     // The twin is one file.
     for (const char* key : {"split.no", "split.count", "split.tensors.count"})
         gguf_remove_key(twin.get(), key);
-    const std::string name = gguf_string(twin.get(), "general.name").value_or("model") + " (random twin)";
-    gguf_set_val_str(twin.get(), "general.name", name.c_str());
+    const bool spectrum = options.keep == TwinKeeps::spectrum;
+    gguf_set_val_str(twin.get(), "general.name",
+                     (gguf_string(twin.get(), "general.name").value_or("model") +
+                      (spectrum ? " (spectrum twin)" : " (random twin)"))
+                         .c_str());
+    gguf_set_val_str(twin.get(), kTwinKey, spectrum ? "spectrum" : "gaussian");
     for (const Part& part : parts) {
         for (ggml_tensor* tensor = ggml_get_first_tensor(part.tensors.get()); tensor != nullptr;
              tensor = ggml_get_next_tensor(part.tensors.get(), tensor)) {
@@ -188,8 +296,7 @@ RandomizeSummary randomize(const std::string& in, const std::filesystem::path& o
             if (stays(tensor))
                 file.write_at(offset, bytes, gguf_get_tensor_size(part.gguf.get(), from));
             else
-                write_random(file, offset, Table(tensor, bytes), gguf_get_tensor_type(twin.get(), to),
-                             tensor_name, options);
+                write_random({file, offset, gguf_get_tensor_type(twin.get(), to)}, tensor, bytes, options);
         }
     }
     file.commit();

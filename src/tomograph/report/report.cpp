@@ -48,24 +48,25 @@ std::string numbers_table(const Json& numbers) {
 std::string findings_table(const fs::path& run, const std::string& heading) {
     constexpr const char* kFile = "measures/findings.json";
     if (!fs::exists(run / kFile)) return "";
-    const Json findings = list(read_json(contained_file(run, kFile)), "findings");
+    const Json file = read_json(contained_file(run, kFile)), findings = list(file, "findings");
     if (findings.empty()) return "";
     std::string html = fmt::format(
         "<h2>{}</h2>\n<div class=\"wide\"><table>\n<tr><th>finding</th><th>effect</th><th>interval</th>"
-        "<th>null</th><th>verdict</th><th>what the number is</th></tr>\n",
+        "<th>null</th><th>p</th><th>verdict</th><th>what the number is</th></tr>\n",
         html_escape(heading));
     for (const FindingLine& line : finding_lines(findings)) {
         html += fmt::format(
             "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td><td "
-            "class=\"number\">{}</td><td>{}</td><td class=\"note\">{}</td></tr>\n",
-            html_escape(line.name), line.effect, line.interval, html_escape(line.null),
+            "class=\"number\">{}</td><td class=\"number\">{}</td><td>{}</td><td "
+            "class=\"note\">{}</td></tr>\n",
+            html_escape(line.name), line.effect, line.interval, html_escape(line.null), html_escape(line.p),
             html_escape(line.verdict),
             html_escape(line.effect_is + (line.reason.empty() ? "" : ": " + line.reason)));
     }
     return html +
-           "</table></div>\n<p class=\"note\">Intervals are 95 % by bootstrap over sequences. The null is "
-           "the strictest control: labels or positions shuffled, or the same architecture with random "
-           "weights.</p>\n";
+           "</table></div>\n<p class=\"note\">Intervals are 95 %, over sequences. The null is the strictest "
+           "control. " +
+           html_escape(how_text(file.value("how", Json()))) + "</p>\n";
 }
 
 std::string figures(const fs::path& folder, const std::vector<StudyFigure>& figures) {

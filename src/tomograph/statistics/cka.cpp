@@ -60,6 +60,25 @@ double linear_cka(const Matrix& x, const Matrix& y) {
     return self_a > least_a && self_b > least_b ? cross / std::sqrt(self_a * self_b) : kNoNumber;
 }
 
+ShiftedCka shifted_cka(const Matrix& x, const Matrix& y, int threads) {
+    ShiftedCka result;
+    result.value = linear_cka(x, y);
+    const Eigen::Index n = x.rows(), first = n / 8, count = 7 * n / 8 - first + 1;
+    if (std::isnan(result.value) || n < 16) return result;
+    std::vector<double> values(static_cast<std::size_t>(count));
+    parallel_for(count, threads, [&](std::int64_t s) {
+        Matrix shifted(y.rows(), y.cols());
+        const Eigen::Index by = first + s;
+        shifted.topRows(n - by) = y.bottomRows(n - by);
+        shifted.bottomRows(by) = y.topRows(by);
+        values[static_cast<std::size_t>(s)] = linear_cka(x, shifted);
+    });
+    result.shifted = quantile(values, 0.975);
+    const auto as_high = std::ranges::count_if(values, [&](double v) { return v >= result.value; });
+    result.p = static_cast<double>(1 + as_high) / static_cast<double>(1 + count);
+    return result;
+}
+
 CkaTable::CkaTable(std::span<const Matrix> layers, std::span<const std::int32_t> group, int n_groups,
                    int threads)
     : n_groups_(n_groups),

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tomograph/base/matrix.h"
+#include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
 
@@ -18,6 +19,17 @@ namespace tomograph {
 ///
 /// O(n d_x d_y) without any n by n matrix where the rows outnumber the dimensions.
 double linear_cka(const Matrix& x, const Matrix& y);
+
+/// Whether two curves go through the same shapes at the same places.
+struct ShiftedCka {
+    double value = kNoNumber;    ///< linear_cka() of the two
+    double shifted = kNoNumber;  ///< 97.5 % of what it is with one of them shifted along itself
+    double p = 1;                ///< chance of such a value among the shifts
+};
+/// x [n, d_x], y [n, d_y], a row a place in order, n >= 16. Null: y shifted cyclically by each number of
+/// places from n / 8 to 7 n / 8, which keeps how smooth both curves are: any two smooth curves are alike to
+/// some degree. p is 1 over the number of shifts plus 1 at least. O(n^3).
+ShiftedCka shifted_cka(const Matrix& x, const Matrix& y, int threads = 1);
 
 /// Debiased linear CKA between all pairs of several descriptions of the same rows, kept so that groups of
 /// rows (sequences) can be left out or weighted: sums over pairs of groups of the products of the Gram

@@ -26,6 +26,9 @@ constexpr Eigen::Index kComponents = 16;
 // Where this many surrogates give a chance as large as that, no more are drawn: p is far from any level.
 constexpr int kFirstBatch = 49;
 constexpr double kHopeless = 0.2;
+// The same of more of them: only a chance that many tests' correction may ask to be small is made finer.
+constexpr int kSecondBatch = 199;
+constexpr double kPlain = 0.05;
 constexpr double kAxisChance = 0.005;
 constexpr double kRise = 0.5;  // of the coil's radius: less is a ring that does not close
 
@@ -107,9 +110,9 @@ Chance chance(const CoilSurrogates& surrogates, const TurningBasis& basis, const
     const auto draw = [&](std::size_t r) { return surrogates.draw(mix(seed, r)); };
     std::vector<std::vector<double>> shares;
     Chance result;
-    const int first = std::min(options.replicates, kFirstBatch);
     for (int done = 0; done < options.replicates;) {
-        const int batch = done == 0 ? first : options.replicates - done;
+        const int aim = done == 0 ? kFirstBatch : done < kSecondBatch ? kSecondBatch : options.replicates;
+        const int batch = std::min(aim, options.replicates) - done;
         const auto begin = static_cast<std::size_t>(done);
         shares.resize(begin + static_cast<std::size_t>(batch));
         parallel_for(batch, options.threads, [&](std::int64_t r) {
@@ -148,7 +151,7 @@ Chance chance(const CoilSurrogates& surrogates, const TurningBasis& basis, const
             if (turn.coiled()) as_coiled += coiled(r);
         }
         result = {as_much / all, turn.coiled() ? as_coiled / all : 1, usual(shares, turn, coiled)};
-        if (std::min(result.turning, result.coil) >= kHopeless) break;
+        if (std::min(result.turning, result.coil) >= (done < kSecondBatch ? kHopeless : kPlain)) break;
     }
     return result;
 }

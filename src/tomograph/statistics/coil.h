@@ -55,8 +55,8 @@ struct Coil {
     /// Share of the curve's variance, line taken away, that turns one way round in one plane within +-60 % of
     /// `frequency`. 0: none or flat; 1: a perfect coil.
     double turning = 0;
-    double chance_turning = 0;  ///< what 97.5 % of the strictest kind of surrogates stay below, as one coil
-                                ///< if the curve is one
+    double chance_turning = 0;   ///< what 97.5 % of the strictest kind of surrogates stay below, as one coil
+                                 ///< if the curve is one
     double share = 0;            ///< the same of the variance without noise: "one coil" asks for half
     double frequency = 0;        ///< full turns over the curve at the middle of that band
     double turns = 0;            ///< net turns about the curve's middle, counted point by point

@@ -121,13 +121,16 @@ Claim judge_claim(const Evidence& evidence, double level) {
     const bool by_chance = evidence.p && *evidence.p <= level;
     const bool beyond = (by_interval || (!evidence.interval && evidence.p)) && (by_chance || !evidence.p);
     if (beyond) {
-        const Spread twins = spread_of(evidence.twins);
-        if (twins.n == 0) return Claim::holds;
-        double reach = 0;
-        if (twins.n > 1)
-            reach = student_t_quantile(0.975, twins.n - 1) * twins.deviation * std::sqrt(1 + 1 / twins.n);
         const double own = least ? *least : sign * evidence.effect;
-        return own > sign * twins.mean + reach ? Claim::holds : Claim::as_untrained;
+        const auto as_far = [&](const std::vector<double>& values) {
+            const Spread twins = spread_of(values);
+            if (twins.n == 0) return false;
+            double reach = 0;
+            if (twins.n > 1)
+                reach = student_t_quantile(0.975, twins.n - 1) * twins.deviation * std::sqrt(1 + 1 / twins.n);
+            return !(own > sign * twins.mean + reach);
+        };
+        return std::ranges::any_of(evidence.twins, as_far) ? Claim::as_untrained : Claim::holds;
     }
     if (evidence.margin > 0 && evidence.interval &&
         evidence.interval->lo >= evidence.no_effect - evidence.margin &&

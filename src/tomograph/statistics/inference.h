@@ -54,17 +54,18 @@ struct Evidence {
     double null = 0;
     /// Chance under the null, corrected for the number of findings. Nothing: the interval alone decides.
     std::optional<double> p;
-    /// The effect in untrained twins. Nothing: no such claim is made.
-    std::vector<double> twins;
+    /// The effect in untrained twins, by their kind; each kind is held against apart. Nothing: no such claim
+    /// is made.
+    std::vector<std::vector<double>> twins;
     /// Effects within `margin` of `no_effect` do not matter. 0: "absent" is never said.
     double no_effect = 0, margin = 0;
     /// Whether more than the null speaks for the finding, or less.
     bool larger = true;
 };
 
-/// Holds: the whole interval lies beyond the null, p <= level, and it lies beyond what one more twin would
-/// show: of m twins their mean -+ t(m - 1) deviations * sqrt(1 + 1 / m) (one twin: the twin itself). No
-/// interval: undecided, unless p says so.
+/// Holds: the whole interval lies beyond the null, p <= level, and it lies beyond what one more twin of any
+/// kind would show: of m twins their mean -+ t(m - 1) deviations * sqrt(1 + 1 / m) (one twin: the twin
+/// itself). No interval: undecided, unless p says so.
 Claim judge_claim(const Evidence& evidence, double level = 0.025);
 
 }  // namespace tomograph

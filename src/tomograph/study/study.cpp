@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "tomograph/base/random.h"
 #include "tomograph/base/version.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/figures/gnuplot.h"
@@ -19,6 +20,7 @@ namespace tomograph {
 namespace {
 
 constexpr std::int64_t kVocabularyRows = 4096;
+constexpr std::size_t kTwinSequences = 8;     // twins differ by more than their samples err
 constexpr std::int64_t kLongestTable = 2048;  // positions of a learned table that are drawn
 
 /// What the published study recorded, in network order; `z` and `resid_pre` are the sums' other sides.
@@ -46,20 +48,27 @@ std::int32_t most_frequent_token(const PromptSet& text) {
         ->first;
 }
 
-/// The same prompts through the same architecture with random weights.
-Run capture_twin(const Model& model, const PromptSet& text, const std::filesystem::path& study,
-                 CaptureOptions options, std::uint64_t seed, Progress& progress) {
-    const std::filesystem::path weights = study / "twin.gguf";
-    randomize(model.info().path, weights, {.seed = seed, .threads = options.threads});
+/// The first of the prompts.
+PromptSet beginning(const PromptSet& prompts, std::size_t most) {
+    PromptSet first = prompts;
+    if (first.sequences.size() > most) first.sequences.resize(most);
+    return first;
+}
+
+/// Prompts through the same architecture with random weights.
+Run capture_twin(const Model& model, const PromptSet& text, const std::filesystem::path& folder,
+                 const CaptureOptions& options, const RandomizeOptions& how, Progress& progress) {
+    const std::filesystem::path weights = folder.string() + ".gguf";
+    randomize(model.info().path, weights, how);
     try {
         const Model twin = Model::open(weights.string());
-        capture(twin, text, study / "twin", options, progress);
+        capture(twin, text, folder, options, progress);
     } catch (...) {
         std::filesystem::remove(weights);
         throw;
     }
     std::filesystem::remove(weights);
-    return Run::open(study / "twin");
+    return Run::open(folder);
 }
 
 /// A picture of the vectors, where there is one, shows a finding better than one of its numbers.
@@ -157,13 +166,30 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
     const Run positions_run = record(
         "positions", positions_prompts(model, {.length = length, .seed = options.seed}), position_vectors);
 
+    std::vector<Run> twin_runs;
     capturing.vector_components.clear();
-    const Run twin_run = capture_twin(model, text, folder.path(), capturing, options.seed, progress);
-    description["runs"].push_back("twin");
+    // Of a twin nothing but effects is measured.
+    std::erase_if(capturing.components, [](Component component) {
+        return component != Component::pos_embed && component != Component::attn_out &&
+               component != Component::mlp_out && component != Component::resid_post;
+    });
+    const auto add_twin = [&](const std::string& name, RandomizeOptions how) {
+        how.threads = options.threads;
+        twin_runs.push_back(capture_twin(model, beginning(text, kTwinSequences), folder.path() / name,
+                                         capturing, how, progress));
+        description["runs"].push_back(name);
+    };
+    for (int i = 1; i <= options.twins; ++i)
+        add_twin(fmt::format("twin-{}", i), {.seed = mix(options.seed, static_cast<std::uint64_t>(i))});
+    if (options.twins > 0) add_twin("twin-spectrum", {.keep = TwinKeeps::spectrum, .seed = options.seed});
+    std::vector<const Run*> twins;
+    for (const Run& twin : twin_runs) twins.push_back(&twin);
 
     // Numbers first, and kept before anything is drawn: a figure must not cost them.
     summary.measures = measure_run(
-        text_run, {.twin = &twin_run, .seed = options.seed, .threads = options.threads}, progress);
+        text_run,
+        {.twins = twins, .positions = &positions_run, .seed = options.seed, .threads = options.threads},
+        progress);
     save_measures(text_run, summary.measures);
     summary.numbers = numbers_of(text_run);
 

@@ -17,6 +17,9 @@ struct StudyOptions {
     std::vector<std::filesystem::path> text;  ///< empty: the chapter of Moby-Dick inside the program
     std::int64_t sequences = 32;              ///< at most
     std::int64_t length = 512;
+    /// Untrained twins with Gaussian weights, whose spread is one of the findings' controls; where there are
+    /// any, one more keeps each matrix's singular values.
+    int twins = 5;
     std::uint64_t seed = 42;
     std::optional<Dtype> dtype = {};  ///< of the captured vectors; none: as CaptureOptions says
     bool force = false;               ///< replace an existing study
@@ -38,14 +41,14 @@ struct StudySummary {
     /// As study.json has them: the first token's norm, the variance that two components explain, the cosine
     /// of attention and MLP outputs. See summary_lines().
     Json numbers = Json::object();
-    MeasureReport measures;  ///< of the text run, against the random-weight twin
+    MeasureReport measures;  ///< of the text run, against its untrained twins
 };
 
-/// The whole experiment on one model: text, one repeated token, the vocabulary, positions only, and text once
-/// more on a twin with random weights; each captured as a run in a folder of its own, projected, drawn and
-/// measured. Writes DIR/{text,repeat,vocabulary,positions,twin}/, DIR/figures/ and DIR/study.json; the report
-/// is the caller's (study/report.h, serve/report.h). Errors: Error as capture()'s; Stopped. What was complete
-/// stays, unless it is the first capture that failed.
+/// The whole experiment on one model: text, one repeated token, the vocabulary, positions only, and the first
+/// sequences of the text once more on each untrained twin; each captured as a run in a folder of its own,
+/// projected, drawn and measured. Writes DIR/{text,repeat,vocabulary,positions,twin-*}/, DIR/figures/ and
+/// DIR/study.json; the report is the caller's (study/report.h, serve/report.h). Errors: Error as capture()'s;
+/// Stopped. What was complete stays, unless it is the first capture that failed.
 StudySummary make_study(const Model& model, const std::filesystem::path& out, const StudyOptions& options,
                         Progress& progress);
 

@@ -46,6 +46,9 @@ export interface Finding {
   effect: number | null
   interval: [number, number] | { lo: number; hi: number } | null
   null: number | null
+  /** The chance of such an effect where nothing is, corrected for the number of findings. */
+  p?: number | null
+  /** holds; holds, as in an untrained twin; absent; undecided; not measurable. */
   verdict: string
   reason?: string
   effect_is?: string
