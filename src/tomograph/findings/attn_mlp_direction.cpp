@@ -151,6 +151,7 @@ const FindingKind findings::attn_mlp_direction{
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<AttnMlpDirection>(subject);
-    }};
+    },
+    .margin = {.width = 0.02, .no_effect = 0.5}};
 
 }  // namespace tomograph

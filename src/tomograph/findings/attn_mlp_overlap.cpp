@@ -71,7 +71,7 @@ class AttnMlpOverlap final : public Measurement {
         effect.controls.push_back({"random rotations", 1 - 1.96 * deviation_of_mean()});
         if (effect.interval && effect.interval->lo >= kOrthogonalLow &&
             effect.interval->hi <= kOrthogonalHigh)
-            effect.absent = "between 0.8 and 1.25, so they share as much as random directions do";
+            effect.instead = "between 0.8 and 1.25, so they share as much as random directions do";
         describe(means, effect.detail);
         add_to_table();
         effect.charts.push_back(chart());
@@ -169,6 +169,7 @@ const FindingKind findings::attn_mlp_overlap{
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<AttnMlpOverlap>(subject);
-    }};
+    },
+    .margin = {.width = 0.2, .no_effect = 1}};
 
 }  // namespace tomograph

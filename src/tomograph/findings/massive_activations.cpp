@@ -241,6 +241,7 @@ const FindingKind findings::massive_activations{
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<MassiveActivations>(subject);
-    }};
+    },
+    .margin = {.width = 0.1, .no_effect = 1}};
 
 }  // namespace tomograph

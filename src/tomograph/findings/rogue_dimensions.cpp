@@ -109,6 +109,7 @@ const FindingKind findings::rogue_dimensions{
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<RogueDimensions>(subject);
-    }};
+    },
+    .margin = {.width = 0.02}};
 
 }  // namespace tomograph

@@ -76,6 +76,7 @@ const FindingKind findings::separation_by_depth{
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<SeparationByDepth>(subject);
     },
-    .shown_by = &findings::attn_mlp_separation};
+    .shown_by = &findings::attn_mlp_separation,
+    .margin = {.width = 0.02, .no_effect = 0}};
 
 }  // namespace tomograph

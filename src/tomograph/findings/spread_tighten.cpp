@@ -161,6 +161,7 @@ const FindingKind findings::spread_tighten{
     .twin_counts = true,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<SpreadAndTighten>(subject);
-    }};
+    },
+    .margin = {.width = 0.05, .no_effect = 0}};
 
 }  // namespace tomograph
