@@ -12,8 +12,10 @@ constexpr std::string_view kMark = "@@ ";
 }  // namespace
 
 std::string without(const std::string& folder, std::string line) {
-    for (std::size_t at = 0; (at = line.find(folder, at)) != std::string::npos;)
-        line.erase(at, folder.size() + (line.compare(at + folder.size(), 1, "/") == 0 ? 1 : 0));
+    for (std::size_t at = 0; (at = line.find(folder, at)) != std::string::npos;) {
+        const bool inside = line.compare(at + folder.size(), 1, "/") == 0;
+        line.replace(at, folder.size() + (inside ? 1 : 0), inside ? "" : ".");
+    }
     return line;
 }
 

@@ -27,7 +27,7 @@ class AttnMlpSeparation final : public Measurement {
 
     void layer(LayerPair& pair) override {
         Separation& numbers = numbers_[pair.index()];
-        const LayerPair::Silhouettes& silhouettes = pair.silhouettes();
+        const Silhouettes& silhouettes = pair.silhouettes();
         numbers.silhouette = silhouettes.value;
         probe(pair, numbers);
         if (subject_.effects_only) return;

@@ -64,7 +64,7 @@ class SeparationByDepth final : public Measurement {
 
     Subject& subject_;
     std::vector<int> layers_;
-    std::vector<LayerPair::Silhouettes> numbers_;
+    std::vector<Silhouettes> numbers_;
 };
 
 }  // namespace

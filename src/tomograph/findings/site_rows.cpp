@@ -71,7 +71,7 @@ const Matrix& LayerPair::unit() {
     return *unit_;
 }
 
-const LayerPair::Silhouettes& LayerPair::silhouettes() {
+const Silhouettes& LayerPair::silhouettes() {
     if (silhouettes_) return *silhouettes_;
     Silhouettes& result = silhouettes_.emplace();
     const std::uint64_t seed = subject_.options.seed;

@@ -38,6 +38,13 @@ class SiteRows {
     std::optional<Pca> pca_;
 };
 
+/// How far apart a layer's two clouds lie, by cosine silhouette.
+struct Silhouettes {
+    double value = kNoNumber;
+    double shuffled = kNoNumber;   ///< 97.5 % of shuffled labels; none of a twin
+    std::vector<double> left_out;  ///< the value without each group of sequences; none of a twin
+};
+
 /// Attention's and the MLP's outputs of one layer.
 class LayerPair {
   public:
@@ -51,12 +58,6 @@ class LayerPair {
     const Matrix& unit();
     const std::vector<std::int32_t>& group() const { return group_; }
 
-    /// How far apart the two clouds lie, by cosine silhouette.
-    struct Silhouettes {
-        double value = kNoNumber;
-        double shuffled = kNoNumber;   ///< 97.5 % of shuffled labels; none of a twin
-        std::vector<double> left_out;  ///< the value without each group of sequences; none of a twin
-    };
     const Silhouettes& silhouettes();
 
     SiteRows& attention;

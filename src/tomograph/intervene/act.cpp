@@ -7,8 +7,10 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <concepts>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/json_reason.h"
 #include "tomograph/exchange/npy.h"
 #include "tomograph/maps/projection.h"
 #include "tomograph/store/run.h"
@@ -68,8 +70,17 @@ const SiteShape& read_site(const Json& json, std::span<const SiteShape> shapes, 
     return *found;
 }
 
+template <std::integral Number>
+std::vector<Number> whole_numbers(const Json& json, const std::string& what) {
+    if (!json.is_array()) throw JsonError(what + " is no list");
+    std::vector<Number> numbers;
+    for (const Json& entry : json) numbers.push_back(whole_number<Number>(entry, what));
+    return numbers;
+}
+
 Range read_positions(const Json& json) {
-    if (json.is_number_integer()) return parse_range(std::to_string(json.get<std::int64_t>()), "positions");
+    if (json.is_number())
+        return parse_range(std::to_string(whole_number<std::int64_t>(json, "positions")), "positions");
     return parse_range(json.get<std::string>(), "positions");
 }
 
@@ -79,7 +90,7 @@ void read_columns(Act& act, const Json& json, const SiteShape& shape, const Wher
             where.fail(
                 fmt::format("{} has no heads", act.site.name()),
                 fmt::format("heads are told apart in z: use blocks.{}.z", std::max(0, act.site.layer)));
-        act.heads = json.at("heads").get<std::vector<int>>();
+        act.heads = whole_numbers<int>(json.at("heads"), "heads");
         for (const int head : act.heads) {
             if (head < 0 || head >= shape.shape.front())
                 where.fail(fmt::format("{} has no head {}", act.site.name(), head),
@@ -88,7 +99,7 @@ void read_columns(Act& act, const Json& json, const SiteShape& shape, const Wher
     }
     if (json.contains("coordinates")) {
         if (!act.heads.empty()) where.fail("it has both heads and coordinates", "give one of them");
-        act.coordinates = json.at("coordinates").get<std::vector<std::int64_t>>();
+        act.coordinates = whole_numbers<std::int64_t>(json.at("coordinates"), "coordinates");
         for (const std::int64_t c : act.coordinates) {
             if (c < 0 || c >= shape.width())
                 where.fail(fmt::format("{} has no coordinate {}", act.site.name(), c),
@@ -221,8 +232,8 @@ std::vector<Act> read_acts(const Json& spec, std::span<const SiteShape> shapes, 
         const Where where{acts.size() + 1};
         try {
             acts.push_back(read_act(json, shapes, folder, where));
-        } catch (const nlohmann::json::exception& e) {
-            where.fail(e.what());
+        } catch (const Json::exception& e) {
+            where.fail(json_reason(e));
         }
     }
     return acts;

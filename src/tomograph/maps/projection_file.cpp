@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/json_reason.h"
 #include "tomograph/maps/projection.h"
 #include "tomograph/maps/run_files.h"
 
@@ -136,7 +137,12 @@ Projection read_projection(const Run& run, const std::string& name, const fs::pa
         pca.explained_variance = numbers(projection.info, "explained_variance");
         pca.explained_variance_ratio = numbers(projection.info, "explained_variance_ratio");
         pca.total_variance = projection.info.at("total_variance").get<double>();
-        pca.n_rows = projection.info.at("n_rows").get<std::int64_t>();
+        pca.n_rows = whole_number<std::int64_t>(projection.info.at("n_rows"), "n_rows");
+        if (!pca.components.allFinite() || !pca.mean.allFinite())
+            refuse(path, "its basis or its mean holds NaN or Inf");
+        if (pca.n_rows < 0 || pca.total_variance < 0)
+            refuse(path,
+                   fmt::format("it says that {} rows have a variance of {}", pca.n_rows, pca.total_variance));
         check_basis(path, pca, projection, run);
         projection.pca = std::move(pca);
     }
@@ -199,7 +205,7 @@ Projection load_projection(const Run& run, const std::string& name) {
     try {
         return read_projection(run, name, path, std::move(info));
     } catch (const Json::exception& e) {
-        throw Error(described.string() + " cannot be read", e.what(), "project again");
+        throw Error(described.string() + " cannot be read", json_reason(e), "project again");
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "tomograph/base/contained.h"
 #include "tomograph/base/error.h"
+#include "tomograph/base/json_reason.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
@@ -23,8 +24,8 @@ StudyFile parse(const Json& json) {
     const Json model = field(json, "model", Json::object());
     study.model_name = model.value("name", "?");
     study.model_type = model.value("type", "?");
-    study.n_layers = model.value("n_layers", 0);
-    study.d_model = model.value("d_model", std::int64_t{0});
+    study.n_layers = whole_number(model, "n_layers", 0);
+    study.d_model = whole_number(model, "d_model", std::int64_t{0});
     study.runs = field(json, "runs", Json::array()).get<std::vector<std::string>>();
     for (const Json& figure : field(json, "figures", Json::array())) {
         if (!figure.is_object()) throw Error("a figure is no object", "", "");
@@ -43,8 +44,8 @@ StudyFile parse(const Json& json, const fs::path& file) {
     if (!json.is_object()) throw broken("it holds no object");
     try {
         return parse(json);
-    } catch (const nlohmann::json::exception& e) {
-        throw broken(e.what());
+    } catch (const Json::exception& e) {
+        throw broken(json_reason(e));
     } catch (const Error& e) {
         throw broken(e.what());
     }

@@ -8,6 +8,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/base/json_reason.h"
 #include "tomograph/base/text.h"
 
 namespace tomograph {
@@ -143,8 +144,8 @@ Selection selection_from_json(const Json& json) {
         selection.seed = whole_number(json, "seed", std::uint64_t{42});
         selection.layer_order = parse_layer_order(json.value("layer_order", "given"));
         return selection;
-    } catch (const nlohmann::json::exception& e) {
-        throw Error("the selection cannot be read", e.what(), "");
+    } catch (const Json::exception& e) {
+        throw Error("the selection cannot be read", json_reason(e), "");
     }
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <system_error>
 
+#include "tomograph/base/json_reason.h"
+
 namespace tomograph {
 namespace {
 
@@ -43,8 +45,8 @@ ProjectionRequest parse_request(const Json& json, const JobLimits& limits) {
         if (rows < 0) throw Error("rows must not be negative", "", "");
         rows = rows == 0 ? most : std::min(rows, most);
         return request;
-    } catch (const nlohmann::json::exception& e) {
-        throw Error("the request cannot be read", e.what(), "");
+    } catch (const Json::exception& e) {
+        throw Error("the request cannot be read", json_reason(e), "");
     }
 }
 

@@ -71,10 +71,10 @@ Projection thinned(const Projection& whole, std::int64_t most) {
 
 /// Bytes of a projection's columns, at most.
 std::size_t bytes_of(const Json& info, std::int64_t rows) {
-    const auto axes = std::min<std::int64_t>(info.value("dims", std::int64_t{3}), kAxes);
+    const auto axes = std::min<std::int64_t>(whole_number(info, "dims", std::int64_t{3}), kAxes);
     const Json means = info.value("selection", Json::object()).value("mean", Json::array());
     const std::int64_t labels = means.empty() ? 7 : 15;  // token, norm and expert; or who an average is of
-    return static_cast<std::size_t>(std::min(rows, info.value("n_rows", std::int64_t{0})) *
+    return static_cast<std::size_t>(std::min(rows, whole_number(info, "n_rows", std::int64_t{0})) *
                                     (4 * axes + labels));
 }
 

@@ -4,6 +4,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/base/json_reason.h"
 
 namespace tomograph {
 namespace layout {
@@ -109,8 +110,8 @@ std::vector<ShardManifest> read_manifests(const std::filesystem::path& run, std:
         if (!std::filesystem::exists(file, error)) break;
         try {
             shards.push_back(shard_manifest(read_json(file)));
-        } catch (const nlohmann::json::exception& e) {
-            throw Error(file.string() + " is not a shard's manifest", e.what(),
+        } catch (const Json::exception& e) {
+            throw Error(file.string() + " is not a shard's manifest", json_reason(e),
                         "delete it, and capture again with --resume");
         }
     }

@@ -10,6 +10,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/base/json_reason.h"
 #include "tomograph/base/text.h"
 #include "tomograph/store/sums.h"
 
@@ -165,8 +166,8 @@ Run Run::open(const fs::path& path) {
         run.read_description(file);
         run.read_tokens();
         run.check_shards();
-    } catch (const nlohmann::json::exception& e) {
-        throw Error(file.string() + " is not a run's description", e.what(), "capture it again");
+    } catch (const Json::exception& e) {
+        throw Error(file.string() + " is not a run's description", json_reason(e), "capture it again");
     }
     return run;
 }
@@ -234,8 +235,9 @@ void Run::check_shards() const {
                            shard.tokens.end <= n_tokens() && shard.rows.begin == row &&
                            shard.rows.end >= row && shard.rows.end <= n_rows();
         if (!tiles)
-            does_not_fit(manifest, fmt::format("shard {} does not go on where shard {} ended", i,
-                                               static_cast<std::int64_t>(i) - 1));
+            does_not_fit(manifest,
+                         i == 0 ? "shard 0 does not begin at the first token"
+                                : fmt::format("shard {} does not go on where shard {} ended", i, i - 1));
         token = shard.tokens.end;
         row = shard.rows.end;
         const auto kept = std::upper_bound(rows_.begin(), rows_.end(), token - 1) - rows_.begin();
@@ -289,8 +291,8 @@ const std::vector<std::string>& Run::pieces() const {
                 const Json json = parse_json(line);
                 for (const Json& piece : json.at("pieces")) pieces.push_back(piece_from_json(piece));
             }
-        } catch (const nlohmann::json::exception& e) {
-            throw Error(file.string() + " is damaged", e.what(), "capture it again");
+        } catch (const Json::exception& e) {
+            throw Error(file.string() + " is damaged", json_reason(e), "capture it again");
         }
         pieces.resize(static_cast<std::size_t>(tokens_.size()));
         files_->pieces = std::move(pieces);

@@ -7,6 +7,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/json.h"
+#include "tomograph/base/json_reason.h"
 
 namespace tomograph {
 namespace {
@@ -122,8 +123,8 @@ Safetensors::Safetensors(const std::filesystem::path& path, Types types) : path_
             const std::uint64_t end = whole_number(path, name, entry.at("data_offsets").at(1));
             if (begin > end || end > data.size()) broken(path, fmt::format("'{}' ends after the file", name));
             if (!dtype) {
-                others_[name] = {entry.at("dtype").get<std::string>(), read_shape(path, name, entry.at("shape")),
-                                 data.subspan(begin, end - begin)};
+                others_[name] = {entry.at("dtype").get<std::string>(),
+                                 read_shape(path, name, entry.at("shape")), data.subspan(begin, end - begin)};
                 continue;
             }
             const TensorSpec spec{name, *dtype, read_shape(path, name, entry.at("shape"))};
@@ -132,8 +133,8 @@ Safetensors::Safetensors(const std::filesystem::path& path, Types types) : path_
                                          spec.n_bytes()));
             tensors_[name] = {*dtype, spec.shape, data.subspan(begin, end - begin)};
         }
-    } catch (const nlohmann::json::exception& e) {
-        broken(path, std::string("its header is not valid: ") + e.what());
+    } catch (const Json::exception& e) {
+        broken(path, std::string("its header is not valid: ") + json_reason(e));
     }
 }
 
@@ -149,7 +150,7 @@ std::vector<std::int32_t> Safetensors::integers(const std::string& name) const {
     if (tensor.dtype != Dtype::i32)
         throw Error(fmt::format("'{}' in {} is not I32", name, path_.string()), "", "");
     std::vector<std::int32_t> values(tensor.bytes.size() / sizeof(std::int32_t));
-    std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+    if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
     return values;
 }
 

@@ -6,6 +6,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/base/json_reason.h"
 #include "tomograph/store/layout.h"
 #include "tomograph/store/output_folder.h"
 
@@ -132,8 +133,8 @@ Verification verify_run(const fs::path& path, Progress& progress) {
                      read_file(run_file) != file_text(run_description(plan, shards, stats, true)))
                 verifier.fault(layout::kRun, "is not what plan.json and the manifests say");
         }
-    } catch (const nlohmann::json::exception& e) {
-        throw Error(path.string() + " cannot be verified", e.what(), "capture it again");
+    } catch (const Json::exception& e) {
+        throw Error(path.string() + " cannot be verified", json_reason(e), "capture it again");
     }
     progress.end();
     return std::move(verifier.result);

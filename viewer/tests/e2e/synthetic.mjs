@@ -1,6 +1,8 @@
-// A run folder of any size, written by hand: what a test needs to know about a million points is how many there are.
+// A run folder of any size: what a test needs to know about a million points is how many there are.
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { binary } from './browser.mjs'
 
 /** tensors: {name: {dtype, shape, data (typed array)}} as one safetensors file. */
 export function safetensors(path, tensors, metadata) {
@@ -20,25 +22,19 @@ const i32 = (data) => ({ dtype: 'I32', shape: [data.length], data })
 
 /** n rows: 10 sites of n / 10 tokens, two components at five layers, in a spiral with noise. */
 export function synthesize(folder, n) {
-  mkdirSync(folder, { recursive: true })
   const length = 500
+  const width = 8
   const nTokens = n / 10
-  const sequences = nTokens / length
-  const id = Int32Array.from({ length: nTokens }, (_, i) => (i * 7919) % 5000)
   const position = Int32Array.from({ length: nTokens }, (_, i) => i % length)
   const sequence = Int32Array.from({ length: nTokens }, (_, i) => Math.floor(i / length))
-  const none = new Int32Array(nTokens).fill(-1)
-  safetensors(join(folder, 'tokens.safetensors'), { token_id: i32(id), position: i32(position), sequence: i32(sequence), label: i32(none) })
-  const lines = Array.from({ length: sequences }, (_, s) =>
-    JSON.stringify({ sequence: s, pieces: Array.from(id.subarray(s * length, (s + 1) * length), (t) => ` t${t}`) }),
-  )
-  writeFileSync(join(folder, 'tokens.jsonl'), lines.join('\n') + '\n')
-  const model = { name: 'synthetic', path: 'none', architecture: 'none', type: 'F32', d_model: 8, n_layers: 5, n_heads: 1, n_kv_heads: 1, context_length: length, n_vocab: 5000, n_parameters: 0, file_bytes: 0, learned_positions: false }
-  const sites = [0, 1, 2, 3, 4].flatMap((l) => ['attn_out', 'mlp_out'].map((c) => ({ name: `blocks.${l}.${c}`, shape: [8], vectors: false })))
-  writeFileSync(
-    join(folder, 'run.json'),
-    JSON.stringify({ format: 1, program: { name: 'tomograph', version: '0.1.0' }, status: 'complete', model, prompts: { kind: 'text', sequences, length, start_token: null, sources: [], asked: sequences }, labels: [], capture: { vectors: false, dtype: 'F16', layers: '0:', positions: '0:', sample: 1, seed: 1, exact: false, components: ['attn_out', 'mlp_out'] }, n_tokens: nTokens, n_rows: 0, sites, shards: [] }),
-  )
+  const data = Float32Array.from({ length: nTokens * width }, (_, i) => 1 + ((i * 7919) % 97) / 97)
+  const vectors = folder + '.safetensors'
+  const names = [0, 1, 2, 3, 4].flatMap((l) => [`blocks.${l}.attn_out`, `blocks.${l}.mlp_out`])
+  safetensors(vectors, Object.fromEntries(names.map((name) => [name, { dtype: 'F32', shape: [nTokens, width], data }])))
+  const labels = folder + '.csv'
+  const lines = Array.from(position, (p, i) => `${sequence[i]},${p}, t${(i * 7919) % 5000}`)
+  writeFileSync(labels, 'sequence,position,token\n' + lines.join('\n') + '\n')
+  execFileSync(binary, ['import', vectors, '--labels', labels, '--out', folder], { stdio: ['ignore', 'ignore', 'inherit'] })
   return synthesizeProjection(folder, 'spiral', n, { position, sequence })
 }
 
@@ -55,11 +51,11 @@ export function synthesizeProjection(folder, name, n, { position, sequence } = {
   const norm = new Float32Array(n)
   let i = 0
   for (let l = 0; l < 5; ++l)
-    for (const c of [5, 9])
+    for (const c of [0, 1])
       for (let t = 0; t < nTokens; ++t, ++i) {
         const angle = (6 * t) / nTokens + l
         points[3 * i] = Math.sin(angle) * (1 + 0.2 * l) + 0.3 * random()
-        points[3 * i + 1] = Math.cos(angle) * (c === 5 ? 1 : 0.5) + 0.3 * random()
+        points[3 * i + 1] = Math.cos(angle) * (c === 0 ? 1 : 0.5) + 0.3 * random()
         points[3 * i + 2] = 0.4 * l + 0.3 * random()
         row[i] = t
         component[i] = c
@@ -79,7 +75,7 @@ export function synthesizeProjection(folder, name, n, { position, sequence } = {
       label: i32(new Int32Array(n).fill(-1)),
       norm: { dtype: 'F32', shape: [n], data: norm },
     },
-    { components: '' },
+    { components: 'attn_out,mlp_out' },
   )
   const selection = { components: ['attn_out', 'mlp_out'], layers: '0:', positions: '0:', sequences: '0:', labels: [], normalize: 'none', mean: [], rows: 0, seed: 42, layer_order: 'given' }
   writeFileSync(join(folder, 'projections', `${name}.json`), JSON.stringify({ method: 'pca', n_rows: n, n_candidates: n, dim: 8, selection, center: true, constant: false, dims: 3, total_variance: 1, explained_variance: [0.5, 0.3, 0.1], explained_variance_ratio: [0.5, 0.3, 0.1] }))

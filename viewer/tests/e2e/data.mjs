@@ -1,0 +1,197 @@
+// What comes in and goes out: hostile texts, projections, exports, reports, runs that change.
+import assert from 'node:assert/strict'
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { launch, open } from './browser.mjs'
+import { only, run, settle, shared, shoot, test, text, viewing, work, writtenReport } from './harness.mjs'
+import { synthesizeProjection } from './synthetic.mjs'
+
+test('hostile token texts stay texts', async () => {
+  const hostile = join(work, 'hostile')
+  cpSync(text, hostile, { recursive: true })
+  const file = join(hostile, 'tokens.jsonl')
+  const bad = ['<img src=x onerror="window.hacked=1">', '<script>window.hacked=1</script>', '"><svg onload=window.hacked=1>', '\u202Eevil', '{{7*7}}', '&lt;b&gt;']
+  const swap = new Map()
+  const lines = readFileSync(file, 'utf8').trim().split('\n').map((line) => {
+    const sequence = JSON.parse(line)
+    sequence.pieces = sequence.pieces.map((piece) => {
+      const key = JSON.stringify(piece)
+      if (!swap.has(key)) swap.set(key, bad[swap.size % bad.length])
+      return swap.get(key)
+    })
+    return JSON.stringify(sequence)
+  })
+  writeFileSync(file, lines.join('\n') + '\n')
+  await viewing([hostile], async (page) => {
+    await page.getByLabel('Colour by').selectOption('token')
+    await page.evaluate(() => window.tomograph.picking.pick(40))
+    await page.waitForFunction(() => window.tomograph.picking.near?.full)
+    assert.equal(await page.locator('.text img, .text svg, .text script, aside img').count(), 0)
+    assert.ok((await page.locator('.text').textContent()).includes('<img'))
+    const svg = await page.evaluate(() => window.tomograph.colors.legend().map((e) => e.text).join(''))
+    assert.ok(svg.includes('<script>'))
+    assert.equal(await page.evaluate(() => window.hacked), undefined)
+  })
+})
+
+test('a projection is asked for, watched, cancelled and made', () =>
+  viewing([text], async (page) => {
+    await page.getByRole('button', { name: 'New…' }).click()
+    await page.getByRole('button', { name: 'Compute' }).click()
+    await page.getByRole('progressbar').waitFor()
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('button', { name: 'Compute' }).waitFor({ timeout: 20_000 })
+    await page.getByLabel('UMAP').waitFor()
+    await page.locator('input[value=pca]').check()
+    await page.getByRole('textbox', { name: 'name' }).fill('mine')
+    await page.getByRole('button', { name: 'Compute' }).click()
+    await page.waitForFunction(() => window.tomograph.cloud?.name === 'mine', null, { timeout: 30_000 })
+    assert.match(await page.locator('.counts').textContent(), /points shown/)
+  }))
+
+test('selections leave as CSV and JSON, views as PNG and SVG', () =>
+  viewing([text], async (page) => {
+    await page.evaluate(() => window.tomograph.marks.select([1, 2, 3], 'replace'))
+    const saved = async (name) => {
+      await page.locator('summary').click()
+      const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name }).click()])
+      return readFileSync(await download.path())
+    }
+    const csv = (await saved(/CSV/)).toString().trim().split('\n')
+    assert.equal(csv.length, 4)
+    assert.match(csv[0], /^row,component,layer,sequence,position,token,token_id,text,label,norm,axis1/)
+    const json = JSON.parse(await saved(/JSON/))
+    assert.deepEqual(json.rows.map((r) => r.row), [1, 2, 3])
+    const png = await saved(/PNG/)
+    assert.equal(png.subarray(1, 4).toString(), 'PNG')
+    const svg = (await saved(/SVG/)).toString()
+    assert.match(svg, /^<svg/)
+    assert.ok(svg.split('<circle').length > 1000)
+  }))
+
+test('two runs: the second in the first one’s basis, with lines', async () => {
+  const other = join(work, 'other')
+  run('capture', 'bytes-gpt2', '--out', other, '--sequences', '12', '--exact')
+  await viewing([text, other], async (page) => {
+    await page.waitForFunction(() => window.tomograph.comparison.matched !== null)
+    const state = await page.evaluate(() => ({ matched: window.tomograph.comparison.matched, n: window.tomograph.cloud.n, moved: window.tomograph.comparison.displacement }))
+    assert.equal(state.matched, state.n)
+    assert.ok(state.moved > 0 && state.moved < 1)
+    await page.getByLabel('From the first run to the second').fill('1')
+    await settle(page)
+    await shoot(page, 'compare')
+  })
+})
+
+test('the report opens from disk with the same cloud', async () => {
+  const page = await open(shared.context, writtenReport() + '#p=pair')
+  assert.deepEqual(page.complaints, [])
+  assert.equal(await page.evaluate(() => window.tomograph.cloud.n), 12 * 128 * 8)
+  await page.evaluate(() => window.tomograph.picking.pick(40))
+  await page.waitForFunction(() => window.tomograph.picking.near?.map)
+  assert.equal(await page.getByRole('button', { name: 'New…' }).count(), 0)
+  await page.close()
+})
+
+test('the report is read without JavaScript, and without WebGL', async () => {
+  for (const options of [{ context: { javaScriptEnabled: false } }, { args: ['--disable-3d-apis'] }]) {
+    const browser = await launch(options)
+    try {
+      const page = await open(browser.context, writtenReport(), { cloud: false })
+      await page.locator('#static th', { hasText: 'anisotropy' }).scrollIntoViewIfNeeded()
+      assert.equal(await page.locator('#app').isVisible(), options.args !== undefined)
+    } finally {
+      await browser.stop()
+    }
+  }
+})
+
+test('without WebGL 2 the page says so', () =>
+  viewing([text], async (page) => {
+    await page.getByRole('heading', { name: 'No WebGL 2' }).waitFor()
+  }, { cloud: false, mayComplain: true, launchOptions: { args: ['--disable-3d-apis'] } }))
+
+test('a run that goes away is said to be gone', async () => {
+  const gone = join(work, 'gone')
+  cpSync(text, gone, { recursive: true })
+  await viewing([gone], async (page) => {
+    rmSync(gone, { recursive: true })
+    await page.getByLabel('Projection', { exact: true }).selectOption('paths')
+    await page.getByRole('alert').filter({ hasText: 'folder is gone' }).waitFor()
+  }, { hash: '#p=pair', mayComplain: true })
+})
+
+test('a run under way is said to be', async () => {
+  const part = join(work, 'part')
+  run('capture', 'bytes-gpt2', '--out', part, '--sequences', '64', '--length', '64', '--components', 'resid_post', '--shard-mb', '0.5')
+  const manifests = readdirSync(join(part, 'shards')).filter((name) => name.endsWith('.json')).sort()
+  assert.ok(manifests.length > 1)
+  const last = join(part, 'shards', manifests.at(-1))
+  const whole = readFileSync(last)
+  const file = join(part, 'run.json')
+  const complete = readFileSync(file)
+  rmSync(last)
+  rmSync(file)
+  run('project', part, '--name', 'pair', '--components', 'resid_post', '--positions', ':')
+  await viewing([part], async (page) => {
+    await page.getByText('still being written').waitFor()
+    writeFileSync(last, whole)
+    writeFileSync(file, complete)
+    await page.getByRole('button', { name: 'Look again' }).click()
+    await page.getByText('still being written').waitFor({ state: 'detached' })
+  })
+})
+
+test('a projection of no rows is said to be one', async () => {
+  const empty = join(work, 'empty')
+  cpSync(text, empty, { recursive: true })
+  rmSync(join(empty, 'projections'), { recursive: true })
+  synthesizeProjection(empty, 'none', 0)
+  await viewing([empty], async (page) => {
+    await page.getByText('No projection of this run has rows.').waitFor()
+  }, { hash: '', cloud: false })
+})
+
+test('keyboard alone: points, camera, dialogs', () =>
+  viewing([text], async (page) => {
+    await page.locator('canvas.points').focus()
+    await page.keyboard.press('n')
+    await page.waitForFunction(() => window.tomograph.picking.picked === 0)
+    await page.keyboard.press('n')
+    await page.waitForFunction(() => window.tomograph.picking.picked === 1)
+    const yaw = await page.evaluate(() => window.tomograph.scene.camera.pose.yaw)
+    await page.keyboard.press('ArrowLeft')
+    assert.notEqual(await page.evaluate(() => window.tomograph.scene.camera.pose.yaw), yaw)
+    await page.keyboard.press('?')
+    assert.ok(await page.locator('dialog.help[open]').count())
+    await page.keyboard.press('Escape')
+  }))
+
+test('axe finds nothing serious, light and dark', async () => {
+  const axe = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
+  for (const theme of ['light', 'dark'])
+    await viewing([text], async (page) => {
+      await page.evaluate(() => window.tomograph.picking.pick(40))
+      await page.waitForFunction(() => window.tomograph.picking.near?.full)
+      await shoot(page, `details-${theme}`)
+      // Through the debugger, which the page's own policy does not bind.
+      const session = await page.context().newCDPSession(page)
+      await session.send('Runtime.evaluate', { expression: axe })
+      const audit = async (where) => {
+        const found = await page.evaluate(async () => {
+          const { violations } = await window.axe.run(document)
+          return violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' | ')}`)
+        })
+        assert.deepEqual(found, [], where)
+      }
+      await audit('a picked point')
+      await page.getByRole('button', { name: 'anisotropy' }).click()
+      await page.getByRole('button', { name: 'Tour' }).click()
+      await page.locator('summary').click()
+      await page.getByLabel('Colour by').selectOption('token')
+      await page.getByRole('button', { name: /^only / }).first().click()
+      await audit('tour, menu, an opened finding, a filter')
+      await page.getByRole('button', { name: 'New…' }).click()
+      await audit('a new projection')
+    }, { hash: `#p=pair&theme=${theme}` })
+})

@@ -1,0 +1,110 @@
+// What the browser's tests share: runs, a viewer with a page on it, and what the page shows, told by none of its code.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { binary, launch, open, serve } from './browser.mjs'
+
+export const work = mkdtempSync(join(tmpdir(), 'tomograph-e2e-'))
+export const run = (...args) => execFileSync(binary, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+export const shots = process.env.TOMOGRAPH_SCREENSHOTS
+if (shots) mkdirSync(shots, { recursive: true })
+export const shoot = async (page, name) => shots && page.screenshot({ path: join(shots, `${name}.png`) })
+
+export const text = join(work, 'text')
+run('capture', 'bytes-gpt2', '--out', text, '--sequences', '12')
+run('project', text, '--name', 'pair', '--components', 'attn_out,mlp_out', '--positions', ':')
+run('measure', text)
+run('project', text, '--name', 'paths', '--components', 'resid_post', '--positions', '1:', '--normalize', 'unit')
+
+export const shared = await launch()
+export const tests = []
+export const test = (name, body) => tests.push({ name, body })
+export const only = process.argv[2]
+
+/** A viewer and a page on it, closed when the body is through; a page that complained has failed. */
+export async function viewing(args, body, { hash = '#p=pair', launchOptions, cloud, mayComplain = false } = {}) {
+  const server = await serve(...args)
+  const browser = launchOptions ? await launch(launchOptions) : shared
+  try {
+    const page = await open(browser.context, server.url + hash, { cloud })
+    await body(page, server)
+    if (!mayComplain) assert.deepEqual(page.complaints, [])
+    await page.close()
+  } finally {
+    if (launchOptions) await browser.stop()
+    server.stop()
+  }
+}
+/** The address of a report of `text`, written when it is first asked for. */
+export function writtenReport() {
+  const report = join(work, 'report.html')
+  if (!existsSync(report)) run('view', text, '--report', report)
+  return pathToFileURL(report).href
+}
+export const settle = (page) => page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r))))
+export const box = (page) => page.locator('canvas.points').boundingBox()
+
+/** Where rows are on the screen, from the page's own matrix and nothing else of its code. */
+export const screen = (page, most) =>
+  page.evaluate((most) => {
+    const v = window.tomograph
+    const m = v.scene.camera.matrix()
+    const { width, height } = v.scene.camera
+    const out = []
+    for (let i = 0; i < Math.min(most, v.cloud.n); ++i) {
+      const [x, y, z] = [0, 1, 2].map((k) => v.places.positions[3 * i + k])
+      const w = m[3] * x + m[7] * y + m[11] * z + m[15]
+      out.push([((m[0] * x + m[4] * y + m[8] * z + m[12]) / w + 1) * 0.5 * width, (1 - (m[1] * x + m[5] * y + m[9] * z + m[13]) / w) * 0.5 * height])
+    }
+    return out
+  }, most)
+
+/** How many points lie in an outline, counted in the page by none of its own code. */
+export const bruteForce = (page, polygon) =>
+  page.evaluate((polygon) => {
+    const v = window.tomograph
+    const m = v.scene.camera.matrix()
+    const { width, height } = v.scene.camera
+    let count = 0
+    for (let i = 0; i < v.cloud.n; ++i) {
+      const px = v.places.positions[3 * i]
+      const py = v.places.positions[3 * i + 1]
+      const pz = v.places.positions[3 * i + 2]
+      const w = m[3] * px + m[7] * py + m[11] * pz + m[15]
+      const x = ((m[0] * px + m[4] * py + m[8] * pz + m[12]) / w + 1) * 0.5 * width
+      const y = (1 - (m[1] * px + m[5] * py + m[9] * pz + m[13]) / w) * 0.5 * height
+      let within = false
+      for (let a = 0, b = polygon.length - 1; a < polygon.length; b = a++) {
+        const [xa, ya] = polygon[a]
+        const [xb, yb] = polygon[b]
+        if (ya > y !== yb > y && x < ((xb - xa) * (y - ya)) / (yb - ya) + xa) within = !within
+      }
+      count += within
+    }
+    return count
+  }, polygon)
+
+export function inside(polygon, [x, y]) {
+  let within = false
+  for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
+    const [xi, yi] = polygon[i]
+    const [xj, yj] = polygon[j]
+    if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) within = !within
+  }
+  return within
+}
+
+export async function drawLasso(page, points, modifier) {
+  const { x, y } = await box(page)
+  await page.mouse.move(x + points[0][0], y + points[0][1])
+  await page.keyboard.down('Shift')
+  await page.mouse.down()
+  for (const [px, py] of points.slice(1)) await page.mouse.move(x + px, y + py)
+  if (modifier) await page.keyboard.down(modifier)
+  await page.mouse.up()
+  if (modifier) await page.keyboard.up(modifier)
+  await page.keyboard.up('Shift')
+}

@@ -1,0 +1,247 @@
+// The map: drawing, picking, lassos, layers, links.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { open } from './browser.mjs'
+import { box, drawLasso, inside, run, screen, settle, shared, shoot, test, tests, text, viewing, work } from './harness.mjs'
+
+test('WebGL 2 draws something', () =>
+  viewing([text], async (page) => {
+    const colors = await page.evaluate(() => {
+      const v = window.tomograph
+      v.scene.render()
+      const c = document.createElement('canvas')
+      c.width = c.height = 200
+      const g = c.getContext('2d')
+      g.drawImage(v.scene.canvas, 0, 0, 200, 200)
+      return new Set(new Uint32Array(g.getImageData(0, 0, 200, 200).data.buffer)).size
+    })
+    assert.ok(colors > 20, `the canvas has ${colors} colours`)
+  }))
+
+test('picking at a pixel gives the point there', () =>
+  viewing([text], async (page) => {
+    await page.keyboard.press('2')
+    await settle(page)
+    const places = await screen(page, 1e9)
+    const { x, y } = await box(page)
+    // A lonely point: nothing else within 14 pixels.
+    const row = places.findIndex((p, i) => p[0] > 40 && p[1] > 60 && p[0] < 700 && p[1] < 640 && places.every((q, j) => i === j || Math.hypot(p[0] - q[0], p[1] - q[1]) > 14))
+    assert.ok(row >= 0)
+    await page.mouse.click(x + places[row][0], y + places[row][1])
+    await page.waitForFunction((r) => window.tomograph.picking.picked === r, row)
+    await page.waitForFunction(() => window.tomograph.picking.near?.full && window.tomograph.picking.near.map)
+    assert.equal(await page.locator('#details-title').count(), 1)
+    const marked = await page.locator('[aria-current=true]').textContent()
+    const piece = await page.evaluate((r) => window.tomograph.cloud.piece(r), row)
+    assert.equal(marked.replaceAll('·', ' ').replaceAll('⏎', '\\n'), piece)
+  }))
+
+test('the lasso finds what brute force finds, adds and subtracts', () =>
+  viewing([text], async (page) => {
+    for (const dim of ['3', '2']) {
+      await page.keyboard.press('Escape')
+      await page.keyboard.press(dim)
+      await settle(page)
+      const places = await screen(page, 1e9)
+      const concave = [[150, 150], [650, 160], [640, 560], [400, 260], [180, 600]]
+      const expected = places.filter((p) => inside(concave, p)).length
+      assert.ok(expected > 50)
+      await drawLasso(page, concave)
+      await page.waitForFunction((n) => window.tomograph.marks.selectedCount === n, expected, { timeout: 5000 })
+      const second = [[300, 200], [500, 200], [500, 500], [300, 500]]
+      const both = places.filter((p) => inside(concave, p) || inside(second, p)).length
+      await drawLasso(page, second, 'Control')
+      await page.waitForFunction((n) => window.tomograph.marks.selectedCount === n, both, { timeout: 5000 })
+      const left = places.filter((p) => inside(concave, p) && !inside(second, p)).length
+      await drawLasso(page, second, 'Alt')
+      await page.waitForFunction((n) => window.tomograph.marks.selectedCount === n, left, { timeout: 5000 })
+    }
+    await shoot(page, 'lasso')
+  }))
+
+test('the lasso leaves out what a filter hides', () =>
+  viewing([text], async (page) => {
+    await page.getByRole('button', { name: /^attn_out/ }).click()
+    await page.keyboard.press('2')
+    await settle(page)
+    await drawLasso(page, [[5, 5], [2000, 5], [2000, 2000], [5, 2000]].map(([x, y]) => [Math.min(x, 780), Math.min(y, 700)]))
+    await page.waitForFunction(() => window.tomograph.marks.selectedCount > 0)
+    const components = await page.evaluate(() => {
+      const v = window.tomograph
+      return [...new Set(v.marks.selectedRows().map((r) => v.cloud.components[v.cloud.labels.component[r]]))]
+    })
+    assert.deepEqual(components, ['mlp_out'])
+  }))
+
+test('recolouring uploads no vertex data, and neither does a filter', () =>
+  viewing([text], async (page) => {
+    await settle(page)
+    const before = await page.evaluate(() => window.tomograph.scene.uploads.vertexBytes)
+    assert.ok(before > 10_000)
+    for (const by of ['layer', 'position', 'norm', 'token', 'component']) {
+      await page.getByLabel('Colour by').selectOption(by)
+      await settle(page)
+    }
+    await page.getByRole('button', { name: /^attn_out/ }).click()
+    await settle(page)
+    assert.equal(await page.evaluate(() => window.tomograph.scene.uploads.vertexBytes), before)
+  }))
+
+test('playback walks through the layers in one basis', () =>
+  viewing([text], async (page) => {
+    await page.keyboard.press(']')
+    assert.equal(await page.evaluate(() => window.tomograph.playback.layer), 0)
+    await settle(page)
+    const moves = await page.evaluate(() => {
+      const v = window.tomograph
+      const row = [...v.cloud.labels.layer].indexOf(0)
+      const next = v.cloud.atLayer(row, 1)
+      v.playback.mix = 1
+      const at = v.placeOf(row)
+      v.playback.mix = 0
+      return { at, there: [0, 1, 2].map((k) => v.places.positions[3 * next + k]), same: v.cloud.labels.token[row] === v.cloud.labels.token[next] }
+    })
+    assert.ok(moves.same)
+    assert.deepEqual(moves.at, moves.there)
+    await page.keyboard.press(' ')
+    await page.waitForFunction(() => window.tomograph.playback.layer === 3 && !window.tomograph.playback.playing, null, { timeout: 15_000 })
+    await page.keyboard.press('[')
+    assert.equal(await page.evaluate(() => window.tomograph.playback.layer), 2)
+  }, { hash: '#p=paths' }))
+
+test('a search marks the tokens', () =>
+  viewing([text], async (page) => {
+    await page.keyboard.press('/')
+    await page.keyboard.type('"w"')
+    await page.waitForFunction(() => window.tomograph.marks.found > 0)
+    const wrong = await page.evaluate(() => {
+      const v = window.tomograph
+      let wrong = 0
+      for (let i = 0; i < v.cloud.n; ++i) if (((v.marks.state[i] & 2) !== 0) !== (v.cloud.piece(i) === 'w')) ++wrong
+      return wrong
+    })
+    assert.equal(wrong, 0)
+    await page.keyboard.press('Escape')
+    assert.equal(await page.evaluate(() => window.tomograph.marks.found), 0)
+  }))
+
+test('a link restores the view', () =>
+  viewing([text], async (page, server) => {
+    await page.keyboard.press('2')
+    await page.getByLabel('Colour by').selectOption('token')
+    await page.mouse.move(600, 400)
+    await page.mouse.wheel(0, -400)
+    await page.evaluate(() => window.tomograph.marks.select([3, 5, 8], 'replace'))
+    await page.evaluate(() => window.tomograph.picking.pick(5))
+    await page.waitForFunction(() => location.hash.includes('sel=3.5.8') && location.hash.includes('pick=5'))
+    const hash = await page.evaluate(() => location.hash)
+    const pose = await page.evaluate(() => ({ ...window.tomograph.scene.camera.pose }))
+    const again = await open(shared.context, server.url + hash)
+    const back = await again.evaluate(() => {
+      const v = window.tomograph
+      return { dim: v.dim, coloring: v.colors.coloring, rows: v.marks.selectedRows(), picked: v.picking.picked, pose: { ...v.scene.camera.pose } }
+    })
+    assert.equal(back.dim, 2)
+    assert.equal(back.coloring, 'token')
+    assert.deepEqual(back.rows, [3, 5, 8])
+    assert.equal(back.picked, 5)
+    for (const key of ['x', 'y', 'reach']) assert.ok(Math.abs(back.pose[key] - pose[key]) < 1e-3, key)
+    await again.close()
+  }))
+
+test('the first-token switch hides position 0', () =>
+  viewing([text], async (page) => {
+    const all = await page.evaluate(() => window.tomograph.hiding.visibleCount)
+    await page.getByLabel('First tokens').uncheck()
+    await page.waitForFunction((n) => window.tomograph.hiding.visibleCount < n, all)
+    const first = await page.evaluate(() => [...window.tomograph.cloud.labels.position].filter((p) => p === 0).length)
+    assert.equal(await page.evaluate(() => window.tomograph.hiding.visibleCount), all - first)
+  }))
+
+test('a mixture is coloured and filtered by expert', async () => {
+  const mixture = join(work, 'mixture')
+  run('capture', new URL('../../../tests/golden/models/mixtral.gguf', import.meta.url).pathname, '--out', mixture, '--prompts', 'vocabulary', '--rows', '40')
+  run('project', mixture, '--name', 'out', '--components', 'mlp_out')
+  await viewing([mixture], async (page) => {
+    await page.getByLabel('Colour by').selectOption('expert')
+    await page.getByRole('button', { name: /^expert 0/ }).click()
+    const [shown, expected] = await page.evaluate(() => [window.tomograph.hiding.visibleCount, window.tomograph.cloud.labels.expert.filter((e) => e !== 0).length])
+    assert.equal(shown, expected)
+    await settle(page)
+    const { width, height } = await box(page)
+    await page.evaluate(([w, h]) => window.tomograph.lasso(Float32Array.from([0, 0, w, 0, w, h, 0, h]), 'replace'), [width, height])
+    const chosen = await page.evaluate(() => window.tomograph.marks.selectedRows().map((r) => window.tomograph.cloud.labels.expert[r]))
+    assert.ok(chosen.length > 0 && !chosen.includes(0))
+  }, { hash: '#p=out' })
+})
+
+test('a finding takes the map to the view that shows it, and says what it is', () =>
+  viewing([text], async (page) => {
+    await page.getByRole('button', { name: 'layer paths' }).click()
+    await page.waitForFunction(() => window.tomograph.cloud?.name === 'paths' && window.tomograph.colors.coloring === 'layer' && window.tomograph.marks.selectedCount > 0)
+    assert.match(await page.locator('.why').textContent(), /^Mean resultant length/)
+  }))
+
+test('the tour stops where this run has something to show', () =>
+  viewing([text], async (page) => {
+    await page.getByRole('button', { name: 'Tour' }).click()
+    const tour = page.getByRole('region', { name: 'Guided tour' })
+    assert.match(await tour.textContent(), /1 of 3/)
+    assert.match(await tour.textContent(), /silhouette .*: [\d.-]+; by chance below/)
+    for (const name of ['pair', 'paths']) {
+      await tour.getByRole('button', { name: 'Next' }).click()
+      await page.waitForFunction((name) => window.tomograph.cloud?.name === name, name)
+    }
+    await tour.getByRole('button', { name: 'Done' }).click()
+    await tour.waitFor({ state: 'detached' })
+  }))
+
+test('fitting shows the cloud whole, in a wide window and a narrow one', () =>
+  viewing([text], async (page) => {
+    for (const [width, height] of [[1440, 900], [420, 860]]) {
+      await page.setViewportSize({ width, height })
+      for (const dim of ['3', '2']) {
+        await page.keyboard.press(dim)
+        await settle(page)
+        const frame = await box(page)
+        const places = await screen(page, 1e9)
+        const inside = places.filter(([x, y]) => x > 0 && y > 0 && x < frame.width && y < frame.height)
+        assert.ok(inside.length > 0.98 * places.length, `${inside.length} of ${places.length} in ${dim}-D at ${width}`)
+        const reach = Math.max(...inside.map(([x]) => Math.abs(x / frame.width - 0.5)), ...inside.map(([, y]) => Math.abs(y / frame.height - 0.5)))
+        assert.ok(reach > 0.4, 'it fills the picture')
+      }
+    }
+    await page.setViewportSize({ width: 1440, height: 900 })
+  }))
+
+test('heat map and points are linked both ways', () =>
+  viewing([text], async (page) => {
+    const heat = page.getByLabel(/^Heat map of norms/)
+    const at = await heat.boundingBox()
+    await heat.click({ position: { x: at.width * (9.5 / 127), y: at.height * 0.9 } }) // position 0 stands apart
+    await page.waitForFunction(() => window.tomograph.marks.selectedCount > 0)
+    const rows = await page.evaluate(() => {
+      const v = window.tomograph
+      return v.marks.selectedRows().map((r) => [v.cloud.labels.layer[r], v.cloud.labels.position[r]])
+    })
+    assert.ok(rows.every(([layer, position]) => layer === 0 && position === 10))
+    assert.equal(rows.length, 2 * 12)
+    await page.evaluate(() => window.tomograph.picking.pick(40))
+    await page.waitForSelector('.map .part:not(.first) i.v')
+  }))
+
+test('a lost context comes back with the same picture', () =>
+  viewing([text], async (page) => {
+    const ids = () => page.evaluate(() => {
+      const v = window.tomograph
+      return Array.from({ length: 200 }, (_, i) => v.scene.pick(100 + (i % 20) * 30, 100 + Math.floor(i / 20) * 50))
+    })
+    const before = await ids()
+    assert.ok(before.some((id) => id >= 0))
+    await page.evaluate(() => window.tomograph.scene.loseContext())
+    await page.waitForFunction(() => window.tomograph.scene.contextLost)
+    await page.evaluate(() => window.tomograph.scene.restoreContext())
+    await page.waitForFunction(() => !window.tomograph.scene.contextLost)
+    await settle(page)
+    assert.deepEqual(await ids(), before)
+  }, { mayComplain: true }))
