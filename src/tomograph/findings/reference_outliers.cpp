@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/progress_count.h"
@@ -50,8 +51,9 @@ Halves split(const Run& reference, const RowCensus& census, std::uint64_t seed) 
 /// stands above an ordinary one that happens to be the farthest.
 std::vector<double> surprises(const std::vector<double>& ordinary, const std::vector<double>& values) {
     std::vector<double> logs = conformal_p(ordinary, values);
-    if (ordinary.empty()) return logs;
-    const double farthest = *std::ranges::max_element(ordinary);  // distances are logarithms already
+    // Distances are logarithms already. A site of no ordinary rows says nothing.
+    const double farthest =
+        ordinary.empty() ? std::numeric_limits<double>::infinity() : *std::ranges::max_element(ordinary);
     for (std::size_t i = 0; i < logs.size(); ++i) {
         logs[i] = -std::log(logs[i]);
         if (values[i] > farthest) logs[i] += values[i] - farthest;
