@@ -10,12 +10,12 @@ namespace {
 
 TEST(ShiftedCka, FindsACurveInAnotherBasisUnderNoise) {
     Rng rng(3);
-    const MatrixD curve = planted::coil(128, 8, {.noise = 0}, rng);
+    const MatrixD curve = planted::smooth_paths(128, 8, 2, rng);
     const MatrixD other = 2 * curve * planted::rotation(8, rng) + planted::gaussian(128, 8, rng);
     const ShiftedCka found = shifted_cka(curve.cast<float>(), other.cast<float>());
-    EXPECT_GT(found.value, 0.8);
+    EXPECT_GT(found.value, 0.75);
     EXPECT_LT(found.shifted, found.value);
-    EXPECT_LE(found.p, 0.02);
+    EXPECT_LE(found.p, 0.05);
     EXPECT_GE(found.p, 1.0 / 98) << "97 shifts of 128 places";
 }
 
@@ -32,7 +32,7 @@ TEST(ShiftedCka, SmoothCurvesThatKnowNothingOfEachOtherAreNoLikerThanTheirShifts
         values += found.value / kDraws;
     }
     EXPECT_LE(alarms, 9) << "3 are expected of 120";
-    EXPECT_NEAR(values, 0, 0.1);
+    EXPECT_GT(values, 0.2) << "which is why the value alone says nothing";
 }
 
 TEST(ShiftedCka, FewPlacesGiveNoChance) {

@@ -165,19 +165,17 @@ inline std::vector<PlantedEffect> planted_effects() {
     return {
         family("attn_mlp_separation", apart),
         family("attn_mlp_direction", apart),
-        family("attn_mlp_angles", halves),
         family("attn_mlp_overlap", halves),
         family(
             "separation_by_depth",
             [side](const Spot& s, double k) -> V {
-                return s.own() + Spot::unit(0, s.layer >= 2 ? 2 * k * side(s) : 0);
+                return s.own() + Spot::unit(0, s.layer >= 4 ? 2 * k * side(s) : 0);
             },
-            8),
+            16),
         family("first_token_norm",
                [](const Spot& s, double k) -> V {
                    return s.own() * (s.position == 0 ? 1 + 4 * static_cast<float>(k) : 1.0f);
                }),
-        family("massive_coordinates", massive),
         family("rogue_dimensions", massive),
         family("anisotropy", [](const Spot& s, double k) -> V { return s.own() + Spot::unit(1, 2 * k); }),
         family("intrinsic_dimension",

@@ -29,7 +29,7 @@ struct LayerChart {
     std::string y_label;
     std::vector<ChartLine> lines;
     bool log_y = false;
-    /// Controls that are among the lines and need no level of their own.
+    /// Controls that are among the lines and need no level of their own, or have none; "twins" for these.
     std::vector<std::string> drawn_controls;
     /// The finding's other controls, drawn at one height over the layers that its number averages over.
     std::vector<Control> levels;

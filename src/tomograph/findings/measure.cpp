@@ -150,8 +150,11 @@ void take_charts(std::vector<Chart>& from, const Finding& finding, const std::ve
                     std::ranges::find(lines->drawn_controls, control.name) == lines->drawn_controls.end())
                     lines->levels.push_back(control);
             }
-            for (const TwinEffects& twins : finding.twins)
-                lines->levels.push_back({twins.kind + " twins", mean_of(twins.values)});
+            const bool twins_drawn =
+                std::ranges::find(lines->drawn_controls, "twins") != lines->drawn_controls.end();
+            for (const TwinEffects& twins : finding.twins) {
+                if (!twins_drawn) lines->levels.push_back({twins.kind + " twins", mean_of(twins.values)});
+            }
             lines->first_level_layer = layers.front();
             lines->last_level_layer = layers.back();
         }

@@ -139,12 +139,12 @@ class SpreadAndTighten final : public Measurement {
                 .caption =
                     "Root mean square distance of all tokens from their mean, by layer, over that of the "
                     "first layer.",
-                .shape = LayerChart{
-                    .y_label = "times the first layer's",
-                    .lines = {std::move(directions), std::move(vectors)},
-                    .log_y = true,
-                    // They are logarithms of ratios of these lines' points, no heights among them.
-                    .drawn_controls = {"no change", "layer order shuffled", "random-weight twin"}}};
+                .shape =
+                    LayerChart{.y_label = "times the first layer's",
+                               .lines = {std::move(directions), std::move(vectors)},
+                               .log_y = true,
+                               // They are logarithms of ratios of these lines' points, no heights among them.
+                               .drawn_controls = {"no change", "layer order shuffled", "twins"}}};
     }
 
     Subject& subject_;

@@ -60,6 +60,26 @@ double linear_cka(const Matrix& x, const Matrix& y) {
     return self_a > least_a && self_b > least_b ? cross / std::sqrt(self_a * self_b) : kNoNumber;
 }
 
+namespace {
+
+/// How many neighbouring values say about as much as one: 1 + 2 times the sum of their autocorrelation up to
+/// its first zero.
+double correlation_length(std::span<const double> values) {
+    const auto n = static_cast<Eigen::Index>(values.size());
+    Eigen::VectorXd centred = Eigen::Map<const Eigen::VectorXd>(values.data(), n);
+    centred.array() -= centred.mean();
+    const double power = centred.squaredNorm();
+    double length = 1;
+    for (Eigen::Index lag = 1; lag < n && power > 0; ++lag) {
+        const double alike = centred.head(n - lag).dot(centred.tail(n - lag)) / power;
+        if (alike <= 0) break;
+        length += 2 * alike;
+    }
+    return length;
+}
+
+}  // namespace
+
 ShiftedCka shifted_cka(const Matrix& x, const Matrix& y, int threads) {
     ShiftedCka result;
     result.value = linear_cka(x, y);
@@ -75,7 +95,8 @@ ShiftedCka shifted_cka(const Matrix& x, const Matrix& y, int threads) {
     });
     result.shifted = quantile(values, 0.975);
     const auto as_high = std::ranges::count_if(values, [&](double v) { return v >= result.value; });
-    result.p = static_cast<double>(1 + as_high) / static_cast<double>(1 + count);
+    const double alike = correlation_length(values);
+    result.p = (1 + static_cast<double>(as_high) / alike) / (1 + static_cast<double>(count) / alike);
     return result;
 }
 

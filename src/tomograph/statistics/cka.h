@@ -28,7 +28,9 @@ struct ShiftedCka {
 };
 /// x [n, d_x], y [n, d_y], a row a place in order, n >= 16. Null: y shifted cyclically by each number of
 /// places from n / 8 to 7 n / 8, which keeps how smooth both curves are: any two smooth curves are alike to
-/// some degree. p is 1 over the number of shifts plus 1 at least. O(n^3).
+/// some degree. Neighbouring shifts of a smooth curve say the same again, so p counts as many as are
+/// independent, by the autocorrelation of their values: slow curves have few, and p cannot become small.
+/// O(n^3).
 ShiftedCka shifted_cka(const Matrix& x, const Matrix& y, int threads = 1);
 
 /// Debiased linear CKA between all pairs of several descriptions of the same rows, kept so that groups of
