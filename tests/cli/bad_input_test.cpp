@@ -108,7 +108,7 @@ TEST_F(BadInput, MayBeAModelThatIsNoLanguageModel) {
 }
 
 TEST_F(BadInput, MayBeAnImageModel) {
-    EXPECT_NE(capture_error({}, golden_path("bad/clip.gguf")).find("it may be no language model"),
+    EXPECT_NE(capture_error({}, golden_path("bad/clip.gguf")).find("the part of a model that sees images"),
               std::string::npos);
 }
 
