@@ -1,7 +1,7 @@
 import { untrack } from 'svelte'
 import { Cloud, loadAxes, loadCloud, loadTokens, type Tokens } from '../data/cloud'
 import { Stale, type Source } from '../data/source'
-import type { Manifest, RunInfo } from '../data/types'
+import type { Manifest, Outlier, RunInfo } from '../data/types'
 import { restPose, type Pose } from '../map/camera'
 import type { MapScene } from '../map/scene'
 import { SearchClient } from '../select/client'
@@ -15,6 +15,7 @@ import { Places } from './places'
 import { Playback } from './playback.svelte'
 import { firstProjection, heatOf, sameRun } from './opening'
 import { Link, read, type Shared } from './url'
+import { kin, mapsOf, rowOf } from './whereabouts'
 import { grouped } from './words'
 
 const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches
@@ -42,6 +43,8 @@ export class View {
   lassoing = $state(false)
   /** Why nothing happened, for a while. */
   note = $state('')
+  /** A panel that is pointed at, for a while. */
+  lit = $state('')
   /** Counts changes of the picture, for what is drawn over the map. */
   moved = $state(0)
 
@@ -63,6 +66,7 @@ export class View {
   private frame = 0
   private fitted = ''
   private noteTimer = 0
+  private litTimer = 0
 
   constructor(readonly source: Source) {
     this.picking = new Picking(source, this.searcher, () => ({ dim: this.dim, filter: this.hiding.filter }), () => this.redraw())
@@ -94,6 +98,13 @@ export class View {
     this.note = note
     clearTimeout(this.noteTimer)
     this.noteTimer = window.setTimeout(() => (this.note = ''), 5000)
+  }
+
+  /** Points at a panel, whatever else is in view. */
+  light(what: string): void {
+    this.lit = what
+    clearTimeout(this.litTimer)
+    this.litTimer = window.setTimeout(() => (this.lit = ''), 4000)
   }
 
   /** What there is now: projections made meanwhile, and what is another by now under the name that is shown. */
@@ -360,6 +371,48 @@ export class View {
     const rows = this.cloud?.rowsAt(layer, position) ?? []
     if (!rows.length) return this.say(`No point of this map lies at layer ${layer}, position ${position}.`)
     this.marks.select(rows, mode)
+  }
+
+  /** Row of a token that stands out; -1: not on this map. */
+  rowOf(outlier: Outlier): number {
+    return this.cloud ? rowOf(this.cloud, outlier) : -1
+  }
+
+  /** Picks a token that stands out: on this map, else on one that has it, else where the token is on this map at all. */
+  async goTo(outlier: Outlier): Promise<void> {
+    const { run } = this
+    if (!run) return
+    const here = this.rowOf(outlier)
+    if (here >= 0) {
+      this.bringInView(here)
+      return void this.picking.pick(here)
+    }
+    for (const name of mapsOf(run, outlier)) {
+      if (name === this.cloud?.name) continue
+      const cloud = await loadCloud(this.source, run, name, [], this.runTokens(run))
+      if (run !== this.run) return
+      const row = rowOf(cloud, outlier)
+      if (row < 0) continue
+      await this.openProjection(name, { pick: row })
+      return
+    }
+    const row = this.cloud ? kin(this.cloud, outlier) : -1
+    const where = outlier.site ?? 'its site'
+    if (row < 0) return this.say(`No map of this run holds ${where} of this token, and this one none of its other vectors: New… makes one.`)
+    this.bringInView(row)
+    void this.picking.pick(row)
+    this.say(`No map of this run holds ${where} of this token: this is the same token at ${this.cloud!.site(row)}.`)
+  }
+
+  /** A row that a filter or the layer shown hides is shown. */
+  private bringInView(row: number): void {
+    if (this.hiding.visible(row)) return
+    const layer = this.cloud!.labels.layer[row]
+    if (this.playback.layer >= 0 && layer !== this.playback.layer) this.playback.setLayer(layer)
+    if (this.hiding.visible(row)) return
+    this.hiding.showFirst = true
+    this.hiding.showAll()
+    this.colors.applyColors()
   }
 
   play(): void {
