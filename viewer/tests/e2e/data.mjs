@@ -64,10 +64,30 @@ test('selections leave as CSV and JSON, views as PNG and SVG', () =>
     assert.deepEqual(json.rows.map((r) => r.row), [1, 2, 3])
     const png = await saved(/PNG/)
     assert.equal(png.subarray(1, 4).toString(), 'PNG')
+    // Twice as fine as the page, and room for all lines of the caption.
+    const frame = await page.locator('canvas.points').boundingBox()
+    assert.equal(png.readUInt32BE(16), 2 * Math.round(frame.width))
+    assert.ok(png.readUInt32BE(20) >= 2 * (Math.round(frame.height) + 28))
+    await page.setViewportSize({ width: 700, height: 900 })
+    const narrow = (await saved(/SVG/)).toString()
+    await page.setViewportSize({ width: 1440, height: 900 })
+    const caption = [...narrow.matchAll(/<text x="12" y="[\d.]+" font-size="12"[^>]*>([^<]*)</g)].map((m) => m[1])
+    assert.ok(caption.length > 1 && caption.every((line) => line.length * 7.2 < 700), caption.join(' | '))
+    assert.match(caption.join(' '), /bytes-gpt2 · .* · pair · PCA, [\d.]+ % of the variance on PC1, PC2, PC3 · 12,288 of 12,288 points · colour: component$/)
     const svg = (await saved(/SVG/)).toString()
     assert.match(svg, /^<svg/)
     assert.ok(svg.split('<circle').length > 1000)
   }))
+
+test('what a projection’s maker had to say is shown where it is listed', async () => {
+  const noted = retold('noted', { pair: ['--components', 'attn_out'], plain: ['--components', 'mlp_out'] })
+  const file = join(noted, 'projections', 'pair.json')
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), notes: ['two rows were left out'] }))
+  await viewing([noted], async (page) => {
+    await page.locator('.note', { hasText: 'two rows were left out' }).waitFor()
+    assert.deepEqual(await page.getByLabel('Projection', { exact: true }).locator('option').allTextContents(), ['pair (see note)', 'plain'])
+  })
+})
 
 test('two runs: the second in the first one’s basis, with lines', async () => {
   const other = join(work, 'other')
