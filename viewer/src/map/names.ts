@@ -178,7 +178,7 @@ export function names(cloud: Cloud, positions: ArrayLike<number>, rows: number[]
     for (const [r, n] of own) {
       const lift = n / list.length / (counts.get(r)! / rows.length)
       const score = (n / list.length) * Math.log(lift)
-      if (n < 3 || lift < 1.3 || score <= most) continue
+      if (n < 3 || lift < 2 || score <= most) continue
       most = score
       token = seen(cloud.tokens.text.get(cloud.rankedTokens[r]?.id) ?? '')
     }
