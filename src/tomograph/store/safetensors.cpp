@@ -150,7 +150,7 @@ std::vector<std::int32_t> Safetensors::integers(const std::string& name) const {
     if (tensor.dtype != Dtype::i32)
         throw Error(fmt::format("'{}' in {} is not I32", name, path_.string()), "", "");
     std::vector<std::int32_t> values(tensor.bytes.size() / sizeof(std::int32_t));
-    std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+    if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
     return values;
 }
 
