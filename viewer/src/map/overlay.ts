@@ -304,7 +304,7 @@ export function overlay(view: View): Overlay {
     for (const { layer, x, y } of scene.cells) out.labels.push({ at: [x + 12 + 3 * cloud.layerName(layer).length, y + 12], text: cloud.layerName(layer), size: 12, strong: true })
     for (const { x, y, width: w, height: h } of scene.cells)
       out.strokes.push({ points: [[x, y + h], [x + w, y + h], [x + w, y]], color: ink, width: 1, alpha: 0.15 })
-  } else if (view.labels && view.playback.mix === 0 && !view.comparison.other) {
+  } else if (view.labels && !view.playback.playing && !view.comparison.other) {
     for (const { row, text, token } of namesShown(view)) {
       const p = at(row)
       if (!p) continue
