@@ -291,9 +291,20 @@ export class Cloud {
     return low < range[1] && this.labels.token[low] === token ? low : -1
   }
 
-  /** Path of a row's token through all layers, in order. */
+  private layersByComponent: number[][] | null = null
+  /** A row's token at each layer where its component is on this map, in order; -1: not on the map. */
+  way(row: number): number[] {
+    if (!this.layersByComponent) {
+      this.layersByComponent = this.components.map((name) =>
+        [...new Set(this.header.segments.filter(([c, l]) => c === name && l >= 0).map(([, l]) => l))].sort((a, b) => a - b),
+      )
+    }
+    return this.layersByComponent[this.labels.component[row]].map((layer) => this.atLayer(row, layer))
+  }
+
+  /** Rows of a row's token through the layers, in order, those that there are. */
   path(row: number): number[] {
-    return this.layers.map((layer) => this.atLayer(row, layer)).filter((r) => r >= 0)
+    return this.way(row).filter((r) => r >= 0)
   }
 
   /** Index of each row's next layer, for playback. Rows of the last layer stay. */

@@ -30,6 +30,8 @@ export interface ProjectionInfo {
   knn_recall?: number
   quality_sample?: number
   quality_k?: number
+  /** What whoever made it had to say. */
+  notes?: string[]
   [key: string]: unknown
 }
 

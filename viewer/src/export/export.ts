@@ -1,5 +1,7 @@
 import type { View } from '../state/view.svelte'
-import { overlay, paintOverlay } from '../map/overlay'
+import { overlay, type Key, type Overlay } from '../map/overlay'
+import { paintOverlay } from '../map/paint'
+import { grouped } from '../state/words'
 import { project } from '../map/camera'
 
 /** SVG draws each point as a circle up to here; beyond, the points become one picture inside the SVG. */
@@ -77,6 +79,7 @@ export function saveJson(view: View): void {
   save(fileName(view, 'json'), 'application/json', JSON.stringify(what, null, 1))
 }
 
+/** Colours that are on the picture, and what they say. */
 function legendLines(view: View): { text: string; color: string }[] {
   const entries = view.colors.legend().filter((e) => !view.hiding.hidden[e.kind].has(e.index))
   if (entries.length) return entries.slice(0, 24)
@@ -91,38 +94,80 @@ function legendLines(view: View): { text: string; color: string }[] {
 function caption(view: View): string {
   const info = view.cloud!.info
   const shown = view.axes.slice(0, view.dim).reduce((sum, a) => sum + (info.explained_variance_ratio?.[a] ?? 0), 0)
-  const variance = info.explained_variance_ratio ? `, ${(100 * shown).toFixed(1)} % of the variance` : ''
-  return `${view.run!.model.name} · ${view.cloud!.name} · ${info.method.toUpperCase()}${variance} · ${view.hiding.visibleCount} of ${info.n_candidates} points`
+  const variance = info.explained_variance_ratio ? `, ${(100 * shown).toFixed(1)} % of the variance on ${view.axes.slice(0, view.dim).map((a) => `PC${a + 1}`).join(', ')}` : ''
+  const { layer } = view.playback
+  const which = view.beside ? ' · layer by layer, one camera' : layer >= 0 ? ` · ${view.cloud!.layerName(layer)}` : ''
+  const sample = view.cloud!.n < info.n_candidates ? `, a sample of ${grouped(info.n_candidates)}` : ''
+  return `${view.run!.model.name} · ${view.run!.name} · ${view.cloud!.name} · ${info.method.toUpperCase()}${variance}${which} · ${grouped(view.hiding.visibleCount)} of ${grouped(view.cloud!.n)} points${sample} · colour: ${view.colors.coloring}`
+}
+
+/** Lines no wider than the picture, broken between words; a word that is wider stands alone. */
+export function wrapped(text: string, width: number, measure: (line: string) => number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)
+    if (line !== undefined && measure(`${line} ${word}`) <= width) lines[lines.length - 1] = `${line} ${word}`
+    else lines.push(word)
+  }
+  return lines
+}
+
+const MARGIN = 12
+const LINE = 17
+/** Pixels below the picture for so many lines of caption. */
+const captionHeight = (lines: string[]) => 12 + LINE * lines.length
+
+/** Colours, then what signs mean, from the top left. */
+const legend = (view: View, over: Overlay) => [...legendLines(view), ...over.keys]
+
+/** A picture of the map with legend and caption, twice as fine as the page at least. */
+export async function png(view: View): Promise<HTMLCanvasElement> {
+  const scene = view.scene!
+  const { width, height } = scene
+  const ratio = Math.max(2, scene.renderer.getPixelRatio())
+  const points = new Image()
+  points.src = scene.picture(ratio)
+  await points.decode()
+  const canvas = document.createElement('canvas')
+  const context = canvas.getContext('2d')!
+  const font = '12px system-ui, sans-serif'
+  context.font = font
+  const lines = wrapped(caption(view), width - 2 * MARGIN, (line) => context.measureText(line).width)
+  canvas.width = width * ratio
+  canvas.height = (height + captionHeight(lines)) * ratio
+  context.scale(ratio, ratio)
+  context.fillStyle = paperOf(view)
+  context.fillRect(0, 0, width, height + captionHeight(lines))
+  context.drawImage(points, 0, 0, width, height)
+  const over = overlay(view)
+  paintOverlay(context, over, paperOf(view), inkOf(view))
+  context.font = font
+  context.textBaseline = 'middle'
+  legend(view, over).forEach((entry, i) => {
+    const y = 20 + 18 * i
+    context.fillStyle = context.strokeStyle = entry.color
+    context.beginPath()
+    const sign = 'sign' in entry ? entry.sign : 'dot'
+    if (sign === 'line' || sign === 'thick') {
+      context.lineWidth = sign === 'thick' ? 4 : 1.5
+      context.moveTo(11, y)
+      context.lineTo(25, y)
+      context.stroke()
+    } else {
+      context.lineWidth = 2
+      context.arc(18, y, 5, 0, 7)
+      if (sign === 'dot') context.fill()
+      else context.stroke()
+    }
+    context.fillStyle = inkOf(view)
+    context.fillText(entry.text, 30, y)
+  })
+  lines.forEach((line, i) => context.fillText(line, MARGIN, height + 6 + LINE * (i + 0.5)))
+  return canvas
 }
 
 export async function savePng(view: View): Promise<void> {
-  const scene = view.scene!
-  const { width, height } = scene.camera
-  const ratio = scene.renderer.getPixelRatio()
-  const points = new Image()
-  points.src = scene.picture()
-  await points.decode()
-  const canvas = document.createElement('canvas')
-  canvas.width = width * ratio
-  canvas.height = (height + 28) * ratio
-  const context = canvas.getContext('2d')!
-  context.scale(ratio, ratio)
-  context.fillStyle = paperOf(view)
-  context.fillRect(0, 0, width, height + 28)
-  context.drawImage(points, 0, 0, width, height)
-  paintOverlay(context, overlay(view), paperOf(view), inkOf(view))
-  context.font = '12px system-ui, sans-serif'
-  context.textBaseline = 'middle'
-  legendLines(view).forEach(({ text, color }, i) => {
-    context.fillStyle = color
-    context.beginPath()
-    context.arc(18, 20 + 18 * i, 5, 0, 7)
-    context.fill()
-    context.fillStyle = inkOf(view)
-    context.fillText(text, 30, 20 + 18 * i)
-  })
-  context.fillStyle = inkOf(view)
-  context.fillText(caption(view), 12, height + 14)
+  const canvas = await png(view)
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'))
   if (blob) save(fileName(view, 'png'), 'image/png', blob)
 }
@@ -133,11 +178,11 @@ const escape = (text: string) =>
 export function svg(view: View): string {
   const scene = view.scene!
   const cloud = view.cloud!
-  const { width, height } = scene.camera
+  const { width, height } = scene
   const matrix = scene.camera.matrix()
   const parts: string[] = []
   const f = (v: number) => v.toFixed(1)
-  if (view.hiding.visibleCount <= MOST_CIRCLES) {
+  if (view.hiding.visibleCount <= MOST_CIRCLES && !scene.cells.length) {
     const any = view.marks.selectedCount + view.marks.found > 0
     const drawn: { row: number; x: number; y: number; depth: number }[] = []
     for (let row = 0; row < cloud.n; ++row) {
@@ -154,11 +199,11 @@ export function svg(view: View): string {
       const dim = any && !view.marks.state[row] ? ' opacity="0.18"' : ''
       parts.push(`<circle cx="${f(x)}" cy="${f(y)}" r="${r}" fill="${colors[i]}"${dim}/>`)
     })
-  } else parts.push(`<image width="${width}" height="${height}" href="${scene.picture()}"/>`)
+  } else parts.push(`<image width="${width}" height="${height}" href="${scene.picture(2)}"/>`)
   const over = overlay(view)
   for (const s of over.strokes) {
     const path = s.points.map(([x, y]) => `${f(x)},${f(y)}`).join(' ')
-    parts.push(`<polyline points="${path}" fill="none" stroke="${s.color}" stroke-width="${s.width}" opacity="${s.alpha}"/>`)
+    if (s.points.length) parts.push(`<polyline points="${path}" fill="none" stroke="${s.color}" stroke-width="${s.width}" opacity="${s.alpha}"/>`)
     for (const dot of s.dots ?? [])
       parts.push(
         `<circle cx="${f(dot.at[0])}" cy="${f(dot.at[1])}" r="7" fill="${s.color}"/><text x="${f(dot.at[0])}" y="${f(dot.at[1] + 3.5)}" font-size="10" text-anchor="middle" fill="${paperOf(view)}">${escape(dot.text)}</text>`,
@@ -170,11 +215,34 @@ export function svg(view: View): string {
     )
   for (const m of over.marks)
     parts.push(`<circle cx="${f(m.at[0])}" cy="${f(m.at[1])}" r="${f(m.radius)}" fill="none" stroke="${m.color}" stroke-width="2"/>`)
-  legendLines(view).forEach(({ text, color }, i) => {
-    parts.push(`<circle cx="18" cy="${20 + 18 * i}" r="5" fill="${color}"/><text x="30" y="${24 + 18 * i}" font-size="12" fill="${inkOf(view)}">${escape(text)}</text>`)
+  for (const { at: [x, y], text, below, size, strong } of over.labels) {
+    const write = (words: string, dy: number, size: number, weight: string) =>
+      parts.push(
+        `<text x="${f(x)}" y="${f(y + dy + 0.35 * size)}" font-size="${size}"${weight} text-anchor="middle" fill="${inkOf(view)}" stroke="${paperOf(view)}" stroke-width="3" paint-order="stroke">${escape(words)}</text>`,
+      )
+    write(text, 0, size, strong ? ' font-weight="600"' : '')
+    if (below) write(below, 1.25 * size, size - 1, '')
+  }
+  if (over.scale) {
+    const { at: [x, y], pixels, text } = over.scale
+    parts.push(
+      `<path d="M${f(x)} ${f(y - 4)}v4h${f(pixels)}v-4" fill="none" stroke="${inkOf(view)}" stroke-width="1.5"/><text x="${f(x + pixels + 6)}" y="${f(y + 2)}" font-size="11" fill="${inkOf(view)}">${escape(text)}</text>`,
+    )
+  }
+  legend(view, over).forEach((entry, i) => {
+    const y = 20 + 18 * i
+    parts.push(signOf(entry, y) + `<text x="30" y="${y + 4}" font-size="12" fill="${inkOf(view)}">${escape(entry.text)}</text>`)
   })
-  parts.push(`<text x="12" y="${height + 18}" font-size="12" fill="${inkOf(view)}">${escape(caption(view))}</text>`)
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + 28}" font-family="sans-serif"><rect width="100%" height="100%" fill="${paperOf(view)}"/>${parts.join('\n')}</svg>\n`
+  // Whatever the reader's font is: some are wide.
+  const lines = wrapped(caption(view), width - 2 * MARGIN, (line) => 7.2 * line.length)
+  lines.forEach((line, i) => parts.push(`<text x="${MARGIN}" y="${f(height + 10 + LINE * (i + 0.5))}" font-size="12" fill="${inkOf(view)}">${escape(line)}</text>`))
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + captionHeight(lines)}" font-family="sans-serif"><rect width="100%" height="100%" fill="${paperOf(view)}"/>${parts.join('\n')}</svg>\n`
+}
+
+function signOf(entry: { color: string } | Key, y: number): string {
+  const sign = 'sign' in entry ? entry.sign : 'dot'
+  if (sign === 'line' || sign === 'thick') return `<line x1="11" y1="${y}" x2="25" y2="${y}" stroke="${entry.color}" stroke-width="${sign === 'thick' ? 4 : 1.5}"/>`
+  return `<circle cx="18" cy="${y}" r="5" ${sign === 'dot' ? `fill="${entry.color}"` : `fill="none" stroke="${entry.color}" stroke-width="2"`}/>`
 }
 
 export const saveSvg = (view: View): void => save(fileName(view, 'svg'), 'image/svg+xml', svg(view))

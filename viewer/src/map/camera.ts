@@ -15,9 +15,19 @@ export interface Pose {
 
 export const restPose = (dim: 2 | 3): Pose => ({ dim, x: 0, y: 0, z: 0, yaw: 0.6, pitch: 0.42, reach: 1.15 })
 
-/** Share of the picture that a fitted cloud takes, and of its points that lie inside: a few are far out. */
-const FILLED = 0.9
+/** Share of the picture that a fitted cloud takes, and of its points that lie inside at least: a few are far out. */
+const FILLED = 0.94
 const INSIDE = 0.997
+/** All are inside if that makes the rest no smaller than this. */
+const SHRUNK = 1.35
+
+/** Pixels at the picture's sides that a fitted cloud leaves free. */
+export interface Inset {
+  top: number
+  right: number
+  bottom: number
+  left: number
+}
 
 const FIELD = (38 * Math.PI) / 180
 
@@ -104,8 +114,8 @@ export class MapCamera {
     pose.z += move.z
   }
 
-  /** From the same side, so near that the points at these rows just fit. */
-  fit(positions: ArrayLike<number>, rows: ArrayLike<number>): void {
+  /** From the same side, so near that the points at these rows just fit. Returns how many of them do not. */
+  fit(positions: ArrayLike<number>, rows: ArrayLike<number>, inset: Inset = { top: 0, right: 0, bottom: 0, left: 0 }): number {
     const { pose } = this
     const away = pose.dim === 3 ? this.outward() : new Vector3(0, 0, 1)
     const right = new Vector3(0, 1, 0).cross(away).normalize()
@@ -118,19 +128,33 @@ export class MapCamera {
       }
       return out
     }
-    const quantile = (values: Float32Array, q: number) => Float32Array.from(values).sort()[Math.round(q * (values.length - 1))]
-    const middle = (values: Float32Array) => (quantile(values, 1 - INSIDE) + quantile(values, INSIDE)) / 2
+    const sorted = (values: Float32Array) => Float32Array.from(values).sort()
+    const quantile = (of: Float32Array, q: number) => of[Math.round(q * (of.length - 1))]
+    const middle = (values: Float32Array) => {
+      const of = sorted(values)
+      const [low, high] = [quantile(of, 1 - INSIDE), quantile(of, INSIDE)]
+      const all = of[of.length - 1] - of[0] <= SHRUNK * (high - low)
+      return all ? (of[0] + of[of.length - 1]) / 2 : (low + high) / 2
+    }
     const [x, y, z] = [right, up, away].map(along)
     const [mx, my, mz] = [x, y, z].map(middle)
-    const aspect = this.width / Math.max(1, this.height)
+    const free = (from: number, to: number, size: number) => Math.max(0.2 * size, size - from - to) / Math.max(1, this.height)
+    const wide = free(inset.left, inset.right, this.width)
+    const high = free(inset.top, inset.bottom, this.height)
     // A point nearer by dz looks larger: |y| / (reach - dz tan) has to stay below FILLED.
     const deep = pose.dim === 3 ? Math.tan(FIELD / 2) : 0
-    const reach = Float32Array.from(x, (_, i) => Math.max(Math.abs(x[i] - mx) / aspect, Math.abs(y[i] - my)) / FILLED + (z[i] - mz) * deep)
-    const center = right.multiplyScalar(mx).addScaledVector(up, my).addScaledVector(away, mz)
+    const reach = Float32Array.from(x, (_, i) => Math.max(Math.abs(x[i] - mx) / wide, Math.abs(y[i] - my) / high) / FILLED + (z[i] - mz) * deep)
+    const of = sorted(reach)
+    const most = of[of.length - 1]
+    const enough = quantile(of, INSIDE)
+    pose.reach = Math.max(1e-3, most <= SHRUNK * enough ? most : enough)
+    // What is free has its middle elsewhere than the picture.
+    const unit = (2 * pose.reach) / Math.max(1, this.height)
+    const center = right.multiplyScalar(mx + ((inset.right - inset.left) / 2) * unit).addScaledVector(up, my - ((inset.bottom - inset.top) / 2) * unit).addScaledVector(away, mz)
     pose.x = center.x
     pose.y = center.y
     pose.z = center.z
-    pose.reach = Math.max(1e-3, quantile(reach, INSIDE))
+    return of.filter((r) => r > pose.reach * 1.0001).length
   }
 
   /** factor < 1 comes nearer; in 2-D the place under (px, py) stays. */

@@ -1,36 +1,51 @@
 import type { View } from '../state/view.svelte'
 import { categoryColor, css } from '../color/palette'
+import { seen, short } from '../state/words'
 import { project } from './camera'
+import { scaleLength, Spots, teller, type Label } from './labels'
+import { names, type Named } from './names'
 
 /** Paths and displacement lines that are drawn at most; the page says so when there are more. */
 export const MOST_PATHS = 150
 export const MOST_LINES = 3000
+/** Labels of selected or found points. */
+const MOST_LABELS = 24
 
 export interface Stroke {
   points: [number, number][]
   color: string
   width: number
   alpha: number
-  arrow?: boolean
   dots?: { at: [number, number]; text: string }[]
 }
 export interface Mark {
   at: [number, number]
   radius: number
   color: string
-  text?: string
 }
 export interface Axis {
   from: [number, number]
   to: [number, number]
   text: string
 }
+/** What a sign over the map means. */
+export interface Key {
+  sign: 'ring' | 'line' | 'thick' | 'dark'
+  color: string
+  text: string
+}
 export interface Overlay {
   axes: Axis[]
   strokes: Stroke[]
   marks: Mark[]
+  labels: Label[]
+  keys: Key[]
+  /** From `at` to the right. */
+  scale: { at: [number, number]; pixels: number; text: string } | null
   shownPaths: number
   ofPaths: number
+  /** Of the paths shown, those that lack layers on this map. */
+  tornPaths: number
   shownLines: number
   ofLines: number
 }
@@ -40,15 +55,15 @@ type P2 = [number, number]
 /** Rows whose tokens' paths are shown: the selected ones, or the picked one. */
 function pathRows(view: View): { rows: number[]; of: number } {
   const cloud = view.cloud!
-  const seen = new Set<string>()
+  const met = new Set<string>()
   const rows: number[] = []
   let of = 0
   const add = (row: number) => {
     const l = cloud.labels
     if (l.layer[row] < 0) return
-    const key = `${l.component[row]}/${l.token[row]}/${l.position[row]}/${l.sequence[row]}`
-    if (seen.has(key)) return
-    seen.add(key)
+    const key = `${l.component[row]}/${l.token[row]}/${l.position[row]}/${l.sequence[row]}/${l.label[row]}`
+    if (met.has(key)) return
+    met.add(key)
     ++of
     if (rows.length < MOST_PATHS) rows.push(row)
   }
@@ -58,27 +73,67 @@ function pathRows(view: View): { rows: number[]; of: number } {
   return { rows, of }
 }
 
-let moved: { of: unknown[]; rows: number[] } | null = null
-/** Rows with a place in both runs that are shown, found anew only when what decides it changes. */
-function movedRows(view: View): number[] {
-  const of = [view.comparison.otherPositions, view.hiding.filter, view.marks.selectedCount]
-  if (moved && moved.of.every((value, i) => value === of[i])) return moved.rows
-  const rows: number[] = []
-  const other = view.comparison.otherPositions!
-  for (let r = 0; r < view.cloud!.n; ++r)
-    if (other[3 * r] < 1e29 && view.hiding.visible(r) && (!view.marks.selectedCount || view.marks.state[r] & 1)) rows.push(r)
-  moved = { of, rows }
-  return rows
+/** Finds anew only when what decides it has changed. */
+function remembered<T>(find: (view: View) => T, decides: (view: View) => unknown[]): (view: View) => T {
+  let last: { of: unknown[]; value: T } | null = null
+  return (view) => {
+    const of = decides(view)
+    if (!last || last.of.length !== of.length || last.of.some((value, i) => value !== of[i])) last = { of, value: find(view) }
+    return last.value
+  }
 }
 
-/** A line without its places behind the camera. */
+/** Rows with a place in both runs that are shown. */
+const movedRows = remembered(
+  (view) => {
+    const rows: number[] = []
+    const other = view.comparison.otherPositions!
+    for (let r = 0; r < view.cloud!.n; ++r)
+      if (other[3 * r] < 1e29 && view.hiding.visible(r) && (!view.marks.selectedCount || view.marks.state[r] & 1)) rows.push(r)
+    return rows
+  },
+  (view) => [view.comparison.otherPositions, view.hiding.filter, view.marks.version],
+)
+
+/** Up to some 40,000 of the rows that are shown, evenly. */
+function sampleOfShown(view: View): number[] {
+  const rows: number[] = []
+  const step = Math.max(1, Math.floor(view.hiding.visibleCount / 40_000))
+  for (let i = 0, visible = 0; i < view.cloud!.n; ++i) if (view.hiding.visible(i) && visible++ % step === 0) rows.push(i)
+  return rows
+}
+const namesShown = remembered(
+  (view): Named[] => names(view.cloud!, view.places.positions, sampleOfShown(view), view.dim),
+  (view) => [view.places.positions, view.hiding.filter, view.dim],
+)
+
+/** Rows that may have a label of their own, evenly over those selected, else found; with paths one a token. */
+const labelledRows = remembered(
+  (view): number[] => {
+    const cloud = view.cloud!
+    let rows = view.marks.selectedCount ? view.marks.selectedRows() : view.marks.found ? view.marks.foundRows() : []
+    if (view.paths && cloud.hasLayers) {
+      const last = new Map<string, number>()
+      for (const r of rows) last.set(`${cloud.labels.component[r]}/${cloud.labels.token[r]}/${cloud.labels.position[r]}/${cloud.labels.sequence[r]}`, r)
+      rows = [...last.values()]
+    }
+    rows = rows.filter((r) => view.hiding.visible(r))
+    const step = Math.max(1, rows.length / (3 * MOST_LABELS))
+    const some: number[] = []
+    for (let i = 0; i < rows.length; i += step) some.push(rows[Math.floor(i)])
+    return some
+  },
+  (view) => [view.marks.state, view.marks.version, view.hiding.filter, view.paths],
+)
+
+/** A line without its places that are not on the map or behind the camera. */
 function pieces(line: (P2 | null)[]): P2[][] {
   const out: P2[][] = [[]]
   for (const place of line) {
     if (place) out[out.length - 1].push(place)
     else if (out[out.length - 1].length) out.push([])
   }
-  return out.filter((piece) => piece.length > 1)
+  return out.filter((piece) => piece.length > 0)
 }
 
 /** Rows from position to position where each has one row: the curve of positions. Empty: they have several, or none. */
@@ -94,86 +149,123 @@ function positionCurve(view: View): number[] {
   return [...at].sort((a, b) => a[0] - b[0]).map(([, row]) => row)
 }
 
-/** Everything drawn over the points, in pixels: for the screen and for SVG alike. */
+/** Everything drawn over the points, in pixels: for the screen and for files alike. */
 export function overlay(view: View): Overlay {
-  const out: Overlay = { axes: [], strokes: [], marks: [], shownPaths: 0, ofPaths: 0, shownLines: 0, ofLines: 0 }
+  const out: Overlay = { axes: [], strokes: [], marks: [], labels: [], keys: [], scale: null, shownPaths: 0, ofPaths: 0, tornPaths: 0, shownLines: 0, ofLines: 0 }
   const { scene, cloud } = view
   if (!scene || !cloud) return out
   const matrix = scene.camera.matrix()
-  const { width, height } = scene.camera
-  const to = (x: number, y: number, z: number): P2 | null => project(matrix, x, y, z, width, height)
-  const at = (row: number): P2 | null => to(...view.placeOf(row))
-  const fixed = (row: number): P2 | null => to(view.places.positions[3 * row], view.places.positions[3 * row + 1], view.places.positions[3 * row + 2])
+  const { width, height } = scene
+  const cells = scene.cells.length > 0
+  /** Of a layer: in its own part of the picture, where layers are side by side. */
+  const to = (x: number, y: number, z: number, layer: number): P2 | null => {
+    const place = project(matrix, x, y, z, scene.camera.width, scene.camera.height)
+    if (!place || !cells) return place
+    const cell = scene.cells.find((c) => c.layer === layer)
+    return cell && place[0] > 0 && place[1] > 0 && place[0] < cell.width && place[1] < cell.height ? [place[0] + cell.x, place[1] + cell.y] : null
+  }
+  const at = (row: number): P2 | null => to(...view.placeOf(row), cloud.labels.layer[row])
+  const fixed = (row: number): P2 | null =>
+    row < 0 ? null : to(view.places.positions[3 * row], view.places.positions[3 * row + 1], view.places.positions[3 * row + 2], cloud.labels.layer[row])
   const ink = view.colors.dark ? '#ffffff' : '#000000'
+  const soft = view.colors.dark ? '#a3abb6' : '#565d66'
+  const orange = view.colors.dark ? '#ffd34d' : '#c2410c'
+  const key = (sign: Key['sign'], color: string, text: string) => out.keys.push({ sign, color, text })
+  const spots = new Spots(width, height)
 
-  if (scene.camera.pose.dim === 3) {
+  if (scene.camera.pose.dim === 3 && !cells) {
     const corner: P2 = [width - 62, 62]
-    const names = view.axes.map((a) => `${cloud.info.method === 'pca' ? 'PC' : ''}${a + 1}`)
+    const axes = view.axes.map((a) => `${cloud.info.method === 'pca' ? 'PC' : ''}${a + 1}`)
     scene.camera.directions().forEach(([x, y], k) => {
-      out.axes.push({ from: corner, to: [corner[0] + 36 * x, corner[1] - 36 * y], text: names[k] })
+      out.axes.push({ from: corner, to: [corner[0] + 36 * x, corner[1] - 36 * y], text: axes[k] })
     })
+    spots.block(corner[0] - 50, 0, width, corner[1] + 50)
   }
 
-  if (view.comparison.otherPositions && view.comparison.lines) {
+  if (view.comparison.otherPositions && view.comparison.lines && !cells) {
     const rows = movedRows(view)
     const step = Math.max(1, Math.ceil(rows.length / MOST_LINES))
     out.ofLines = rows.length
     for (let i = 0; i < rows.length; i += step) {
       const r = rows[i]
       const a = fixed(r)
-      const b = to(view.comparison.otherPositions[3 * r], view.comparison.otherPositions[3 * r + 1], view.comparison.otherPositions[3 * r + 2])
+      const b = to(view.comparison.otherPositions[3 * r], view.comparison.otherPositions[3 * r + 1], view.comparison.otherPositions[3 * r + 2], -1)
       if (!a || !b) continue
       ++out.shownLines
       out.strokes.push({ points: [a, b], color: view.colors.rowColor(r), width: 1.2, alpha: view.marks.selectedCount ? 0.9 : 0.6 })
     }
+    if (out.shownLines) key('line', soft, 'from the first run to the second')
   }
+  if (view.comparison.ghostly) key('ring', soft, 'the second run’s places')
 
-  for (const points of pieces(positionCurve(view).map(at))) out.strokes.push({ points, color: ink, width: 1, alpha: 0.25 })
+  if (!cells) {
+    const curve = pieces(positionCurve(view).map(at)).filter((p) => p.length > 1)
+    for (const points of curve) out.strokes.push({ points, color: ink, width: 1, alpha: 0.25 })
+    if (curve.length) key('line', soft, 'positions, from first to last')
+  }
 
   if (view.paths && cloud.hasLayers) {
     const { rows, of } = pathRows(view)
     out.shownPaths = rows.length
     out.ofPaths = of
     const sums = new Map<number, { x: number; y: number; z: number; n: number }>()
+    let whole = 0
+    const numbered = (line: (P2 | null)[], layers: number[], color: string) => {
+      for (const points of pieces(line)) if (points.length > 1) out.strokes.push({ points, color, width: 3, alpha: 1 })
+      const dots = line.flatMap((p, i) => (p ? [{ at: p, text: String(layers[i]) }] : []))
+      out.strokes.push({ points: [], color, width: 3, alpha: 1, dots })
+    }
     rows.forEach((row, i) => {
-      const path = cloud.path(row)
-      const points = path.map(fixed)
-      for (const r of path) {
-        const layer = cloud.labels.layer[r]
-        const sum = sums.get(layer) ?? { x: 0, y: 0, z: 0, n: 0 }
-        sum.x += view.places.positions[3 * r]
-        sum.y += view.places.positions[3 * r + 1]
-        sum.z += view.places.positions[3 * r + 2]
-        ++sum.n
-        sums.set(layer, sum)
+      const way = cloud.way(row)
+      const complete = way.every((r) => r >= 0)
+      if (!complete) ++out.tornPaths
+      const color = css(categoryColor(i % 6, view.colors.dark))
+      if (cells) return
+      if (rows.length === 1) {
+        const there = way.filter((r) => r >= 0)
+        // Gaps stay: a line over layers that the map lacks would claim to know the way.
+        const layers = way.map((r) => (r < 0 ? -1 : cloud.labels.layer[r]))
+        if (there.length) numbered(way.map(fixed), layers, ink)
+        return
       }
-      for (const piece of pieces(points))
-        out.strokes.push({ points: piece, color: css(categoryColor(i % 6, view.colors.dark)), width: 1.2, alpha: rows.length > 20 ? 0.35 : 0.75 })
+      if (complete) {
+        ++whole
+        for (const r of way) {
+          const layer = cloud.labels.layer[r]
+          const sum = sums.get(layer) ?? { x: 0, y: 0, z: 0, n: 0 }
+          sum.x += view.places.positions[3 * r]
+          sum.y += view.places.positions[3 * r + 1]
+          sum.z += view.places.positions[3 * r + 2]
+          ++sum.n
+          sums.set(layer, sum)
+        }
+      }
+      for (const piece of pieces(way.map(fixed))) {
+        if (piece.length > 1) out.strokes.push({ points: piece, color, width: 1.2, alpha: rows.length > 20 ? 0.35 : 0.75 })
+        else out.marks.push({ at: piece[0], radius: 3, color })
+      }
     })
-    if (rows.length > 1) {
+    const who = cloud.averages ? 'averages' : 'tokens'
+    if (rows.length === 1 && !cells) key('thick', ink, `its way; numbers are layers`)
+    if (rows.length > 1 && !cells) key('line', css(categoryColor(0, view.colors.dark)), `ways of single ${who}`)
+    if (whole > 1) {
+      // Of whole ways alone: a mean over other tokens at each layer would jump where they change.
       const layers = [...sums.keys()].sort((a, b) => a - b)
-      const points = layers.map((l) => {
-        const s = sums.get(l)!
-        return to(s.x / s.n, s.y / s.n, s.z / s.n)
-      })
-      if (points.every((p) => p !== null))
-        out.strokes.push({
-          points: points as P2[],
-          color: ink,
-          width: 3,
-          alpha: 1,
-          arrow: true,
-          dots: layers.map((l, i) => ({ at: points[i]!, text: String(l) })),
-        })
+      numbered(layers.map((l) => { const s = sums.get(l)!; return to(s.x / s.n, s.y / s.n, s.z / s.n, l) }), layers, ink)
+      key('thick', ink, `mean of ${whole === rows.length ? 'them' : `the ${whole} whole ones`}; numbers are layers`)
     }
   }
 
-  if (view.picking.picked >= 0 && view.picking.near) {
+  // --- rings and labels --------------------------------------------------------------------------------------------
+
+  const ring = view.pointSize / 2 + 6
+  if (view.picking.picked >= 0 && view.picking.near?.full && !cells) {
     const from = at(view.picking.picked)
-    for (const r of view.picking.near.full?.rows ?? []) {
+    for (const r of view.picking.near.full.rows) {
       const b = at(r)
       if (from && b) out.strokes.push({ points: [from, b], color: ink, width: 1, alpha: 0.5 })
     }
+    if (from) key('line', ink, 'to its nearest in the full space')
   }
   if (view.picking.hovered >= 0 && view.picking.hovered !== view.picking.picked) {
     const p = at(view.picking.hovered)
@@ -181,60 +273,49 @@ export function overlay(view: View): Overlay {
   }
   if (view.picking.picked >= 0) {
     const p = at(view.picking.picked)
-    if (p) out.marks.push({ at: p, radius: view.pointSize / 2 + 6, color: view.colors.dark ? '#ffd34d' : '#c2410c' })
-  }
-  return out
-}
-
-export function paintOverlay(context: CanvasRenderingContext2D, what: Overlay, paper: string, ink: string): void {
-  context.save() // what is drawn after has its own fonts and alignment
-  context.lineJoin = context.lineCap = 'round'
-  for (const stroke of what.strokes) {
-    context.globalAlpha = stroke.alpha
-    context.strokeStyle = stroke.color
-    context.lineWidth = stroke.width
-    context.beginPath()
-    stroke.points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)))
-    context.stroke()
-    context.globalAlpha = 1
-    if (stroke.dots) {
-      context.font = '11px system-ui, sans-serif'
-      context.textAlign = 'center'
-      context.textBaseline = 'middle'
-      const step = Math.max(1, Math.ceil(stroke.dots.length / 16))
-      stroke.dots.forEach(({ at: [x, y], text }, i) => {
-        const labelled = i % step === 0 || i === stroke.dots!.length - 1
-        context.fillStyle = stroke.color
-        context.beginPath()
-        context.arc(x, y, labelled ? 8 : 3.5, 0, 7)
-        context.fill()
-        context.fillStyle = paper
-        if (labelled) context.fillText(text, x, y + 0.5)
-      })
+    if (p) {
+      out.marks.push({ at: p, radius: ring, color: orange })
+      out.keys.unshift({ sign: 'ring', color: orange, text: 'the picked point' })
+      const row = view.picking.picked
+      const label: Label = { at: [p[0], p[1] - ring - 9], text: seen(cloud.piece(row)) || `@${cloud.labels.position[row]}`, size: 13, strong: true }
+      if (label.at[1] < 12) label.at = [p[0], p[1] + ring + 11]
+      spots.place(label, true)
+      out.labels.push(label)
     }
   }
-  context.font = '11px system-ui, sans-serif'
-  context.textAlign = 'center'
-  context.textBaseline = 'middle'
-  context.strokeStyle = context.fillStyle = ink
-  context.lineWidth = 1.2
-  for (const { from, to, text } of what.axes) {
-    context.globalAlpha = 0.65
-    context.beginPath()
-    context.moveTo(...from)
-    context.lineTo(...to)
-    context.stroke()
-    const length = Math.hypot(to[0] - from[0], to[1] - from[1])
-    const push = (length + 11) / Math.max(length, 1e-6)
-    if (length > 6) context.fillText(text, from[0] + (to[0] - from[0]) * push, from[1] + (to[1] - from[1]) * push)
+  if (view.marks.found) key('dark', ink, 'found by the search')
+  if (view.labels && view.marks.any) {
+    const rows = labelledRows(view)
+    const tell = teller(cloud, rows)
+    let n = 0
+    for (const row of rows) {
+      if (n >= MOST_LABELS) break
+      const p = row === view.picking.picked ? null : at(row)
+      if (!p) continue
+      const label: Label = { at: [p[0], p[1] - view.pointSize / 2 - 9], text: tell(row), size: 11 }
+      if (label.text && spots.place(label)) {
+        out.labels.push(label)
+        ++n
+      }
+    }
   }
-  context.globalAlpha = 1
-  for (const mark of what.marks) {
-    context.strokeStyle = mark.color
-    context.lineWidth = 2
-    context.beginPath()
-    context.arc(mark.at[0], mark.at[1], mark.radius, 0, 7)
-    context.stroke()
+  if (out.keys.length) spots.block(0, 0, 235, 16 + 18 * out.keys.length)
+  if (cells) {
+    for (const { layer, x, y } of scene.cells) out.labels.push({ at: [x + 12 + 3 * cloud.layerName(layer).length, y + 12], text: cloud.layerName(layer), size: 12, strong: true })
+    for (const { x, y, width: w, height: h } of scene.cells)
+      out.strokes.push({ points: [[x, y + h], [x + w, y + h], [x + w, y]], color: ink, width: 1, alpha: 0.15 })
+  } else if (view.labels && !view.playback.playing && !view.comparison.other) {
+    for (const { row, text, token } of namesShown(view)) {
+      const p = at(row)
+      if (!p) continue
+      const label: Label = text ? { at: [p[0], p[1]], text, below: token || undefined, size: 13, strong: true } : { at: [p[0], p[1]], text: token, size: 13, strong: true }
+      if (spots.place(label)) out.labels.push(label)
+    }
   }
-  context.restore()
+
+  const perPixel = ((2 * scene.camera.pose.reach) / scene.camera.height) * view.places.scale
+  const { pixels, units } = scaleLength(perPixel)
+  if (Number.isFinite(pixels) && pixels < width - 40)
+    out.scale = { at: [16, height - view.footer - 10], pixels, text: `${short(units)}${cloud.info.method === 'pca' ? '' : ' on the map'}${scene.camera.pose.dim === 3 ? ', in the middle' : ''}` }
+  return out
 }

@@ -65,7 +65,32 @@ function countUploads(gl: WebGL2RenderingContext): Uploads {
   return uploads
 }
 
-/** The cloud on the card: one geometry, one draw. */
+/** A layer's own part of the canvas, in pixels from its top left. */
+export interface Cell {
+  layer: number
+  x: number
+  y: number
+  width: number
+  height: number
+}
+
+/** Parts of a picture for so many layers, as square as they get. */
+export function layOut(layers: number[], width: number, height: number): Cell[] {
+  let columns = 1
+  let best = 0
+  for (let c = 1; c <= layers.length; ++c) {
+    const size = Math.min(width / c, height / Math.ceil(layers.length / c))
+    if (size > best) {
+      best = size
+      columns = c
+    }
+  }
+  const rows = Math.ceil(layers.length / columns)
+  const [w, h] = [Math.floor(width / columns), Math.floor(height / rows)]
+  return layers.map((layer, i) => ({ layer, x: (i % columns) * w, y: Math.floor(i / columns) * h, width: w, height: h }))
+}
+
+/** The cloud on the card: one geometry, one draw; or a draw a layer, side by side. */
 export class MapScene {
   readonly renderer: WebGLRenderer
   readonly camera = new MapCamera()
@@ -102,6 +127,15 @@ export class MapScene {
   private sumTarget: WebGLRenderTarget | null = null
   private points: Points<BufferGeometry, RawShaderMaterial> | null = null
   private lost = false
+  /** Layers that have a part of the canvas each; empty: one picture. */
+  cells: Cell[] = []
+  width = 1
+  height = 1
+  private beside: number[] = []
+  private bottom = 0
+  /** Rows of each layer: [from, number]. */
+  private ranges = new Map<number, [number, number][]>()
+  private onlyLayer = -1
 
   constructor(
     readonly canvas: HTMLCanvasElement,
@@ -191,6 +225,14 @@ export class MapScene {
       names[2 * i] = cloud.tokenRank[i]
       names[2 * i + 1] = (labels.sequence[i] & 255) | (Math.min(labels.expert[i] + 1, 255) << 8)
     }
+    this.ranges.clear()
+    let from = 0
+    for (const [, layer, count] of cloud.header.segments) {
+      const list = this.ranges.get(layer) ?? []
+      list.push([from, count])
+      this.ranges.set(layer, list)
+      from += count
+    }
     const geometry = new BufferGeometry()
     const place = new BufferAttribute(positions, 3)
     const integer = (array: Uint16Array | Uint8Array, size: number) => {
@@ -262,6 +304,7 @@ export class MapScene {
     data.set(filter.expert, 1024)
     this.mask.needsUpdate = true
     this.uniforms.uHideFirst.value = filter.hideFirst
+    this.onlyLayer = filter.onlyLayer
     this.uniforms.uOnlyLayer.value = filter.onlyLayer + 1
   }
 
@@ -276,10 +319,29 @@ export class MapScene {
   }
 
   setSize(width: number, height: number): void {
-    this.camera.width = width
-    this.camera.height = height
+    this.width = width
+    this.height = height
     this.renderer.setPixelRatio(Math.min(2, window.devicePixelRatio))
     this.renderer.setSize(width, height, false)
+    this.layOut()
+  }
+
+  /** Each of these layers in a part of its own, all from the same camera; none: one picture. `bottom`: pixels left free. */
+  setBeside(layers: number[], bottom: number): void {
+    this.beside = layers
+    this.bottom = bottom
+    this.layOut()
+  }
+  private layOut(): void {
+    this.cells = this.beside.length ? layOut(this.beside, this.width, Math.max(1, this.height - this.bottom)) : []
+    this.camera.width = this.cells[0]?.width ?? this.width
+    this.camera.height = this.cells[0]?.height ?? this.height
+  }
+
+  /** The part of the canvas that a pixel lies in, and where in it. */
+  local(x: number, y: number): { x: number; y: number; cell: Cell | null } {
+    const cell = this.cells.find((c) => x >= c.x && y >= c.y && x < c.x + c.width && y < c.y + c.height) ?? null
+    return cell ? { x: x - cell.x, y: y - cell.y, cell } : { x, y, cell }
   }
 
   set pointSize(size: number) {
@@ -289,7 +351,7 @@ export class MapScene {
 
   private prepare(scale: number): ReturnType<MapCamera['camera']> {
     const camera = this.camera.camera()
-    this.uniforms.uSize.value = this.size * scale
+    this.uniforms.uSize.value = this.size * scale * (this.cells.length ? Math.max(0.4, Math.min(1, this.cells[0].height / 320)) : 1)
     this.uniforms.uDistance.value = this.camera.pose.dim === 3 ? this.camera.distance : 0
     this.uniforms.uAlpha.value = this.camera.pose.dim === 3 ? 1 : 0.85
     return camera
@@ -304,11 +366,12 @@ export class MapScene {
     renderer.setClearColor(paper, 1)
     renderer.clear()
     if (!this.points) return
+    this.points.material = this.drawing
+    if (this.cells.length) return this.renderCells(camera)
     if (this.density && this.canDensity && this.camera.pose.dim === 2) {
       this.renderDensity(camera)
       return
     }
-    this.points.material = this.drawing
     renderer.render(this.scene, camera)
     if (this.ghosts) {
       this.uniforms.uGhost.value = true
@@ -317,6 +380,33 @@ export class MapScene {
       this.uniforms.uGhost.value = false
       this.drawing.uniformsNeedUpdate = true
     }
+  }
+
+  /** Only this layer is drawn from now on; -1: all. */
+  private only(layer: number): void {
+    this.uniforms.uOnlyLayer.value = layer + 1
+    this.drawing.uniformsNeedUpdate = this.picking.uniformsNeedUpdate = true
+  }
+
+  private renderCells(camera: ReturnType<MapCamera['camera']>): void {
+    const { renderer } = this
+    const { geometry } = this.points!
+    const n = geometry.drawRange.count
+    renderer.setScissorTest(true)
+    for (const { layer, x, y, width, height } of this.cells) {
+      renderer.setViewport(x, this.height - y - height, width, height)
+      renderer.setScissor(x, this.height - y - height, width, height)
+      this.only(layer)
+      // Each layer's own rows: as many vertices in all as one picture has.
+      for (const [from, count] of this.ranges.get(layer) ?? []) {
+        geometry.setDrawRange(from, count)
+        renderer.render(this.scene, camera)
+      }
+    }
+    geometry.setDrawRange(0, n)
+    renderer.setScissorTest(false)
+    renderer.setViewport(0, 0, this.width, this.height)
+    this.only(this.onlyLayer)
   }
 
   private renderDensity(camera: ReturnType<MapCamera['camera']>): void {
@@ -348,9 +438,11 @@ export class MapScene {
     if (!this.points || this.lost) return -1
     const { renderer } = this
     const { width, height } = this.camera
+    const place = this.local(x, y)
+    if (this.cells.length && !place.cell) return -1
     const camera = this.prepare(1)
     const half = (PICK - 1) / 2
-    camera.setViewOffset(width, height, Math.round(x) - half, Math.round(y) - half, PICK, PICK)
+    camera.setViewOffset(width, height, Math.round(place.x) - half, Math.round(place.y) - half, PICK, PICK)
     camera.updateProjectionMatrix()
     this.points.material = this.picking
     renderer.setRenderTarget(this.pickTarget)
@@ -358,7 +450,9 @@ export class MapScene {
     const gl = renderer.getContext() as WebGL2RenderingContext
     gl.clearBufferuiv(gl.COLOR, 0, new Uint32Array(4))
     renderer.clearDepth()
+    if (place.cell) this.only(place.cell.layer)
     renderer.render(this.scene, camera)
+    if (place.cell) this.only(this.onlyLayer)
     const ids = new Uint32Array(4 * PICK * PICK)
     gl.readPixels(0, 0, PICK, PICK, gl.RGBA_INTEGER, gl.UNSIGNED_INT, ids)
     renderer.setRenderTarget(null)
@@ -379,10 +473,18 @@ export class MapScene {
     return best
   }
 
-  /** What is seen, points only, at its own resolution. */
-  picture(): string {
+  /** What is seen, points only, so many pixels for each of the page's. */
+  picture(ratio: number): string {
+    const { renderer } = this
+    const before = renderer.getPixelRatio()
+    renderer.setPixelRatio(ratio)
+    renderer.setSize(this.width, this.height, false)
     this.render()
-    return this.canvas.toDataURL('image/png')
+    const picture = this.canvas.toDataURL('image/png')
+    renderer.setPixelRatio(before)
+    renderer.setSize(this.width, this.height, false)
+    this.render()
+    return picture
   }
 
   loseContext(): void {

@@ -13,6 +13,10 @@ export class Marks {
   selectedCount = $state(0)
   found = $state(0)
   search = $state('')
+  /** Tokens that the search found, the most frequent first, with how many of their points there are. */
+  matches = $state.raw<{ text: string; count: number }[]>([])
+  /** Counts changes. */
+  version = 0
   lassoMilliseconds = $state<number | null>(null)
   /** Bits of each row: 1 selected, 2 found. */
   state: Uint8Array = new Uint8Array(0)
@@ -24,6 +28,8 @@ export class Marks {
     this.cloud = cloud
     this.state = new Uint8Array(cloud.n)
     this.selectedCount = this.found = 0
+    this.matches = []
+    ++this.version
     this.search = ''
   }
 
@@ -54,8 +60,14 @@ export class Marks {
   }
 
   selectedRows(most = Infinity): number[] {
+    return this.rowsOf(SELECTED, most)
+  }
+  foundRows(most = Infinity): number[] {
+    return this.rowsOf(FOUND, most)
+  }
+  private rowsOf(bit: number, most: number): number[] {
     const rows: number[] = []
-    for (let i = 0; i < this.state.length && rows.length < most; ++i) if (this.state[i] & SELECTED) rows.push(i)
+    for (let i = 0; i < this.state.length && rows.length < most; ++i) if (this.state[i] & bit) rows.push(i)
     return rows
   }
 
@@ -65,12 +77,14 @@ export class Marks {
     if (!cloud) return
     for (let i = 0; i < this.state.length; ++i) this.state[i] &= ~FOUND
     const asked = this.search
+    this.matches = []
     if (asked) {
       const exact = asked.length > 1 && asked.startsWith('"') && asked.endsWith('"')
       const text = (exact ? asked.slice(1, -1) : asked).replaceAll('·', ' ')
       const lower = text.toLowerCase()
       const ids = new Set<number>()
       for (const [id, piece] of cloud.tokens.text) if (exact ? piece === text : piece.toLowerCase().includes(lower)) ids.add(id)
+      this.matches = cloud.rankedTokens.filter(({ id }) => ids.has(id)).map(({ id, count }) => ({ text: cloud.tokens.text.get(id)!, count }))
       const { token } = cloud.labels
       for (let i = 0; i < cloud.n; ++i) if (token[i] >= 0 && ids.has(cloud.tokens.tokenId[token[i]])) this.state[i] |= FOUND
     }
@@ -80,6 +94,7 @@ export class Marks {
   clear(): void {
     this.state.fill(0)
     this.search = ''
+    this.matches = []
     this.lassoMilliseconds = null
     this.count()
   }
@@ -93,6 +108,7 @@ export class Marks {
     }
     this.selectedCount = selected
     this.found = found
+    ++this.version
     this.changed()
   }
 }

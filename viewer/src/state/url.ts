@@ -14,6 +14,8 @@ export interface Shared {
   first?: boolean
   layer?: number
   paths?: boolean
+  labels?: boolean
+  beside?: boolean
   pick?: number
   search?: string
   selected?: number[]
@@ -46,6 +48,8 @@ export function write(state: Shared): string {
   if (state.first === false) q.set('first', '0')
   if (state.layer !== undefined && state.layer >= 0) q.set('layer', String(state.layer))
   if (state.paths) q.set('paths', '1')
+  if (state.labels === false) q.set('labels', '0')
+  if (state.beside) q.set('beside', '1')
   if (state.pick !== undefined && state.pick >= 0) q.set('pick', String(state.pick))
   if (state.search) q.set('q', state.search)
   if (state.selected && state.selected.length && state.selected.length <= MOST_SELECTED) q.set('sel', list(state.selected))
@@ -82,6 +86,8 @@ export function read(hash: string): Shared {
   state.first = q.get('first') !== '0'
   if (q.has('layer')) state.layer = unlist(q.get('layer')!)[0]
   state.paths = q.get('paths') === '1'
+  if (q.has('labels')) state.labels = q.get('labels') !== '0'
+  if (q.get('beside') === '1') state.beside = true
   if (q.has('pick')) state.pick = unlist(q.get('pick')!)[0]
   state.search = text('q')
   if (q.has('sel')) state.selected = unlist(q.get('sel')!)
@@ -98,16 +104,51 @@ export function read(hash: string): Shared {
   return state
 }
 
-/** The address bar as a link to the view: written soon, and not at every frame. */
+/** Large selections are remembered of so many steps. */
+const MOST_KEPT = 30
+
+/** Two states with the same step are the same but for where one looks from: Back goes from step to step. */
+function step(shared: Shared, selected: number): string {
+  const { pose: _pose, size: _size, theme: _theme, heat: _heat, other: _other, search, ...rest } = shared
+  return `${write({ ...rest, search: search ? '1' : '' })} ${selected}`
+}
+
+/** The address bar as a link to the view: written soon, and not at every frame. Each step can be gone back to. */
 export class Link {
   private timer = 0
+  private last: string | null = null
+  private id = 0
+  /** What is too large for an address. */
+  private readonly kept = new Map<number, number[]>()
 
-  /** `state`: what to write when the time has come; null: nothing to link to. */
-  keep(state: () => Shared | null): void {
+  /** `state`: what to write when the time has come; null: nothing to link to. `moving`: no step of its own. */
+  keep(state: () => { shared: Shared; selected: () => number[]; count: number; moving: boolean } | null): void {
     clearTimeout(this.timer)
     this.timer = window.setTimeout(() => {
-      const shared = state()
-      if (shared) history.replaceState(null, '', `${location.pathname}${location.search}#${write(shared)}`)
+      const now = state()
+      if (!now) return
+      const { shared, selected, count, moving } = now
+      const taken = step(shared, count)
+      const another = this.last !== null && taken !== this.last && !moving
+      if (!moving) this.last = taken
+      const address = `${location.pathname}${location.search}#${write(shared)}`
+      if (another) history.pushState({ step: ++this.id }, '', address)
+      else history.replaceState({ step: this.id }, '', address)
+      this.kept.delete(this.id)
+      if (count > MOST_SELECTED) this.kept.set(this.id, selected())
+      if (this.kept.size > MOST_KEPT) this.kept.delete(this.kept.keys().next().value!)
     }, 250)
+  }
+
+  /** What the address and the browser's step say, once it has gone back or forth: the next `keep` is no new step. */
+  arrive(hash: string, state: unknown): Shared {
+    clearTimeout(this.timer)
+    this.last = null
+    const shared = read(hash)
+    const id = (state as { step?: number } | null)?.step
+    if (id === undefined) return shared
+    this.id = id
+    const selected = this.kept.get(id)
+    return selected ? { ...shared, selected } : shared
   }
 }

@@ -1,7 +1,7 @@
 import { untrack } from 'svelte'
 import { Cloud, loadAxes, loadCloud, loadTokens, type Tokens } from '../data/cloud'
 import { Stale, type Source } from '../data/source'
-import type { Manifest, RunInfo } from '../data/types'
+import type { Manifest, Outlier, RunInfo } from '../data/types'
 import { restPose, type Pose } from '../map/camera'
 import type { MapScene } from '../map/scene'
 import { SearchClient } from '../select/client'
@@ -15,9 +15,13 @@ import { Places } from './places'
 import { Playback } from './playback.svelte'
 import { firstProjection, heatOf, sameRun } from './opening'
 import { Link, read, type Shared } from './url'
+import { kin, mapsOf, rowOf } from './whereabouts'
 import { grouped } from './words'
 
 const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches
+
+/** Pictures that are told apart on one screen. */
+const MOST_BESIDE = 40
 
 /**
  * What the page shows: a run, one of its projections as a cloud, and the parts that say how it is seen. Each part holds
@@ -33,6 +37,12 @@ export class View {
   pointSize = $state(5)
   density = $state(false)
   paths = $state(false)
+  /** Names of clouds and of points that are selected or found. */
+  labels = $state(true)
+  /** Every layer in a picture of its own, from one camera. */
+  beside = $state(false)
+  /** Points that the fitted view leaves outside. */
+  outside = $state(0)
   heat = $state('')
   loading = $state('')
   error = $state('')
@@ -42,6 +52,8 @@ export class View {
   lassoing = $state(false)
   /** Why nothing happened, for a while. */
   note = $state('')
+  /** A panel that is pointed at, for a while. */
+  lit = $state('')
   /** Counts changes of the picture, for what is drawn over the map. */
   moved = $state(0)
 
@@ -56,6 +68,7 @@ export class View {
   readonly comparison: Comparison
   readonly jobs: Jobs
   private readonly link = new Link()
+  private readonly tabs = new BroadcastChannel(`tomograph ${location.origin}`)
   private restored: Shared = {}
   private tokensOf = new Map<string, Promise<Tokens>>()
   private loads = 0
@@ -63,6 +76,7 @@ export class View {
   private frame = 0
   private fitted = ''
   private noteTimer = 0
+  private litTimer = 0
 
   constructor(readonly source: Source) {
     this.picking = new Picking(source, this.searcher, () => ({ dim: this.dim, filter: this.hiding.filter }), () => this.redraw())
@@ -73,6 +87,8 @@ export class View {
   // --- opening ---------------------------------------------------------------------------------------------------
 
   async start(hash: string): Promise<void> {
+    // Another tab made something.
+    if (this.source.live) this.tabs.onmessage = () => void this.refresh(true)
     const shared = read(hash)
     this.colors.theme = shared.theme ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')
     try {
@@ -96,12 +112,20 @@ export class View {
     this.noteTimer = window.setTimeout(() => (this.note = ''), 5000)
   }
 
+  /** Points at a panel, whatever else is in view. */
+  light(what: string): void {
+    this.lit = what
+    clearTimeout(this.litTimer)
+    this.litTimer = window.setTimeout(() => (this.lit = ''), 4000)
+  }
+
   /** What there is now: projections made meanwhile, and what is another by now under the name that is shown. */
-  async refresh(): Promise<void> {
+  async refresh(quietly = false): Promise<void> {
+    if (!this.manifest || this.loading) return
     try {
       this.manifest = await this.source.json<Manifest>('manifest')
     } catch (error) {
-      return this.fail(error)
+      return quietly ? undefined : this.fail(error)
     }
     const before = this.run
     const run = this.manifest.runs.find((r) => r.id === before?.id) ?? this.manifest.runs[0]
@@ -182,6 +206,8 @@ export class View {
     this.comparison.open(shared)
     this.colors.open(cloud, run, shared)
     this.paths = shared.paths ?? false
+    this.labels = shared.labels ?? this.labels
+    this.beside = (shared.beside ?? false) && cloud.hasLayers
     this.density = shared.density ?? false
     this.pointSize = shared.size ?? (cloud.n > 300_000 ? 2 : cloud.n > 50_000 ? 3 : cloud.n > 3000 ? 5 : 8)
     this.dim = cloud.dims < 3 ? 2 : (shared.dim ?? this.dim)
@@ -238,6 +264,7 @@ export class View {
     const { scene, cloud } = this
     if (!scene || !cloud) return
     scene.setCloud(cloud, this.places.positions)
+    this.layOut()
     scene.setState(this.marks.state, this.marks.any)
     if (this.places.next) scene.setNext(this.places.next)
     if (this.comparison.otherPositions) scene.setOther(this.comparison.otherPositions)
@@ -311,17 +338,50 @@ export class View {
     const rows: number[] = []
     const step = Math.max(1, Math.floor(hiding.visibleCount / 40_000))
     for (let i = 0, visible = 0; i < cloud.n; ++i) if (hiding.visible(i) && visible++ % step === 0) rows.push(i)
-    if (rows.length) scene.camera.fit(this.places.positions, rows)
+    const room = this.pointSize / 2 + 3
+    const cells = scene.cells.length > 0
+    const inset = { top: room + (cells ? 18 : 8), right: room, bottom: room + (cells ? 0 : this.footer), left: room }
+    this.outside = rows.length ? step * scene.camera.fit(this.places.positions, rows, inset) : 0
     this.fitted = JSON.stringify(scene.camera.pose)
     this.redraw()
+  }
+  /** Pixels at the map's lower edge that text takes. */
+  get footer(): number {
+    return 12 + 18 * this.dim + ((this.scene?.width ?? 1000) < 560 ? 40 : 0)
+  }
+  /** Nobody has turned or moved it yet. */
+  get atHome(): boolean {
+    return this.scene !== null && JSON.stringify(this.scene.camera.pose) === this.fitted
   }
 
   /** A view that nobody has turned yet is fitted anew. */
   resize(width: number, height: number): void {
     if (!this.scene) return
+    const { atHome } = this
     this.scene.setSize(width, height)
-    if (JSON.stringify(this.scene.camera.pose) === this.fitted) this.home()
+    if (atHome) this.home()
     this.redraw()
+  }
+
+  /** Layers in one picture, or each in its own. */
+  setBeside(beside: boolean): void {
+    const { cloud } = this
+    if (beside && !cloud?.hasLayers) return this.say('This map has one layer only.')
+    this.beside = beside
+    if (beside) {
+      this.playback.stopPlaying()
+      if (this.playback.layer >= 0) this.playback.setLayer(-1)
+      if (cloud!.layers.length > MOST_BESIDE) this.say(`${MOST_BESIDE} of ${cloud!.layers.length} layers are shown, evenly.`)
+    }
+    this.layOut()
+    this.home()
+  }
+  private layOut(): void {
+    const layers = this.beside ? (this.cloud?.layers ?? []) : []
+    const step = Math.max(1, (layers.length - 1) / (MOST_BESIDE - 1))
+    const some: number[] = []
+    for (let i = 0; i < layers.length - 0.5; i += step) some.push(layers[Math.round(i)])
+    this.scene?.setBeside(some, this.footer)
   }
 
   // --- what several parts do together ----------------------------------------------------------------------------
@@ -332,7 +392,11 @@ export class View {
     this.playback.stopPlaying()
     const lasso = ++this.lassos
     const began = performance.now()
-    const { rows } = await this.searcher.lasso(scene.camera.matrix(), scene.camera.width, scene.camera.height, polygon, this.hiding.filter, this.playback.mix)
+    // Side by side: of the layer in whose picture it was begun.
+    const { cell } = scene.local(polygon[0], polygon[1])
+    const outline = cell ? polygon.map((v, i) => v - (i % 2 ? cell.y : cell.x)) : polygon
+    const filter = cell ? { ...this.hiding.filter, onlyLayer: cell.layer } : this.hiding.filter
+    const { rows } = await this.searcher.lasso(scene.camera.matrix(), scene.camera.width, scene.camera.height, outline, filter, this.playback.mix)
     // Cleared meanwhile: what comes late must not bring it back.
     if (cloud !== this.cloud || lasso !== this.lassos) return 0
     this.marks.lassoMilliseconds = performance.now() - began
@@ -362,11 +426,65 @@ export class View {
     this.marks.select(rows, mode)
   }
 
+  /** Row of a token that stands out; -1: not on this map. */
+  rowOf(outlier: Outlier): number {
+    return this.cloud ? rowOf(this.cloud, outlier) : -1
+  }
+
+  /** Picks a token that stands out: on this map, else on one that has it, else where the token is on this map at all. */
+  async goTo(outlier: Outlier): Promise<void> {
+    const { run } = this
+    if (!run) return
+    const here = this.rowOf(outlier)
+    if (here >= 0) {
+      this.bringInView(here)
+      return void this.picking.pick(here)
+    }
+    for (const name of mapsOf(run, outlier)) {
+      if (name === this.cloud?.name) continue
+      const cloud = await loadCloud(this.source, run, name, [], this.runTokens(run))
+      if (run !== this.run) return
+      const row = rowOf(cloud, outlier)
+      if (row < 0) continue
+      await this.openProjection(name, { pick: row })
+      return
+    }
+    const row = this.cloud ? kin(this.cloud, outlier) : -1
+    const where = outlier.site ?? 'its site'
+    if (row < 0) return this.say(`No map of this run holds ${where} of this token, and this one none of its other vectors: New… makes one.`)
+    this.bringInView(row)
+    void this.picking.pick(row)
+    this.say(`No map of this run holds ${where} of this token: this is the same token at ${this.cloud!.site(row)}.`)
+  }
+
+  /** A row that a filter or the layer shown hides is shown. */
+  private bringInView(row: number): void {
+    if (this.hiding.visible(row)) return
+    const layer = this.cloud!.labels.layer[row]
+    if (this.playback.layer >= 0 && layer !== this.playback.layer) this.playback.setLayer(layer)
+    if (this.hiding.visible(row)) return
+    this.hiding.showFirst = true
+    this.hiding.showAll()
+    this.colors.applyColors()
+  }
+
+  /** A row's token through all layers. */
+  showWay(row: number): void {
+    const path = this.cloud?.path(row) ?? []
+    if (path.length < 2) return this.say('This map has this token at one layer only.')
+    if (this.beside) this.setBeside(false)
+    if (this.playback.layer >= 0) this.playback.setLayer(-1)
+    this.paths = true
+    this.marks.select(path, 'replace')
+  }
+
   play(): void {
+    if (this.beside) this.setBeside(false)
     if (this.cloud?.hasLayers) this.playback.play()
     else this.say('This map has one layer only: there is nothing to play.')
   }
   stepLayer(by: number): void {
+    if (this.beside) this.setBeside(false)
     if (this.cloud?.hasLayers) this.playback.stepLayer(by)
     else this.say('This map has one layer only.')
   }
@@ -375,6 +493,7 @@ export class View {
   async makeProjection(request: Record<string, unknown>): Promise<boolean> {
     const name = await this.jobs.make({ ...request, run: this.run!.id })
     if (name === null) return false
+    this.tabs.postMessage('made')
     await this.refresh()
     await this.openProjection(name)
     return true
@@ -391,6 +510,8 @@ export class View {
       size: this.pointSize,
       density: this.density,
       paths: this.paths,
+      labels: this.labels,
+      beside: this.beside,
       heat: this.heat,
       pose: this.scene?.camera.pose,
       ...this.colors.shared(),
@@ -403,6 +524,29 @@ export class View {
   }
 
   keepUrl(): void {
-    this.link.keep(() => (this.cloud ? this.shared() : null))
+    this.link.keep(() =>
+      this.cloud
+        ? { shared: this.shared(), selected: () => this.marks.selectedRows(), count: this.marks.selectedCount, moving: this.playback.playing }
+        : null,
+    )
+  }
+
+  /** The browser has gone back or forth. */
+  async goBack(hash: string, state: unknown): Promise<void> {
+    const shared = this.link.arrive(hash, state)
+    const run = this.manifest?.runs.find((r) => r.name === shared.run) ?? this.run
+    if (!run) return
+    const { cloud } = this
+    if (run.id !== this.run?.id) return this.openRun(run, shared)
+    if (!cloud || !shared.projection || shared.projection !== cloud.name) return this.openProjection(shared.projection ?? cloud?.name ?? '', shared)
+    const axes = (shared.axes ?? [0, 1, 2]).map((a) => Math.min(a, cloud.dims - 1))
+    try {
+      await loadAxes(this.source, cloud, axes)
+      if (cloud !== this.cloud) return
+      this.showCloud(cloud, run, axes, shared)
+      await this.loadCounterpart()
+    } catch (error) {
+      this.fail(error)
+    }
   }
 }

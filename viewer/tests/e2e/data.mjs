@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { launch, open } from './browser.mjs'
-import { only, run, settle, shared, shoot, test, text, viewing, work, writtenReport } from './harness.mjs'
+import { run, settle, shared, shoot, test, text, viewing, work, writtenReport } from './harness.mjs'
 import { synthesizeProjection } from './synthetic.mjs'
 
 test('hostile token texts stay texts', async () => {
@@ -64,10 +64,30 @@ test('selections leave as CSV and JSON, views as PNG and SVG', () =>
     assert.deepEqual(json.rows.map((r) => r.row), [1, 2, 3])
     const png = await saved(/PNG/)
     assert.equal(png.subarray(1, 4).toString(), 'PNG')
+    // Twice as fine as the page, and room for all lines of the caption.
+    const frame = await page.locator('canvas.points').boundingBox()
+    assert.equal(png.readUInt32BE(16), 2 * Math.round(frame.width))
+    assert.ok(png.readUInt32BE(20) >= 2 * (Math.round(frame.height) + 28))
+    await page.setViewportSize({ width: 700, height: 900 })
+    const narrow = (await saved(/SVG/)).toString()
+    await page.setViewportSize({ width: 1440, height: 900 })
+    const caption = [...narrow.matchAll(/<text x="12" y="[\d.]+" font-size="12"[^>]*>([^<]*)</g)].map((m) => m[1])
+    assert.ok(caption.length > 1 && caption.every((line) => line.length * 7.2 < 700), caption.join(' | '))
+    assert.match(caption.join(' '), /bytes-gpt2 · .* · pair · PCA, [\d.]+ % of the variance on PC1, PC2, PC3 · 12,288 of 12,288 points · colour: component$/)
     const svg = (await saved(/SVG/)).toString()
     assert.match(svg, /^<svg/)
     assert.ok(svg.split('<circle').length > 1000)
   }))
+
+test('what a projection’s maker had to say is shown where it is listed', async () => {
+  const noted = retold('noted', { pair: ['--components', 'attn_out'], plain: ['--components', 'mlp_out'] })
+  const file = join(noted, 'projections', 'pair.json')
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), notes: ['two rows were left out'] }))
+  await viewing([noted], async (page) => {
+    await page.locator('.note', { hasText: 'two rows were left out' }).waitFor()
+    assert.deepEqual(await page.getByLabel('Projection', { exact: true }).locator('option').allTextContents(), ['pair (see note)', 'plain'])
+  })
+})
 
 test('two runs: the second in the first one’s basis, with lines', async () => {
   const other = join(work, 'other')
@@ -194,4 +214,86 @@ test('axe finds nothing serious, light and dark', async () => {
       await page.getByRole('button', { name: 'New…' }).click()
       await audit('a new projection')
     }, { hash: `#p=pair&theme=${theme}` })
+})
+
+/** A copy of the run `text` with other projections, each by its name and options, and its findings as `edit` leaves them. */
+function retold(name, projections, edit) {
+  const copy = join(work, name)
+  cpSync(text, copy, { recursive: true })
+  rmSync(join(copy, 'projections'), { recursive: true })
+  for (const [made, options] of Object.entries(projections)) run('project', copy, '--name', made, ...options)
+  if (edit) {
+    const file = join(copy, 'measures', 'findings.json')
+    const json = JSON.parse(readFileSync(file, 'utf8'))
+    json.findings.forEach(edit)
+    writeFileSync(file, JSON.stringify(json))
+  }
+  return copy
+}
+
+test('a claim that does not hold is asked, not said, whatever word the verdict has', async () => {
+  const open = { pair: ['--components', 'attn_out,mlp_out', '--positions', '1:'] }
+  const copy = retold('undecided', open, (f) => { if (f.name === 'attn_mlp_separation') f.verdict = 'undecided' })
+  await viewing([copy], async (page) => {
+    await page.getByRole('button', { name: 'Tour' }).click()
+    const tour = page.getByRole('region', { name: 'Guided tour' })
+    await tour.getByRole('heading', { name: 'Do attention and MLP write apart?' }).waitFor()
+    assert.match(await tour.textContent(), /In this run: undecided/)
+    await page.getByRole('cell', { name: 'undecided' }).waitFor()
+  })
+})
+
+test('the first token’s norm is shown where first tokens are: by the heat map, if no map has them', async () => {
+  const copy = retold('firstless', { pair: ['--components', 'attn_out,mlp_out', '--positions', '1:'] })
+  await viewing([copy], async (page) => {
+    assert.equal(await page.getByLabel('First tokens').count(), 0)
+    await page.getByRole('button', { name: 'first token norm' }).click()
+    await page.locator('section.lit', { hasText: 'Mean norm' }).waitFor()
+    await page.locator('.why', { hasText: 'The heat map shows it' }).waitFor()
+    assert.equal(await page.locator('.map .part.first').count(), 1)
+    await page.getByRole('button', { name: 'Make a map that shows it' }).click()
+    await page.waitForFunction(() => window.tomograph.cloud?.labels.position.includes(0) && window.tomograph.colors.coloring === 'norm', null, { timeout: 30_000 })
+    await page.getByLabel('First tokens').waitFor()
+  })
+})
+
+test('averages are said to be averages, and single tokens can be had', async () => {
+  const copy = retold('averaged', { 'layer-paths': ['--components', 'resid_post', '--positions', '1:', '--normalize', 'unit', '--mean', 'samples'] })
+  await viewing([copy], async (page) => {
+    await page.getByRole('button', { name: 'layer paths' }).click()
+    await page.locator('.why', { hasText: 'averages over texts, the number is of single tokens' }).waitFor()
+    await page.getByRole('button', { name: 'Tour' }).click()
+    const tour = page.getByRole('region', { name: 'Guided tour' })
+    while (!/path/.test(await tour.getByRole('heading', { level: 3 }).textContent())) await tour.getByRole('button', { name: 'Next' }).click()
+    await tour.getByText('Each point here is an average over texts').waitFor()
+    await tour.getByRole('button', { name: 'End' }).click()
+    await page.locator('.why').getByRole('button', { name: 'Make a map that shows it' }).click()
+    await page.waitForFunction(() => window.tomograph.cloud && !window.tomograph.cloud.averages && window.tomograph.marks.selectedCount > 0, null, { timeout: 30_000 })
+    assert.equal(await page.locator('.why .but').count(), 0)
+  }, { hash: '#p=layer-paths' })
+})
+
+test('tokens that stand out can be clicked wherever they are, and are told apart', async () => {
+  const copy = retold('standing', { pair: ['--components', 'attn_out,mlp_out', '--positions', ':'] })
+  const file = join(copy, 'measures', 'outliers.json')
+  const json = JSON.parse(readFileSync(file, 'utf8'))
+  const first = json.outliers[0] ?? { sequence: 1, position: 40, token: 'x', context: 'a [x] b', by: 'norm', score: 5 }
+  // Twice the same word at the same score, at a site that this map has not.
+  json.outliers = [0, 1].map((i) => ({ ...first, site: 'blocks.2.ln1', position: 40 + i, context: `${i ? 'after' : 'before'} [${first.token}] it` }))
+  writeFileSync(file, JSON.stringify(json))
+  await viewing([copy], async (page) => {
+    const list = page.getByRole('region', { name: 'Tokens that stand out' }).locator('button.token')
+    const texts = await list.allTextContents()
+    assert.equal(new Set(texts).size, texts.length)
+    assert.ok(texts[0].includes('before') && !texts[0].includes('ln1'), 'what all share is said once')
+    await page.getByText('all at blocks.2.ln1').waitFor()
+    await list.first().click()
+    await page.getByText('this is the same token at').waitFor()
+    assert.equal(await page.evaluate(() => window.tomograph.cloud.labels.position[window.tomograph.picking.picked]), 40)
+    run('project', copy, '--name', 'norms', '--components', 'ln1', '--positions', ':')
+    await page.evaluate(() => window.tomograph.refresh())
+    await list.nth(1).click()
+    await page.waitForFunction(() => window.tomograph.cloud?.name === 'norms' && window.tomograph.picking.picked >= 0)
+    assert.deepEqual(await page.evaluate(() => { const v = window.tomograph; return [v.cloud.site(v.picking.picked), v.cloud.labels.position[v.picking.picked]] }), ['blocks.2.ln1', 41])
+  })
 })

@@ -119,6 +119,7 @@ test('a control with other layer numbers says which layers they are', async () =
     assert.ok(sites.every(([site, shown]) => site === 'blocks.3.resid_post' && shown === 0))
     await page.evaluate(() => window.tomograph.picking.pick(window.tomograph.marks.selectedRows()[0]))
     await page.locator('.head', { hasText: 'blocks.3.resid_post' }).waitFor()
+    await page.getByRole('row', { name: '3 of the model, shown as layer 0' }).waitFor()
     await page.getByRole('button', { name: 'Layer after' }).click()
     await page.locator('output', { hasText: 'layer 0 (is 3)' }).waitFor()
   }, { hash: '#p=control&color=layer' })
@@ -148,3 +149,132 @@ test('the page’s own code is small', async () => {
     server.stop()
   }
 })
+
+test('the browser’s Back is undo', () =>
+  viewing([text], async (page) => {
+    const linked = (what) => page.waitForFunction((what) => location.hash.includes(what), what)
+    await linked('color=component')
+    await page.getByLabel('Colour by').selectOption('layer')
+    await linked('color=layer')
+    await page.evaluate(() => window.tomograph.marks.select(Array.from({ length: 5000 }, (_, i) => i), 'replace'))
+    await page.waitForTimeout(500)
+    await page.evaluate(() => window.tomograph.picking.pick(40))
+    await linked('pick=40')
+    await page.keyboard.press('Escape')
+    await page.waitForFunction(() => !location.hash.includes('pick='))
+    await page.goBack()
+    await page.waitForFunction(() => window.tomograph.picking.picked === 40 && window.tomograph.marks.selectedCount === 5000)
+    await page.waitForTimeout(400)
+    await page.goBack()
+    await page.waitForFunction(() => window.tomograph.picking.picked < 0 && window.tomograph.marks.selectedCount === 5000)
+    await page.waitForTimeout(400)
+    // Turning the map is no step.
+    await page.mouse.move(600, 400)
+    await page.mouse.down()
+    await page.mouse.move(700, 420, { steps: 4 })
+    await page.mouse.up()
+    await page.waitForTimeout(500)
+    await page.goBack()
+    await page.waitForFunction(() => window.tomograph.marks.selectedCount === 0 && window.tomograph.colors.coloring === 'layer')
+    await page.waitForTimeout(400)
+    await page.goForward()
+    await page.waitForFunction(() => window.tomograph.marks.selectedCount === 5000)
+    await page.waitForTimeout(400)
+    await page.getByLabel('Projection', { exact: true }).selectOption('paths')
+    await linked('p=paths')
+    await page.goBack()
+    await page.waitForFunction(() => window.tomograph.cloud?.name === 'pair' && window.tomograph.marks.selectedCount === 5000)
+  }))
+
+test('a projection made in one tab is listed in the others', async () => {
+  const tabs = join(work, 'tabs')
+  cpSync(text, tabs, { recursive: true })
+  await viewing([tabs], async (page, server) => {
+    const other = await open(page.context(), server.url + '#p=pair')
+    const made = { name: 'elsewhere', method: 'pca', dims: 3, metric: 'cosine', n_neighbors: 15, min_dist: 0.1, selection: { components: ['ln1'], layers: ':', positions: '1:', normalize: 'none', mean: [], rows: 500 } }
+    assert.ok(await page.evaluate((made) => window.tomograph.makeProjection(made), made))
+    await other.locator('option', { hasText: 'elsewhere' }).waitFor({ state: 'attached', timeout: 5000 })
+    assert.equal(await other.evaluate(() => window.tomograph.cloud.name), 'pair')
+    await other.close()
+  })
+})
+
+test('two fingers zoom and move, and are neither lasso nor click', () =>
+  viewing([text], async (page) => {
+    await page.keyboard.press('2')
+    await settle(page)
+    const { x, y } = await box(page)
+    const cdp = await page.context().newCDPSession(page)
+    const pose = () => page.evaluate(() => ({ ...window.tomograph.scene.camera.pose }))
+    const fingers = (type, points) => cdp.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([px, py], id) => ({ x: x + px, y: y + py, id })) })
+    /** The map's own place under a pixel, in 2-D. */
+    const under = ({ x: cx, y: cy, reach }, height, width, [px, py]) => [cx + ((px - width / 2) * 2 * reach) / height, cy - ((py - height / 2) * 2 * reach) / height]
+    const { width, height } = await box(page)
+    const before = await pose()
+    await fingers('touchStart', [[300, 300]])
+    await fingers('touchStart', [[300, 300], [400, 300]])
+    await fingers('touchMove', [[250, 340], [400, 300]])
+    await fingers('touchMove', [[250, 340], [450, 340]])
+    await fingers('touchEnd', [])
+    const after = await pose()
+    assert.ok(Math.abs(before.reach / after.reach - 2) < 0.05, `twice as large: ${before.reach / after.reach}`)
+    const [a, b] = [under(before, height, width, [350, 300]), under(after, height, width, [350, 340])]
+    assert.ok(Math.hypot(a[0] - b[0], a[1] - b[1]) < 0.04 * after.reach, `what lay between the fingers stays there: ${a}, ${b}`)
+    assert.deepEqual(await page.evaluate(() => [window.tomograph.marks.selectedCount, window.tomograph.picking.picked]), [0, -1])
+  }))
+
+test('a search names the tokens it found, tells a space from none, and says that it looked at a sample', async () => {
+  await viewing([text], async (page) => {
+    await page.locator('#search').fill('w')
+    await page.locator('.match', { hasText: /^w$/ }).waitFor()
+    const found = await page.evaluate(() => window.tomograph.marks.found)
+    await page.locator('.match', { hasText: /^w$/ }).click()
+    assert.equal(await page.locator('#search').inputValue(), '"w"')
+    assert.ok((await page.evaluate(() => window.tomograph.marks.found)) < found)
+  })
+  run('project', text, '--name', 'few', '--components', 'attn_out', '--rows', '300')
+  await viewing([text], async (page) => {
+    await page.locator('#search').fill('e')
+    await page.getByText(/points found, among the 300 that this map holds of 6,144/).waitFor()
+  }, { hash: '#p=few' })
+  for (const ending of ['json', 'safetensors']) rmSync(join(text, 'projections', `few.${ending}`))
+})
+
+test('neighbours show that they are searched for', () =>
+  viewing([text], async (page) => {
+    let answer
+    await page.route('**/nearest?*', async (route) => {
+      await new Promise((r) => (answer = r))
+      await route.continue()
+    })
+    await page.evaluate(() => void window.tomograph.picking.pick(40))
+    await page.locator('.searching', { hasText: 'searching 12,288' }).waitFor()
+    await page.waitForFunction(() => window.tomograph.picking.near?.map)
+    answer()
+    await page.waitForFunction(() => window.tomograph.picking.near?.full)
+    assert.equal(await page.locator('.searching').count(), 0)
+  }))
+
+test('on a phone, everything is within the page’s width', () =>
+  viewing([text], async (page) => {
+    await page.setViewportSize({ width: 390, height: 844 })
+    await page.evaluate(() => window.tomograph.picking.pick(40))
+    await page.waitForFunction(() => window.tomograph.picking.near?.full)
+    const wide = () => page.evaluate(() => document.documentElement.scrollWidth)
+    assert.equal(await wide(), 390)
+    await page.locator('.card').getByRole('button', { name: 'Details' }).click()
+    await page.waitForFunction(() => { const { top, bottom } = document.getElementById('details-title').getBoundingClientRect(); return top >= 0 && bottom <= innerHeight })
+    await page.locator('summary').click()
+    const fits = async (what) => {
+      const { x, y, width, height } = await what.boundingBox()
+      assert.ok(x >= 0 && x + width <= 390 && y >= 0 && height <= 844, JSON.stringify({ x, y, width, height }))
+    }
+    await fits(page.locator('.menu > div'))
+    await page.locator('summary').click()
+    for (const [button, dialog] of [['New…', 'New projection'], ['Keys and help', 'Keys']]) {
+      await page.getByRole('button', { name: button }).click()
+      await fits(page.getByRole('dialog', { name: dialog }))
+      await page.getByRole('button', { name: 'Close' }).last().click()
+    }
+    await page.setViewportSize({ width: 1440, height: 900 })
+  }))

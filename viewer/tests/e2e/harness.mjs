@@ -22,7 +22,9 @@ run('project', text, '--name', 'paths', '--components', 'resid_post', '--positio
 export const shared = await launch()
 export const tests = []
 export const test = (name, body) => tests.push({ name, body })
-export const only = process.argv[2]
+const wanted = process.argv.slice(2)
+/** Only tests whose names hold one of the words asked for; none asked for: all. */
+export const chosen = (name) => wanted.length === 0 || wanted.some((word) => name.includes(word))
 
 /** A viewer and a page on it, closed when the body is through; a page that complained has failed. */
 export async function viewing(args, body, { hash = '#p=pair', launchOptions, cloud, mayComplain = false } = {}) {

@@ -1,5 +1,6 @@
 // The map: drawing, picking, lassos, layers, links.
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { open } from './browser.mjs'
 import { box, drawLasso, inside, run, screen, settle, shared, shoot, test, tests, text, viewing, work } from './harness.mjs'
@@ -245,3 +246,129 @@ test('a lost context comes back with the same picture', () =>
     await settle(page)
     assert.deepEqual(await ids(), before)
   }, { mayComplain: true }))
+
+/** Names and other words over the map, from what is drawn there. */
+const written = (page) =>
+  page.evaluate(async () => {
+    const v = window.tomograph
+    const own = CanvasRenderingContext2D.prototype.fillText
+    const words = []
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...at) { words.push(text); own.call(this, text, ...at) }
+    v.redraw()
+    for (let i = 0; i < 3; ++i) await new Promise(requestAnimationFrame)
+    CanvasRenderingContext2D.prototype.fillText = own
+    return words
+  })
+
+test('clouds have names, points that are picked, found or selected have labels, and a bar says how far is far', () =>
+  viewing([text], async (page) => {
+    const before = await written(page)
+    for (const name of ['attn_out', 'mlp_out']) assert.ok(before.some((w) => w.startsWith(name)), `${name}: ${before}`)
+    assert.ok(before.some((w) => /^[\d.e+-]+(, in the middle)?$/.test(w)), 'a scale')
+    await page.evaluate(() => window.tomograph.picking.pick(40))
+    const piece = await page.evaluate(() => window.tomograph.cloud.piece(40).replaceAll(' ', '·').replaceAll('\\n', '⏎'))
+    assert.ok((await written(page)).includes(piece), piece)
+    await page.locator('.key', { hasText: 'the picked point' }).waitFor()
+    await page.locator('.key', { hasText: 'to its nearest in the full space' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('2')
+    await page.evaluate(() => window.tomograph.marks.select([20, 320, 620], 'replace'))
+    const three = await page.evaluate(() => [20, 320, 620].map((r) => window.tomograph.cloud.piece(r).replaceAll(' ', '·')))
+    const words = await written(page)
+    assert.ok(three.some((p) => words.some((w) => w.startsWith(p) || w.startsWith('@'))), `${words} has none of ${three}`)
+    await page.getByLabel('Names on the map').uncheck()
+    assert.ok(!(await written(page)).some((w) => w.startsWith('attn_out')))
+  }))
+
+test('one token’s way through all layers is one click, and layers that the map lacks are not bridged', async () => {
+  run('project', text, '--name', 'some', '--components', 'resid_post', '--positions', '1:', '--rows', '700')
+  await viewing([text], async (page) => {
+    await page.evaluate(() => window.tomograph.picking.pick(40))
+    await page.getByRole('button', { name: 'Its way through all 4 layers' }).click()
+    assert.deepEqual(await page.evaluate(() => { const v = window.tomograph; return v.marks.selectedRows().map((r) => v.cloud.labels.layer[r]) }), [0, 1, 2, 3])
+    await page.locator('.key', { hasText: 'numbers are layers' }).waitFor()
+    for (const layer of ['0', '1', '2', '3']) assert.ok((await written(page)).includes(layer), layer)
+    // A sample: a token at layers 0 and 2, say, but not at 1.
+    await page.getByLabel('Projection', { exact: true }).selectOption('some')
+    await page.waitForFunction(() => window.tomograph.cloud?.name === 'some')
+    const torn = await page.evaluate(() => {
+      const { cloud } = window.tomograph
+      for (let r = 0; r < cloud.n; ++r) {
+        const there = [0, 1, 2, 3].map((layer) => cloud.find('resid_post', layer, cloud.labels.token[r]) >= 0)
+        if (there[0] && !there[1] && there[2]) return { row: r, layers: there.filter(Boolean).length }
+      }
+    })
+    assert.ok(torn)
+    await page.evaluate((row) => window.tomograph.picking.pick(row), torn.row)
+    await page.getByRole('button', { name: `Its way through ${torn.layers} of 4 layers` }).click()
+    await page.locator('.counts', { hasText: 'the gaps stay open' }).waitFor()
+    await page.locator('.counts', { hasText: 'a sample of' }).waitFor()
+    const lines = await page.evaluate(async () => {
+      const own = CanvasRenderingContext2D.prototype.lineTo
+      const widths = []
+      CanvasRenderingContext2D.prototype.lineTo = function (...at) { widths.push(this.lineWidth); own.call(this, ...at) }
+      window.tomograph.redraw()
+      for (let i = 0; i < 3; ++i) await new Promise(requestAnimationFrame)
+      CanvasRenderingContext2D.prototype.lineTo = own
+      return widths.filter((w) => w === 3).length
+    })
+    assert.equal(lines, torn.layers === 3 ? 1 : 0, 'lines join neighbouring layers alone')
+  }, { hash: '#p=paths' })
+  for (const ending of ['json', 'safetensors']) rmSync(join(text, 'projections', `some.${ending}`))
+})
+
+test('layers stand side by side under one camera: drawn, picked and lassoed each in its own picture', () =>
+  viewing([text], async (page) => {
+    await page.getByRole('button', { name: 'side by side' }).click()
+    await settle(page)
+    const cells = await page.evaluate(() => window.tomograph.scene.cells)
+    assert.deepEqual(cells.map((c) => c.layer), [0, 1, 2, 3])
+    const words = await written(page)
+    for (const { layer } of cells) assert.ok(words.includes(`layer ${layer}`))
+    // Where points of each layer are, by the page's matrix and the cells alone; the point picked there is of that layer.
+    const wrong = await page.evaluate(() => {
+      const v = window.tomograph
+      const m = v.scene.camera.matrix()
+      const wrong = []
+      for (const cell of v.scene.cells) {
+        let met = 0
+        for (let i = 0; i < v.cloud.n && met < 20; ++i) {
+          if (v.cloud.labels.layer[i] !== cell.layer) continue
+          const [x, y, z] = [0, 1, 2].map((k) => v.places.positions[3 * i + k])
+          const w = m[3] * x + m[7] * y + m[11] * z + m[15]
+          const px = ((m[0] * x + m[4] * y + m[8] * z + m[12]) / w + 1) * 0.5 * cell.width
+          const py = (1 - (m[1] * x + m[5] * y + m[9] * z + m[13]) / w) * 0.5 * cell.height
+          if (!(px > 8 && py > 8 && px < cell.width - 8 && py < cell.height - 8)) continue
+          ++met
+          const row = v.scene.pick(cell.x + px, cell.y + py)
+          if (row < 0 || v.cloud.labels.layer[row] !== cell.layer) wrong.push([cell.layer, i, row])
+        }
+        if (met < 20) wrong.push([cell.layer, met])
+      }
+      return wrong
+    })
+    assert.deepEqual(wrong, [])
+    const { x, y, width, height } = cells[2]
+    const count = await page.evaluate(([x, y, w, h]) => window.tomograph.lasso(Float32Array.from([x + 1, y + 1, x + w - 1, y + 1, x + w - 1, y + h - 1, x + 1, y + h - 1]), 'replace'), [x, y, width, height])
+    assert.ok(count > 100)
+    assert.deepEqual(await page.evaluate(() => [...new Set(window.tomograph.marks.selectedRows().map((r) => window.tomograph.cloud.labels.layer[r]))]), [2])
+    await shoot(page, 'beside')
+    await page.getByRole('button', { name: 'Layer after' }).click()
+    await page.waitForFunction(() => window.tomograph.scene.cells.length === 0 && window.tomograph.playback.layer === 0)
+  }, { hash: '#p=paths&color=position' }))
+
+test('nothing of a fitted map lies under the text at its foot', () =>
+  viewing([text], async (page) => {
+    for (const dim of ['3', '2']) {
+      await page.keyboard.press(dim)
+      await settle(page)
+      const foot = await page.locator('.foot').boundingBox()
+      const frame = await box(page)
+      const places = await screen(page, 1e9)
+      const under = places.filter(([px, py]) => py > foot.y - frame.y && py < frame.height)
+      const outside = places.filter(([px, py]) => px < 0 || py < 0 || px > frame.width || py > frame.height)
+      const said = (await page.locator('.counts').textContent()).match(/([\d,]+) far out lie beyond/)
+      const beyond = under.length + outside.length
+      assert.ok(beyond < 0.004 * places.length && beyond <= Number(said?.[1].replace(',', '') ?? 0), `${beyond} beyond the edges in ${dim}-D, said: ${said?.[1]}`)
+    }
+  }))

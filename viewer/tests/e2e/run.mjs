@@ -2,7 +2,7 @@
 // is $TOMOGRAPH_BINARY. With $TOMOGRAPH_SCREENSHOTS pictures of the panels go to that folder.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { only, shared, shots, tests, work } from './harness.mjs'
+import { chosen, shared, shots, tests, work } from './harness.mjs'
 import './map.mjs'
 import './data.mjs'
 import './hand.mjs'
@@ -11,7 +11,7 @@ import './size.mjs'
 let failed = 0
 try {
   for (const { name, body } of tests) {
-    if (only && !name.includes(only)) continue
+    if (!chosen(name)) continue
     const began = Date.now()
     try {
       await body()

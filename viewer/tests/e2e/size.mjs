@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { serve } from './browser.mjs'
-import { bruteForce, only, settle, shared, test, work } from './harness.mjs'
+import { bruteForce, settle, shared, test, work } from './harness.mjs'
 import { synthesize } from './synthetic.mjs'
 
 for (const [n, most] of [[100_000, 3000], [1_000_000, 3000]])

@@ -67,6 +67,16 @@ describe('Cloud', () => {
     expect(cloud.path(1)).toEqual([1, 4])
     expect(Array.from(cloud.nextRows())).toEqual([3, 4, 5, 3, 4, 5])
   })
+  it('leaves gaps where a layer is not on the map', () => {
+    // Token 2 at layers 0 and 2; of the other component nothing but layer 1.
+    const torn = make(
+      { n: 5, segments: [['attn_out', 0, 1, 2], ['attn_out', 1, 1, 1], ['attn_out', 2, 2, 1], ['mlp_out', 1, 1, 2]] },
+      new Map([['token', Uint16Array.from([0, 0, 0, 1, 0])], ['norm', new Uint16Array(5)]]),
+    )
+    expect(torn.way(0)).toEqual([0, -1, 3])
+    expect(torn.path(0)).toEqual([0, 3])
+    expect(torn.way(4)).toEqual([4])
+  })
   it('ranks tokens by how often they occur', () => {
     expect(cloud.rankedTokens.map((t) => t.id)).toEqual([7, 8, 9])
     expect(cloud.rankedTokens[0].count).toBe(2)
