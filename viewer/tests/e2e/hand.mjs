@@ -133,7 +133,7 @@ test('a new map has the command line’s metric, and a name that is free', () =>
     const help = execFileSync(binary, ['project', '--help'], { encoding: 'utf8' })
     const metric = /--metric \S+=(\w+)/.exec(help)[1]
     assert.equal(await page.getByLabel('metric').inputValue(), metric)
-    await page.getByLabel('name', { exact: false }).fill('pair')
+    await page.getByRole('textbox', { name: 'name' }).fill('pair')
     await page.getByRole('alert').filter({ hasText: 'already' }).waitFor()
     assert.ok(await page.getByRole('button', { name: 'Compute' }).isDisabled())
     await page.getByRole('button', { name: 'Close' }).click()
