@@ -75,12 +75,16 @@ TEST(Study, RefusesAFolderThatExists) {
 // A mixture of experts with rotary positions: no position table, some figures less.
 TEST(LongStudy, IsWholeForARotaryModel) {
     const TempFolder folder;
+    StudyOptions options = small();
+    options.sequences = 9;
     const StudySummary summary =
-        make_study(Model::open(golden_model("mixtral")), folder / "study", small(), no_progress());
+        make_study(Model::open(golden_model("mixtral")), folder / "study", options, no_progress());
     const Json study = read_json(folder / "study/study.json");
     EXPECT_EQ(study.at("status"), "complete");
     EXPECT_EQ(open_run(folder / "study/positions").labels(),
               (std::vector<std::string>{"random tokens", "mean embedding"}));
+    EXPECT_EQ(open_run(folder / "study/text").n_sequences(), 9);
+    EXPECT_EQ(open_run(folder / "study/twin-1").n_sequences(), 8) << "twins read the beginning";
     ASSERT_GT(summary.figures.size(), 10u);
     for (const Figure& figure : summary.figures) {
         EXPECT_FALSE(figure.group.empty());

@@ -51,7 +51,13 @@ std::int32_t most_frequent_token(const PromptSet& text) {
 /// The first of the prompts.
 PromptSet beginning(const PromptSet& prompts, std::size_t most) {
     PromptSet first = prompts;
-    if (first.sequences.size() > most) first.sequences.resize(most);
+    if (first.sequences.size() <= most) return first;
+    first.sequences.resize(most);
+    if (first.texts.size() > most) first.texts.resize(most);
+    std::int64_t longest = 0;
+    for (const Sequence& sequence : first.sequences) longest = std::max(longest, sequence.length());
+    first.description["sequences"] = most;
+    first.description["length"] = longest;
     return first;
 }
 
