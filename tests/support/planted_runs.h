@@ -47,7 +47,6 @@ struct RunFamily {
     /// Findings that are truly there, or whose null is another: none of their verdicts is an error here.
     std::vector<std::string> true_here = {};
     int n_layers = 6;
-    bool dependent = false;  ///< tokens of one sequence are alike
 
     bool counts(const std::string& finding) const {
         return std::ranges::find(true_here, finding) == true_here.end();
@@ -113,14 +112,10 @@ inline std::vector<RunFamily> runs_without_findings() {
                  sum += (weight *= 0.6f) * s.noise(s.site, s.token - back);
              return sum;
          },
-         {"intrinsic_dimension"},
-         6,
-         true},  // neighbours in the text are neighbours in space
+         {"intrinsic_dimension"}},  // neighbours in the text are neighbours in space
         {"sequences with places of their own",
          [](const Spot& s) -> Vector { return s.own() + 0.5f * s.noise("sequence" + s.site, s.sequence); },
-         {"intrinsic_dimension"},
-         6,
-         true},
+         {"intrinsic_dimension"}},
     };
 }
 
