@@ -91,7 +91,8 @@ TEST(Cli, ScoresTokensAsInterveneDoes) {
     ASSERT_EQ(acted.code, 0) << acted.err;
     double sum = 0;
     int n = 0;
-    for (const float logprob : open_run(program / "run").score("logprob")) {
+    const auto scored = open_run(program / "run");
+    for (const float logprob : scored.score("logprob")) {
         if (std::isnan(logprob)) continue;
         sum += static_cast<double>(logprob);
         ++n;
@@ -313,7 +314,8 @@ TEST(Cli, MeasuresARunAgainstItsTwin) {
         EXPECT_TRUE(is_png(program / "run" / finding["figure"].get<std::string>())) << finding;
     }
     EXPECT_TRUE(fs::exists(program / "run/measures/findings.csv"));
-    for (const Json& finding : read_json(program / "run/measures/findings.json").at("findings")) {
+    const Json measured = read_json(program / "run/measures/findings.json");
+    for (const Json& finding : measured.at("findings")) {
         if (finding.at("name") == "anisotropy") {
             EXPECT_EQ(finding.at("twins").at("gaussian").size(), 1u);
             EXPECT_EQ(finding.at("twins").at("spectrum").size(), 1u);
@@ -392,7 +394,8 @@ TEST(Cli, MeasuresWhatWasImported) {
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_NE(outcome.out.find("note: 1 of 200 rows hold NaN or Inf and are left out"), std::string::npos)
         << outcome.out;
-    for (const Json& finding : read_json(program / "r/measures/findings.json").at("findings")) {
+    const Json measured = read_json(program / "r/measures/findings.json");
+    for (const Json& finding : measured.at("findings")) {
         if (finding.at("name") == "anisotropy") {
             EXPECT_EQ(finding.at("verdict"), "holds");
         }

@@ -300,7 +300,8 @@ void RunWriter::find_whole_shards() {
     try {
         const std::string text = read_file(run / layout::kRun);
         std::vector<FileEntry> stats;
-        for (const Json& file : parse_json(text).at("stats")) stats.push_back(file_entry(file));
+        const Json there = parse_json(text);
+        for (const Json& file : there.at("stats")) stats.push_back(file_entry(file));
         complete_ =
             text == file_text(run_description(description_, manifests_, stats, true)) && !stats.empty() &&
             std::all_of(stats.begin(), stats.end(), [&](const FileEntry& e) { return is_there(run, e); });
