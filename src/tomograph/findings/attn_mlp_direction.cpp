@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tomograph/base/random.h"
+#include "tomograph/findings/fewer_rows.h"
 #include "tomograph/findings/headline_mean.h"
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/pair_means.h"
@@ -27,10 +27,7 @@ class AttnMlpDirection final : public Measurement {
         const std::int64_t affordable =
             kMostBytes / (8 * subject.run.d_model() * std::max<std::int64_t>(1, n_layers));
         const std::int64_t most = std::clamp<std::int64_t>(affordable, 64, kMostRows);
-        for (const std::int64_t i : sample_indices(subject.sample.size(), most, subject.options.seed)) {
-            rows_.push_back(i);
-            group_.push_back(subject.sample.group[static_cast<std::size_t>(i)]);
-        }
+        rows_ = FewerRows(subject, most, subject.options.seed);
         attention_.resize(layers_.size());
         mlp_.resize(layers_.size());
     }
@@ -39,8 +36,8 @@ class AttnMlpDirection final : public Measurement {
         const auto found = std::ranges::find(layers_, pair.layer());
         if (found == layers_.end()) return;
         const auto at = static_cast<std::size_t>(found - layers_.begin());
-        attention_[at] = chosen(pair.unit(), 0);
-        mlp_[at] = chosen(pair.unit(), pair.unit().rows() / 2);
+        attention_[at] = rows_.of(pair.unit(), 0);
+        mlp_[at] = rows_.of(pair.unit(), pair.unit().rows() / 2);
     }
 
     Effect finish() override {
@@ -56,8 +53,9 @@ class AttnMlpDirection final : public Measurement {
             effect.unmeasurable = "too few rows";
         if (!effect.unmeasurable.empty()) return effect;
         const int most_folds = subject_.run.d_model() > 2048 ? 2 : 5;  // each holds second moments
-        const LeftOutLayersProbe probe(attention_, mlp_, group_, n_groups, std::min(most_folds, n_groups),
-                                       subject_.effects_only ? 0 : kShuffles, subject_.options.seed);
+        const LeftOutLayersProbe probe(attention_, mlp_, rows_.group(), n_groups,
+                                       std::min(most_folds, n_groups), subject_.effects_only ? 0 : kShuffles,
+                                       subject_.options.seed);
         effect.value = probe.accuracy();
         add_shares(effect.detail);
         if (subject_.effects_only) return effect;
@@ -73,13 +71,6 @@ class AttnMlpDirection final : public Measurement {
     }
 
   private:
-    Matrix chosen(const Matrix& unit, Eigen::Index begin) const {
-        Matrix rows(static_cast<Eigen::Index>(rows_.size()), unit.cols());
-        for (Eigen::Index i = 0; i < rows.rows(); ++i)
-            rows.row(i) = unit.row(begin + static_cast<Eigen::Index>(rows_[static_cast<std::size_t>(i)]));
-        return rows;
-    }
-
     /// Shares of the variance of all unit vectors that go with the component, the layer, and both.
     void add_shares(Json& detail) const {
         const auto n_layers = static_cast<Eigen::Index>(layers_.size());
@@ -90,7 +81,7 @@ class AttnMlpDirection final : public Measurement {
             for (Eigen::Index side = 0; side < 2; ++side) {
                 const Matrix& rows = (side == 0 ? attention_ : mlp_)[static_cast<std::size_t>(l)];
                 for (Eigen::Index i = 0; i < rows.rows(); ++i) {
-                    const auto g = static_cast<std::size_t>(group_[static_cast<std::size_t>(i)]);
+                    const auto g = static_cast<std::size_t>(rows_.group()[static_cast<std::size_t>(i)]);
                     sums[g].row(side * n_layers + l) += rows.row(i).cast<double>();
                     squares[g] += rows.row(i).cast<double>().squaredNorm();
                     if (l == 0 && side == 0) counts[g] += 1;
@@ -136,9 +127,8 @@ class AttnMlpDirection final : public Measurement {
     }
 
     Subject& subject_;
-    std::vector<int> layers_;         // headline layers with both outputs
-    std::vector<std::int64_t> rows_;  // of the sample
-    std::vector<std::int32_t> group_;
+    std::vector<int> layers_;  // headline layers with both outputs
+    FewerRows rows_;
     std::vector<Matrix> attention_, mlp_;  // by layer: unit vectors
 };
 

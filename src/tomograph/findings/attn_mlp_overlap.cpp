@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tomograph/base/random.h"
+#include "tomograph/findings/fewer_rows.h"
 #include "tomograph/findings/headline_mean.h"
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/pair_means.h"
@@ -22,20 +22,18 @@ struct Overlap {
 class AttnMlpOverlap final : public Measurement {
   public:
     explicit AttnMlpOverlap(Subject& subject)
-        : subject_(subject), layers_(paired_layers(subject)), numbers_(layers_.size()) {
-        for (const std::int64_t i : sample_indices(subject.sample.size(), kMostRows, subject.options.seed)) {
-            rows_.push_back(i);
-            group_.push_back(subject.sample.group[static_cast<std::size_t>(i)]);
-        }
-    }
+        : subject_(subject),
+          layers_(paired_layers(subject)),
+          numbers_(layers_.size()),
+          rows_(subject, kMostRows, subject.options.seed) {}
 
     void layer(LayerPair& pair) override {
         if (pair.attention.constant() || pair.mlp.constant()) return;
         Overlap& numbers = numbers_[pair.index()];
         const Eigen::Index n = pair.unit().rows() / 2;
-        const Matrix a = chosen(pair.unit(), 0), m = chosen(pair.unit(), n);
+        const Matrix a = rows_.of(pair.unit(), 0), m = rows_.of(pair.unit(), n);
         const int n_groups = subject_.sample.n_groups;
-        const SharedSpread spread(a, group_, m, group_, n_groups);
+        const SharedSpread spread(a, rows_.group(), m, rows_.group(), n_groups);
         numbers.overlap = spread.overlap();
         if (subject_.effects_only) return;
         numbers.deviation = spread.random_deviation();
@@ -43,8 +41,8 @@ class AttnMlpOverlap final : public Measurement {
         numbers.participation_mlp = spread.participation_b();
         numbers.same = static_cast<double>(a.cols()) /
                        std::sqrt(numbers.participation_attention * numbers.participation_mlp);
-        const PairedCosine paired(a, m, group_, n_groups);
-        const SharedSpread repaired(a, group_, m, group_, n_groups, false);
+        const PairedCosine paired(a, m, rows_.group(), n_groups);
+        const SharedSpread repaired(a, rows_.group(), m, rows_.group(), n_groups, false);
         numbers.cosine = paired.rms();
         numbers.cosine_repaired = repaired.rms_product();
         numbers.left_out =
@@ -79,13 +77,6 @@ class AttnMlpOverlap final : public Measurement {
     }
 
   private:
-    Matrix chosen(const Matrix& unit, Eigen::Index begin) const {
-        Matrix rows(static_cast<Eigen::Index>(rows_.size()), unit.cols());
-        for (Eigen::Index i = 0; i < rows.rows(); ++i)
-            rows.row(i) = unit.row(begin + static_cast<Eigen::Index>(rows_[static_cast<std::size_t>(i)]));
-        return rows;
-    }
-
     /// Of the mean over headline layers, each turned on its own.
     double deviation_of_mean() const {
         double variance = 0, n = 0;
@@ -155,8 +146,7 @@ class AttnMlpOverlap final : public Measurement {
     Subject& subject_;
     std::vector<int> layers_;
     std::vector<Overlap> numbers_;
-    std::vector<std::int64_t> rows_;  // of the sample
-    std::vector<std::int32_t> group_;
+    FewerRows rows_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "tomograph/base/random.h"
+#include "tomograph/findings/fewer_rows.h"
 #include "tomograph/findings/headline_mean.h"
 #include "tomograph/findings/list.h"
 #include "tomograph/statistics/dimension.h"
@@ -27,16 +28,14 @@ Matrix gaussian_like(const Pca& pca, std::int64_t n, std::uint64_t seed) {
 class IntrinsicDimension final : public Measurement {
   public:
     explicit IntrinsicDimension(Subject& subject)
-        : subject_(subject), means_(subject), by_site_(subject.sites.size()) {
-        for (const std::int64_t i : sample_indices(subject.sample.size(), kNeighborRows, 0x7417)) {
-            rows_.push_back(i);
-            group_.push_back(subject.sample.group[static_cast<std::size_t>(i)]);
-        }
-    }
+        : subject_(subject),
+          means_(subject),
+          by_site_(subject.sites.size()),
+          rows_(subject, kNeighborRows, 0x7417) {}
 
     void site(SiteRows& rows) override {
         Matrix near;
-        if (!rows.constant()) near = nearest(chosen(rows.rows()));
+        if (!rows.constant()) near = nearest(rows_.of(rows.rows()));
         BySite& found = by_site_[rows.index()];
         found.dimension = two_nn(near);
         if (!subject_.effects_only && of_stream(rows.site())) found.left_out = left_out(near);
@@ -106,24 +105,17 @@ class IntrinsicDimension final : public Measurement {
 
     bool of_stream(const Site& site) const { return subject_.stream && site.component == *subject_.stream; }
 
-    Matrix chosen(const Matrix& rows) const {
-        Matrix kept(static_cast<Eigen::Index>(rows_.size()), rows.cols());
-        for (Eigen::Index i = 0; i < kept.rows(); ++i)
-            kept.row(i) = rows.row(static_cast<Eigen::Index>(rows_[static_cast<std::size_t>(i)]));
-        return kept;
-    }
-
     /// Distances to neighbours in other sequences.
     Matrix nearest(const Matrix& rows) const {
         const auto k = static_cast<int>(std::min<Eigen::Index>(kMleNeighbors, rows.rows() - 1));
-        return k < 2 ? Matrix() : nearest_of_other_groups(rows, group_, k);
+        return k < 2 ? Matrix() : nearest_of_other_groups(rows, rows_.group(), k);
     }
 
     std::vector<double> left_out(const Matrix& near) const {
         std::vector<double> row_weights(static_cast<std::size_t>(near.rows()));
         return leave_out_groups(subject_, [&](std::span<const double> weights) {
             for (std::size_t i = 0; i < row_weights.size(); ++i)
-                row_weights[i] = weights[static_cast<std::size_t>(group_[i])];
+                row_weights[i] = weights[static_cast<std::size_t>(rows_.group()[i])];
             return two_nn(near, row_weights);
         });
     }
@@ -162,8 +154,7 @@ class IntrinsicDimension final : public Measurement {
     Subject& subject_;
     HeadlineMean means_;
     std::vector<BySite> by_site_;
-    std::vector<std::int64_t> rows_;  // of the sample
-    std::vector<std::int32_t> group_;
+    FewerRows rows_;
 };
 
 }  // namespace
