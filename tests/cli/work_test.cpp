@@ -308,7 +308,7 @@ TEST(Cli, MeasuresARunAgainstItsTwin) {
     const Outcome outcome = program.run(arguments);
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     const Json json = Json::parse(outcome.out);
-    ASSERT_EQ(json.at("findings").size(), 15u);
+    ASSERT_EQ(json.at("findings").size(), 16u);
     for (const Json& finding : json["findings"]) {
         ASSERT_TRUE(finding.at("figure").is_string()) << finding;
         EXPECT_TRUE(is_png(program / "run" / finding["figure"].get<std::string>())) << finding;
@@ -361,7 +361,7 @@ TEST(Cli, AFigureThatFailsIsNamedAndCostsNoNumber) {
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_NE(outcome.err.find("warning: figures/anisotropy-by-layer.png was not drawn: "), std::string::npos)
         << outcome.err;
-    EXPECT_EQ(read_json(program / "run/measures/findings.json").at("findings").size(), 15u);
+    EXPECT_EQ(read_json(program / "run/measures/findings.json").at("findings").size(), 16u);
     EXPECT_TRUE(fs::exists(program / "run/measures/outliers.csv"));
 }
 

@@ -27,7 +27,7 @@ struct Flags {
     std::optional<std::int32_t> token;
     std::optional<std::int64_t> sequences, length, rows, generate;
     std::optional<double> temperature;
-    double sample = 1, shard_mb = 256;
+    double sample = 1, shard_mb = 256, rope_frequency = 1;
     bool no_vectors = false, last = false, no_ask = false, scores = false, exact = false, rope_off = false,
          force = false, resume = false;
     int threads = 0;
@@ -151,6 +151,7 @@ void run(const Flags& flags, Progress& progress) {
     options.scores = flags.scores;
     options.exact = flags.exact;
     options.rope_off = flags.rope_off;
+    options.rope_frequency = flags.rope_frequency;
     options.threads = flags.threads;
     options.seed = flags.seed;
     options.begin = flags.resume ? Begin::resume : flags.force ? Begin::replace : Begin::fresh;
@@ -168,6 +169,7 @@ void run(const Flags& flags, Progress& progress) {
                      .stops = flags.stops,
                      .exact = flags.exact,
                      .rope_off = flags.rope_off,
+                     .rope_frequency = flags.rope_frequency,
                      .threads = flags.threads},
                     progress);
         print_answers(prompts);
@@ -264,8 +266,15 @@ void add_capture(CLI::App& app, Progress& progress) {
         ->check(CLI::Range(0.001, 1e6));
     command->add_flag("--exact", flags->exact,
                       "F32 key-value cache, no flash attention: slower, agrees with float32 references");
-    command->add_flag("--rope-off", flags->rope_off,
-                      "Rotary models: without rotation, as a control for measure --rope-off-run");
+    CLI::Option* rope_off =
+        command->add_flag("--rope-off", flags->rope_off,
+                          "Rotary models: without rotation, as a control for measure --rope-off-run");
+    command
+        ->add_option("--rope-frequency", flags->rope_frequency,
+                     "Rotary models: rotate so many times as fast, a dose for measure --rope-dose-run")
+        ->capture_default_str()
+        ->excludes(rope_off)
+        ->check(CLI::Range(0.01, 100.0));
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
     command->add_option("--spec", flags->spec,

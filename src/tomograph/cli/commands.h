@@ -19,6 +19,7 @@ void add_export(CLI::App& app);
 void add_import(CLI::App& app, Progress& progress);
 void add_info(CLI::App& app);
 void add_intervene(CLI::App& app, Progress& progress);
+void add_lens(CLI::App& app, Progress& progress);
 void add_measure(CLI::App& app, Progress& progress);
 void add_plot(CLI::App& app);
 void add_project(CLI::App& app, Progress& progress);

@@ -69,6 +69,7 @@ int main(int argc, char** argv) {
     add_plot(app);
     add_measure(app, progress);
     add_compare(app, progress);
+    add_lens(app, progress);
     add_intervene(app, progress);
     add_sweep(app, progress);
     add_advise(app, progress);

@@ -1,0 +1,102 @@
+#include "tomograph/lens/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tomograph/base/error.h"
+#include "tomograph/findings/sample.h"
+#include "tomograph/statistics/answers.h"
+#include "tomograph/store/run_acts.h"
+
+namespace tomograph {
+namespace {
+
+constexpr std::size_t kTokens = 32;
+// The same text read in other batches: quantised products and a half-precision cache round otherwise.
+constexpr double kTolerance = 5e-3;
+
+class AnswersTap final : public Tap {
+  public:
+    void take(const SiteBatch&) override {}
+    void take_logits(std::size_t, std::span<const float> logits) override {
+        answers.push_back(answer_of(logits));
+    }
+    std::vector<Answer> answers;
+};
+
+/// How a run was captured, as far as it matters for what the model computes.
+EngineOptions engine_options(const Run& run, std::int64_t length, int threads, Progress& progress) {
+    const Json capture = run.json().value("capture", Json::object());
+    return {.max_length = length,
+            .exact = capture.value("exact", false),
+            .rope_off = capture.value("rope_off", false),
+            .rope_frequency = capture.value("rope_frequency", 1.0),
+            .threads = threads,
+            .stop_requested = [&progress] { return progress.stop_requested(); }};
+}
+
+}  // namespace
+
+Site last_site(const LanguageModel& model, const Run& run) {
+    const ModelInfo& info = model.info();
+    const std::string path = run.path().string();
+    const auto differ = [&](const std::string& why) {
+        throw Error(fmt::format("{} is no run of {}", path, info.path), why,
+                    "name the model that it was captured from with --model");
+    };
+    if (run.d_model() != info.d_model || run.n_layers() != info.n_layers)
+        differ(fmt::format("it has {} layers of width {}, the model {} of {}", run.n_layers(), run.d_model(),
+                           info.n_layers, info.d_model));
+    if (const Json& described = run.json().at("model");
+        described.contains("xxh3_128") && described["xxh3_128"] != model.checksum())
+        differ("the model's file is not the one that was captured");
+    const Site last{Component::resid_post, info.n_layers - 1};
+    if (!run.has_site(last) || !run.has_vectors(last))
+        throw Error("no lens can be made of " + path, "it has no vectors of " + last.name(),
+                    "capture it with --components resid_post,attn_out,mlp_out");
+    return last;
+}
+
+LensCheck check_last_layer(const LanguageModel& model, const Run& run, const Site& last, ModelHead& head,
+                           int threads, Progress& progress) {
+    LensCheck check;
+    if (const std::string acts = acts_of(run); !acts.empty()) {
+        check.unchecked = "the model was changed while it read: " + acts;
+        return check;
+    }
+    // The first sequence that has rows, as far as the last of them.
+    const TokenTable& tokens = run.tokens();
+    const std::int32_t sequence = tokens.sequence[static_cast<std::size_t>(run.rows().front())];
+    Sequence text;
+    Plan plan;
+    std::vector<std::int64_t> rows;
+    const auto first = std::ranges::find(tokens.sequence, sequence) - tokens.sequence.begin();
+    for (auto t = static_cast<std::size_t>(first);
+         t < tokens.sequence.size() && tokens.sequence[t] == sequence && rows.size() < kTokens; ++t) {
+        if (tokens.row[t] >= 0) {
+            rows.push_back(tokens.row[t]);
+            plan.logits.push_back(text.length());
+        }
+        text.tokens.push_back(tokens.token_id[t]);
+    }
+    AnswersTap tap;
+    model.make_engine(engine_options(run, text.length(), threads, progress))->run({&text, 1}, plan, tap);
+    const Matrix logits = head.from_stream(read_sample(run, last, rows));
+    check = {std::ssize(rows), 0, kTolerance, ""};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const LogitRow reading = read_logits(
+            {logits.row(static_cast<Eigen::Index>(i)).data(), static_cast<std::size_t>(logits.cols())});
+        check.kl += divergence(tap.answers[i], reading) / static_cast<double>(rows.size());
+    }
+    if (!(check.kl <= kTolerance))
+        throw Error(
+            "no lens can be made of " + run.path().string(),
+            fmt::format("what the last layer's vectors say differs from the model's own answer by {:.3g} "
+                        "nats, {:.2g} are allowed",
+                        check.kl, kTolerance),
+            "capture it again with this model and program");
+    return check;
+}
+
+}  // namespace tomograph
