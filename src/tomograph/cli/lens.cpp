@@ -135,6 +135,11 @@ void read_text(const Flags& flags, Progress& progress) {
                                flags.force ? Begin::replace : Begin::fresh, this_command(), progress);
     }
     const LensResult result = measure_lens(model, *run, options_of(flags), progress);
+    if (result.table.fitted_on < 4 * model.info().d_model)
+        print_notes(
+            {fmt::format("ridge lenses of {} coordinates were fitted on {} tokens: more text makes them "
+                         "better",
+                         model.info().d_model, result.table.fitted_on)});
     const std::vector<LensTable> twins = lenses_of_twins(flags, *run, passing, progress);
     const bool kept = of_run || !flags.out.empty();
     if (kept) save_lens(*run, result);
@@ -151,8 +156,12 @@ void read_text(const Flags& flags, Progress& progress) {
             run->path().string());
 }
 
-std::string quoted(const Vocabulary& vocabulary, std::int32_t token) {
+std::string word_of(const Vocabulary& vocabulary, std::int32_t token) {
     return token < 0 ? std::string() : printable(vocabulary.piece(token));
+}
+/// In quotes, so that spaces are seen.
+std::string quoted(const Vocabulary& vocabulary, std::int32_t token) {
+    return fmt::format("'{}'", word_of(vocabulary, token));
 }
 
 /// `text` in a field of `width` characters of a terminal.
@@ -187,8 +196,7 @@ void print_words(const LensReading& reading, const Vocabulary& vocabulary) {
     std::string likely;
     const LensCell& last = reading.own.back();
     for (std::size_t i = 0; i < last.top.size(); ++i)
-        likely +=
-            fmt::format("{}'{}' {:.3f}", i == 0 ? "" : "  ", quoted(vocabulary, last.top[i]), last.p[i]);
+        likely += fmt::format("{}{} {:.3f}", i == 0 ? "" : "  ", quoted(vocabulary, last.top[i]), last.p[i]);
     say("next   {}\n\n", likely);
 }
 
@@ -199,7 +207,7 @@ Json words_json(const LensReading& reading, const Vocabulary& vocabulary) {
             Json top = Json::array();
             for (std::size_t i = 0; i < one.top.size(); ++i)
                 top.push_back({{"token", one.top[i]},
-                               {"text", quoted(vocabulary, one.top[i])},
+                               {"text", word_of(vocabulary, one.top[i])},
                                {"probability", one.p[i]}});
             list.push_back({{"kl", one.kl}, {"top", top}});
         }
@@ -207,7 +215,7 @@ Json words_json(const LensReading& reading, const Vocabulary& vocabulary) {
     };
     Json json = {{"tokens", Json::array()}, {"model", words(reading.own)}, {"layers", Json::array()}};
     for (const std::int32_t token : reading.tokens)
-        json["tokens"].push_back({{"token", token}, {"text", quoted(vocabulary, token)}});
+        json["tokens"].push_back({{"token", token}, {"text", word_of(vocabulary, token)}});
     for (std::size_t s = 0; s < reading.sites.size(); ++s)
         json["layers"].push_back({{"layer", reading.sites[s].layer}, {"positions", words(reading.cells[s])}});
     return json;

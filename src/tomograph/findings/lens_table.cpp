@@ -75,10 +75,11 @@ std::vector<ChartLine> lines_of(const LensTable& table, const std::vector<LensTa
         if (line.low.size() != line.value.size()) line.low.clear(), line.high.clear();
         if (!line.layer.empty()) lines.push_back(std::move(line));
     };
-    add(table, "stream, logit lens", Component::resid_post, LensKind::logit, false, false);
     add(table, "stream, ridge lens", Component::resid_post, LensKind::ridge, false, false);
     add(table, "attention output, ridge lens", Component::attn_out, LensKind::ridge, false, false);
     add(table, "MLP output, ridge lens", Component::mlp_out, LensKind::ridge, false, false);
+    // Its color is by its place, the fourth, and no component's.
+    add(table, "stream, logit lens", Component::resid_post, LensKind::logit, false, false);
     add(table, "shifted tokens", Component::resid_post, LensKind::ridge, true, true);
     const double unigram = shown(table, table.unigram.*which);
     lines.push_back({.name = "mean answer",

@@ -12,7 +12,8 @@
 namespace tomograph {
 namespace {
 
-constexpr double kLeastLikeness = 0.5, kLeastContrast = 0.05;
+constexpr double kLeastLikeness = 0.3, kLeastContrast = 0.05;
+constexpr Eigen::Index kComponents = 4;  // of the curves: where means of few sequences are more than noise
 constexpr int kReplicates = 100;
 
 /// A run at another speed of rotation.
@@ -52,8 +53,11 @@ double RopeDose::slope(std::span<const double> weights, std::vector<Stretch>* st
                 return std::accumulate(of.begin(), of.end(), 0.0);
             };
             if (!(sum(mine) > 0) || !(sum(other) > 0)) return kNoNumber;
-            const Stretch one =
-                find_stretch(own.curve_under(mine), dose.numbers.curve_under(other), position);
+            const auto leading = [](const MatrixD& curve) {
+                return MatrixD(curve.leftCols(std::min(kComponents, curve.cols())));
+            };
+            const Stretch one = find_stretch(leading(own.curve_under(mine)),
+                                             leading(dose.numbers.curve_under(other)), position);
             if (std::isnan(one.factor)) return kNoNumber;
             mean.factor += std::log(one.factor) / 2;
             mean.likeness += one.likeness / 2;

@@ -12,7 +12,7 @@
 namespace tomograph {
 namespace {
 
-constexpr double kPenalties[] = {1e-1, 1e-2, 1e-3, 1e-4, 1e-5};
+constexpr double kPenalties[] = {10, 1, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5};
 
 /// The halves of moments of [x, y].
 struct Halves {

@@ -21,7 +21,7 @@ struct AffineMap {
 
 /// The affine map of least squares with a penalty on its weights, in closed form (Hoerl & Kennard 1970,
 /// "Ridge regression"). Both moments are of rows that hold x and y one after the other, [x, y] of d_in +
-/// d_out; the penalty, a power of ten from 0.1 down to 1e-5, is the one whose map of `fitted` errs least on
+/// d_out; the penalty, a power of ten from 10 down to 1e-5, is the one whose map of `fitted` errs least on
 /// `held_out`, and the map returned is fitted on both. Normal equations in float64. Memory: a few matrices of
 /// the moments' size. Where x or y does not vary, the map is y's mean. Errors: Error when either has no rows,
 /// or LAPACK fails.
