@@ -51,7 +51,12 @@ Finding depth_of(const std::vector<double>& kl, double noise = 0.1) {
     white_run().write(folder / "run");
     const tomograph::Run run = open_run(folder / "run");
     save_lens(run, table_of(run, kl, noise));
-    return finding(measure_run(run, kSmall), "answer_depth");
+    const MeasureReport report = measure_run(run, kSmall);
+    const auto shown = std::ranges::count_if(report.charts, [](const Chart& chart) {
+        return std::ranges::find(chart.findings, "answer_depth") != chart.findings.end();
+    });
+    EXPECT_EQ(shown, 1) << "its figure is the divergence by layer";
+    return finding(report, "answer_depth");
 }
 
 TEST(AnswerDepthFinding, HoldsWhereTheAnswerIsThereBeforeTheEnd) {

@@ -356,6 +356,7 @@ TEST(Findings, EachHasAFigure) {
     RunSketch sketch = white_run();
     const MeasureReport report = measured(sketch);
     for (const Finding& one : report.findings) {
+        if (one.name == "answer_depth") continue;  // where there is a lens: lens_table_test.cpp
         const auto shows = [&](const Chart& chart) {
             return std::ranges::find(chart.findings, one.name) != chart.findings.end();
         };

@@ -31,9 +31,9 @@ class RopeDose final : public Measurement {
     Effect finish() override;
 
   private:
-    /// Slope of the logarithm of the curves' stretch on that of the speed, through the origin. The curves
-    /// that are compared are of different halves of the groups, since the same text at the same place would
-    /// hold them together; each half is once the reference.
+    /// Slope of the logarithm of the curves' stretch on that of the speed. The curves that are compared are
+    /// of different halves of the groups, since the same text at the same place would hold them together;
+    /// each half is once the reference.
     double slope(std::span<const double> weights, std::vector<Stretch>* stretches = nullptr) const;
 
     Subject& subject_;
@@ -43,31 +43,40 @@ class RopeDose final : public Measurement {
 double RopeDose::slope(std::span<const double> weights, std::vector<Stretch>* stretches) const {
     const PositionNumbers& own = subject_.positions();
     const VectorD position = thin_curve(own.position, kCurvePoints).col(0);
-    double along = 0, square = 0;
-    for (const Dose& dose : doses_) {
-        Stretch mean{0, 0, 0};
+    const auto leading = [](const MatrixD& curve) {
+        return MatrixD(curve.leftCols(std::min(kComponents, curve.cols())));
+    };
+    const auto compare = [&](const PositionNumbers& other) {
+        Stretch mean{0, 0, 0};  // of the factor its logarithm
         for (const std::size_t half : {0, 1}) {
-            std::vector<double> mine(weights.begin(), weights.end()), other = mine;
-            for (std::size_t g = 0; g < mine.size(); ++g) (g % 2 == half ? other : mine)[g] = 0;
+            std::vector<double> mine(weights.begin(), weights.end()), theirs = mine;
+            for (std::size_t g = 0; g < mine.size(); ++g) (g % 2 == half ? theirs : mine)[g] = 0;
             const auto sum = [](const std::vector<double>& of) {
                 return std::accumulate(of.begin(), of.end(), 0.0);
             };
-            if (!(sum(mine) > 0) || !(sum(other) > 0)) return kNoNumber;
-            const auto leading = [](const MatrixD& curve) {
-                return MatrixD(curve.leftCols(std::min(kComponents, curve.cols())));
-            };
-            const Stretch one = find_stretch(leading(own.curve_under(mine)),
-                                             leading(dose.numbers.curve_under(other)), position);
-            if (std::isnan(one.factor)) return kNoNumber;
+            if (!(sum(mine) > 0) || !(sum(theirs) > 0)) return Stretch{kNoNumber, kNoNumber, kNoNumber};
+            const Stretch one =
+                find_stretch(leading(own.curve_under(mine)), leading(other.curve_under(theirs)), position);
             mean.factor += std::log(one.factor) / 2;
             mean.likeness += one.likeness / 2;
             mean.contrast += one.contrast / 2;
         }
-        const double log_speed = std::log(dose.speed);
-        along += log_speed * mean.factor;
-        square += log_speed * log_speed;
-        mean.factor = std::exp(mean.factor);
-        if (stretches != nullptr) stretches->push_back(mean);
+        return mean;
+    };
+    // The run's own halves are a dose of 1, so that what noise makes of every comparison makes no slope.
+    std::vector<double> speeds{0}, factors{compare(own).factor};
+    for (const Dose& dose : doses_) {
+        Stretch one = compare(dose.numbers);
+        speeds.push_back(std::log(dose.speed));
+        factors.push_back(one.factor);
+        one.factor = std::exp(one.factor);
+        if (stretches != nullptr) stretches->push_back(one);
+    }
+    const double speed = mean_of(speeds), factor = mean_of(factors);
+    double along = 0, square = 0;
+    for (std::size_t i = 0; i < speeds.size(); ++i) {
+        along += (speeds[i] - speed) * (factors[i] - factor);
+        square += (speeds[i] - speed) * (speeds[i] - speed);
     }
     return along / square;
 }
