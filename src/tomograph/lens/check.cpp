@@ -6,6 +6,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/findings/sample.h"
+#include "tomograph/lens/lens.h"
 #include "tomograph/statistics/answers.h"
 #include "tomograph/store/run_acts.h"
 
@@ -15,8 +16,8 @@ namespace {
 constexpr std::size_t kTokens = 32;
 // The stream as it was computed and the answer that the same pass came to.
 constexpr double kHeadTolerance = 1e-3;
-// The same text read in another batch: quantised products and a half-precision cache round otherwise, and
-// through thirty layers that grows to 5e-3 (SmolLM2, Q4_1).
+// The same text read again: other threads or processors round otherwise, and vectors were rounded as they
+// were stored.
 constexpr double kTolerance = 5e-2;
 
 class AnswersTap final : public Tap {
@@ -83,26 +84,28 @@ LensCheck check_last_layer(const LanguageModel& model, const Run& run, const Sit
         check.unchecked = "the model was changed while it read: " + acts;
         return check;
     }
-    // The first sequence that has rows, as far as the last of them.
-    const TokenTable& tokens = run.tokens();
-    const std::int32_t sequence = tokens.sequence[static_cast<std::size_t>(run.rows().front())];
-    Sequence text;
+    // The first batch as it was captured: in another one products round otherwise.
+    const std::vector<Sequence> all = prompts_of_run(run).sequences;
+    const auto engine = model.make_engine(engine_options(run, run.length(), threads, progress));
+    const std::span<const Sequence> batch = std::span(all).first(engine->next_batch(all));
+    std::int64_t n_tokens = 0;
+    for (const Sequence& sequence : batch) n_tokens += sequence.length();
     Plan plan;
     std::vector<std::int64_t> rows;
-    const auto first = std::ranges::find(tokens.sequence, sequence) - tokens.sequence.begin();
-    for (auto t = static_cast<std::size_t>(first);
-         t < tokens.sequence.size() && tokens.sequence[t] == sequence && rows.size() < kTokens; ++t) {
-        if (tokens.row[t] >= 0) {
-            rows.push_back(tokens.row[t]);
-            plan.logits.push_back(text.length());
-        }
-        text.tokens.push_back(tokens.token_id[t]);
+    for (std::int64_t row = 0; row < run.n_rows() && rows.size() < kTokens; ++row) {
+        const std::int64_t token = run.rows()[static_cast<std::size_t>(row)];
+        if (token >= n_tokens) break;
+        rows.push_back(row);
+        plan.logits.push_back(token);
     }
-    const auto engine = model.make_engine(engine_options(run, text.length(), threads, progress));
+    if (rows.empty()) {
+        check.unchecked = "the run keeps no vectors of its first batch";
+        return check;
+    }
     plan.reads = {static_cast<std::size_t>(std::ranges::find(engine->sites(), last, &SiteShape::site) -
                                            engine->sites().begin())};
-    AnswersTap tap(text.length(), run.d_model());
-    engine->run({&text, 1}, plan, tap);
+    AnswersTap tap(n_tokens, run.d_model());
+    engine->run(batch, plan, tap);
     const auto differs = [&](const std::string& whose, double kl, double tolerance, const char* mend) {
         if (kl <= tolerance) return;
         throw Error("no lens can be made of " + run.path().string(),

@@ -9,9 +9,10 @@ namespace tomograph {
 /// The stream after the last block. Errors: Error where the run is of another model, or lacks its vectors.
 Site last_site(const LanguageModel& model, const Run& run);
 
-/// Read the first of the run's sequences once more and compare the model's own answers with what its head
-/// makes of the stored vectors of the last layer. A run whose model was changed while it read is not checked.
-/// Errors: Error where they differ by more than what the vectors were rounded to explains; Stopped.
+/// Read the first batch of the run's sequences once more, as it was captured, and compare the model's own
+/// answers with what its head makes of the stored vectors of the last layer. A run whose model was changed
+/// while it read is not checked. Errors: Error where they differ by more than what the vectors were rounded
+/// to explains; Stopped.
 LensCheck check_last_layer(const LanguageModel& model, const Run& run, const Site& last, ModelHead& head,
                            int threads, Progress& progress);
 
