@@ -59,8 +59,6 @@ std::vector<std::int64_t> rows_to_fit(const Run& run, std::int64_t most, std::ui
 Run capture_for_lens(const LanguageModel& model, const PromptSet& prompts,
                      const std::filesystem::path& folder, const LensOptions& options, bool exact, Begin begin,
                      const std::string& command, Progress& progress) {
-    std::int64_t longest = 1;
-    for (const Sequence& sequence : prompts.sequences) longest = std::max(longest, sequence.length());
     std::vector<Component> components = options.beside;
     components.push_back(Component::resid_post);
     capture(model, prompts, folder,
@@ -90,15 +88,13 @@ PromptSet prompts_of_run(const Run& run) {
 std::vector<LensReading> read_prompts(const LanguageModel& model, const PromptSet& prompts, const Run* fitted,
                                       std::size_t n_top, bool exact, const LensOptions& options,
                                       Progress& progress) {
-    std::int64_t longest = 1, total = 0;
-    for (const Sequence& sequence : prompts.sequences) {
-        longest = std::max(longest, sequence.length());
-        total += sequence.length();
-    }
-    const auto engine = model.make_engine(
-        {.max_length = longest, .exact = exact, .threads = options.threads, .stop_requested = [&progress] {
-             return progress.stop_requested();
-         }});
+    std::int64_t total = 0;
+    for (const Sequence& sequence : prompts.sequences) total += sequence.length();
+    const auto engine =
+        model.make_engine({.max_length = longest_length(prompts.sequences),
+                           .exact = exact,
+                           .threads = options.threads,
+                           .stop_requested = [&progress] { return progress.stop_requested(); }});
     std::vector<std::size_t> reads;
     std::vector<Site> sites;
     for (std::size_t s = 0; s < engine->sites().size(); ++s) {
