@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "support/edited_gguf.h"
 #include "support/errors.h"
 #include "support/golden.h"
 #include "support/start_token.h"
@@ -52,6 +53,17 @@ TEST_F(TextPrompts, LeaveTheRestOut) {
 
 TEST_F(TextPrompts, StopAtTheNumberAskedFor) {
     EXPECT_EQ(cut("abcdefghij", 1, 4).sequences.size(), 1u);
+}
+
+TEST(PromptNotes, BeginWithThoseOfTheVocabularyInTheDescriptionToo) {
+    const TempFolder folder;
+    const auto path = edited_gguf(golden_model("llama"), folder / "m.gguf",
+                                  [](gguf_context* gguf) { gguf_remove_key(gguf, "tokenizer.ggml.pre"); });
+    const Model model = Model::open(path.string());
+    const PromptSet set = given_prompts(model.vocabulary(), {.prompts = {"a\xff"}});
+    ASSERT_EQ(set.notes.size(), 2u);
+    EXPECT_NE(set.notes[0].find("tokenizer.ggml.pre"), std::string::npos);
+    EXPECT_EQ(set.description.at("notes"), Json(set.notes));
 }
 
 TEST_F(TextPrompts, AreNotedWhenTheyAreFewer) {

@@ -22,7 +22,7 @@ void add_intervene(CLI::App& app, Progress& progress);
 void add_measure(CLI::App& app, Progress& progress);
 void add_plot(CLI::App& app);
 void add_project(CLI::App& app, Progress& progress);
-void add_quantize(CLI::App& app);
+void add_quantize(CLI::App& app, Progress& progress);
 void add_randomize(CLI::App& app);
 void add_run(CLI::App& app, Progress& progress);
 void add_sweep(CLI::App& app, Progress& progress);

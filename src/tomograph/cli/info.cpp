@@ -6,6 +6,7 @@
 #include "tomograph/base/text.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
+#include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/maps/projection.h"
 #include "tomograph/model/model.h"
@@ -52,10 +53,12 @@ void model_info(const std::string& path, bool json) {
         out.update(model_json(info));
         out["start_token"] = adds_start ? Json(*start) : Json(nullptr);
         for (const auto& [type, count] : types) out["tokens"][std::string(token_type_name(type))] = count;
+        if (!vocabulary.info().notes.empty()) out["notes"] = vocabulary.info().notes;
         out["sites"] = site_json(engine->sites());
         print_json(out);
         return;
     }
+    print_notes(vocabulary.info().notes);
     say("{}: {}, {} weights, {:.1f} million parameters, {}{}\n", printable(info.name), info.architecture,
         info.type, static_cast<double>(info.n_parameters) / 1e6,
         bytes_text(static_cast<double>(info.file_bytes)),

@@ -79,7 +79,7 @@ int main(int argc, char** argv) {
     add_info(app);
     add_export(app);
     add_import(app, progress);
-    add_quantize(app);
+    add_quantize(app, progress);
     add_randomize(app);
     add_verify(app, progress);
     refuse_slips(app);

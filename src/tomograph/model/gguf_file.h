@@ -52,9 +52,4 @@ bool gguf_denies(const gguf_context* gguf, const std::string& key);
 /// Says of an untrained twin what its weights keep: "gaussian" or "spectrum".
 inline constexpr const char* kTwinKey = "tomograph.twin";
 
-/// Start llama.cpp, once, and collect what it logs, so that its last error can become ours.
-void start_llama();
-void clear_llama_errors();
-std::string last_llama_error();
-
 }  // namespace tomograph

@@ -13,6 +13,7 @@
 #include "tomograph/base/file.h"
 #include "tomograph/model/gguf_check.h"
 #include "tomograph/model/gguf_file.h"
+#include "tomograph/model/llama_log.h"
 
 namespace tomograph {
 namespace {

@@ -31,7 +31,7 @@ PromptSet given_prompts(const Vocabulary& vocabulary, const GivenOptions& option
         set.notes.push_back(
             fmt::format("{} of {} prompts were cut to {} tokens", cut, set.sequences.size(), options.length));
     set.description = {{"prompts", options.prompts}};
-    describe(set, "prompt", start);
+    describe(set, vocabulary, "prompt", start);
     return set;
 }
 

@@ -98,7 +98,7 @@ PromptSet text_prompts(const Vocabulary& vocabulary, const TextOptions& options)
     }
     note_reading(set, spelt, replaced, vocabulary);
     set.description = {{"sources", names}, {"asked", options.sequences}};
-    describe(set, "text", start);
+    describe(set, vocabulary, "text", start);
     return set;
 }
 
