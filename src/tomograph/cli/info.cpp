@@ -6,6 +6,7 @@
 #include "tomograph/base/text.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
+#include "tomograph/cli/model_source.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/maps/projection.h"
@@ -136,24 +137,26 @@ void study_info(const std::filesystem::path& path, bool json) {
 
 }  // namespace
 
-void add_info(CLI::App& app) {
+void add_info(CLI::App& app, Progress& progress) {
     struct Flags {
         std::string what;
         bool json = false;
     };
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand("info", "Say what a model, a run or a study holds");
-    command->add_option("MODEL|RUN", flags->what, "GGUF file, built-in model, run or study folder")
+    command
+        ->add_option("MODEL|RUN", flags->what,
+                     "GGUF file, hf:org/name from a hub, built-in model, run or study folder")
         ->required();
     command->add_flag("--json", flags->json, "Print JSON alone");
-    command->callback([flags] {
+    command->callback([flags, &progress] {
         switch (folder_kind(flags->what)) {
             case FolderKind::run:
                 return run_info(flags->what, flags->json);
             case FolderKind::study:
                 return study_info(flags->what, flags->json);
             default:
-                return model_info(flags->what, flags->json);
+                return model_info(find_model(flags->what, progress), flags->json);
         }
     });
 }

@@ -3,6 +3,7 @@
 
 #include "tomograph/base/output.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/model_source.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/model/quantize.h"
@@ -17,8 +18,7 @@ void add_quantize(CLI::App& app, Progress& progress) {
     };
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand("quantize", "Write a model with other weight types");
-    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")
-        ->required();
+    command->add_option("MODEL", flags->model, kModelHelp)->required();
     command
         ->add_option("--type", flags->type,
                      fmt::format("{}; large letters will do", fmt::join(quantized_types(), ", ")))
@@ -29,7 +29,8 @@ void add_quantize(CLI::App& app, Progress& progress) {
     command->callback([flags, &progress] {
         as_usage([&] { check_quantized_type(flags->type); });
         check_output_file(flags->out, {.force = flags->force, .file = true});
-        print_notes(quantize(flags->model, flags->out, flags->type, flags->threads, progress));
+        print_notes(
+            quantize(find_model(flags->model, progress), flags->out, flags->type, flags->threads, progress));
         say("{}: {}\n", flags->out, bytes_text(static_cast<double>(std::filesystem::file_size(flags->out))));
     });
 }

@@ -22,15 +22,6 @@ namespace {
 constexpr const char* kTokenTable = "token_embd.weight";
 constexpr const char* kPositionTable = "position_embd.weight";
 
-/// "F32", "Q4_1", "Q4_K - Medium".
-std::string weight_type(const llama_model* model) {
-    std::string type = llama_ftype_name(llama_model_ftype(model));
-    for (const std::string_view prefix : {"(guessed) ", "all "}) {
-        if (type.starts_with(prefix)) type.erase(0, prefix.size());
-    }
-    return type;
-}
-
 }  // namespace
 
 struct Model::State {
@@ -120,7 +111,7 @@ Model Model::open(const std::string& name_or_path) {
     info.architecture = gguf_string(gguf, "general.architecture").value_or("");
     info.name =
         gguf_string(gguf, "general.name").value_or(std::filesystem::path(name_or_path).stem().string());
-    info.type = weight_type(model);
+    info.type = weight_type_name(llama_model_ftype(model));
     info.d_model = llama_model_n_embd(model);
     info.n_layers = llama_model_n_layer(model);
     info.n_heads = llama_model_n_head(model);
