@@ -71,7 +71,7 @@ std::vector<CachedModel> cached_models(const fs::path& hub_cache) {
         fs::directory_iterator snapshots(repositories->path() / "snapshots", none);
         for (; !none && snapshots != end; snapshots.increment(none)) {
             for (auto& [stem, model] : models_below(snapshots->path(), true)) {
-                const std::string file = fs::relative(model.path, snapshots->path(), none).string();
+                const std::string file = model.path.lexically_relative(snapshots->path()).string();
                 model.name = HubName{name, "main", file}.text();
                 std::error_code gone;
                 const auto written = fs::last_write_time(model.path, gone);

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -71,8 +73,10 @@ struct Listing {
 }
 
 Listing ask_hub(const HubName& name, const HubOptions& options, const HttpOptions& http) {
+    std::string revision = name.revision;  // a branch's name may hold slashes
+    for (std::size_t at; (at = revision.find('/')) != std::string::npos;) revision.replace(at, 1, "%2F");
     const std::string url =
-        fmt::format("{}/api/models/{}/revision/{}", options.endpoint, name.repository, name.revision);
+        fmt::format("{}/api/models/{}/revision/{}", options.endpoint, name.repository, revision);
     const HttpAnswer answer = http_get(url, http);
     if (answer.status != 200) refuse(answer.status, name, options);
     Listing listing;
@@ -102,7 +106,8 @@ std::optional<Listing> ask_cache(const HubName& name, const HubOptions& options)
     const fs::path snapshot = folder / "snapshots" / listing.commit;
     for (fs::recursive_directory_iterator at(snapshot, error), end; !error && at != end;
          at.increment(error)) {
-        if (at->is_regular_file(error)) listing.files.push_back(fs::relative(at->path(), snapshot).string());
+        if (at->is_regular_file(error))
+            listing.files.push_back(at->path().lexically_relative(snapshot).string());
     }
     if (listing.files.empty()) return std::nullopt;
     return listing;
@@ -249,7 +254,7 @@ void put_name(const fs::path& name, const fs::path& blob) {
     const fs::path passing = name.string() + fmt::format(".{}.tmp", ::getpid());
     std::error_code error;
     fs::remove(passing, error);
-    fs::create_symlink(fs::relative(blob, name.parent_path()), passing, error);
+    fs::create_symlink(blob.lexically_relative(name.parent_path()), passing, error);
     if (error)
         fs::rename(blob, name);
     else
@@ -301,12 +306,11 @@ HubModel fetch_hub_model(const HubName& name, const HubOptions& options, Progres
         return from_cache(options.endpoint + " cannot be reached, " + e.what()), model;
     }
     const auto files = choose_gguf(listing.files, name.file, shown);
-    for (const std::string& file : files) {
-        const fs::path path = folder / "snapshots" / listing.commit / file;
-        if (model.path.empty()) model.path = path;
-        std::error_code error;
-        if (fs::exists(path, error)) continue;
-        try {
+    try {
+        for (const std::string& file : files) {
+            const fs::path path = folder / "snapshots" / listing.commit / file;
+            if (model.path.empty()) model.path = path;
+            if (fs::exists(path)) continue;
             const RemoteFile remote = ask_file(file, listing.commit, name, options, http);
             const fs::path blob = folder / "blobs" / remote.etag;
             fs::create_directories(blob.parent_path());
@@ -314,18 +318,19 @@ HubModel fetch_hub_model(const HubName& name, const HubOptions& options, Progres
                                 progress);
             if (!fs::exists(blob)) download(remote, blob, file, http, progress);
             put_name(path, blob);
-        } catch (const Unreachable& e) {
-            throw Error("cannot download " + file, e.what(), "the same command tries again");
-        } catch (const fs::filesystem_error& e) {
-            throw Error("cannot write to " + options.cache.string(), e.code().message(),
-                        "set HF_HUB_CACHE to a folder of yours");
         }
-    }
-    if (name.revision != listing.commit) {
-        AtomicFile ref((fs::create_directories((folder / "refs" / name.revision).parent_path()),
-                        folder / "refs" / name.revision));
-        ref.write(listing.commit);
-        ref.commit();
+        if (name.revision != listing.commit) {
+            const fs::path ref = folder / "refs" / name.revision;
+            fs::create_directories(ref.parent_path());
+            AtomicFile file(ref);
+            file.write(listing.commit);
+            file.commit();
+        }
+    } catch (const Unreachable& e) {
+        throw Error("cannot download " + name.text(), e.what(), "the same command tries again");
+    } catch (const fs::filesystem_error& e) {
+        throw Error("cannot write to " + options.cache.string(), e.code().message(),
+                    "set HF_HUB_CACHE to a folder of yours");
     }
     return model;
 }
