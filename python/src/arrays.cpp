@@ -22,33 +22,33 @@ VectorD vector_of(const Numbers& array) {
     return Eigen::Map<const VectorD>(array.data(), static_cast<Eigen::Index>(array.shape(0)));
 }
 
-nb::object json_object(const Json& json) {
+nb::any json_object(const Json& json) {
     switch (json.type()) {
         case Json::value_t::object: {
             nb::dict dict;
             for (const auto& [key, value] : json.items()) dict[key.c_str()] = json_object(value);
-            return dict;
+            return anything(dict);
         }
         case Json::value_t::array: {
             nb::list list;
             for (const Json& value : json) list.append(json_object(value));
-            return list;
+            return anything(list);
         }
         case Json::value_t::string: {
             const std::string& text = json.get_ref<const std::string&>();
-            return nb::steal(
-                PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+            return anything(nb::steal(
+                PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace")));
         }
         case Json::value_t::boolean:
-            return nb::bool_(json.get<bool>());
+            return anything(nb::bool_(json.get<bool>()));
         case Json::value_t::number_integer:
-            return nb::int_(json.get<std::int64_t>());
+            return anything(nb::int_(json.get<std::int64_t>()));
         case Json::value_t::number_unsigned:
-            return nb::int_(json.get<std::uint64_t>());
+            return anything(nb::int_(json.get<std::uint64_t>()));
         case Json::value_t::number_float:
-            return nb::float_(json.get<double>());
+            return anything(nb::float_(json.get<double>()));
         default:
-            return nb::none();
+            return anything(nb::none());
     }
 }
 

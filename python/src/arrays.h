@@ -22,18 +22,23 @@ using Doubles = nb::ndarray<const double, nb::ndim<2>, nb::c_contig, nb::device:
 using Integers = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Numbers = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
+/// The same object, whose type a type checker does not ask about: arrays and JSON.
+inline nb::any anything(nb::object object) {
+    return nb::steal<nb::any>(object.release());
+}
+
 /// An array of NumPy's that owns what it is given.
 template <typename T>
-nb::object array_of(std::vector<T> values, std::vector<std::size_t> shape = {}) {
+nb::any array_of(std::vector<T> values, std::vector<std::size_t> shape = {}) {
     if (shape.empty()) shape = {values.size()};
     auto* owned = new std::vector<T>(std::move(values));
     nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-    return nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), shape.size(), shape.data(), owner));
+    return anything(nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), shape.size(), shape.data(), owner)));
 }
 
 /// The same of a matrix or a vector of Eigen's: no copy.
 template <typename M>
-nb::object array_of_matrix(M values) {
+nb::any array_of_matrix(M values) {
     using T = typename M::Scalar;
     std::vector<std::size_t> shape{static_cast<std::size_t>(values.rows())};
     if constexpr (M::ColsAtCompileTime != 1) {
@@ -42,7 +47,7 @@ nb::object array_of_matrix(M values) {
     }
     auto* owned = new M(std::move(values));
     nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<M*>(p); });
-    return nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), shape.size(), shape.data(), owner));
+    return anything(nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), shape.size(), shape.data(), owner)));
 }
 
 Matrix matrix_of(const Floats& array);
@@ -50,7 +55,7 @@ MatrixD matrix_of(const Doubles& array);
 VectorD vector_of(const Numbers& array);
 
 /// As Python's json module reads it.
-nb::object json_object(const Json& json);
+nb::any json_object(const Json& json);
 /// From Python's lists, dicts, texts and numbers. Errors: Error for what JSON cannot say.
 Json json_of(nb::handle object);
 

@@ -63,9 +63,9 @@ class GrowingMoments {
     Moments moments_;
 };
 
-nb::object transform_rows(nb::handle given, const nb::ndarray<const float, nb::ndim<1>, nb::c_contig>& mean,
-                          const Floats& components, const Numbers& variance, bool center, bool whiten,
-                          int threads, nb::handle report) {
+nb::any transform_rows(nb::handle given, const nb::ndarray<const float, nb::ndim<1>, nb::c_contig>& mean,
+                       const Floats& components, const Numbers& variance, bool center, bool whiten,
+                       int threads, nb::handle report) {
     const auto rows = rows_of(given);
     Pca pca;
     pca.mean = Eigen::Map<const Vector>(mean.data(), static_cast<Eigen::Index>(mean.shape(0)));
@@ -94,7 +94,7 @@ struct FittedUmap {
     Umap umap;
     std::unique_ptr<NeighborIndex> index;
 
-    nb::object place(nb::handle given, nb::handle report) const {
+    nb::any place(nb::handle given, nb::handle report) const {
         const auto rows = rows_of(given);
         auto points = result_of<Matrix>(
             [&](Progress& progress) { return transform(umap, *index, *rows.rows, progress); }, report);

@@ -39,6 +39,7 @@ struct PromptWords {
     std::int64_t generate = 0;
     double temperature = 0;
     std::vector<std::string> stops;
+    int threads = 0;  ///< of what generates
 };
 
 PromptSet read_prompts(const Model& model, const PromptWords& words) {
@@ -87,7 +88,8 @@ PromptSet make_prompts(const Model& model, const PromptWords& words, Progress& p
                     {.most = words.generate,
                      .temperature = words.temperature,
                      .seed = words.seed,
-                     .stops = words.stops},
+                     .stops = words.stops,
+                     .threads = words.threads},
                     progress);
     return prompts;
 }
@@ -352,9 +354,9 @@ std::vector<std::string> capture_run(OpenModel& open, const PromptWords& prompts
     return *notes;
 }
 
-nb::object intervene(OpenModel& open, const PromptWords& words, nb::handle acts,
-                     const std::vector<std::string>& contrast, bool control, int bootstrap,
-                     std::uint64_t seed, bool exact, int threads, nb::handle report) {
+nb::any intervene(OpenModel& open, const PromptWords& words, nb::handle acts,
+                  const std::vector<std::string>& contrast, bool control, int bootstrap, std::uint64_t seed,
+                  bool exact, int threads, nb::handle report) {
     const Json spec = json_of(acts);
     const auto effect = std::make_shared<Json>();
     open.use(
@@ -412,7 +414,8 @@ void bind_words(nb::module_& module) {
         .def_rw("seed", &PromptWords::seed)
         .def_rw("generate", &PromptWords::generate)
         .def_rw("temperature", &PromptWords::temperature)
-        .def_rw("stops", &PromptWords::stops);
+        .def_rw("stops", &PromptWords::stops)
+        .def_rw("threads", &PromptWords::threads);
     nb::class_<CaptureWords>(module, "CaptureWords")
         .def(nb::init<>())
         .def_rw("components", &CaptureWords::components)

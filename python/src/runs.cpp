@@ -54,7 +54,7 @@ nb::tuple stored(const OpenRun& open, const std::string& name, std::size_t shard
     return nb::make_tuple(std::string(dtype_name(rows.dtype)), array, rows.begin, rows.end);
 }
 
-nb::object read(const OpenRun& open, const std::string& name, std::int64_t begin, std::int64_t end) {
+nb::any read(const OpenRun& open, const std::string& name, std::int64_t begin, std::int64_t end) {
     const auto run = open.shared();
     const SiteShape& site = run->site(site_named(name));
     if (!run->has_vectors(site.site))
@@ -102,7 +102,7 @@ nb::dict words_of_columns(const OpenRun& run) {
     return words;
 }
 
-nb::object read_selected(const Selected& selected, std::int64_t begin, std::int64_t end) {
+nb::any read_selected(const Selected& selected, std::int64_t begin, std::int64_t end) {
     const SelectedRows& rows = selected.rows();
     std::vector<float> values(static_cast<std::size_t>((end - begin) * rows.dim()));
     {

@@ -1,5 +1,6 @@
 #include "work.h"
 
+#include <nanobind/stl/string.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -106,7 +107,7 @@ void run(const std::shared_ptr<Work>& work) {
 }
 
 /// True once the work has ended by itself, false when it never will.
-bool listen(Work& work, nb::handle report, std::optional<nb::python_error>& raised) {
+bool listen(Work& work, nb::handle report, std::exception_ptr& raised) {
     for (;;) {
         {
             nb::gil_scoped_release released;
@@ -120,8 +121,8 @@ bool listen(Work& work, nb::handle report, std::optional<nb::python_error>& rais
         try {
             if (PyErr_CheckSignals() != 0) throw nb::python_error();
             if (!report.is_none()) work.told.pass_on(report);
-        } catch (nb::python_error& error) {
-            raised.emplace(std::move(error));
+        } catch (...) {
+            raised = std::current_exception();
             work.told.stop();
         }
     }
@@ -134,7 +135,7 @@ void do_shared(const std::shared_ptr<Work>& work, nb::handle report, const std::
     } catch (const std::system_error&) {
         throw Error("this cannot begin", "the system gives no further thread", "end other work first");
     }
-    std::optional<nb::python_error> raised;
+    std::exception_ptr raised;
     if (!listen(*work, report, raised)) {
         worker.detach();
         (*lost)();
@@ -145,7 +146,7 @@ void do_shared(const std::shared_ptr<Work>& work, nb::handle report, const std::
         nb::gil_scoped_release released;
         worker.join();
     }
-    if (raised) throw std::move(*raised);
+    if (raised) std::rethrow_exception(raised);
     if (work->error) std::rethrow_exception(work->error);
 }
 

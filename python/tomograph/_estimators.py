@@ -401,7 +401,7 @@ class NearestNeighbors(BaseEstimator):
         return state
 
 
-class KNeighborsTransformer(NearestNeighbors):
+class KNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NearestNeighbors):
     """The graph of nearest neighbours as a transformer, for pipelines and for scanpy.pp.neighbors(transformer=):
     fit_transform() gives distances [n, n], each row its own first neighbour."""
 
@@ -414,4 +414,14 @@ class KNeighborsTransformer(NearestNeighbors):
         return csr_matrix((distances.ravel(), indices.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
 
     def transform(self, X: Any) -> Any:
-        return self.kneighbors_graph(X, mode="distance")
+        """Distances to the fitted rows, sparse [n, n_samples_fit_]."""
+        return self.kneighbors_graph(X, self._count(None) + 1, mode="distance")
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_samples_fit_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

@@ -59,6 +59,8 @@ def _several(prompts: Any) -> list[Any]:
         return [prompts]
     if isinstance(prompts, np.ndarray):
         return [prompts] if prompts.ndim == 1 else list(prompts)
+    if isinstance(prompts, Mapping) or not isinstance(prompts, Iterable):
+        return [prompts]
     prompts = list(prompts)
     if prompts and all(hasattr(one, "__index__") or isinstance(one, Mapping) for one in prompts):
         return [prompts]
@@ -83,6 +85,7 @@ def _words(
     temperature: float = 0,
     stop: Words = None,
     seed: int = 42,
+    threads: int = 0,
 ) -> Iterator[_core.PromptWords]:
     words = _core.PromptWords()
     words.length = length or 0
@@ -94,6 +97,7 @@ def _words(
     words.chat_template = chat_template
     words.ask = ask
     words.seed = seed
+    words.threads = threads
     words.generate = generate
     words.temperature = temperature
     words.stops = listed(stop)
@@ -123,12 +127,14 @@ def _words(
 
 class Model:
     """A GGUF, opened with llama.cpp; or "bytes-gpt2" or "bytes-llama", two small models of bytes that are part of
-    the package. One thread uses it at a time; another gets an InputError. Ctrl-C ends what it does.
+    the package. One thread uses it at a time; another gets an InputError. Ctrl-C ends what it does. threads: how many
+    it computes with where a call does not say; 0: all.
 
     Errors: MissingFileError, FileError where it is no model that can be read.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, threads: int = 0) -> None:
+        self._threads = threads
         try:
             self._core = _core.open_model(os.fspath(path), None)
         except FileError as error:
@@ -158,6 +164,9 @@ class Model:
         """Every site that can be read or changed, in network order."""
         return [ModelSite(name, tuple(shape)) for name, shape in self._core.sites()]
 
+    def _count(self, threads: int | None) -> int:
+        return self._threads if threads is None else threads
+
     def tokenize(self, text: str, *, special: bool = False) -> np.ndarray:
         """Token ids, int32 [n], without a start token. special: special tokens that are spelt in the text are those
         tokens."""
@@ -181,15 +190,15 @@ class Model:
         layers: Span = None,
         *,
         exact: bool = False,
-        threads: int = 0,
+        threads: int | None = None,
         progress: Progress = False,
         **prompt_words: Any,
     ) -> dict[str, np.ndarray]:
         """What the model computes on one short prompt, in memory: site name to float32 [n_tokens, ...], and
         "tokens", the ids that were read (with the start token where the model has one). `prompt_words`: start,
         special, length, chat_template, ask, generate, temperature, stop, as capture()'s."""
-        with _words([prompt], **prompt_words) as words, reporting(progress) as report:
-            tokens, values = self._core.activations(words, commas(components), span(layers, "layers"), exact, threads, report)
+        with _words([prompt], threads=self._count(threads), **prompt_words) as words, reporting(progress) as report:
+            tokens, values = self._core.activations(words, commas(components), span(layers, "layers"), exact, self._count(threads), report)
         return {"tokens": tokens, **values}
 
     def stream(
@@ -200,27 +209,27 @@ class Model:
         layers: Span = None,
         *,
         exact: bool = False,
-        threads: int = 0,
+        threads: int | None = None,
         progress: Progress = False,
         **prompt_words: Any,
     ) -> int:
         """Call tap(site, sequence, first_position, values) with every value as it is computed, float32 [n, ...];
         nothing is kept. What the tap raises ends the run and is raised here. Returns how many tokens were read."""
-        with _words(prompts, **prompt_words) as words, reporting(progress) as report:
-            return self._core.stream(words, tap, commas(components), span(layers, "layers"), exact, threads, report)
+        with _words(prompts, threads=self._count(threads), **prompt_words) as words, reporting(progress) as report:
+            return self._core.stream(words, tap, commas(components), span(layers, "layers"), exact, self._count(threads), report)
 
-    def scores(self, prompt: Prompt, *, exact: bool = False, threads: int = 0, **prompt_words: Any) -> Table:
+    def scores(self, prompt: Prompt, *, exact: bool = False, threads: int | None = None, **prompt_words: Any) -> Table:
         """What the model expected of each token of a prompt: token_id, piece, logprob (natural logarithm), entropy
         (nats) and rank; NaN for the first, which nothing predicts."""
-        with _words([prompt], **prompt_words) as words:
-            tokens, logprob, entropy, rank, _ = self._core.expected(words, exact, threads, None)
+        with _words([prompt], threads=self._count(threads), **prompt_words) as words:
+            tokens, logprob, entropy, rank, _ = self._core.expected(words, exact, self._count(threads), None)
         pieces = strings([piece.decode("utf-8", "replace") for piece in self.pieces(tokens)])
         return Table({"token_id": tokens, "piece": pieces, "logprob": logprob, "entropy": entropy, "rank": rank})
 
-    def logits(self, prompt: Prompt, *, exact: bool = False, threads: int = 0, **prompt_words: Any) -> np.ndarray:
+    def logits(self, prompt: Prompt, *, exact: bool = False, threads: int | None = None, **prompt_words: Any) -> np.ndarray:
         """Logits of what follows a prompt, float32 [n_vocab]."""
-        with _words([prompt], **prompt_words) as words:
-            return self._core.expected(words, exact, threads, None)[4]
+        with _words([prompt], threads=self._count(threads), **prompt_words) as words:
+            return self._core.expected(words, exact, self._count(threads), None)[4]
 
     def generate(
         self,
@@ -236,7 +245,9 @@ class Model:
         """Let the model go on with each prompt. temperature 0: always the most probable token."""
         if max_tokens < 1:
             raise InputError(f"max_tokens is {max_tokens}; it is 1 or more")
-        with _words(prompts, generate=max_tokens, temperature=temperature, stop=stop, seed=seed, **prompt_words) as words:
+        with _words(
+            prompts, generate=max_tokens, temperature=temperature, stop=stop, seed=seed, threads=self._threads, **prompt_words
+        ) as words:
             with reporting(progress) as report:
                 texts, tokens = self._core.generate(words, report)
         return [Answer(text, ids) for text, ids in zip(texts, tokens)]
@@ -260,7 +271,7 @@ class Model:
         replace: bool = False,
         resume: bool = False,
         shard_mb: float = 256,
-        threads: int = 0,
+        threads: int | None = None,
         seed: int = 42,
         progress: Progress = True,
         **prompt_words: Any,
@@ -271,7 +282,7 @@ class Model:
             files=[...] (text files), word="..." (one repeated token) or kind="text" (a chapter of Moby-Dick),
             "vocabulary" or "positions".
         out: the folder. replace: also where a run is; resume: go on with one that was interrupted.
-        acts: what is changed while the model reads: docs/interventions.md.
+        acts: what is changed while the model reads, as intervene()'s.
         prompt_words: length, sequences, start, special, chat_template, ask, generate, temperature, stop,
             vocabulary_rows.
 
@@ -294,10 +305,10 @@ class Model:
         how.rope_off = rope_off
         how.begin = "replace" if replace else "resume" if resume else "fresh"
         how.shard_mb = shard_mb
-        how.threads = threads
+        how.threads = self._count(threads)
         how.seed = seed
-        with _words(prompts, seed=seed, **prompt_words) as words, reporting(progress) as report:
-            self._core.capture(words, os.fspath(out), how, _spec(acts), report)
+        with _words(prompts, seed=seed, threads=self._count(threads), **prompt_words) as words, _spec(acts) as spec, reporting(progress) as report:
+            self._core.capture(words, os.fspath(out), how, spec, report)
         return open(out)
 
     def intervene(
@@ -310,17 +321,17 @@ class Model:
         bootstrap: int = 1000,
         seed: int = 42,
         exact: bool = False,
-        threads: int = 0,
+        threads: int | None = None,
         progress: Progress = True,
         **prompt_words: Any,
     ) -> dict[str, Any]:
         """Change what the model computes and measure what its next tokens lose by it: what `tomograph intervene
-        --json` prints (loss before, after, change and interval; KL; the control in random directions). acts: a list
-        of {"act", "site", …} as docs/interventions.md has them, or {"acts": [...]}."""
+        --json` prints (loss before, after, change and interval; KL; the control in random directions). acts: one
+        or a list of {"act", "site", …} as docs/interventions.md has them, where a direction may also be an array."""
         if len(contrast) not in (0, 2):
             raise InputError(f"a contrast is of two words, not of {len(contrast)}")
-        with _words(prompts, seed=seed, **prompt_words) as words, reporting(progress) as report:
-            return self._core.intervene(words, _spec(acts), list(contrast), control, bootstrap, seed, exact, threads, report)
+        with _words(prompts, seed=seed, threads=self._count(threads), **prompt_words) as words, _spec(acts) as spec, reporting(progress) as report:
+            return self._core.intervene(words, spec, list(contrast), control, bootstrap, seed, exact, self._count(threads), report)
 
     def __repr__(self) -> str:
         if self.closed:
@@ -329,7 +340,25 @@ class Model:
         return f"Model {info['name']}: {info['architecture']}, {info['n_layers']} layers of {info['d_model']}, {info['type']}"
 
 
-def _spec(acts: Any) -> Any:
-    if acts is None or (isinstance(acts, Mapping) and "acts" in acts):
-        return acts
-    return {"acts": [dict(act) for act in ([acts] if isinstance(acts, Mapping) else acts)]}
+@contextmanager
+def _spec(acts: Any) -> Iterator[Any]:
+    """Acts as their file says them. A direction may be an array, which such a file cannot hold: it lies beside as one
+    of NumPy's files while the acts are read."""
+    if acts is None:
+        yield None
+        return
+    listed_acts = acts["acts"] if isinstance(acts, Mapping) and "acts" in acts else acts
+    if isinstance(listed_acts, Mapping):
+        listed_acts = [listed_acts]
+    with tempfile.TemporaryDirectory() as folder:
+        spec = []
+        for number, act in enumerate(listed_acts):
+            if not isinstance(act, Mapping):
+                raise InputError(f"{act!r} is no act; give {{'act': ..., 'site': ...}}")
+            direction = act.get("direction")
+            if isinstance(direction, (np.ndarray, list, tuple)):
+                path = Path(folder) / f"direction-{number}.npy"
+                np.save(path, np.asarray(direction, dtype=np.float32))
+                act = {**act, "direction": str(path)}
+            spec.append(dict(act))
+        yield {"acts": spec}
