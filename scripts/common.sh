@@ -46,16 +46,16 @@ processor() {
     fi
 }
 
-# The environment that the Python module is built and tested in: another one for other requirements and for
-# another python3.
+# python_environment [PYTHON]: the environment that the Python module is built and tested in: another one for other
+# requirements and for another interpreter.
 python_environment() {
     printf %s "$cache/python-$(sha256sum "$root/python/requirements.txt" | cut -c1-8)-$(
-        python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+        "${1:-python3}" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
 }
 
-# python_fits: is python3 one that the requirements name files for, with what it takes to build a module?
+# python_fits [PYTHON]: is it one that the requirements name files for, with what it takes to build a module?
 python_fits() {
-    python3 - 2>/dev/null <<'PYTHON'
+    "${1:-python3}" - 2>/dev/null <<'PYTHON'
 import os, sys, sysconfig, ensurepip, venv
 headers = os.path.join(sysconfig.get_path("include"), "Python.h")
 sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and os.path.exists(headers)))

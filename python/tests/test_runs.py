@@ -165,9 +165,7 @@ def test_averages_are_of_nobody(run: tg.Run) -> None:
     selection = run.select("attn_out", mean=["samples"], positions="0:4")
     assert set(selection.labels["sequence"]) == {-1}
     assert set(selection.labels["piece"]) == {""}
-    np.testing.assert_allclose(
-        selection.rows[:4], run.means("blocks.0.attn_out")[:4], rtol=1e-5
-    )
+    np.testing.assert_allclose(selection.rows[:4], run.means("blocks.0.attn_out")[:4], atol=1e-3)
 
 
 def test_selects_by_further_columns(run: tg.Run) -> None:

@@ -142,14 +142,16 @@ class Run(Mapping[str, Any]):
     def __getitem__(self, site: str) -> np.ndarray | Rows:
         """A site's vectors, [n_rows, ...]. Of one shard of float16 or float32: a read-only view of the mapped
         file, no copy. Else a Rows, which is sliced like an array and reads what is asked for."""
-        shape = self._site(site).shape
+        _, shape, vectors = self._site(site)
+        if not vectors:
+            raise InputError(
+                f"no vectors of {site} are kept: the run holds its norms and means only; capture it again with its vectors"
+            )
         bounds = [tuple(shard["rows"]) for shard in self.json["shards"]]
         if len(bounds) == 1:
             name, array, _, _ = self._core.stored(site, 0)
             if array is not None and name != "BF16":
                 return array
-        elif not self._sites[site].vectors:
-            raise InputError(f"no vectors of {site} are kept: the run holds its norms and means only")
         return Rows(self, site, shape, bounds)
 
     def __iter__(self) -> Iterator[str]:
