@@ -94,9 +94,8 @@ class Capture : public testing::Test {
 
     /// What the engine shows of the same prompts, in batches as the capture makes them.
     Recording tapped() const {
-        std::int64_t longest = 0;
-        for (const Sequence& sequence : prompts_.sequences) longest = std::max(longest, sequence.length());
-        const auto engine = model_.make_engine({.max_length = longest, .threads = 1});
+        const auto engine =
+            model_.make_engine({.max_length = longest_length(prompts_.sequences), .threads = 1});
         Recording all;
         for (std::span<const Sequence> rest = prompts_.sequences; !rest.empty();) {
             const std::size_t n = engine->next_batch(rest);

@@ -418,7 +418,7 @@ TEST_F(Capture, SaysWhereItsNumbersCameFrom) {
     EXPECT_EQ(json.at("model").at("xxh3_128"), xxh3_128(MappedFile(golden_model("llama")).bytes()));
     EXPECT_EQ(json.at("program").at("command"), "tomograph capture llama.gguf");
     EXPECT_EQ(json.at("program").at("backend").at("name"), "llama.cpp");
-    EXPECT_FALSE(json.at("program").at("backend").at("commit").get<std::string>().empty());
+    EXPECT_FALSE(json.at("program").at("backend").at("release").get<std::string>().empty());
 }
 
 }  // namespace

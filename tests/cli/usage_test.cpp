@@ -19,7 +19,8 @@ class Command : public testing::TestWithParam<const char*> {
 };
 INSTANTIATE_TEST_SUITE_P(Cli, Command,
                          testing::Values("run", "capture", "project", "plot", "info", "verify", "measure",
-                                         "compare", "export", "import", "quantize", "randomize"),
+                                         "compare", "export", "import", "quantize", "randomize", "remove",
+                                         "rename"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(Command, HasHelp) {
@@ -53,7 +54,9 @@ TEST_P(Command, RefusesAFlagThatItHasNot) {
 TEST(Usage, PrintsTheVersion) {
     const Outcome outcome = Program().run({"--version"});
     EXPECT_EQ(outcome.code, 0);
-    EXPECT_EQ(outcome.out, std::string("tomograph ") + kVersion + "\n");
+    EXPECT_TRUE(outcome.out.starts_with(std::string("tomograph ") + kVersion + "\nllama.cpp of "))
+        << outcome.out;
+    EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 3) << outcome.out;
 }
 
 /// What the hand types at first, and what it gets.

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "intervene/llama_direct.h"
 #include "intervene/logits.h"
+#include "support/direct_llama.h"
 #include "support/errors.h"
 #include "support/golden.h"
 #include "support/record.h"

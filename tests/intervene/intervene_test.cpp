@@ -123,6 +123,40 @@ TEST_F(Intervene, ProjectingOutTwiceIsProjectingOutOnce) {
     EXPECT_NEAR(once.after, twice.after, 1e-5);
 }
 
+TEST_F(Intervene, AnActOfSeveralSitesIsOneForEach) {
+    const auto all = effect(R"({"acts": [{"act": "zero", "site": "blocks.*.mlp_out", "positions": "1:"}]})");
+    const auto some = acts(R"({"acts": [{"act": "zero", "site": "blocks.1:3.mlp_out"}]})");
+    ASSERT_EQ(some.size(), 2u);
+    EXPECT_EQ(some[0].site.name(), "blocks.1.mlp_out");
+    EXPECT_EQ(some[1].json.at("site"), "blocks.2.mlp_out");
+    std::string list;
+    for (int layer = 0; layer < 4; ++layer)
+        list += std::string(layer == 0 ? "" : ", ") + R"({"act": "zero", "site": "blocks.)" +
+                std::to_string(layer) + R"(.mlp_out", "positions": "1:"})";
+    EXPECT_EQ(all.sequence_after, effect("{\"acts\": [" + list + "]}").sequence_after);
+    EXPECT_EQ(all.n_changed, 4 * 6 * 23);
+}
+
+TEST_F(Intervene, RotatingTwoSubspacesIsRotatingEachPairOfTheirDirections) {
+    std::vector<std::vector<float>> axes(4, std::vector<float>(128, 0));
+    for (std::size_t i = 0; i < 4; ++i) {
+        axes[i][7 * i + 3] = 2;
+        write_direction("a" + std::to_string(i) + ".npy", axes[i]);
+    }
+    const auto turn = [](const std::string& directions) {
+        return R"({"act": "rotate", "site": "blocks.1.resid_post", "strength": 90, "direction": [)" +
+               directions + "]}";
+    };
+    const auto both = effect("{\"acts\": [" + turn(R"("a0.npy", "a1.npy", "a2.npy", "a3.npy")") + "]}");
+    const auto each =
+        effect("{\"acts\": [" + turn(R"("a0.npy", "a2.npy")") + ", " + turn(R"("a1.npy", "a3.npy")") + "]}");
+    EXPECT_GT(std::abs(both.change), 1e-4);
+    EXPECT_NEAR(both.after, each.after, 1e-5);
+    const auto other =
+        effect("{\"acts\": [" + turn(R"("a0.npy", "a1.npy")") + ", " + turn(R"("a2.npy", "a3.npy")") + "]}");
+    EXPECT_GT(std::abs(both.after - other.after), 1e-4);
+}
+
 TEST_F(Intervene, PatchingFromItsOwnTextChangesNothing) {
     // The first sequence's own text, read alone.
     std::string text;
@@ -149,6 +183,19 @@ INSTANTIATE_TEST_SUITE_P(
         Slip{R"({})", "no acts are given"},
         Slip{R"({"acts": [{"act": "erase", "site": "blocks.1.z"}]})", "there is no act 'erase'"},
         Slip{R"({"acts": [{"act": "zero", "site": "blocks.9.z"}]})", "the model has no site blocks.9.z"},
+        Slip{R"({"acts": [{"act": "zero", "site": "blocks.*.flow"}]})",
+             "the model has no site blocks.*.flow"},
+        Slip{R"({"acts": [{"act": "zero", "site": "blocks.7:.z"}]})", "7"},
+        Slip{R"({"acts": [{"act": "rotate", "site": "blocks.1.ln2", "direction": ["e.npy", "e.npy"]}]})",
+             "its two directions are one"},
+        Slip{R"({"acts": [{"act": "rotate", "site": "blocks.1.ln2", "direction": ["e.npy", "w.npy"]}]})",
+             "w.npy is 3 wide"},
+        Slip{
+            R"({"acts": [{"act": "rotate", "site": "blocks.1.ln2", "direction": ["e.npy", "e.npy", "e.npy"]}]})",
+            "rotate needs planes, \"direction\" gives 3 rows"},
+        Slip{R"({"acts": [{"act": "zero", "site": "blocks.*.z", "positions": "1:"},
+                          {"act": "zero", "site": "blocks.1.z", "positions": "30:"}]})",
+             "act 2 changes nothing"},
         Slip{R"({"acts": [{"act": "zero", "site": "blocks.1.z", "heads": [4]}]})", "has no head 4"},
         Slip{R"({"acts": [{"act": "zero", "site": "blocks.1.mlp_out", "heads": [0]}]})", "has no heads"},
         Slip{R"({"acts": [{"act": "zero", "site": "blocks.1.z", "sight": 1}]})", "there is no key \"sight\""},
@@ -164,6 +211,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(Refused, BeforeTheRun) {
     write_direction("w.npy", {1, 2, 3});
     std::vector<float> values(128, 1);
+    write_direction("e.npy", values);
     values[5] = std::nanf("");
     write_direction("n.npy", values);
     const std::string message = refusal(GetParam().json);

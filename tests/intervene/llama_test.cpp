@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "intervene/llama_direct.h"
+#include "support/direct_llama.h"
 #include "support/golden.h"
 #include "tomograph/intervene/effects.h"
 #include "tomograph/model/model.h"

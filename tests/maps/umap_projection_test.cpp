@@ -121,14 +121,17 @@ TEST_F(UmapOfARun, SearchesAgainWhereTheKeptOnesAreNoNeighbours) {
 
 TEST_F(UmapOfARun, IsMadeWhereItsNeighboursCannotBeKept) {
     const Projection first = project();
-    EXPECT_TRUE(first.notes.empty());
+    EXPECT_TRUE(first.notes().empty());
     fs::remove_all(neighbors());
     std::ofstream(neighbors()) << "in the way, as a read-only folder would be";
     const Projection again = project();
     EXPECT_EQ(again.points, first.points);
-    ASSERT_EQ(again.notes.size(), 1u);
-    EXPECT_EQ(again.notes[0], "the neighbours are not kept for the next map: cannot create " +
-                                  neighbors().string() + ": Not a directory");
+    ASSERT_EQ(again.notes().size(), 1u);
+    EXPECT_EQ(again.notes().front(), "the neighbours are not kept for the next map: cannot create " +
+                                         neighbors().string() + ": Not a directory");
+    const tomograph::Run run = open_run(folder_ / "run");
+    save_projection(run, again);
+    EXPECT_EQ(load_projection(run, again.name).notes(), again.notes());
 }
 
 TEST_F(UmapOfARun, IsMadeOnAFullDisk) {
@@ -137,9 +140,9 @@ TEST_F(UmapOfARun, IsMadeOnAFullDisk) {
     const FileSizeLimit full(1000);
     const Projection again = project();
     EXPECT_EQ(again.points, first.points);
-    ASSERT_EQ(again.notes.size(), 1u);
-    EXPECT_TRUE(again.notes[0].starts_with("the neighbours are not kept for the next map: cannot "))
-        << again.notes[0];
+    ASSERT_EQ(again.notes().size(), 1u);
+    EXPECT_TRUE(again.notes().front().starts_with("the neighbours are not kept for the next map: cannot "))
+        << again.notes().front();
     EXPECT_TRUE(fs::is_empty(neighbors()));
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "support/direct_llama.h"
 #include "support/errors.h"
 #include "support/golden.h"
 #include "support/temp_folder.h"
@@ -24,20 +25,14 @@ using namespace test;
 
 /// Greedy decoding with nothing of tomograph in it.
 std::vector<std::int32_t> plain_greedy(const std::string& path, std::vector<llama_token> tokens, int most) {
-    const std::unique_ptr<llama_model, decltype(&llama_model_free)> model(
-        llama_model_load_from_file(path.c_str(), llama_model_default_params()), &llama_model_free);
-    auto parameters = llama_context_default_params();
-    parameters.n_ctx = 128;
-    parameters.n_threads = parameters.n_threads_batch = 1;
-    const std::unique_ptr<llama_context, decltype(&llama_free)> context(
-        llama_init_from_model(model.get(), parameters), &llama_free);
-    const llama_vocab* vocab = llama_model_get_vocab(model.get());
+    DirectLlama plain(path, 128);
+    const llama_vocab* vocab = llama_model_get_vocab(plain.model());
     std::vector<std::int32_t> answer;
     while (static_cast<int>(answer.size()) < most) {
-        if (llama_decode(context.get(),
+        if (llama_decode(plain.context(),
                          llama_batch_get_one(tokens.data(), static_cast<int>(tokens.size()))) != 0)
             break;
-        const float* logits = llama_get_logits_ith(context.get(), -1);
+        const float* logits = llama_get_logits_ith(plain.context(), -1);
         const auto best = std::max_element(logits, logits + llama_vocab_n_tokens(vocab)) - logits;
         answer.push_back(static_cast<std::int32_t>(best));
         if (llama_vocab_is_eog(vocab, answer.back())) break;

@@ -179,17 +179,18 @@ std::vector<std::int64_t> predicting_tokens(std::span<const Sequence> batch) {
 
 }  // namespace
 
+EngineOptions engine_options(const PromptSet& prompts, const CaptureOptions& options, Progress& progress) {
+    return {.max_length = std::max<std::int64_t>(longest_length(prompts.sequences), 1),
+            .exact = options.exact,
+            .rope_off = options.rope_off,
+            .threads = options.threads,
+            .stop_requested = [&progress] { return progress.stop_requested(); }};
+}
+
 CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, const std::filesystem::path& out,
                        const CaptureOptions& options, Progress& progress) {
     check_output_folder(out, FolderKind::run, options.begin);
-    std::int64_t longest = 1;
-    for (const Sequence& sequence : prompts.sequences) longest = std::max(longest, sequence.length());
-    const auto made =
-        model.make_engine({.max_length = longest,
-                           .exact = options.exact,
-                           .rope_off = options.rope_off,
-                           .threads = options.threads,
-                           .stop_requested = [&progress] { return progress.stop_requested(); }});
+    const auto made = model.make_engine(engine_options(prompts, options, progress));
     Engine& engine = *made;
     const CapturePlan plan = plan_capture(engine, model.info(), prompts, options);
     RunWriter writer(out, plan_run(model, engine, prompts, plan, options), {.begin = options.begin});
@@ -201,6 +202,7 @@ CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, con
     bool checked = false;
     double logprob = 0;
     std::int64_t n_scored = 0;
+    const Dtype after_float16 = options.exact ? Dtype::f32 : Dtype::bf16;
     std::optional<Dtype> wider;  // once float16 cannot hold what is there
     const auto read_shard = [&](std::size_t s) {
         writer.begin_shard(s, wider);
@@ -235,13 +237,13 @@ CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, con
             const auto [first_token, end_token] = writer.shard_tokens(s);
             if (writer.is_whole(s)) {
                 summary.n_tokens_found += end_token - first_token;
-                if (!options.dtype && writer.is_widened(s)) wider = options.exact ? Dtype::f32 : Dtype::bf16;
+                if (!options.dtype && writer.is_widened(s)) wider = after_float16;
             } else {
                 try {
                     read_shard(s);
                 } catch (const Float16Overflow& overflow) {
                     if (options.dtype) throw;
-                    wider = options.exact ? Dtype::f32 : Dtype::bf16;
+                    wider = after_float16;
                     const std::string why = overflow.what();
                     summary.notes.push_back(fmt::format("vectors are kept as {} from token {} on: {}",
                                                         dtype_name(*wider), first_token,

@@ -62,6 +62,9 @@ struct CaptureSummary {
     double mean_logprob = 0;  ///< with scores: of the tokens read now that something predicted; else 0
 };
 
+/// For an engine that reads `prompts` as `options` say, and stops when `progress` is told to.
+EngineOptions engine_options(const PromptSet& prompts, const CaptureOptions& options, Progress& progress);
+
 /// Run prompts through a model and write a run folder. Memory is bounded by one batch and the sums of one
 /// shard (see PositionSums). The first batch is checked: a model whose blocks do not add up is refused. When
 /// the capture fails before its first shard is whole, no folder is left (and a run that it was to replace is

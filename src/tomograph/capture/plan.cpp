@@ -55,9 +55,8 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
                     "use a number above 0, up to 1");
     CapturePlan plan;
     plan.sites = choose_sites(engine, model, options.components, options.layers);
-    std::int64_t length = 0;
-    for (const Sequence& sequence : prompts.sequences) length = std::max(length, sequence.length());
-    resolve_range(options.positions, length, "positions");  // the longest sequence must have them
+    resolve_range(options.positions, longest_length(prompts.sequences),
+                  "positions");  // the longest sequence must have them
     for (std::size_t s = 0; s < prompts.sequences.size(); ++s) {
         for (std::int64_t p = 0; p < prompts.sequences[s].length(); ++p) {
             const bool chosen = options.sample >= 1 ||

@@ -46,6 +46,13 @@ void hold_standard_streams() {
     }
 }
 
+std::string version_text() {
+    const tomograph::Json llama = tomograph::llama_build();
+    return fmt::format("tomograph {}\nllama.cpp of {}, ggml {}\n{}", tomograph::kVersion,
+                       llama.at("release").get<std::string>(), llama.at("ggml").get<std::string>(),
+                       llama.at("system").get<std::string>());
+}
+
 int complain_of_usage(const std::string& message, const std::string& command) {
     return complain(
         fmt::format("{} (see tomograph {}{}--help)", message, command, command.empty() ? "" : " "), kUsage);
@@ -60,8 +67,10 @@ int main(int argc, char** argv) {
     set_fatal_handler(on_fatal);
     TerminalProgress progress;
     CLI::App app{"Shows the geometry of a language model's latent space.", "tomograph"};
-    app.set_version_flag("-V,--version", std::string("tomograph ") + kVersion);
+    app.set_version_flag("-V,--version", version_text());
     app.require_subcommand(1);
+    app.fallthrough();
+    app.add_flag_callback("-q,--quiet", set_quiet, "No notes and no progress, only results and errors");
     app.get_formatter()->column_width(34);
     add_run(app, progress);
     add_capture(app, progress);
@@ -82,6 +91,11 @@ int main(int argc, char** argv) {
     add_quantize(app);
     add_randomize(app);
     add_verify(app, progress);
+    add_list(app);
+    add_remove(app);
+    add_rename(app);
+    add_completions(app);
+    add_manual(app);
     refuse_slips(app);
     std::vector<std::string> arguments = as_meant({argv + 1, argv + argc});
     set_this_command(command_text(arguments));

@@ -62,6 +62,7 @@ std::int64_t default_length(const ModelInfo& model) {
 }
 
 void print_notes(const std::vector<std::string>& notes) {
+    if (is_quiet()) return;
     for (const std::string& note : notes) warn("note: {}\n", note);
 }
 

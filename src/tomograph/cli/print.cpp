@@ -10,11 +10,24 @@
 namespace tomograph {
 namespace {
 
+bool& quiet() {
+    static bool is = false;
+    return is;
+}
+
 [[noreturn]] void fail_to_print(int error) {
     throw Error("cannot write standard output", error != 0 ? std::strerror(error) : "", "");
 }
 
 }  // namespace
+
+bool is_quiet() {
+    return quiet();
+}
+
+void set_quiet() {
+    quiet() = true;
+}
 
 void print_text(std::FILE* stream, const std::string& text) {
     if (stream == stderr) return complain_text(text);

@@ -11,6 +11,10 @@ namespace tomograph {
 /// To standard output. What a file or a model brought along steers no terminal: see without_controls().
 /// Errors: Error when it cannot be written (a full disk, a closed pipe).
 void print_text(std::FILE* stream, const std::string& text);
+/// --quiet: no notes and no progress; results and errors stay.
+bool is_quiet();
+void set_quiet();
+
 /// To standard error; one that cannot be written to is no reason to stop.
 void complain_text(const std::string& text);
 /// All that was printed has arrived. Errors: Error when it has not.

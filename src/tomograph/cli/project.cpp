@@ -105,7 +105,7 @@ void run_project(const Flags& flags, Progress& progress) {
     const Run run = Run::open(flags.run);
     const Projection projection = project(run, flags, progress);
     progress.end();
-    print_notes(projection.notes);
+    print_notes(projection.notes());
     say("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(),
         projection.info.at("n_candidates").get<std::int64_t>(), projection.points.cols());
     print_honesty(projection);

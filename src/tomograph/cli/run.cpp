@@ -1,4 +1,9 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <sstream>
 
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
@@ -6,6 +11,7 @@
 #include "tomograph/cli/terminal.h"
 #include "tomograph/findings/summary.h"
 #include "tomograph/store/run.h"
+#include "tomograph/study/plan.h"
 #include "tomograph/study/study.h"
 #ifdef TOMOGRAPH_VIEWER
 #include "tomograph/serve/report.h"
@@ -24,8 +30,52 @@ struct Flags {
     std::uint64_t seed = 42;
     int twins = StudyOptions{}.twins, threads = 0;
     std::string dtype = "auto";
-    bool force = false;
+    std::string only, skip;
+    std::int64_t vocabulary = 0;
+    bool force = false, dry_run = false;
 };
+
+constexpr std::array<std::pair<std::string_view, StudyPart>, 4> kParts{{{"repeat", StudyPart::repeat},
+                                                                        {"vocabulary", StudyPart::vocabulary},
+                                                                        {"positions", StudyPart::positions},
+                                                                        {"twins", StudyPart::twins}}};
+
+/// The parts that a comma-separated list names; "text" may stand in --only, since it is always read.
+std::vector<StudyPart> named_parts(const std::string& flag, const std::string& list) {
+    std::vector<StudyPart> parts;
+    std::istringstream in(list);
+    for (std::string word; std::getline(in, word, ',');) {
+        if (word == "text" && flag == "--only") continue;
+        if (word == "text")
+            throw CLI::ValidationError("a study without its text has no findings: capture makes single runs");
+        const auto found =
+            std::find_if(kParts.begin(), kParts.end(), [&](const auto& part) { return part.first == word; });
+        if (found == kParts.end())
+            throw CLI::ValidationError(
+                fmt::format("{}: no part '{}'; use repeat, vocabulary, positions, twins", flag, word));
+        parts.push_back(found->second);
+    }
+    return parts;
+}
+
+std::vector<StudyPart> chosen_parts(const Flags& flags) {
+    if (!flags.only.empty()) return named_parts("--only", flags.only);
+    std::vector<StudyPart> parts = StudyOptions{}.parts;
+    for (const StudyPart skipped : named_parts("--skip", flags.skip)) std::erase(parts, skipped);
+    return parts;
+}
+
+/// What a study is going to read, and what that takes.
+void print_plan(const StudyPlan& plan, double tokens_a_second, std::FILE* stream) {
+    for (const PlannedRun& run : plan.runs)
+        say(stream, "  {:<14}{:>6} {:<10}{:>9} tokens{:>11}\n", run.name, run.prompts.sequences.size(),
+            run.prompts.sequences.size() == 1 ? "sequence" : "sequences", run.n_tokens,
+            bytes_text(static_cast<double>(run.bytes)));
+    say(stream, "{} tokens at about {:.0f} a second: {} of captures, {} on disk; then measures and figures\n",
+        plan.n_tokens(), tokens_a_second,
+        duration_text(static_cast<double>(plan.n_tokens()) / tokens_a_second),
+        bytes_text(static_cast<double>(plan.bytes())));
+}
 
 /// The viewer in one file, or what it says without a map where the program has no viewer.
 void write_report(const std::filesystem::path& study) {
@@ -51,22 +101,39 @@ void run(const Flags& flags, Progress& progress) {
                          .sequences = flags.sequences,
                          .length = length,
                          .twins = flags.twins,
+                         .parts = chosen_parts(flags),
+                         .vocabulary_rows = flags.vocabulary,
                          .seed = flags.seed,
                          .dtype = find_dtype(flags.dtype),
                          .force = flags.force,
                          .threads = flags.threads,
                          .command = this_command()};
+    if (flags.dry_run) {
+        const StudyPlan plan = plan_study(model, options, progress);
+        print_notes(plan.notes);
+        say("{} would be read into {}:\n", model.info().name, out.string());
+        return print_plan(plan, measure_rate(model, plan, options, progress), stdout);
+    }
+    std::size_t n_planned_notes = 0;
+    options.planned = [&](const StudyPlan& plan) {
+        print_notes(plan.notes);
+        n_planned_notes = plan.notes.size();
+        if (is_quiet()) return;
+        print_plan(plan, measure_rate(model, plan, options, progress), stderr);
+    };
     const StudySummary summary = make_study(model, out, options, progress);
     write_report(out);
     progress.end();
-    print_notes(summary.notes);
+    // Those of the plan have been said.
+    print_notes(std::vector(summary.notes.begin() + static_cast<std::ptrdiff_t>(n_planned_notes),
+                            summary.notes.end()));
     for (const std::string& failed : summary.failed) fmt::print(stderr, "warning: {}\n", failed);
 
     std::size_t pictures = 0;
     for (const Figure& figure : summary.figures) pictures += !figure.file.empty();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     say("{} in {}\n\n", model.info().name, duration_text(seconds));
-    say("  runs     {}\n", (out / "{text,repeat,vocabulary,positions,twin-*}").string());
+    say("  runs     {}\n", (out / fmt::format("{{{}}}", fmt::join(summary.runs, ","))).string());
     say("  figures  {} ({})\n", (out / "figures").string(), pictures);
     say("  report   {}\n\n", (out / "report.html").string());
     say("{}\n", findings_table(summary.measures, 5));
@@ -101,6 +168,15 @@ void add_run(CLI::App& app, Progress& progress) {
                      "auto, f32, f16 or bf16; auto is f16, and bf16 from where f16 ends")
         ->capture_default_str()
         ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
+    command->add_option("--only", flags->only,
+                        "Beside the text only these parts: repeat, vocabulary, positions, twins");
+    command->add_option("--skip", flags->skip, "Without these parts")->excludes("--only");
+    command
+        ->add_option("--vocabulary", flags->vocabulary,
+                     "Tokens of the vocabulary part (default: as many as the text has, 512 to 4096)")
+        ->check(CLI::PositiveNumber);
+    command->add_flag("--dry-run", flags->dry_run,
+                      "Say what would be read, how long and how large; write nothing");
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->add_flag("--force", flags->force, "Replace an existing study");

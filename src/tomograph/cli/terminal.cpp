@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "tomograph/base/text.h"
+#include "tomograph/cli/print.h"
 
 namespace tomograph {
 namespace {
@@ -43,6 +44,7 @@ void TerminalProgress::begin(const std::string& task, std::int64_t total, const 
 }
 
 void TerminalProgress::update(std::int64_t done) {
+    if (is_quiet()) return;
     const auto now = std::chrono::steady_clock::now();
     if (now - printed_ < (terminal_ ? kRedraw : kLogEvery)) return;
     printed_ = now;

@@ -11,6 +11,12 @@
 namespace tomograph {
 namespace {
 
+/// Flags of the program that may stand behind a command, too.
+bool is_global(const CLI::App& app, const std::string& flag) {
+    const CLI::Option* option = app.get_option_no_throw(flag);
+    return option != nullptr && option->check_lname("quiet");
+}
+
 std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates) {
     const auto meant = closest(word, candidates);
     return meant ? fmt::format("; did you mean {}?", *meant) : "";
@@ -47,7 +53,7 @@ void refuse_unknown_words(const CLI::App& app, const std::vector<std::string>& a
         if (!is_long && std::isalpha(static_cast<unsigned char>(argument[1])) == 0) continue;  // a number
         const CLI::App& asked = command != nullptr ? *command : app;
         const std::string flag = is_long ? argument.substr(0, argument.find('=')) : argument.substr(0, 2);
-        if (asked.get_option_no_throw(flag) != nullptr) continue;
+        if (asked.get_option_no_throw(flag) != nullptr || is_global(app, flag)) continue;
         std::vector<std::string> flags;
         for (const CLI::Option* option : asked.get_options()) {
             for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);

@@ -1,5 +1,7 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace tomograph {
@@ -18,5 +20,12 @@ struct Sequence {
 
     std::int64_t length() const { return static_cast<std::int64_t>(tokens.size()); }
 };
+
+/// Tokens of the longest of `sequences`; 0 where there are none.
+inline std::int64_t longest_length(std::span<const Sequence> sequences) {
+    std::int64_t longest = 0;
+    for (const Sequence& sequence : sequences) longest = std::max(longest, sequence.length());
+    return longest;
+}
 
 }  // namespace tomograph

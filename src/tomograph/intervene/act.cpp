@@ -59,16 +59,58 @@ ActKind read_kind(const Json& json, const Where& where) {
     return static_cast<ActKind>(found - kNames.begin());
 }
 
-const SiteShape& read_site(const Json& json, std::span<const SiteShape> shapes, const Where& where) {
+/// The sites that `name` means: itself, or of blocks.*.COMPONENT and blocks.RANGE.COMPONENT those in the
+/// model.
+std::vector<SiteShape> find_sites(const std::string& name, std::span<const SiteShape> shapes) {
+    constexpr std::string_view kBlocks = "blocks.";
+    const auto dot = name.rfind('.');
+    const bool several =
+        name.starts_with(kBlocks) && dot > kBlocks.size() && name.find_first_of("*:") != std::string::npos;
+    std::vector<SiteShape> found;
+    if (!several) {
+        std::ranges::copy_if(shapes, std::back_inserter(found),
+                             [&](const SiteShape& s) { return s.site.name() == name; });
+        return found;
+    }
+    const std::string blocks = name.substr(kBlocks.size(), dot - kBlocks.size());
+    const auto component = find_component(name.substr(dot + 1));
+    int n_layers = 0;
+    for (const SiteShape& s : shapes) n_layers = std::max(n_layers, s.site.layer + 1);
+    const Range range = blocks == "*" ? Range{} : parse_range(blocks, "blocks");
+    for (const SiteShape& s : shapes) {
+        if (component && s.site.component == *component && in_block(s.site.component) &&
+            range.contains(s.site.layer, n_layers))
+            found.push_back(s);
+    }
+    return found;
+}
+
+std::vector<SiteShape> read_sites(const Json& json, std::span<const SiteShape> shapes, const Where& where) {
     if (!json.contains("site")) where.fail("it has no \"site\"", "name one such as blocks.1.attn_out");
     const auto name = json.at("site").get<std::string>();
-    const auto found =
-        std::ranges::find_if(shapes, [&](const SiteShape& s) { return s.site.name() == name; });
-    if (found == shapes.end())
+    auto found = find_sites(name, shapes);
+    if (found.empty())
         where.fail(fmt::format("the model has no site {}", name),
                    fmt::format("it has {} sites, {} to {}: tomograph info lists them", shapes.size(),
                                shapes.front().site.name(), shapes.back().site.name()));
-    return *found;
+    return found;
+}
+
+/// The rows of one name, or of a list of them, one after the other.
+Matrix read_all_directions(const Json& json, const fs::path& folder, int layer, const Where& where) {
+    if (!json.is_array()) return read_directions(json.get<std::string>(), folder, layer);
+    if (json.empty()) where.fail("its list of directions is empty");
+    Matrix all;
+    for (const Json& name : json) {
+        const Matrix rows = read_directions(name.get<std::string>(), folder, layer);
+        if (all.rows() > 0 && rows.cols() != all.cols())
+            where.fail(fmt::format("{} is {} wide", name.get<std::string>(), rows.cols()),
+                       fmt::format("the one before it is {} wide", all.cols()));
+        Matrix longer(all.rows() + rows.rows(), rows.cols());
+        longer << all, rows;
+        all = std::move(longer);
+    }
+    return all;
 }
 
 template <std::integral Number>
@@ -116,9 +158,9 @@ void check_needs(const Act& act, const Where& where) {
     if (along && k == 0)
         where.fail(fmt::format("{} needs a \"direction\"", act_name(act.kind)),
                    "give a .npy file, a control vector (.gguf) or RUN:PROJECTION:N");
-    if (act.kind == ActKind::rotate && k != 2)
-        where.fail(fmt::format("rotate needs a plane, \"direction\" gives {} rows", k),
-                   "give two: RUN:PROJECTION:1-2, or a .npy file of two rows");
+    if (act.kind == ActKind::rotate && (k < 2 || k % 2 != 0))
+        where.fail(fmt::format("rotate needs planes, \"direction\" gives {} rows", k),
+                   "give two for each: RUN:PROJECTION:1-2, or a list of two subspaces of as many");
     if ((act.kind == ActKind::patch) == act.from.empty())
         where.fail(act.from.empty() ? "patch needs \"from\""
                                     : fmt::format("{} takes nothing \"from\" elsewhere", act_name(act.kind)),
@@ -130,18 +172,21 @@ void check_needs(const Act& act, const Where& where) {
                    "give 0 (nothing) to 1 (all of it)");
 }
 
-Act read_act(const Json& json, std::span<const SiteShape> shapes, const fs::path& folder,
-             const Where& where) {
+void check_keys(const Json& json, const Where& where) {
     if (!json.is_object()) where.fail("it is no JSON object");
     for (const auto& [key, value] : json.items()) {
         if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end())
             where.fail(fmt::format("there is no key \"{}\"", key),
                        fmt::format("the keys are {}", fmt::join(kKeys, ", ")));
     }
+}
+
+Act read_act(const Json& json, const SiteShape& shape, const fs::path& folder, const Where& where) {
     Act act;
     act.json = json;
+    act.json["site"] = shape.site.name();
+    act.number = where.number;
     act.kind = read_kind(json, where);
-    const SiteShape& shape = read_site(json, shapes, where);
     act.site = shape.site;
     read_columns(act, json, shape, where);
     if (json.contains("positions")) act.positions = read_positions(json.at("positions"));
@@ -149,8 +194,9 @@ Act read_act(const Json& json, std::span<const SiteShape> shapes, const fs::path
     if (json.contains("strength")) act.strength = json.at("strength").get<double>();
     if (json.contains("from")) act.from = json.at("from").get<std::string>();
     if (json.contains("direction")) {
-        const auto name = json.at("direction").get<std::string>();
-        act.directions = read_directions(name, folder, act.site.layer);
+        const Json& given = json.at("direction");
+        const std::string name = given.is_array() ? "\"direction\"" : given.get<std::string>();
+        act.directions = read_all_directions(given, folder, act.site.layer, where);
         const auto width = static_cast<Eigen::Index>(columns_of(act, shape).size());
         if (act.directions.cols() != width)
             where.fail(fmt::format("{} is {} wide", name, act.directions.cols()),
@@ -246,10 +292,13 @@ std::vector<Act> read_acts(const Json& spec, std::span<const SiteShape> shapes, 
         if (key != "acts") throw Error(fmt::format("a spec has no key \"{}\"", key), "", "it has \"acts\"");
     }
     std::vector<Act> acts;
+    std::size_t number = 0;
     for (const Json& json : spec.at("acts")) {
-        const Where where{acts.size() + 1};
+        const Where where{++number};
         try {
-            acts.push_back(read_act(json, shapes, folder, where));
+            check_keys(json, where);
+            for (const SiteShape& shape : read_sites(json, shapes, where))
+                acts.push_back(read_act(json, shape, folder, where));
         } catch (const Json::exception& e) {
             where.fail(json_reason(e));
         }

@@ -23,7 +23,9 @@ enum class ActKind {
     clamp,        ///< its part along each unit direction becomes `strength`
     add,          ///< gains `strength` times each direction, as long as the direction is
     patch,        ///< becomes the x of another prompt or run at the same position
-    rotate,  ///< turns by `strength` degrees in the plane of two directions, from the first to the second
+    /// Turns by `strength` degrees in the planes of 2 k directions, from each of the first k to its partner
+    /// among the others; 90 lays the first k's span on the others'.
+    rotate,
 };
 std::string_view act_name(ActKind kind);
 
@@ -40,13 +42,15 @@ struct Act {
     Matrix directions;
     /// How much of the change is made: 1 all of it, 0 none. For clamp, add and rotate see there.
     double strength = 1;
-    std::string from;  ///< patch: a text file or a run folder
-    Json json;         ///< as it was read: what run.json records
+    std::string from;        ///< patch: a text file or a run folder
+    std::size_t number = 1;  ///< of the file's acts, as its faults are told
+    Json json;               ///< as it was read: what run.json records
 };
 
-/// Reads {"acts": [...]}. `shapes` are the sites that the model has. Files named in it are relative to
-/// `folder`. Errors: Error that names the act by its number, for an unknown key or word, a site or head that
-/// the model lacks, a direction of another width or with NaN, and acts that lack what they need.
+/// Reads {"acts": [...]}, in its order; an act of several sites (`blocks.*.mlp_out`, `blocks.3:9.mlp_out`)
+/// gives one for each. `shapes` are the sites that the model has. Files named in it are relative to `folder`.
+/// Errors: Error that names the act by its number, for an unknown key or word, a site or head that the model
+/// lacks, a direction of another width or with NaN, and acts that lack what they need.
 std::vector<Act> read_acts(const Json& spec, std::span<const SiteShape> shapes,
                            const std::filesystem::path& folder);
 

@@ -165,12 +165,10 @@ ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptS
                 sources[{from, site}] = values_of_run(run, engine.sites()[site]);
             continue;
         }
-        std::int64_t longest = 1;
-        for (const Sequence& sequence : prompts.sequences) longest = std::max(longest, sequence.length());
         const PromptSet other = text_prompts(
             model.vocabulary(), {.files = {from},
                                  .sequences = static_cast<std::int64_t>(prompts.sequences.size()),
-                                 .length = longest});
+                                 .length = longest_length(prompts.sequences)});
         const auto values = read_values(engine, other.sequences, sites, progress);
         for (const auto& [site, its] : values) sources[{from, site}] = its;
     }
@@ -188,14 +186,7 @@ ActWriter prepare_acts(const LanguageModel& model, Engine& engine, const PromptS
 
 Intervention intervention(const LanguageModel& model, const PromptSet& prompts, const std::vector<Act>& acts,
                           const CaptureOptions& options, Progress& progress) {
-    std::int64_t longest = 1;
-    for (const Sequence& sequence : prompts.sequences) longest = std::max(longest, sequence.length());
-    const auto engine =
-        model.make_engine({.max_length = longest,
-                           .exact = options.exact,
-                           .rope_off = options.rope_off,
-                           .threads = options.threads,
-                           .stop_requested = [&progress] { return progress.stop_requested(); }});
+    const auto engine = model.make_engine(engine_options(prompts, options, progress));
     struct Ready {
         ActWriter writer;
         std::vector<std::int64_t> lengths;
@@ -224,14 +215,12 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
                                   const std::vector<Act>& acts, const InterveneOptions& options,
                                   Progress& progress) {
     const auto engine = make_loss_engine(model, prompts.sequences, options.exact, options.threads, progress);
-    std::int64_t longest = 0, total = 0;
-    for (const Sequence& sequence : prompts.sequences) {
-        longest = std::max(longest, sequence.length());
-        total += sequence.length();
-    }
+    std::int64_t total = 0;
+    for (const Sequence& sequence : prompts.sequences) total += sequence.length();
     ActWriter writer = prepare_acts(model, *engine, prompts, acts, options.seed, progress);
     const std::size_t n = prompts.sequences.size();
-    Losses before(n, static_cast<std::size_t>(longest)), after = before, control = before;
+    Losses before(n, static_cast<std::size_t>(longest_length(prompts.sequences))), after = before,
+                                                                                   control = before;
     InterventionEffect effect;
     effect.n_changed = writer.n_tokens();
     LossTap tap;

@@ -82,17 +82,15 @@ std::vector<PromptBatch> make_batches(const Engine& engine, const std::vector<Se
 std::unique_ptr<Engine> make_loss_engine(const LanguageModel& model, const std::vector<Sequence>& sequences,
                                          bool exact, int threads, Progress& progress) {
     if (sequences.empty()) throw Error("there is nothing to read", "", "give --text or --prompt");
-    std::int64_t longest = 0;
     for (const Sequence& sequence : sequences) {
-        longest = std::max(longest, sequence.length());
         if (sequence.length() < 2)
             throw Error("a sequence of one token predicts nothing", "the loss is that of the next token",
                         "give sequences of two tokens or more");
     }
-    return model.make_engine(
-        {.max_length = longest, .exact = exact, .threads = threads, .stop_requested = [&progress] {
-             return progress.stop_requested();
-         }});
+    return model.make_engine({.max_length = longest_length(sequences),
+                              .exact = exact,
+                              .threads = threads,
+                              .stop_requested = [&progress] { return progress.stop_requested(); }});
 }
 
 bool has_site(const Engine& engine, const Site& site) {

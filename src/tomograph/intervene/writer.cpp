@@ -42,16 +42,16 @@ std::vector<std::int64_t> donors(std::int64_t n, std::uint64_t seed) {
 }
 
 /// Errors: Error when what is patched from does not reach there.
-void check_patch(std::size_t act, const SiteValues& source, const TokenPlace& place) {
+void check_patch(std::size_t number, const SiteValues& source, const TokenPlace& place) {
     if (source.n_sequences() > 1 && place.sequence >= source.n_sequences())
-        throw Error(fmt::format("act {} cannot be done", act + 1),
+        throw Error(fmt::format("act {} cannot be done", number),
                     fmt::format("it patches from {} sequences into sequence {}", source.n_sequences(),
                                 place.sequence),
                     "give one sequence, or as many as there are prompts");
     const std::int64_t length = source.length(source.n_sequences() == 1 ? 0 : place.sequence);
     if (place.position >= length)
         throw Error(
-            fmt::format("act {} cannot be done", act + 1),
+            fmt::format("act {} cannot be done", number),
             fmt::format("it patches position {} from a sequence of {} tokens", place.position, length),
             "choose fewer positions, or a longer text");
 }
@@ -82,13 +82,17 @@ ActWriter::ActWriter(std::vector<Act> acts, std::span<const SiteShape> shapes,
         one.site = static_cast<std::size_t>(shape - shapes.begin());
         one.columns = columns_of(one.act, *shape);
         one.basis = orthonormal(one.act.directions);
-        if (one.act.kind == ActKind::rotate && one.basis.rows() < 2)
-            throw Error(fmt::format("act {} cannot be done", i + 1),
-                        "its two directions are one, which is no plane", "");
+        if (one.act.kind == ActKind::rotate && one.basis.rows() < one.act.directions.rows())
+            throw Error(fmt::format("act {} cannot be done", one.act.number),
+                        one.act.directions.rows() == 2
+                            ? "its two directions are one, which is no plane"
+                            : fmt::format("its {} directions span {} dimensions", one.act.directions.rows(),
+                                          one.basis.rows()),
+                        "");
         if (!one.act.label.empty()) {
             const auto found = std::find(labels.begin(), labels.end(), one.act.label);
             if (found == labels.end())
-                throw Error(fmt::format("act {} cannot be done", i + 1),
+                throw Error(fmt::format("act {} cannot be done", one.act.number),
                             fmt::format("no token has the label '{}'", one.act.label),
                             labels.empty() ? "the prompts have no labels" : "");
             one.label = static_cast<std::int32_t>(found - labels.begin());
@@ -105,7 +109,7 @@ ActWriter::ActWriter(std::vector<Act> acts, std::span<const SiteShape> shapes,
                     sequence.labels.empty() ? -1 : sequence.labels[static_cast<std::size_t>(p)]};
                 if (!chosen(one, place)) continue;
                 ++count;
-                if (one.act.kind == ActKind::patch) check_patch(i, *one.source, place);
+                if (one.act.kind == ActKind::patch) check_patch(one.act.number, *one.source, place);
                 if (one.act.kind != ActKind::mean) continue;
                 const float* x = one.source->at(s, p);
                 for (Eigen::Index c = 0; c < width; ++c)
@@ -114,7 +118,7 @@ ActWriter::ActWriter(std::vector<Act> acts, std::span<const SiteShape> shapes,
         }
         if (count == 0)
             throw Error(
-                fmt::format("act {} changes nothing", i + 1),
+                fmt::format("act {} changes nothing", one.act.number),
                 fmt::format("no token stands at positions {}{}", one.act.positions.text(),
                             one.act.label.empty() ? "" : fmt::format(" with the label '{}'", one.act.label)),
                 "");
@@ -122,7 +126,7 @@ ActWriter::ActWriter(std::vector<Act> acts, std::span<const SiteShape> shapes,
         one.mean = sum / static_cast<double>(count);
         if (one.act.kind == ActKind::resample) {
             if (n_sequences < 2)
-                throw Error(fmt::format("act {} cannot be done", i + 1),
+                throw Error(fmt::format("act {} cannot be done", one.act.number),
                             "resample takes from another sequence, and there is one",
                             "give more prompts, or use mean");
             one.donor = donors(n_sequences, mix(seed, i));
@@ -153,9 +157,11 @@ bool ActWriter::target(const Prepared& one, const TokenPlace& place, const Vecto
         case ActKind::rotate: {
             if (strength == 0) return false;
             const double angle = strength * std::numbers::pi / 180;
-            const double a = one.basis.row(0).dot(x), b = one.basis.row(1).dot(x);
-            y = x + ((std::cos(angle) - 1) * a - std::sin(angle) * b) * one.basis.row(0).transpose() +
-                (std::sin(angle) * a + (std::cos(angle) - 1) * b) * one.basis.row(1).transpose();
+            const Eigen::Index k = one.basis.rows() / 2;
+            const auto from = one.basis.topRows(k), to = one.basis.bottomRows(k);
+            const VectorD a = from * x, b = to * x;
+            y = x + from.transpose() * ((std::cos(angle) - 1) * a - std::sin(angle) * b) +
+                to.transpose() * (std::sin(angle) * a + (std::cos(angle) - 1) * b);
             return true;
         }
         case ActKind::zero:

@@ -29,11 +29,10 @@ struct Projection {
     Matrix points;           ///< [n, dims]
     RowLabels labels;        ///< [n]
     std::optional<Pca> pca;  ///< the fitted basis, of PCA projections
-    Json info;               ///< method, selection, shapes, variance explained and other measures of honesty
-    /// What the user should read once, a sentence each: something could not be kept for a later map. Not
-    /// saved.
-    std::vector<std::string> notes = {};
+    Json info;  ///< method, selection, shapes, variance explained, other measures of honesty, and notes
 
+    /// What the user should read, a sentence each: something could not be kept for a later map.
+    std::vector<std::string> notes() const { return info.value("notes", std::vector<std::string>{}); }
     std::string method() const { return info.value("method", "?"); }
     /// The rows are equal up to rounding: nothing to draw. The points are all zero then.
     bool constant() const { return info.value("constant", false); }
@@ -76,6 +75,12 @@ void save_projection(const Run& run, const Projection& projection);
 /// known here.
 Projection load_projection(const Run& run, const std::string& name);
 std::vector<std::string> projection_names(const Run& run);
+/// Errors: Error that lists the projections there are, when `name` is none.
+void check_projection(const Run& run, const std::string& name);
+/// Errors: as check_projection(); Error when the folder cannot be written.
+void remove_projection(const Run& run, const std::string& name);
+/// Errors: as remove_projection(); Error when there is one called `to`, or that is no name.
+void rename_projection(const Run& run, const std::string& name, const std::string& to);
 
 /// Letters, digits, '-', '_' and '.', not first: a name is a file's. Errors: Error.
 void check_projection_name(const std::string& name);

@@ -1,5 +1,6 @@
 // projections/NAME.safetensors and NAME.json: docs/run-format.md says what is in them.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
@@ -190,16 +191,44 @@ void save_projection(const Run& run, const Projection& projection) {
     write_json(folder / (projection.name + ".json"), projection.info);
 }
 
-Projection load_projection(const Run& run, const std::string& name) {
+void check_projection(const Run& run, const std::string& name) {
     check_projection_name(name);
+    if (fs::exists(folder_of(run) / (name + ".safetensors"))) return;
+    const auto names = projection_names(run);
+    throw Error(fmt::format("no projection '{}' in {}", name, run.path().string()),
+                names.empty() ? "it has none" : fmt::format("it has {}", fmt::join(names, ", ")),
+                "make one with: tomograph project");
+}
+
+void remove_projection(const Run& run, const std::string& name) {
+    check_projection(run, name);
+    // The one that lists it goes last, so that a failure leaves it to be removed again.
+    for (const char* extension : {".json", ".safetensors"}) {
+        std::error_code error;
+        const fs::path path = folder_of(run) / (name + extension);
+        if (!fs::remove(path, error) && error)
+            throw Error("cannot delete " + path.string(), error.message(), "");
+    }
+}
+
+void rename_projection(const Run& run, const std::string& name, const std::string& to) {
+    check_projection(run, name);
+    check_projection_name(to);
+    if (fs::exists(folder_of(run) / (to + ".safetensors")))
+        throw Error(fmt::format("there is a projection '{}' already", to), "",
+                    fmt::format("choose another name, or: tomograph remove {} {}", run.path().string(), to));
+    for (const char* extension : {".json", ".safetensors"}) {
+        std::error_code error;
+        const fs::path from = folder_of(run) / (name + extension);
+        fs::rename(from, folder_of(run) / (to + extension), error);
+        if (error) throw Error("cannot rename " + from.string(), error.message(), "");
+    }
+}
+
+Projection load_projection(const Run& run, const std::string& name) {
+    check_projection(run, name);
     const fs::path path = folder_of(run) / (name + ".safetensors"),
                    described = folder_of(run) / (name + ".json");
-    if (!fs::exists(path)) {
-        const auto names = projection_names(run);
-        throw Error(fmt::format("no projection '{}' in {}", name, run.path().string()),
-                    names.empty() ? "it has none" : fmt::format("it has {}", fmt::join(names, ", ")),
-                    "make one with: tomograph project");
-    }
     Json info = read_json(described);
     if (!info.is_object()) throw Error(described.string() + " cannot be read", "it holds no JSON object", "");
     try {

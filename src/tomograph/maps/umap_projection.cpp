@@ -84,7 +84,7 @@ void reduce(Parts& parts, const SelectedRows& selected, const UmapProjectionOpti
 /// The neighbours that a map of these rows is built on: those in the run's folder, else searched and put
 /// there.
 Neighbors kept_neighbors(const Run& run, const UmapProjectionOptions& options, const SubsetRows& fitted,
-                         const NeighborIndex& index, std::vector<std::string>& notes, Progress& progress) {
+                         const NeighborIndex& index, Json& info, Progress& progress) {
     const int k = options.umap.n_neighbors - 1;
     const Json how = {{"version", kVersion},          {"selection", options.selection.json()},
                       {"run_rows", run.n_rows()},     {"n_rows", fitted.n_rows()},
@@ -97,7 +97,7 @@ Neighbors kept_neighbors(const Run& run, const UmapProjectionOptions& options, c
     try {
         save_neighbors(run, how, fitted.chosen(), found);
     } catch (const Error& e) {
-        notes.push_back(std::string("the neighbours are not kept for the next map: ") + e.what());
+        info["notes"].push_back(std::string("the neighbours are not kept for the next map: ") + e.what());
     }
     return found;
 }
@@ -118,7 +118,7 @@ Umap make_map(const Run& run, const SelectedRows& selected, const Parts& parts,
     });
     Umap umap = with_names(selected, parts.fitted, [&] {
         return fit_umap(fit_rows, index,
-                        kept_neighbors(run, options, parts.fitted, index, projection.notes, progress),
+                        kept_neighbors(run, options, parts.fitted, index, projection.info, progress),
                         options.umap, progress);
     });
     put(umap.points, parts.fitted, projection.points);

@@ -167,11 +167,15 @@ std::string Model::checksum() const {
     return state_->parts.size() == 1 ? sums : xxh3_128(std::as_bytes(std::span(sums)));
 }
 
-Json Model::backend() const {
+Json llama_build() {
     return {{"name", "llama.cpp"},
             {"ggml", ggml_version()},
-            {"commit", ggml_commit()},
+            {"release", TOMOGRAPH_LLAMA_RELEASE},
             {"system", llama_print_system_info()}};
+}
+
+Json Model::backend() const {
+    return llama_build();
 }
 
 const std::vector<std::string>& embedded_models() {

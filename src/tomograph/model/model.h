@@ -36,6 +36,10 @@ class Model final : public LanguageModel {
 /// Names of the models inside the program.
 const std::vector<std::string>& embedded_models();
 
+/// The llama.cpp that is linked: name, release (the package that it came in), ggml
+/// (its version) and system (kernels, as it says them).
+Json llama_build();
+
 /// Called with llama.cpp's last words before it ends the process, which it does on inputs that no check here
 /// foresaw. The handler may not return to llama.cpp.
 void set_fatal_handler(void (*handler)(const char* message));

@@ -45,9 +45,8 @@ void check_text(std::string_view bytes, const std::string& shown) {
 }
 
 void describe(PromptSet& set, const std::string& kind, std::optional<std::int32_t> start) {
-    std::int64_t longest = 0;
-    for (const Sequence& sequence : set.sequences) longest = std::max(longest, sequence.length());
-    Json description = {{"kind", kind}, {"sequences", set.sequences.size()}, {"length", longest}};
+    Json description = {
+        {"kind", kind}, {"sequences", set.sequences.size()}, {"length", longest_length(set.sequences)}};
     description["start_token"] = start ? Json(*start) : Json(nullptr);
     description.update(set.description);
     set.description = std::move(description);

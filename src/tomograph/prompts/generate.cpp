@@ -93,12 +93,11 @@ void add_answers(PromptSet& set, const LanguageModel& model, const GenerateOptio
         throw Error(fmt::format("a temperature of {} has no meaning", options.temperature), "",
                     "use 0 (greedy) or more");
     const VocabularyInfo& info = model.vocabulary().info();
-    std::int64_t longest = 0;
     for (const Sequence& sequence : set.sequences) {
         if (!sequence.vectors.empty() || sequence.tokens.empty())
             throw Error("an answer needs a prompt of tokens", "", "");
-        longest = std::max(longest, sequence.length());
     }
+    const std::int64_t longest = longest_length(set.sequences);
     // A rotary model reads on past its context, but nobody asks for words from there.
     const auto room = [&](std::int64_t length) {
         return std::clamp<std::int64_t>(info.context_length - length, 0, options.most);
@@ -140,9 +139,7 @@ void add_answers(PromptSet& set, const LanguageModel& model, const GenerateOptio
     if (options.temperature > 0) generated["seed"] = options.seed;
     if (!options.stops.empty()) generated["stops"] = options.stops;
     set.description["generated"] = std::move(generated);
-    std::int64_t length = 0;
-    for (const Sequence& sequence : set.sequences) length = std::max(length, sequence.length());
-    set.description["length"] = length;
+    set.description["length"] = longest_length(set.sequences);
     if (full > 0) {
         set.notes.push_back(
             fmt::format("{} of {} answers had less room than {} tokens: the context of {} ends "

@@ -125,7 +125,9 @@ Turn describe_turn(const TurningBasis& basis, const TurningBasis::Turning& turni
     turn.at = at;
     turn.turning = turning.share[at];
     const Eigen::JacobiSVD<Eigen::MatrixXd> svd(turning.planes[at], Eigen::ComputeFullU);
-    turn.plane = svd.matrixU().leftCols(2);
+    const Eigen::Index axes = std::min<Eigen::Index>(curve.cols(), 2);
+    turn.plane = MatrixD::Zero(curve.cols(), 2);  // a curve of one dimension has no plane to turn in
+    turn.plane.leftCols(axes) = svd.matrixU().leftCols(axes);
     const MatrixD cosines = basis.cosines(curve);
     const VectorD noise = noise_variance(cosines);
     const double n = static_cast<double>(curve.rows()), total = curve.squaredNorm();

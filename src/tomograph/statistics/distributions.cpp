@@ -1,11 +1,20 @@
 #include "tomograph/statistics/distributions.h"
 
+#include <math.h>  // lgamma_r
+
 #include <cmath>
 #include <initializer_list>
 #include <limits>
 
 namespace tomograph {
 namespace {
+
+/// log |gamma(x)|. std::lgamma() keeps the sign in one place for all threads, and every measure calls this
+/// from several.
+double log_gamma(double x) {
+    int sign = 0;
+    return ::lgamma_r(x, &sign);
+}
 
 /// The continued fraction by Lentz's method; converges fast for x < (a + 1) / (a + b + 2).
 double beta_fraction(double a, double b, double x) {
@@ -36,7 +45,7 @@ double incomplete_beta(double a, double b, double x) {
     if (!(x > 0)) return 0;
     if (x >= 1) return 1;
     const double front =
-        std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) + a * std::log(x) + b * std::log1p(-x));
+        std::exp(log_gamma(a + b) - log_gamma(a) - log_gamma(b) + a * std::log(x) + b * std::log1p(-x));
     if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
     return 1 - front * beta_fraction(b, a, 1 - x) / b;
 }

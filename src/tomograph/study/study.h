@@ -1,6 +1,8 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +15,16 @@
 
 namespace tomograph {
 
+struct StudyPlan;
+
+/// What a study reads beside its text.
+enum class StudyPart {
+    repeat,      ///< one token repeated
+    vocabulary,  ///< tokens alone
+    positions,   ///< positions alone
+    twins,       ///< the text once more, by untrained twins
+};
+
 struct StudyOptions {
     std::vector<std::filesystem::path> text;  ///< empty: the chapter of Moby-Dick inside the program
     std::int64_t sequences = 32;              ///< at most
@@ -20,11 +32,19 @@ struct StudyOptions {
     /// Untrained twins with Gaussian weights, whose spread is one of the findings' controls; where there are
     /// any, one more keeps each matrix's singular values.
     int twins = 5;
+    std::vector<StudyPart> parts{StudyPart::repeat, StudyPart::vocabulary, StudyPart::positions,
+                                 StudyPart::twins};
+    /// Of the vocabulary part. 0: as many as the text has tokens, at least 512 and at most 4096.
+    std::int64_t vocabulary_rows = 0;
     std::uint64_t seed = 42;
     std::optional<Dtype> dtype = {};  ///< of the captured vectors; none: as CaptureOptions says
     bool force = false;               ///< replace an existing study
     int threads = 0;
     std::string command = {};  ///< how it was asked for, kept in its runs
+    /// Told what will be read (plan.h) before the first capture.
+    std::function<void(const StudyPlan&)> planned = {};
+
+    bool has(StudyPart part) const { return std::find(parts.begin(), parts.end(), part) != parts.end(); }
 };
 
 /// A picture and what it shows.
@@ -35,6 +55,7 @@ struct Figure {
 };
 
 struct StudySummary {
+    std::vector<std::string> runs;  ///< folders, in order
     std::vector<Figure> figures;
     std::vector<std::string> notes;
     std::vector<std::string> failed;  ///< figures that could not be drawn, with the reason
@@ -44,11 +65,12 @@ struct StudySummary {
     MeasureReport measures;  ///< of the text run, against its untrained twins
 };
 
-/// The whole experiment on one model: text, one repeated token, the vocabulary, positions only, and the first
-/// sequences of the text once more on each untrained twin; each captured as a run in a folder of its own,
-/// projected, drawn and measured. Writes DIR/{text,repeat,vocabulary,positions,twin-*}/, DIR/figures/ and
-/// DIR/study.json; the report is the caller's (study/report.h, serve/report.h). Errors: Error as capture()'s;
-/// Stopped. What was complete stays, unless it is the first capture that failed.
+/// The whole experiment on one model: text and what `parts` says: one repeated token, the vocabulary,
+/// positions only, and the first sequences of the text once more on each untrained twin; each captured as a
+/// run in a folder of its own, projected, drawn and measured. Writes
+/// DIR/{text,repeat,vocabulary,positions,twin-*}/, DIR/figures/ and DIR/study.json; the report is the
+/// caller's (study/report.h, serve/report.h). Errors: Error as capture()'s; Stopped. What was complete stays,
+/// unless it is the first capture that failed.
 StudySummary make_study(const Model& model, const std::filesystem::path& out, const StudyOptions& options,
                         Progress& progress);
 

@@ -80,11 +80,12 @@ test('selections leave as CSV and JSON, views as PNG and SVG', () =>
   }))
 
 test('what a projection’s maker had to say is shown where it is listed', async () => {
-  const noted = retold('noted', { pair: ['--components', 'attn_out'], plain: ['--components', 'mlp_out'] })
-  const file = join(noted, 'projections', 'pair.json')
-  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), notes: ['two rows were left out'] }))
+  const noted = retold('noted', { plain: ['--components', 'mlp_out'] })
+  rmSync(join(noted, 'neighbors'), { recursive: true, force: true })
+  writeFileSync(join(noted, 'neighbors'), 'no folder')
+  run('project', noted, '--name', 'pair', '--method', 'umap', '--components', 'attn_out', '--rows', '500')
   await viewing([noted], async (page) => {
-    await page.locator('.note', { hasText: 'two rows were left out' }).waitFor()
+    await page.locator('.note', { hasText: 'the neighbours are not kept for the next map' }).waitFor()
     assert.deepEqual(await page.getByLabel('Projection', { exact: true }).locator('option').allTextContents(), ['pair (see note)', 'plain'])
   })
 })

@@ -1,0 +1,192 @@
+#include "tomograph/study/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <map>
+
+#include "tomograph/base/random.h"
+#include "tomograph/statistics/statistics.h"
+
+namespace tomograph {
+namespace {
+
+constexpr std::int64_t kVocabularyRows = 4096, kFewestVocabularyRows = 512;
+constexpr std::size_t kTwinSequences = 8;     // twins differ by more than their samples err
+constexpr std::int64_t kLongestTable = 2048;  // positions of a learned table that are drawn
+
+/// What the published study recorded, in network order; `z` and `resid_pre` are the sums' other sides.
+std::vector<Component> study_components(const std::vector<SiteShape>& sites) {
+    std::vector<Component> present;
+    for (const Component component :
+         {Component::embed, Component::pos_embed, Component::ln1, Component::attn_out, Component::resid_mid,
+          Component::ln2, Component::mlp_out, Component::resid_post, Component::ln_final}) {
+        if (std::any_of(sites.begin(), sites.end(),
+                        [&](const SiteShape& s) { return s.site.component == component; }))
+            present.push_back(component);
+    }
+    return present;
+}
+
+/// The token that stands most often in the text, and not first: the one whose repetition means least.
+std::int32_t most_frequent_token(const PromptSet& text) {
+    std::map<std::int32_t, std::int64_t> counts;
+    for (const Sequence& sequence : text.sequences) {
+        for (std::size_t p = 1; p < sequence.tokens.size(); ++p) ++counts[sequence.tokens[p]];
+    }
+    if (counts.empty()) return text.sequences.front().tokens.front();
+    return std::max_element(counts.begin(), counts.end(),
+                            [](const auto& a, const auto& b) { return a.second < b.second; })
+        ->first;
+}
+
+/// The first of the prompts.
+PromptSet beginning(const PromptSet& prompts, std::size_t most) {
+    PromptSet first = prompts;
+    if (first.sequences.size() <= most) return first;
+    first.sequences.resize(most);
+    if (first.texts.size() > most) first.texts.resize(most);
+    first.description["sequences"] = most;
+    first.description["length"] = longest_length(first.sequences);
+    return first;
+}
+
+std::int64_t count_tokens(const PromptSet& prompts) {
+    std::int64_t n = 0;
+    for (const Sequence& sequence : prompts.sequences) n += sequence.length();
+    return n;
+}
+
+/// Means take a vector of sums a position.
+std::int64_t size_of(const PlannedRun& run, const std::vector<SiteShape>& sites) {
+    const auto has = [](const std::vector<Component>& list, Component component) {
+        return std::find(list.begin(), list.end(), component) != list.end();
+    };
+    const auto value = static_cast<std::int64_t>(dtype_size(run.capturing.dtype.value_or(Dtype::f16)));
+    std::int64_t bytes = 0;
+    for (const SiteShape& site : sites) {
+        if (!has(run.capturing.components, site.site.component)) continue;
+        const auto& kept = run.capturing.vector_components;
+        if (kept.empty() || has(kept, site.site.component)) bytes += run.n_tokens * site.width() * value;
+        bytes += run.n_tokens * static_cast<std::int64_t>(sizeof(float));
+        bytes +=
+            longest_length(run.prompts.sequences) * site.width() * static_cast<std::int64_t>(sizeof(float));
+    }
+    return bytes;
+}
+
+struct Silent final : Tap {
+    void take(const SiteBatch& /*batch*/) override {}
+};
+
+}  // namespace
+
+std::int64_t StudyPlan::n_tokens() const {
+    std::int64_t n = 0;
+    for (const PlannedRun& run : runs) n += run.n_tokens;
+    return n;
+}
+
+std::int64_t StudyPlan::bytes() const {
+    std::int64_t n = 0;
+    for (const PlannedRun& run : runs) n += run.bytes;
+    return n;
+}
+
+StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& progress) {
+    const ModelInfo& info = model.info();
+    StudyPlan plan;
+    PromptSet text =
+        text_prompts(model.vocabulary(),
+                     {.files = options.text, .sequences = options.sequences, .length = options.length});
+    plan.notes = text.notes;
+    const auto n_sequences = static_cast<int>(text.sequences.size());
+    if (n_sequences < kFewestGroups)
+        plan.notes.push_back(
+            fmt::format("{} sequences are too few for an interval, so that most findings will be undecided: "
+                        "{} are needed",
+                        n_sequences, kFewestGroups));
+    const auto engine =
+        model.make_engine({.max_length = std::min<std::int64_t>(16, info.context_length),
+                           .threads = options.threads,
+                           .stop_requested = [&progress] { return progress.stop_requested(); }});
+    const CaptureOptions capturing{.components = study_components(engine->sites()),
+                                   .dtype = options.dtype,
+                                   .threads = options.threads,
+                                   .seed = options.seed,
+                                   .command = options.command};
+    const auto add = [&](const std::string& name, PromptSet prompts, const CaptureOptions& how,
+                         const std::optional<RandomizeOptions>& twin = {}) {
+        PlannedRun run{name, std::move(prompts), how, twin};
+        run.n_tokens = count_tokens(run.prompts);
+        run.bytes = size_of(run, engine->sites());
+        plan.runs.push_back(std::move(run));
+    };
+    const auto keeping = [&](std::vector<Component> vectors) {
+        CaptureOptions how = capturing;
+        how.vector_components = std::move(vectors);
+        return how;
+    };
+    const std::int64_t n_text = count_tokens(text), longest = longest_length(text.sequences);
+    add("text", text, capturing);
+    if (options.has(StudyPart::repeat))
+        add("repeat",
+            repeat_prompts(model.vocabulary(), {.token = most_frequent_token(text), .length = longest}),
+            capturing);
+    if (options.has(StudyPart::vocabulary)) {
+        // Of a small text a small study: the vocabulary takes no more tokens than the text does.
+        const std::int64_t fitting = std::clamp(n_text, kFewestVocabularyRows, kVocabularyRows);
+        const std::int64_t rows = options.vocabulary_rows > 0
+                                      ? std::min(options.vocabulary_rows, info.n_vocab)
+                                      : std::min(fitting, info.n_vocab);
+        add("vocabulary", vocabulary_prompts(model.vocabulary(), {.rows = rows, .seed = options.seed}),
+            keeping({Component::embed}));
+    }
+    if (options.has(StudyPart::positions)) {
+        // A learned table is shown whole; rotary positions at the length of the text.
+        const std::int64_t length =
+            info.learned_positions ? std::min(info.context_length, kLongestTable) : longest;
+        std::vector<Component> vectors{Component::resid_post};
+        if (info.learned_positions) vectors.push_back(Component::pos_embed);
+        add("positions", positions_prompts(model, {.length = length, .seed = options.seed}),
+            keeping(std::move(vectors)));
+    }
+    if (options.has(StudyPart::twins) && options.twins > 0) {
+        CaptureOptions of_twins = capturing;
+        // Of a twin nothing but effects is measured.
+        std::erase_if(of_twins.components, [](Component component) {
+            return component != Component::pos_embed && component != Component::attn_out &&
+                   component != Component::mlp_out && component != Component::resid_post;
+        });
+        const PromptSet read = beginning(text, kTwinSequences);
+        for (int i = 1; i <= options.twins; ++i)
+            add(fmt::format("twin-{}", i), read, of_twins,
+                RandomizeOptions{.seed = mix(options.seed, static_cast<std::uint64_t>(i)),
+                                 .threads = options.threads});
+        add("twin-spectrum", read, of_twins,
+            RandomizeOptions{.keep = TwinKeeps::spectrum, .seed = options.seed, .threads = options.threads});
+    }
+    return plan;
+}
+
+double measure_rate(const Model& model, const StudyPlan& plan, const StudyOptions& options,
+                    Progress& progress) {
+    constexpr std::int64_t kTokens = 128;
+    const PlannedRun& text = plan.runs.front();
+    Sequence sample = text.prompts.sequences.front();
+    if (sample.length() > kTokens) sample.tokens.resize(kTokens);
+    const auto engine = model.make_engine(
+        {.max_length = sample.length(), .threads = options.threads, .stop_requested = [&progress] {
+             return progress.stop_requested();
+         }});
+    const Plan reading{.reads = choose_sites(*engine, model.info(), text.capturing.components, {})};
+    Silent tap;
+    const auto began = std::chrono::steady_clock::now();
+    engine->run(std::array{sample}, reading, tap);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    return static_cast<double>(sample.length()) / std::max(seconds, 1e-6);
+}
+
+}  // namespace tomograph

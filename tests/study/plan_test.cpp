@@ -1,0 +1,89 @@
+#include "tomograph/study/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "support/golden.h"
+#include "support/open_run.h"
+#include "support/temp_folder.h"
+
+namespace tomograph {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace test;
+
+StudyOptions small() {
+    StudyOptions options;
+    options.sequences = 9;
+    options.length = 16;
+    options.threads = 1;
+    options.twins = 1;
+    return options;
+}
+
+std::vector<std::string> names(const StudyPlan& plan) {
+    std::vector<std::string> all;
+    for (const PlannedRun& run : plan.runs) all.push_back(run.name);
+    return all;
+}
+
+std::int64_t size_of(const fs::path& folder) {
+    std::int64_t bytes = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(folder))
+        if (entry.path().extension() == ".safetensors") bytes += static_cast<std::int64_t>(entry.file_size());
+    return bytes;
+}
+
+TEST(StudyPlan, OfASmallTextIsSmall) {
+    const Model model = Model::open("bytes-gpt2");
+    const StudyPlan plan = plan_study(model, small(), no_progress());
+    EXPECT_EQ(names(plan), (std::vector<std::string>{"text", "repeat", "vocabulary", "positions", "twin-1",
+                                                     "twin-spectrum"}));
+    EXPECT_TRUE(plan.notes.empty());
+    EXPECT_EQ(plan.runs[0].n_tokens, 9 * 16);
+    EXPECT_EQ(plan.runs[1].n_tokens, 16);
+    EXPECT_EQ(plan.runs[2].prompts.sequences.size(), 256u) << "all that there are, below the fewest";
+    EXPECT_EQ(plan.runs[4].n_tokens, 8 * 16) << "twins read the beginning";
+    EXPECT_GT(measure_rate(model, plan, small(), no_progress()), 1);
+}
+
+TEST(StudyPlan, LeavesPartsOut) {
+    StudyOptions options = small();
+    options.parts = {StudyPart::positions};
+    EXPECT_EQ(names(plan_study(Model::open("bytes-gpt2"), options, no_progress())),
+              (std::vector<std::string>{"text", "positions"}));
+    options.parts = {StudyPart::vocabulary};
+    options.vocabulary_rows = 30;
+    EXPECT_EQ(plan_study(Model::open("bytes-gpt2"), options, no_progress()).runs[1].prompts.sequences.size(),
+              30u);
+}
+
+TEST(StudyPlan, SaysBeforeThatSequencesAreTooFew) {
+    StudyOptions options = small();
+    options.sequences = 4;
+    const auto notes = plan_study(Model::open("bytes-gpt2"), options, no_progress()).notes;
+    ASSERT_EQ(notes.size(), 1u);
+    EXPECT_TRUE(notes[0].starts_with("4 sequences are too few for an interval")) << notes[0];
+}
+
+TEST(StudyPlan, KnowsWhatItWillTakeOnDisk) {
+    const TempFolder folder;
+    const Model model = Model::open("bytes-gpt2");
+    StudyOptions options = small();
+    options.parts = {StudyPart::repeat, StudyPart::vocabulary};
+    std::int64_t planned = 0;
+    options.planned = [&](const StudyPlan& plan) { planned = plan.bytes(); };
+    const StudySummary summary = make_study(model, folder / "study", options, no_progress());
+    EXPECT_EQ(summary.runs, (std::vector<std::string>{"text", "repeat", "vocabulary"}));
+    EXPECT_TRUE(summary.failed.empty());
+    std::int64_t written = 0;
+    for (const std::string& run : summary.runs) written += size_of(folder / ("study/" + run + "/shards"));
+    EXPECT_NEAR(static_cast<double>(planned), static_cast<double>(written),
+                0.05 * static_cast<double>(written));
+    EXPECT_FALSE(fs::exists(folder / "study/positions"));
+}
+
+}  // namespace
+}  // namespace tomograph
