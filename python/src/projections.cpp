@@ -11,7 +11,7 @@ namespace {
 
 using namespace nb::literals;
 
-/// (name, points, labels, info, basis or None, notes)
+/// (name, points, labels, info, basis or None)
 nb::tuple projection_tuple(const Run& run, Projection projection) {
     nb::object basis = nb::none();
     if (projection.pca) {
@@ -23,7 +23,7 @@ nb::tuple projection_tuple(const Run& run, Projection projection) {
     }
     const nb::dict labels = label_columns(run, projection.labels);
     return nb::make_tuple(projection.name, array_of_matrix(std::move(projection.points)), labels,
-                          json_object(projection.info), basis, projection.notes);
+                          json_object(projection.info), basis);
 }
 
 nb::tuple finish(const Run& run, Projection projection, bool save) {
@@ -74,6 +74,12 @@ void bind_projections(nb::module_& module) {
         [](const OpenRun& open, const std::string& name) {
             const auto run = open.shared();
             return projection_tuple(*run, about_files([&] { return load_projection(*run, name); }));
+        },
+        "run"_a, "name"_a);
+    module.def(
+        "remove_projection",
+        [](const OpenRun& open, const std::string& name) {
+            about_files([&] { remove_projection(open.get(), name); });
         },
         "run"_a, "name"_a);
     module.def("projection_names", [](const OpenRun& run) { return projection_names(run.get()); }, "run"_a);

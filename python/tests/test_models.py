@@ -126,6 +126,10 @@ def test_a_direction_may_be_an_array(model: tg.Model, tmp_path: Path) -> None:
     act = {"act": "add", "site": "blocks.1.resid_post", "direction": direction}
     run = model.capture("whale", tmp_path / "run", acts=act, dtype="f32")
     np.testing.assert_allclose(run["blocks.1.resid_post"] - before, np.tile(direction, (5, 1)), atol=1e-3)
+    plane = [np.eye(128)[3], direction]
+    turned = {"act": "project_out", "site": "blocks.1.resid_post", "direction": plane}
+    run = model.capture("whale", tmp_path / "out", acts=turned, dtype="f32")
+    np.testing.assert_allclose(run["blocks.1.resid_post"][:, [3, 5]], 0, atol=1e-3)
     with pytest.raises(tg.InputError):
         model.intervene(PROMPTS, {**act, "direction": direction[:7]})
 

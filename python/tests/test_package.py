@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -60,6 +61,17 @@ def test_the_readme_runs(tmp_path: Path) -> None:
     code = snippet.replace("model.gguf", "bytes-gpt2").replace("2:10", "1:3")
     code = "import matplotlib; matplotlib.use('Agg')\n" + code
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "python/notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_run(notebook: Path, tmp_path: Path) -> None:
+    cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert len(cells) > 3
+    assert not any(cell["outputs"] for cell in cells), "outputs are left out: clear them before saving"
+    code = "import matplotlib; matplotlib.use('Agg')\n" + "\n".join("".join(cell["source"]) for cell in cells)
+    environment = dict(os.environ, TMPDIR=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
 
 

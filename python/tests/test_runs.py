@@ -195,6 +195,10 @@ def test_projects_to_the_programs_bytes(run: tg.Run, run_folder: Path) -> None:
     program("project", run_folder, "--name", "pca", "--components", "attn_out")
     assert run.pca(components="attn_out", progress=False).points.tobytes() == run.projection("pca").points.tobytes()
     assert "unsaved" not in run.projections
+    run.remove_projection("pca")
+    assert "pca" not in run.projections
+    with pytest.raises(tg.FileError):
+        run.projection("pca")
 
 
 # --- what cannot be ---

@@ -355,10 +355,18 @@ def _spec(acts: Any) -> Iterator[Any]:
         for number, act in enumerate(listed_acts):
             if not isinstance(act, Mapping):
                 raise InputError(f"{act!r} is no act; give {{'act': ..., 'site': ...}}")
-            direction = act.get("direction")
-            if isinstance(direction, (np.ndarray, list, tuple)):
-                path = Path(folder) / f"direction-{number}.npy"
-                np.save(path, np.asarray(direction, dtype=np.float32))
-                act = {**act, "direction": str(path)}
+            if (direction := act.get("direction")) is not None:
+                many = direction if isinstance(direction, (list, tuple)) else [direction]
+                if many and all(isinstance(one, (int, float)) for one in many):
+                    many = [np.asarray(many)]
+                names = []
+                for one in many:
+                    if isinstance(one, (str, os.PathLike)):
+                        names.append(os.fspath(one))
+                        continue
+                    path = Path(folder) / f"direction-{number}-{len(names)}.npy"
+                    np.save(path, np.asarray(one, dtype=np.float32))
+                    names.append(str(path))
+                act = {**act, "direction": names if len(names) != 1 else names[0]}
             spec.append(dict(act))
         yield {"acts": spec}

@@ -50,11 +50,15 @@ class Projection:
     labels: Table
     info: dict[str, Any]
     basis: dict[str, np.ndarray] | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
         return str(self.info.get("method", "?"))
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know of it, a sentence each."""
+        return list(self.info.get("notes", []))
 
     def __repr__(self) -> str:
         return f"Projection {self.name!r} ({self.method}): {self.points.shape[0]} points in {self.points.shape[1]} dimensions"
@@ -281,12 +285,16 @@ class Run(Mapping[str, Any]):
         return _core.projection_names(self._core)
 
     def _projection(self, parts: tuple[Any, ...]) -> Projection:
-        name, points, labels, info, basis, notes = parts
-        return Projection(name, points, self._label_table(labels), info, basis, tuple(notes))
+        name, points, labels, info, basis = parts
+        return Projection(name, points, self._label_table(labels), info, basis)
 
     def projection(self, name: str) -> Projection:
         """One of them. Errors: FileError where there is no such one, or it is damaged."""
         return self._projection(_core.load_projection(self._core, name))
+
+    def remove_projection(self, name: str) -> None:
+        """Delete one. Errors: FileError where there is no such one, or the folder cannot be written."""
+        _core.remove_projection(self._core, name)
 
     def pca(
         self,
