@@ -82,7 +82,9 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
+# open is left out, so that `from tomograph import *` leaves Python's own.
 __all__ = sorted([*_HOME_OF, "plot"])  # pyright: ignore[reportUnsupportedDunderAll]
+__all__.remove("open")
 
 
 def __getattr__(name: str) -> Any:

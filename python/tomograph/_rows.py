@@ -30,7 +30,9 @@ class Rows:
         self.site = site
         self.shape = (bounds[-1][1] if bounds else 0, *shape)
         self._bounds = bounds
-        types = {run._core.stored(site, shard)[0] for shard, (a, b) in enumerate(bounds) if b > a}
+        # Where float16 does not hold a shard's values, that shard and all after it have a wider type.
+        kept = [shard for shard, (begin, end) in enumerate(bounds) if end > begin]
+        types = {run._core.stored(site, shard)[0] for shard in (kept[:1] + kept[-1:])}
         self.dtype = np.dtype(np.float16 if types == {"F16"} else np.float32)
 
     @property

@@ -84,6 +84,7 @@ class Run(Mapping[str, Any]):
         self._core = core
         self._sites = {name: Site(name, tuple(shape), vectors) for name, shape, vectors in core.sites()}
         self._tokens: Table | None = None
+        self._bounds: list[tuple[int, int]] | None = None  # rows of each shard
         self._path = Path(core.path)
 
     def __enter__(self) -> Run:
@@ -151,7 +152,9 @@ class Run(Mapping[str, Any]):
             raise InputError(
                 f"no vectors of {site} are kept: the run holds its norms and means only; capture it again with its vectors"
             )
-        bounds = [tuple(shard["rows"]) for shard in self.json["shards"]]
+        if self._bounds is None:
+            self._bounds = [(begin, end) for begin, end in (shard["rows"] for shard in self.json["shards"])]
+        bounds = self._bounds
         if len(bounds) == 1:
             name, array, _, _ = self._core.stored(site, 0)
             if array is not None and name != "BF16":
