@@ -58,6 +58,7 @@ def test_the_documentation_runs(tmp_path: Path) -> None:
 def test_the_readme_runs(tmp_path: Path) -> None:
     """On a model that is always there, which has fewer layers."""
     (snippet,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    (tmp_path / "book.txt").write_text("The whale is white. Call me Ishmael. " * 20)
     code = snippet.replace("model.gguf", "bytes-gpt2").replace("2:10", "1:3")
     code = "import matplotlib; matplotlib.use('Agg')\n" + code
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ))
