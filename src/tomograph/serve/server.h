@@ -15,6 +15,8 @@ struct ServeOptions {
     int port = 0;
     /// Only those who know it are served. Empty: on loopback nobody is asked; elsewhere one is made up.
     std::string token;
+    /// May other pages show this one in a frame of theirs? A notebook's cell does. Default false.
+    bool framed = false;
     JobLimits limits;
 };
 
