@@ -180,9 +180,10 @@ fs::path environment(const fs::path& folder, const fs::path& python, const Conve
     const std::string pinned = requirements();
     const fs::path file = folder / "requirements.txt";
     std::ofstream(file) << pinned;
-    // pip names each package as it begins with it, also one that is for another version of Python; all are
-    // unpacked in the end.
-    progress.begin("install the converter's packages", count(pinned, "=="), "packages");
+    // A package is a line that is not indented. pip names each as it begins with it, also one that is for
+    // another version of Python, and unpacks all in the end.
+    const int packages = 1 + count(pinned, "\n") - count(pinned, "\n ") - (pinned.ends_with('\n') ? 1 : 0);
+    progress.begin("install the converter's packages", packages, "packages");
     int begun = 0;
     const Finished installed = run_python(
         made / "bin/python",
