@@ -106,7 +106,7 @@ TEST_F(Sources, AreAColumnOfATable) {
     EXPECT_NE(outcome.err.find("note: 1 rows of t.csv have no text and were passed over\n"),
               std::string::npos)
         << outcome.err;
-    const Run made = open_run(program_ / "run");
+    const auto made = open_run(program_ / "run");
     EXPECT_EQ(made.n_sequences(), 2);
     EXPECT_EQ(made.labels(), (std::vector<std::string>{"x", "y"}));
     EXPECT_EQ(made.json().at("prompts").at("kind"), "csv");

@@ -27,11 +27,13 @@ const std::string kText =
     "Once upon a time, there was a little girl named Lily. She said: \"Hel lo!\"  Two  spaces,\nand a "
     "caf\u00e9.";
 
-/// Cut where chance will, in the middle of words and characters too.
+/// Cut where chance will, in the middle of words too, but of no character: a segment is a text.
 std::vector<Segment> cut(const std::string& text, std::mt19937& random) {
     std::vector<Segment> segments;
     for (std::size_t begin = 0; begin < text.size();) {
-        const std::size_t size = std::uniform_int_distribution<std::size_t>(1, 30)(random);
+        std::size_t size = std::uniform_int_distribution<std::size_t>(1, 30)(random);
+        while (begin + size < text.size() && (static_cast<unsigned char>(text[begin + size]) & 0xC0) == 0x80)
+            ++size;
         segments.push_back({text.substr(begin, size)});
         begin += size;
     }

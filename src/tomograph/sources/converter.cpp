@@ -128,11 +128,11 @@ class FolderLock {
     int descriptor_ = -1;
 };
 
-/// What pip says of its work, as progress: a package is done when the next one begins.
-int count_packages(std::string_view text) {
-    int count = 0;
-    for (std::size_t at = 0; (at = text.find("Collecting ", at)) != std::string_view::npos; ++at) ++count;
-    return count;
+/// How often a word stands in a text.
+int count(std::string_view text, std::string_view word) {
+    int found = 0;
+    for (std::size_t at = 0; (at = text.find(word, at)) != std::string_view::npos; ++at) ++found;
+    return found;
 }
 
 /// The converter's files. `python` has pip.
@@ -180,19 +180,17 @@ fs::path environment(const fs::path& folder, const fs::path& python, const Conve
     const std::string pinned = requirements();
     const fs::path file = folder / "requirements.txt";
     std::ofstream(file) << pinned;
-    progress.begin(
-        "install the converter's packages",
-        std::ranges::count(pinned, '=') > 0
-            ? count_packages(std::regex_replace(pinned, std::regex("(^|\n)[a-z][^ ]*=="), "Collecting "))
-            : 1,
-        "packages");
+    // A package is a line that is not indented. pip names each as it begins with it, also one that is for
+    // another version of Python, and unpacks all in the end.
+    const int packages = 1 + count(pinned, "\n") - count(pinned, "\n ") - (pinned.ends_with('\n') ? 1 : 0);
+    progress.begin("install the converter's packages", packages, "packages");
     int begun = 0;
     const Finished installed = run_python(
         made / "bin/python",
         {"-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps", "--require-hashes",
          "--only-binary", ":all:", "--progress-bar", "off", "--requirement", file.string()},
         progress, [&](std::string_view text) {
-            begun += count_packages(text);
+            begun += count(text, "Collecting ") + count(text, "Ignoring ");
             progress.update(std::max(0, begun - 1));
         });
     progress.end();

@@ -26,11 +26,11 @@ TOLERANCE = 1e-4
 
 def llama(folder):
     sentencepiece.SentencePieceTrainer.train(
-        input=str(BOOK), model_prefix=str(folder / "tokenizer"), vocab_size=320, model_type="bpe",
+        input=str(BOOK), model_prefix=str(folder / "tokenizer"), vocab_size=512, model_type="bpe",
         byte_fallback=True, character_coverage=1.0, bos_id=1, eos_id=2, unk_id=0, minloglevel=2)
     (folder / "tokenizer.vocab").unlink()
     config = transformers.LlamaConfig(
-        vocab_size=320, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+        vocab_size=512, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=256, tie_word_embeddings=False)
     model = transformers.LlamaForCausalLM(config)
     model.save_pretrained(folder)
@@ -44,7 +44,7 @@ def unknown_tokenizer(folder):
     bpe.train([str(BOOK)], vocab_size=400, special_tokens=["<|endoftext|>"], show_progress=False)
     bpe.save_model(str(folder))
     transformers.GPT2TokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder)
-    config = transformers.GPT2Config(vocab_size=400, n_positions=64, n_embd=64, n_layer=1, n_head=4)
+    config = transformers.GPT2Config(vocab_size=400, n_positions=64, n_ctx=64, n_embd=64, n_layer=1, n_head=4)
     transformers.GPT2LMHeadModel(config).save_pretrained(folder)
 
 
