@@ -303,6 +303,7 @@ TEST(Cli, MeasuresARunAgainstItsTwin) {
     ASSERT_EQ(program.run({"randomize", "bytes-gpt2", "--keep", "spectrum", "--out", "spectrum.gguf"}).code,
               0);
     ASSERT_EQ(capture_few(program, "spectrum", "spectrum.gguf").code, 0);
+    ASSERT_EQ(program.run({"lens", "run", "--threads", "1"}).code, 0);
     const Arguments arguments{"measure", "run", "--twin",      "twin", "spectrum",
                               "--rows",  "100", "--bootstrap", "20",   "--json"};
     const Outcome outcome = program.run(arguments);
