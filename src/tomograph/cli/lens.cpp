@@ -12,6 +12,7 @@
 #include "tomograph/base/text.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
+#include "tomograph/cli/model_source.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/figures/gnuplot.h"
 #include "tomograph/figures/measures.h"
@@ -126,7 +127,7 @@ void read_text(const Flags& flags, Progress& progress) {
             throw Error(flags.source + " does not say which model it is from", "",
                         "name it with --model GGUF");
     }
-    const Model model = Model::open(model_path);
+    const Model model = Model::open(find_model(model_path, progress));
     if (!run) {
         const PromptSet prompts = text_of(flags, model);
         print_notes(prompts.notes);
@@ -223,7 +224,7 @@ Json words_json(const LensReading& reading, const Vocabulary& vocabulary) {
 
 void read_given(const Flags& flags, Progress& progress) {
     const PassingFolder passing;
-    const Model model = Model::open(flags.source);
+    const Model model = Model::open(find_model(flags.source, progress));
     const PromptSet prompts = given_prompts(
         model.vocabulary(),
         {.prompts = flags.prompts, .length = flags.length.value_or(default_length(model.info()))});
@@ -266,9 +267,9 @@ void add_lens(CLI::App& app, Progress& progress) {
         "lens",
         "Show what each layer would answer: the model's head on its streams, by logit and ridge lens");
     command
-        ->add_option(
-            "RUN|MODEL", flags->source,
-            "Run folder or study, whose stored vectors are read; or GGUF file, bytes-gpt2 or bytes-llama")
+        ->add_option("RUN|MODEL", flags->source,
+                     "Run folder or study, whose stored vectors are read; or GGUF file, hf:org/name "
+                     "from a hub, bytes-gpt2 or bytes-llama")
         ->required();
     command->add_option("--model", flags->model,
                         "Of a run: its GGUF file (default: where it was captured from)");
