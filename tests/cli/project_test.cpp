@@ -87,6 +87,8 @@ TEST_F(ProjectCommand, AFigureSaysWhatWasSelected) {
     };
     EXPECT_NE(subtitle({"--layers", "2"}).find("mlp_out · layer 2 · raw vectors"), std::string::npos);
     EXPECT_NE(subtitle({"--positions", "3"}).find("mlp_out · position 3 · raw"), std::string::npos);
+    EXPECT_NE(subtitle({"--positions", "-1:"}).find("mlp_out · last token · raw"), std::string::npos);
+    EXPECT_NE(subtitle({"--positions", "-4:"}).find("mlp_out · last 4 tokens · raw"), std::string::npos);
     const std::string ranges = subtitle({"--layers", "1:", "--positions", "2:5"});
     EXPECT_NE(ranges.find("layers from 1 · positions 2 to 4"), std::string::npos);
     EXPECT_NE(ranges.find("6 × 10 tokens"), std::string::npos);

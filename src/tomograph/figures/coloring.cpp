@@ -167,6 +167,10 @@ std::string selection_text(const Run& run, const Json& selection) {
     std::vector<std::string> parts;
     const auto range = [&](const char* key, const char* what, std::int64_t count) {
         const Range r = parse_range(selection.value(key, std::string(":")), what);
+        if (r.begin < 0 && !r.end) {
+            parts.push_back(r.begin == -1 ? "last token" : fmt::format("last {} tokens", -r.begin));
+            return;
+        }
         const std::int64_t end = r.end.value_or(count);
         if (r.begin == 0 && end >= count) return;
         const std::string one = std::string(what).substr(0, std::string_view(what).size() - 1);
