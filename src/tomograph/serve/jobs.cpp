@@ -76,7 +76,8 @@ Projection make_projection(const Run& run, const ProjectionRequest& request, int
 Jobs::Jobs(Catalog& catalog, JobLimits limits)
     : catalog_(catalog),
       limits_(limits),
-      tasks_(Busy("a projection is being computed", "one is made at a time", "wait for it or cancel it")) {}
+      tasks_("the projection",
+             Busy("a projection is being computed", "one is made at a time", "wait for it or cancel it")) {}
 
 int Jobs::start(const Json& json) {
     const ProjectionRequest request = parse_request(json, limits_);

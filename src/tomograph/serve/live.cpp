@@ -121,7 +121,8 @@ LivePrompts::LivePrompts(Catalog& catalog, LiveReader* reader, const JobLimits& 
     : catalog_(catalog),
       reader_(reader),
       placer_(limits.umap_rows, limits.threads),
-      tasks_(Busy("another prompt is being read", "one is read at a time", "wait for it or cancel it")) {}
+      tasks_("the prompt",
+             Busy("another prompt is being read", "one is read at a time", "wait for it or cancel it")) {}
 
 Json LivePrompts::describe() const {
     Json json = {{"model", reader_->model_name()},

@@ -87,7 +87,7 @@ int Tasks::start(const Json& about, const std::function<void()>& check, Work wor
     try {
         worker_ = std::thread([task, work = std::move(work)] { work_on(*task, work); });
     } catch (const std::system_error& e) {
-        throw Error("it cannot be started", e.what(), "close other programs and try again");
+        throw Error(what_ + " cannot be started", e.what(), "close other programs and try again");
     }
     ++next_;
     tasks_.push_back(task);

@@ -54,8 +54,8 @@ class Tasks {
     /// cancels it.
     using Work = std::function<Json(Task&)>;
 
-    /// `busy`: what whoever asks for a second one is told.
-    explicit Tasks(Busy busy) : busy_(std::move(busy)) {}
+    /// `what`: for messages, such as "the projection". `busy`: what whoever asks for a second one is told.
+    Tasks(std::string what, Busy busy) : what_(std::move(what)), busy_(std::move(busy)) {}
     ~Tasks();
 
     /// Calls `check` once it is certain that no other is under way. Errors: Busy; what `check` throws; Error
@@ -68,6 +68,7 @@ class Tasks {
 
   private:
     std::shared_ptr<Task> find(int id) const;
+    std::string what_;
     Busy busy_;
     mutable std::mutex mutex_;
     std::vector<std::shared_ptr<Task>> tasks_;  // the last few

@@ -165,7 +165,7 @@ function drawPrompts(view: View, out: Overlay, spots: Spots, to: (x: number, y: 
     if (!laid) return
     const { cloud } = laid
     const color = promptColor(which, dark)
-    const chosen = live.chosen?.which === which ? live.chosen.token : -1
+    const chosen = live.picked[which] ?? -1
     const aside = live.chosen !== null && chosen < 0
     const at = (row: number, mix = 0): P2 | null => {
       const place = live.placeOf(laid, row, mix)
@@ -207,12 +207,19 @@ function drawPrompts(view: View, out: Overlay, spots: Spots, to: (x: number, y: 
       }
       if (!head || aside) continue
       drawn = true
+      if (live.near && live.chosen?.which === which && cloud.components[cloud.labels.component[way[0]]] === live.component) {
+        const from = at(way.find((r) => cloud.labels.layer[r] === live.near!.layer) ?? way[shown])
+        for (const row of live.near.rows) {
+          const place = to(...view.placeOf(row), view.cloud!.labels.layer[row])
+          if (from && place) out.strokes.push({ points: [from, place], color, width: 1, alpha: 0.7 })
+        }
+      }
       if (!(alone && playback.layer < 0)) out.marks.push({ at: head, radius: token === last || alone ? 5 : 3.5, color, filled: true })
       const label: Label = { at: [head[0], head[1] - 12], text: seen(prompt.tokens[token].text) || '(empty)', size: token === last || alone ? 13 : 11, strong: token === last || alone, color }
       if (spots.place(label, alone)) out.labels.push(label)
     }
     const name = live.prompts.length > 1 ? (which ? 'the second prompt' : 'the first prompt') : 'the prompt'
-    if (drawn) out.keys.push({ sign: cells ? 'dark' : 'thick', color, text: chosen >= 0 ? `${name}: one token, by layer` : cells || !cloud.hasLayers ? name : `${name}, from layer to layer` })
+    if (drawn) out.keys.push({ sign: cells ? 'dark' : 'thick', color, text: chosen >= 0 ? `${name}: one token` : cells || !cloud.hasLayers ? name : `${name}, from layer to layer` })
   })
 }
 

@@ -37,8 +37,9 @@ export class Live {
   prompts = $state.raw<Prompt[]>([])
   /** Of each prompt; null: not on this map (yet). */
   laid = $state.raw<(Laid | null)[]>([])
-  /** The token that is looked at. */
-  chosen = $state.raw<{ which: number; token: number } | null>(null)
+  /** Of each prompt the token that was chosen, -1: none; and whose was chosen last. */
+  picked = $state.raw<number[]>([])
+  private latest = $state(0)
   /** Of maps with several components: the one whose neighbours and distances are listed. */
   component = $state('')
   words = $state.raw<{ layer: number; words: Word[] }[] | null>(null)
@@ -101,15 +102,18 @@ export class Live {
 
   private async take(prompt: Prompt, beside: boolean): Promise<void> {
     const first = this.prompts.find((p) => p.run === prompt.run)
-    this.prompts = beside && first ? [first, prompt] : [prompt]
-    this.chosen = null
+    const prompts = beside && first ? [first, prompt] : [prompt]
+    // Until it is laid out it has no place: that of the one before it is not its own.
+    this.laid = prompts.map((p) => (p === prompt ? null : this.laid[this.prompts.indexOf(p)]))
+    this.prompts = prompts
+    this.picked = this.prompts.map(() => -1)
     await this.lay()
   }
 
   drop(which: number): void {
     this.prompts = this.prompts.filter((_, i) => i !== which)
     this.laid = this.laid.filter((_, i) => i !== which)
-    this.chosen = null
+    this.picked = this.prompts.map(() => -1)
     this.look()
     this.changed()
   }
@@ -156,8 +160,8 @@ export class Live {
 
   /** A token is looked at, or no longer. */
   choose(which: number, token: number): void {
-    const again = this.chosen?.which === which && this.chosen.token === token
-    this.chosen = again ? null : { which, token }
+    this.picked = this.picked.map((of, i) => (i !== which ? of : of === token ? -1 : token))
+    this.latest = this.picked[which] < 0 && this.picked[1 - which] >= 0 ? 1 - which : which
     this.look()
     this.changed()
   }
@@ -167,11 +171,20 @@ export class Live {
   }
   clear(): void {
     if (!this.chosen) return
-    this.chosen = null
+    this.picked = this.prompts.map(() => -1)
     this.look()
     this.changed()
   }
 
+  /** The token that is looked at. */
+  get chosen(): { which: number; token: number } | null {
+    const token = this.picked[this.latest] ?? -1
+    return token < 0 ? null : { which: this.latest, token }
+  }
+  /** Of a prompt: the token that another prompt's is compared with. */
+  compared(which: number): number {
+    return this.picked[which] >= 0 ? this.picked[which] : this.prompts[which].tokens.length - 1
+  }
   /** The token that lists are of: the chosen one, else the last of the last prompt. */
   get subject(): { which: number; token: number } | null {
     if (this.chosen) return this.chosen
@@ -203,8 +216,7 @@ export class Live {
     void this.lookAround(look)
     if (this.prompts.length < 2 || !this.laid.every((l) => l !== null)) return
     const [a, b] = this.prompts
-    const token = (which: number) => (this.chosen?.which === which ? this.chosen.token : this.prompts[which].tokens.length - 1)
-    void this.source.json<Apart[]>(`live/${a.id}/maps/${this.map!.cloud.name}/apart?token=${token(0)}&from=${b.id}&to=${token(1)}`).then(
+    void this.source.json<Apart[]>(`live/${a.id}/maps/${this.map!.cloud.name}/apart?token=${this.compared(0)}&from=${b.id}&to=${this.compared(1)}`).then(
       (apart) => {
         if (look === this.looks) this.apart = apart
       },

@@ -75,6 +75,18 @@ describe('Live', () => {
     await live.read(run, 'd', false, false)
     expect(live.prompts.map((p) => p.text)).toEqual(['d'])
   })
+  it('has no place until it is laid out, though the one before it had', async () => {
+    const { live } = make({ 'live/1': done, ...onMap })
+    await live.read(run, 'a', false, false)
+    const first = live.laid[0]
+    const reading = live.read(run, 'b', false, true)
+    const places: unknown[] = []
+    while (live.prompts.length < 2) await Promise.resolve()
+    places.push(...live.laid)
+    await reading
+    expect(places).toEqual([first, null])
+    expect(live.laid.every((laid) => laid !== null)).toBe(true)
+  })
   it('is on no map of another run', async () => {
     const { live } = make({ 'live/1': done, ...onMap })
     await live.read({ ...run, id: 5 }, 'a', false, false)
