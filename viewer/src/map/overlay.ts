@@ -215,7 +215,7 @@ function drawPrompts(view: View, out: Overlay, spots: Spots, to: (x: number, y: 
         }
       }
       if (!(alone && playback.layer < 0)) out.marks.push({ at: head, radius: token === last || alone ? 5 : 3.5, color, filled: true })
-      const label: Label = { at: [head[0], head[1] - 12], text: seen(prompt.tokens[token].text) || '(empty)', size: token === last || alone ? 13 : 11, strong: token === last || alone, color }
+      const label: Label = { at: [head[0], head[1] - (alone && playback.layer < 0 ? 17 : 12)], text: seen(prompt.tokens[token].text) || '(empty)', size: token === last || alone ? 13 : 11, strong: token === last || alone, color }
       if (spots.place(label, alone)) out.labels.push(label)
     }
     const name = live.prompts.length > 1 ? (which ? 'the second prompt' : 'the first prompt') : 'the prompt'

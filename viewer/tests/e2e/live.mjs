@@ -58,7 +58,7 @@ test('a text that the run has read lies on its own points, drawn from layer to l
     const all = await painted(page, first)
     assert.ok(all > 200, `${all} pixels`)
     await page.getByText('the prompt, from layer to layer').waitFor()
-    await panel(page).getByText('The top line is what the model says').waitFor()
+    await panel(page).getByText('words are the model’s').waitFor()
     await shoot(page, 'live')
   }, { hash: '#p=paths&theme=light' }))
 
@@ -211,7 +211,7 @@ test('without a model there is no line; without WebGL there is one, and its answ
     await page.getByRole('heading', { name: 'No WebGL 2' }).waitFor()
     await line(page).fill('no picture')
     await page.keyboard.press('Enter')
-    await panel(page).getByText('The top line is what the model says').waitFor()
+    await panel(page).getByText('words are the model’s').waitFor()
     assert.equal(await chips(page).count(), 10)
   } finally {
     await browser.stop()
