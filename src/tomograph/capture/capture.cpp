@@ -192,8 +192,13 @@ EngineOptions engine_options(const PromptSet& prompts, const CaptureOptions& opt
 CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, const std::filesystem::path& out,
                        const CaptureOptions& options, Progress& progress) {
     check_output_folder(out, FolderKind::run, options.begin);
-    const auto made = model.make_engine(engine_options(prompts, options, progress));
-    Engine& engine = *made;
+    const auto engine = model.make_engine(engine_options(prompts, options, progress));
+    return capture(model, *engine, prompts, out, options, progress);
+}
+
+CaptureSummary capture(const LanguageModel& model, Engine& engine, const PromptSet& prompts,
+                       const std::filesystem::path& out, const CaptureOptions& options, Progress& progress) {
+    check_output_folder(out, FolderKind::run, options.begin);
     const CapturePlan plan = plan_capture(engine, model.info(), prompts, options);
     RunWriter writer(out, plan_run(model, engine, prompts, plan, options), {.begin = options.begin});
 

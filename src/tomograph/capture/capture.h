@@ -76,6 +76,12 @@ EngineOptions engine_options(const PromptSet& prompts, const CaptureOptions& opt
 CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, const std::filesystem::path& out,
                        const CaptureOptions& options, Progress& progress);
 
+/// The same on an engine of the model that was made before and is not done with, whose options hold: it must
+/// be for sequences as long as these, and be told to stop by other ways than `progress` to stop within a
+/// batch. For who reads one prompt after another.
+CaptureSummary capture(const LanguageModel& model, Engine& engine, const PromptSet& prompts,
+                       const std::filesystem::path& out, const CaptureOptions& options, Progress& progress);
+
 /// The sites of `engine` that the options choose, as indices into engine.sites().
 /// Errors: Error that says which components or layers exist.
 std::vector<std::size_t> choose_sites(const Engine& engine, const ModelInfo& model,

@@ -6,9 +6,12 @@
 #include <thread>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/file.h"
 #include "tomograph/base/output.h"
 #include "tomograph/base/process.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/live/live_model.h"
+#include "tomograph/model/model.h"
 #include "tomograph/serve/catalog.h"
 #include "tomograph/serve/report.h"
 #include "tomograph/serve/server.h"
@@ -18,7 +21,7 @@ namespace {
 
 struct Flags {
     std::string run, other;
-    std::string host = "127.0.0.1", token, report;
+    std::string host = "127.0.0.1", token, report, model, chat_template;
     int port = 0, threads = 0;
     bool no_open = false, force = false;
 };
@@ -27,6 +30,31 @@ struct Flags {
 void open_browser(const std::string& url) {
     if (std::getenv("DISPLAY") == nullptr && std::getenv("WAYLAND_DISPLAY") == nullptr) return;
     if (const auto program = find_program("xdg-open")) start_program(*program, {url});
+}
+
+struct Reader {
+    Model model;
+    LiveModel live;
+    Reader(const Flags& flags)
+        : model(Model::open(flags.model)),
+          live(model, {.chat_template = flags.chat_template.empty() ? "" : read_file(flags.chat_template),
+                       .threads = flags.threads}) {}
+};
+
+/// Null where no model is given. Errors: Error also when it is the model of none of the runs.
+std::unique_ptr<Reader> open_reader(const Flags& flags, Catalog& catalog) {
+    if (flags.model.empty()) return nullptr;
+    auto reader = std::make_unique<Reader>(flags);
+    std::string refused;
+    for (std::size_t i = 0; i < catalog.n_runs(); ++i) {
+        try {
+            reader->live.check(*catalog.run(i));
+            return reader;
+        } catch (const Error& e) {
+            if (refused.empty()) refused = e.what();
+        }
+    }
+    throw Error(refused, "", "");
 }
 
 void view(const Flags& flags, Progress& progress) {
@@ -40,9 +68,12 @@ void view(const Flags& flags, Progress& progress) {
     std::vector<std::filesystem::path> folders{flags.run};
     if (!flags.other.empty()) folders.emplace_back(flags.other);
     Catalog catalog(folders);
-    ViewServer server(
-        catalog,
-        {.host = flags.host, .port = flags.port, .token = flags.token, .limits = {.threads = flags.threads}});
+    const auto reader = open_reader(flags, catalog);
+    ViewServer server(catalog, {.host = flags.host,
+                                .port = flags.port,
+                                .token = flags.token,
+                                .limits = {.threads = flags.threads},
+                                .reader = reader ? &reader->live : nullptr});
     server.bind();
     say("{}\n", server.url());
     flush_output();
@@ -83,6 +114,16 @@ void add_view(CLI::App& app, Progress& progress) {
     CLI::Option* report = command->add_option(
         "--report", flags->report, "Write the viewer as one file that opens from disk, and serve nothing");
     command->add_flag("--force", flags->force, "Replace an existing report")->needs(report);
+    CLI::Option* model =
+        command
+            ->add_option("--model", flags->model,
+                         "The model that the run was captured from: the page gets a line to type prompts in")
+            ->excludes(report);
+    command
+        ->add_option("--chat-template", flags->chat_template,
+                     "Jinja template for conversations typed in, a file (default: the model's own)")
+        ->check(CLI::ExistingFile)
+        ->needs(model);
     command->add_flag("--no-open", flags->no_open, "Print the address only; open no browser");
     command->callback([flags, &progress] { view(*flags, progress); });
 }

@@ -37,7 +37,8 @@ class LanguageModel {
     /// Mean of the whole token embedding table, [d_model].
     virtual Vector mean_token_embedding() const = 0;
     /// XXH3 of the weights' bytes, 128 bits in hexadecimal: what `xxhsum -H2 FILE` prints; of a model in
-    /// several files, that of their checksums, laid end to end. Reads all of them.
+    /// several files, that of their checksums, laid end to end. Reads all of them, the
+    /// first time.
     virtual std::string checksum() const = 0;
     /// What runs the model, and what its numbers may depend on: name, version, commit, the processor's
     /// instructions in use.

@@ -4,6 +4,7 @@
 #include <llama.h>
 
 #include <cstring>
+#include <mutex>
 #include <span>
 #include <utility>
 
@@ -30,6 +31,8 @@ struct Model::State {
     llama_model* model = nullptr;
     ModelInfo info;
     std::unique_ptr<LlamaVocabulary> vocabulary;
+    std::once_flag summed;
+    std::string checksum;  // once it was asked for
     ~State() {
         if (model != nullptr) llama_model_free(model);
     }
@@ -161,9 +164,12 @@ Vector Model::mean_token_embedding() const {
 }
 
 std::string Model::checksum() const {
-    std::string sums;
-    for (const ModelPart& part : state_->parts) sums += xxh3_128(MappedFile(part.path).bytes());
-    return state_->parts.size() == 1 ? sums : xxh3_128(std::as_bytes(std::span(sums)));
+    std::call_once(state_->summed, [this] {
+        std::string sums;
+        for (const ModelPart& part : state_->parts) sums += xxh3_128(MappedFile(part.path).bytes());
+        state_->checksum = state_->parts.size() == 1 ? sums : xxh3_128(std::as_bytes(std::span(sums)));
+    });
+    return state_->checksum;
 }
 
 Json llama_build() {

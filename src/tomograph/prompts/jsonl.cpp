@@ -59,6 +59,38 @@ class Lines {
         return cut({{string_at(json, "it", "text"), options_.special}}, {-1});
     }
 
+    /// Errors: JsonError, Error.
+    Sequence read_conversation(const std::vector<ChatMessage>& messages) {
+        text.clear();
+        if (messages.empty()) throw JsonError("'messages' holds no message");
+        if (!template_) template_ = make_template();
+        const bool ask = options_.ask && messages.back().role != "assistant";
+        const std::size_t role = column_index(set_, kRoleColumn), turn = column_index(set_, kTurnColumn),
+                          origin = column_index(set_, kOriginColumn);
+        set_.columns[origin].words = {"template", "content"};
+        std::vector<Segment> segments;
+        std::vector<std::int32_t> labels, roles, turns, origins;
+        for (ChatPiece& piece : template_->render(messages, ask)) {
+            text += piece.text;
+            segments.push_back({std::move(piece.text), piece.content ? Special::text : Special::parse});
+            const std::string whose =
+                piece.turn < 0 ? "" : messages[static_cast<std::size_t>(piece.turn)].role;
+            roles.push_back(whose.empty() ? -1 : word_index(set_.columns[role].words, whose));
+            turns.push_back(piece.turn);
+            origins.push_back(piece.content ? 1 : 0);
+            labels.push_back(word_index(set_.labels, piece.content && !whose.empty() ? whose : "template"));
+        }
+        ++conversations;
+        Sequence sequence = cut(segments, labels);
+        for (std::size_t t = 0; t < sequence.tokens.size(); ++t) {
+            const auto segment = static_cast<std::size_t>(segment_of_[t]);
+            set_entry(sequence, role, t, roles[segment]);
+            set_entry(sequence, turn, t, turns[segment]);
+            set_entry(sequence, origin, t, origins[segment]);
+        }
+        return sequence;
+    }
+
     std::int64_t spelt = 0, replaced = 0, conversations = 0;
     std::string text;  ///< the last line as it was written out; empty where it was no conversation
 
@@ -111,33 +143,7 @@ class Lines {
             messages.push_back(
                 {string_at(json, "a message", "role"), string_at(json, "a message", "content")});
         }
-        if (messages.empty()) throw JsonError("'messages' holds no message");
-        if (!template_) template_ = make_template();
-        const bool ask = options_.ask && messages.back().role != "assistant";
-        const std::size_t role = column_index(set_, kRoleColumn), turn = column_index(set_, kTurnColumn),
-                          origin = column_index(set_, kOriginColumn);
-        set_.columns[origin].words = {"template", "content"};
-        std::vector<Segment> segments;
-        std::vector<std::int32_t> labels, roles, turns, origins;
-        for (ChatPiece& piece : template_->render(messages, ask)) {
-            text += piece.text;
-            segments.push_back({std::move(piece.text), piece.content ? Special::text : Special::parse});
-            const std::string whose =
-                piece.turn < 0 ? "" : messages[static_cast<std::size_t>(piece.turn)].role;
-            roles.push_back(whose.empty() ? -1 : word_index(set_.columns[role].words, whose));
-            turns.push_back(piece.turn);
-            origins.push_back(piece.content ? 1 : 0);
-            labels.push_back(word_index(set_.labels, piece.content && !whose.empty() ? whose : "template"));
-        }
-        ++conversations;
-        Sequence sequence = cut(segments, labels);
-        for (std::size_t t = 0; t < sequence.tokens.size(); ++t) {
-            const auto segment = static_cast<std::size_t>(segment_of_[t]);
-            set_entry(sequence, role, t, roles[segment]);
-            set_entry(sequence, turn, t, turns[segment]);
-            set_entry(sequence, origin, t, origins[segment]);
-        }
-        return sequence;
+        return read_conversation(messages);
     }
 
     ChatTemplate make_template() const {
@@ -206,6 +212,28 @@ PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& option
     set.description = {{"sources", {options.file == "-" ? name : options.file.filename().string()}}};
     if (lines.conversations > 0) set.description["conversations"] = lines.conversations;
     describe(set, vocabulary, "jsonl", start);
+    return set;
+}
+
+PromptSet conversation_prompts(const Vocabulary& vocabulary, const std::vector<ChatMessage>& messages,
+                               const JsonlOptions& options) {
+    const auto start = start_token(vocabulary, options.start);
+    check_length(vocabulary, options.length);
+    PromptSet set;
+    Lines lines(vocabulary, options, set);
+    if (messages.empty()) throw Error("the conversation holds no message", "", "");
+    Sequence sequence = lines.read_conversation(messages);
+    add_start(sequence, start);
+    if (sequence.length() > options.length)
+        throw Error(fmt::format("the conversation has more than {} tokens", options.length), "",
+                    "shorten it");
+    if (sequence.tokens.empty()) throw Error("the conversation is empty", "", "");
+    set.sequences.push_back(std::move(sequence));
+    set.texts.push_back({{"text", lines.text}});
+    mark_last_tokens(set);
+    note_reading(set, lines.spelt, lines.replaced, vocabulary);
+    set.description = {{"conversations", 1}};
+    describe(set, "jsonl", start);
     return set;
 }
 

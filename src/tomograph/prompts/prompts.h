@@ -8,6 +8,7 @@
 #include "tomograph/base/json.h"
 #include "tomograph/engine/language_model.h"
 #include "tomograph/engine/sequence.h"
+#include "tomograph/prompts/chat_template.h"
 #include "tomograph/prompts/reading.h"
 #include "tomograph/words/label_column.h"
 
@@ -128,6 +129,12 @@ struct JsonlOptions {
 /// what else is said of it. Errors: Error that names the line; for a conversation also when the model has no
 /// template.
 PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& options);
+
+/// One conversation that is at hand, read as jsonl_prompts() reads a line. Options: the file and the number of
+/// sequences mean nothing here. Errors: Error when it has no message, when it is longer than options.length
+/// (nothing is cut), when the model has no template, or with the template's own complaint.
+PromptSet conversation_prompts(const Vocabulary& vocabulary, const std::vector<ChatMessage>& messages,
+                               const JsonlOptions& options);
 
 /// The id of a word that is one token. Errors: Error that names its tokens.
 std::int32_t single_token(const Vocabulary& vocabulary, const std::string& word);

@@ -12,8 +12,8 @@
 #include "tomograph/base/random.h"
 #include "tomograph/base/version.h"
 #include "tomograph/serve/folder.h"
-#include "tomograph/store/run_folder.h"
 #include "tomograph/store/run_acts.h"
+#include "tomograph/store/run_folder.h"
 
 namespace tomograph {
 namespace {
@@ -93,6 +93,10 @@ Catalog::Catalog(const std::vector<fs::path>& folders, std::size_t cache_bytes) 
         runs_[0].name += " (A)";
         runs_[1].name += " (B)";
     }
+}
+
+fs::path Catalog::beside() const {
+    return fs::weakly_canonical(folder_).parent_path();
 }
 
 std::size_t Catalog::n_runs() const {

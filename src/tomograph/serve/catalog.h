@@ -38,6 +38,8 @@ class Catalog {
     /// Another only once it was captured anew. Errors: as run().
     std::string capture(std::size_t index);
     bool comparing() const { return comparing_; }
+    /// Where the run or the study lies, which new runs go beside.
+    std::filesystem::path beside() const;
 
     /// Columns of a projection; header.version is its version. Errors: as load().
     std::shared_ptr<const ColumnSet> projection(std::size_t run, const std::string& name);

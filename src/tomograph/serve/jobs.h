@@ -1,15 +1,10 @@
 #pragma once
-#include <atomic>
-#include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
-#include <vector>
 
-#include "tomograph/base/error.h"
 #include "tomograph/base/json.h"
 #include "tomograph/base/progress.h"
 #include "tomograph/serve/catalog.h"
+#include "tomograph/serve/task.h"
 
 namespace tomograph {
 
@@ -41,34 +36,21 @@ Projection make_projection(const Run& run, const ProjectionRequest& request, int
 /// Projections asked for by a page: one at a time, watched and stopped by their number.
 class Jobs {
   public:
-    Jobs(Catalog& catalog, JobLimits limits) : catalog_(catalog), limits_(limits) {}
-    ~Jobs();
+    Jobs(Catalog& catalog, JobLimits limits);
 
     const JobLimits& limits() const { return limits_; }
     /// Errors: Busy when one is under way; Error when the request is broken, the name is taken, or the
     /// machine has no thread left.
     int start(const Json& request);
-    /// {"id","state": running|done|failed|cancelled,"task","done","total","unit","name","saved","error"}.
-    /// Errors: Error when there is no such job.
-    Json status(int id) const;
-    void cancel(int id);
-    bool busy() const;
+    /// As Task::status(), with "run", "name", "saved". Errors: Error when there is no such job.
+    Json status(int id) const { return tasks_.status(id); }
+    void cancel(int id) { tasks_.cancel(id); }
+    bool busy() const { return tasks_.busy(); }
 
   private:
-    struct Job;
-    std::shared_ptr<Job> find(int id) const;
-    void work(Job& job, const ProjectionRequest& request, const Run& run, const std::string& capture);
     Catalog& catalog_;
     JobLimits limits_;
-    mutable std::mutex mutex_;
-    std::vector<std::shared_ptr<Job>> jobs_;  // the last few
-    int next_ = 1;
-    std::thread worker_;
-};
-
-/// Another one is under way.
-class Busy : public Error {
-    using Error::Error;
+    Tasks tasks_;
 };
 
 }  // namespace tomograph

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "tomograph/base/json.h"
 #include "tomograph/maps/projection.h"
 #include "tomograph/store/run.h"
 
@@ -15,11 +16,21 @@ struct Nearest {
     std::vector<NearestRow> rows;  ///< nearest first
     std::int64_t n_searched = 0;
 };
+/// {"rows", "distances", "n_searched"}.
+Json nearest_json(const Nearest& nearest);
+
+/// The rows that a projection was made of. Errors: Error when the run no longer gives them.
+SelectedRows rows_of(const Run& run, const Projection& projection);
 
 /// The k rows nearest to a projection's row in the full space, by comparing it with every other row, block by
-/// block; at most `most_numbers` coordinates are read, evenly spread segments of rows beyond that. Errors:
-/// Error when the run no longer gives the rows that the projection was made of.
+/// block; at most `most_numbers` coordinates are read, evenly spread segments of rows beyond that. Errors: as
+/// rows_of(), and Error when there is no such row.
 Nearest nearest_rows(const Run& run, const Projection& projection, std::int64_t row, int k,
                      std::int64_t most_numbers = std::int64_t{1} << 29);
+
+/// The same of a vector that is none of the rows, [dim], normalised as the projection's rows are. Errors:
+/// also when its width is another.
+Nearest nearest_to(const Run& run, const Projection& projection, const Vector& query, int k,
+                   std::int64_t most_numbers = std::int64_t{1} << 29);
 
 }  // namespace tomograph

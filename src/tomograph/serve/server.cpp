@@ -10,6 +10,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/serve/live.h"
 #include "tomograph/serve/nearest.h"
 #include "tomograph/serve/page.h"
 
@@ -160,6 +161,17 @@ void send_column(const Request& request, Response& response, const ColumnSet& se
     send_column(request, response, found->second);
 }
 
+/// What a request that starts something asks for.
+Json body_of(const Request& request) {
+    if (!request.get_header_value("Content-Type").starts_with("application/json"))
+        throw Refusal{415, "the request must be application/json"};
+    try {
+        return parse_json(request.body);
+    } catch (const JsonError& e) {
+        throw Refusal{400, fmt::format("the request is no JSON: {}", e.what())};
+    }
+}
+
 void send_page(Response& response, const char* file, const char* type) {
     response.set_header("Cache-Control", "no-cache");
     const std::string_view bytes = page_file(file);
@@ -172,11 +184,13 @@ struct ViewServer::Impl {
     Catalog& catalog;
     ServeOptions options;
     Jobs jobs;
+    LivePrompts live;
     httplib::Server server;
     std::mutex searching;  // one search of the full space at a time
     int port = 0;
 
-    Impl(Catalog& c, const ServeOptions& o) : catalog(c), options(o), jobs(c, o.limits) {}
+    Impl(Catalog& c, const ServeOptions& o)
+        : catalog(c), options(o), jobs(c, o.limits), live(c, o.reader, o.limits) {}
 
     bool host_allowed(const Request& request) const {
         if (request.get_header_value_count("Host") != 1) return false;
@@ -238,26 +252,24 @@ struct ViewServer::Impl {
         return *component;
     }
 
-    void nearest(const Request& request, Response& response) {
-        const std::size_t run = run_of(request);
-        const auto row = number<std::int64_t>(request.get_param_value("row"), "row");
+    static int how_many(const Request& request) {
         const int k = request.has_param("k") ? number<int>(request.get_param_value("k"), "k") : 10;
         if (k < 1 || k > kMostNeighbors)
             throw Refusal{400, fmt::format("k must lie between 1 and {}", kMostNeighbors)};
+        return k;
+    }
+
+    void nearest(const Request& request, Response& response) {
+        const std::size_t run = run_of(request);
+        const auto row = number<std::int64_t>(request.get_param_value("row"), "row");
+        const int k = how_many(request);
         const std::string& name = request.path_params.at("name");
         if (request.has_param("v")) check_version(request, version_of(*catalog.projection(run, name)));
         const auto owner = catalog.run(run);
         const auto projection = catalog.load(run, name);
         const std::lock_guard one(searching);
-        const Nearest found = nearest_rows(*owner, *projection, row, k);
-        Json json = {{"row", row},
-                     {"n_searched", found.n_searched},
-                     {"rows", Json::array()},
-                     {"distances", Json::array()}};
-        for (const NearestRow& neighbor : found.rows) {
-            json["rows"].push_back(neighbor.row);
-            json["distances"].push_back(neighbor.distance);
-        }
+        Json json = nearest_json(nearest_rows(*owner, *projection, row, k));
+        json["row"] = row;
         send_json(response, json);
     }
 
@@ -276,6 +288,7 @@ struct ViewServer::Impl {
                             {"umap_rows", limits.umap_rows},
                             {"dims", limits.dims},
                             {"umap", umap_defaults()}};
+            if (live.on()) json["live"] = live.describe();
             send_json(a, json);
         });
         server.Get("/api/runs/:run/tokens",
@@ -311,16 +324,7 @@ struct ViewServer::Impl {
                         "image/png");
         });
         server.Post("/api/jobs", [this](const Request& q, Response& a) {
-            if (!q.get_header_value("Content-Type").starts_with("application/json"))
-                throw Refusal{415, "the request must be application/json"};
-            const auto json = [&] {
-                try {
-                    return parse_json(q.body);
-                } catch (const JsonError& e) {
-                    throw Refusal{400, fmt::format("the request is no JSON: {}", e.what())};
-                }
-            }();
-            send_json(a, {{"id", jobs.start(json)}}, 202);
+            send_json(a, {{"id", jobs.start(body_of(q))}}, 202);
         });
         server.Get("/api/jobs/:id", [this](const Request& q, Response& a) {
             send_json(a, jobs.status(number<int>(q.path_params.at("id"), "the job")));
@@ -329,6 +333,50 @@ struct ViewServer::Impl {
             const int id = number<int>(q.path_params.at("id"), "the job");
             jobs.cancel(id);
             send_json(a, jobs.status(id));
+        });
+        add_live_routes();
+    }
+
+    void add_live_routes() {
+        if (!live.on()) return;
+        const auto id_of = [](const Request& q) { return number<int>(q.path_params.at("id"), "the prompt"); };
+        server.Post("/api/live", [this](const Request& q, Response& a) {
+            send_json(a, {{"id", live.start(body_of(q))}}, 202);
+        });
+        server.Get("/api/live/:id",
+                   [this, id_of](const Request& q, Response& a) { send_json(a, live.status(id_of(q))); });
+        server.Delete("/api/live/:id", [this, id_of](const Request& q, Response& a) {
+            const int id = id_of(q);
+            live.cancel(id);
+            send_json(a, live.status(id));
+        });
+        server.Get("/api/live/:id/words", [this, id_of](const Request& q, Response& a) {
+            send_json(a, live.words(id_of(q), number<std::int64_t>(q.get_param_value("token"), "token")));
+        });
+        server.Post("/api/live/:id/keep", [this, id_of](const Request& q, Response& a) {
+            const Json json = body_of(q);
+            const auto name = json.is_object() ? json.find("name") : json.end();
+            if (name == json.end() || !name->is_string()) throw Refusal{400, "the request names no folder"};
+            send_json(a, {{"path", live.keep(id_of(q), name->get<std::string>()).string()}});
+        });
+        server.Get("/api/live/:id/maps/:name", [this, id_of](const Request& q, Response& a) {
+            send_header(q, a, *live.map(id_of(q), q.path_params.at("name")));
+        });
+        server.Get("/api/live/:id/maps/:name/nearest", [this, id_of](const Request& q, Response& a) {
+            const auto row = number<std::int64_t>(q.get_param_value("row"), "row");
+            const int k = how_many(q);
+            const std::lock_guard one(searching);
+            send_json(a, live.nearest(id_of(q), q.path_params.at("name"), row, k));
+        });
+        server.Get("/api/live/:id/maps/:name/apart", [this, id_of](const Request& q, Response& a) {
+            const auto given = [&q](const char* what) {
+                return number<std::int64_t>(q.get_param_value(what), what);
+            };
+            send_json(a, live.apart(id_of(q), given("token"), number<int>(q.get_param_value("from"), "from"),
+                                    given("to"), q.path_params.at("name")));
+        });
+        server.Get("/api/live/:id/maps/:name/:column", [this, id_of](const Request& q, Response& a) {
+            send_column(q, a, *live.map(id_of(q), q.path_params.at("name")));
         });
     }
 

@@ -4,6 +4,7 @@
 
 #include "tomograph/serve/catalog.h"
 #include "tomograph/serve/jobs.h"
+#include "tomograph/serve/live.h"
 
 namespace tomograph {
 
@@ -18,6 +19,8 @@ struct ServeOptions {
     /// May other pages show this one in a frame of theirs? A notebook's cell does. Default false.
     bool framed = false;
     JobLimits limits;
+    /// Reads what is typed into the page; must outlive the server. Null: there is no line to type in.
+    LiveReader* reader = nullptr;
 };
 
 /// The viewer's page and its data over HTTP.
@@ -32,6 +35,12 @@ struct ServeOptions {
 ///     GET    /api/counterpart/NAME               header; /COLUMN: the second run in the first one's basis
 ///     GET    /api/figures/FILE                   a figure of the study
 ///     POST   /api/jobs   GET, DELETE /api/jobs/ID   projections to be made
+///     POST   /api/live   GET, DELETE /api/live/ID   prompts to be read, where a model is given
+///     GET    /api/live/ID/maps/NAME              header; /COLUMN: the prompt on a map
+///     GET    /api/live/ID/maps/NAME/nearest?row=I&k=K
+///     GET    /api/live/ID/maps/NAME/apart?token=T&from=OTHER&to=U   two prompts' tokens by layer
+///     GET    /api/live/ID/words?token=T          what each layer would say next
+///     POST   /api/live/ID/keep                   as a run beside the study
 ///
 /// Columns answer range requests and carry strong ETags. Errors are JSON: {"error": "..."}.
 /// Requests whose Host is not this server's are refused, there are no CORS headers, and the

@@ -131,6 +131,8 @@ export class Cloud {
     readonly tokens: Tokens,
     columns: Map<string, Numbers>,
     private readonly axisColumns: Map<number, Float32Array>,
+    /** Where the source has it. */
+    readonly base = `runs/${run.id}/projections/${name}`,
   ) {
     this.n = header.n
     this.dims = header.dims
@@ -188,10 +190,7 @@ export class Cloud {
     for (let i = 0; i < this.n; ++i) if (token[i] >= 0) this.tokenRank[i] = ranks.get(tokens.tokenId[token[i]])!
   }
 
-  /** Where the source has it, and which of those that had its name. */
-  get base(): string {
-    return `runs/${this.run.id}/projections/${this.name}`
-  }
+  /** Which of those that had its name. */
   get version(): string | undefined {
     return this.run.projections.find((p) => p.name === this.name)?.version
   }
@@ -334,10 +333,10 @@ export async function loadCloud(
   name: string,
   axes: number[],
   tokens: Promise<Tokens>,
+  base = `runs/${run.id}/projections/${name}`,
 ): Promise<Cloud> {
   const entry = run.projections.find((p) => p.name === name)
   if (!entry) throw new Error(`there is no projection ${name}`)
-  const base = `runs/${run.id}/projections/${name}`
   const load = async (column: string) => source.column(`${base}/${column}`, entry.version)
   const wanted = axes.filter((k) => k < entry.info.dims)
   const axisColumns = new Map<number, Float32Array>()
@@ -348,5 +347,5 @@ export async function loadCloud(
   const columns = new Map<string, Numbers>()
   const others = Object.entries(header.columns).filter(([column]) => !column.startsWith('axis'))
   await Promise.all([loading, ...others.map(async ([column, { dtype }]) => columns.set(column, numbers(dtype, await load(column))))])
-  return new Cloud(run, name, entry.info, header, await tokens, columns, axisColumns)
+  return new Cloud(run, name, entry.info, header, await tokens, columns, axisColumns, base)
 }

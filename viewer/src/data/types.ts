@@ -100,6 +100,8 @@ export interface Manifest {
   study?: { name: string; figures: { file: string; group: string; caption: string }[] }
   /** Absent in a report: nothing can be computed there. */
   jobs?: { pca_rows: number; umap_rows: number; dims: number; umap: { metric: string; metrics: string[]; n_neighbors: number; min_dist: number } }
+  /** Absent where no model was given: then there is no line to type in. One entry of `runs` a run. */
+  live?: { model: string; tokens: number; chat: boolean; runs: { note?: string; refused?: string }[] }
   /** Of a report: what was left out to keep the file small. */
   sampled?: Record<string, { shown: number; of: number }>
 }
@@ -119,6 +121,8 @@ export interface CloudHeader {
   /** Where layers are shown under numbers other than their own, as a control: the layer behind each number. */
   layer_of?: number[]
   norm: { low: number; high: number }
+  /** Of a prompt: where its points are not what the map's are. */
+  notes?: string[]
   columns: Record<string, ColumnShape>
 }
 
@@ -126,6 +130,34 @@ export interface TokenHeader {
   n: number
   sequence_starts?: number[]
   columns: Record<string, ColumnShape>
+}
+
+/** A token of a prompt, and what the model expected of it; null: nothing predicts the first. */
+export interface LiveToken {
+  id: number
+  text: string
+  label?: string
+  logprob: number | null
+  entropy: number | null
+  rank: number | null
+}
+export interface Word {
+  text: string
+  p: number
+}
+/** A prompt that is being read, or was. */
+export interface LiveStatus {
+  id: number
+  state: 'running' | 'done' | 'failed' | 'cancelled'
+  task: string
+  done: number
+  total: number
+  unit: string
+  error?: string
+  tokens?: LiveToken[]
+  notes?: string[]
+  next?: Word[]
+  seconds?: number
 }
 
 export interface Job {

@@ -203,7 +203,8 @@ export function svg(view: View): string {
   const over = overlay(view)
   for (const s of over.strokes) {
     const path = s.points.map(([x, y]) => `${f(x)},${f(y)}`).join(' ')
-    if (s.points.length) parts.push(`<polyline points="${path}" fill="none" stroke="${s.color}" stroke-width="${s.width}" opacity="${s.alpha}"/>`)
+    if (s.points.length && s.bright) parts.push(`<polyline points="${path}" fill="none" stroke="${paperOf(view)}" stroke-width="${s.width + 2.5}" opacity="${s.alpha}"/>`)
+    if (s.points.length) parts.push(`<polyline points="${path}" fill="none" stroke="${s.color}" stroke-width="${s.width}" opacity="${s.alpha}"${s.dashed ? ' stroke-dasharray="7 5"' : ''}/>`)
     for (const dot of s.dots ?? [])
       parts.push(
         `<circle cx="${f(dot.at[0])}" cy="${f(dot.at[1])}" r="7" fill="${s.color}"/><text x="${f(dot.at[0])}" y="${f(dot.at[1] + 3.5)}" font-size="10" text-anchor="middle" fill="${paperOf(view)}">${escape(dot.text)}</text>`,
@@ -214,11 +215,11 @@ export function svg(view: View): string {
       `<line x1="${f(from[0])}" y1="${f(from[1])}" x2="${f(to[0])}" y2="${f(to[1])}" stroke="${inkOf(view)}" opacity="0.65"/><text x="${f(to[0])}" y="${f(to[1])}" font-size="11" fill="${inkOf(view)}">${escape(text)}</text>`,
     )
   for (const m of over.marks)
-    parts.push(`<circle cx="${f(m.at[0])}" cy="${f(m.at[1])}" r="${f(m.radius)}" fill="none" stroke="${m.color}" stroke-width="2"/>`)
-  for (const { at: [x, y], text, below, size, strong } of over.labels) {
+    parts.push(`<circle cx="${f(m.at[0])}" cy="${f(m.at[1])}" r="${f(m.radius)}" fill="${m.filled ? m.color : 'none'}" stroke="${m.filled ? paperOf(view) : m.color}" stroke-width="2"/>`)
+  for (const { at: [x, y], text, below, size, strong, color } of over.labels) {
     const write = (words: string, dy: number, size: number, weight: string) =>
       parts.push(
-        `<text x="${f(x)}" y="${f(y + dy + 0.35 * size)}" font-size="${size}"${weight} text-anchor="middle" fill="${inkOf(view)}" stroke="${paperOf(view)}" stroke-width="3" paint-order="stroke">${escape(words)}</text>`,
+        `<text x="${f(x)}" y="${f(y + dy + 0.35 * size)}" font-size="${size}"${weight} text-anchor="middle" fill="${color ?? inkOf(view)}" stroke="${paperOf(view)}" stroke-width="3" paint-order="stroke">${escape(words)}</text>`,
       )
     write(text, 0, size, strong ? ' font-weight="600"' : '')
     if (below) write(below, 1.25 * size, size - 1, '')

@@ -9,6 +9,7 @@ export interface Label {
   below?: string
   size: number
   strong?: boolean
+  color?: string
 }
 
 /** Half the width of a text, by its length: text is measured the same on the screen and in files. */

@@ -17,11 +17,15 @@ export interface Stroke {
   width: number
   alpha: number
   dots?: { at: [number, number]; text: string }[]
+  /** Drawn on a rim of paper, to be seen on points of any colour. */
+  bright?: boolean
+  dashed?: boolean
 }
 export interface Mark {
   at: [number, number]
   radius: number
   color: string
+  filled?: boolean
 }
 export interface Axis {
   from: [number, number]
@@ -149,6 +153,76 @@ function positionCurve(view: View): number[] {
   return [...at].sort((a, b) => a[0] - b[0]).map(([, row]) => row)
 }
 
+/** Colours of the first prompt and of the second, which is dashed as well. */
+export const promptColor = (which: number, dark: boolean): string => (which === 0 ? (dark ? '#ff6bb5' : '#c8005f') : dark ? '#5fd3ff' : '#0057c2')
+
+/** Prompts that were typed in: each token's way through the layers; of a layer that is shown, its place there. */
+function drawPrompts(view: View, out: Overlay, spots: Spots, to: (x: number, y: number, z: number, layer: number) => P2 | null, cells: boolean): void {
+  const { live, playback } = view
+  const { dark } = view.colors
+  live.prompts.forEach((prompt, which) => {
+    const laid = live.laid[which]
+    if (!laid) return
+    const { cloud } = laid
+    const color = promptColor(which, dark)
+    const chosen = live.picked[which] ?? -1
+    const aside = live.chosen !== null && chosen < 0
+    const at = (row: number, mix = 0): P2 | null => {
+      const place = live.placeOf(laid, row, mix)
+      return place && to(...place, cloud.labels.layer[row])
+    }
+    let drawn = false
+    const ways = new Map<string, number[]>()
+    for (let row = 0; row < cloud.n; ++row) {
+      const token = cloud.labels.token[row]
+      if (chosen >= 0 && token !== chosen) continue
+      const key = `${cloud.labels.component[row]}/${cloud.labels.layer[row] < 0 ? row : ''}/${token}`
+      if (!ways.has(key)) ways.set(key, cloud.labels.layer[row] < 0 ? [row] : cloud.way(row).filter((r) => r >= 0))
+    }
+    const last = prompt.tokens.length - 1
+    for (const way of ways.values()) {
+      const token = cloud.labels.token[way[0]]
+      const alone = token === chosen
+      // Of a layer that is shown: as far as that, and on to where the points are moving.
+      const shown = playback.layer < 0 ? way.length - 1 : way.findIndex((r) => cloud.labels.layer[r] === playback.layer)
+      if (cells) {
+        for (const row of way) {
+          const p = at(row)
+          if (p) out.marks.push({ at: p, radius: alone ? 5 : 3, color, filled: true })
+          drawn ||= p !== null
+        }
+        continue
+      }
+      if (shown < 0) continue
+      const head = at(way[shown], playback.layer < 0 ? 0 : playback.mix)
+      const line = [...way.slice(0, shown + 1).map((row) => at(row)), ...(playback.mix > 0 ? [head] : [])]
+      for (const points of pieces(line))
+        if (points.length > 1) out.strokes.push({ points, color, width: alone ? 3 : 1.6, alpha: aside ? 0.25 : alone || live.chosen === null ? 1 : 0.5, bright: !aside, dashed: which > 0 })
+      if (alone && playback.layer < 0) {
+        const dots = way.flatMap((row) => {
+          const p = at(row)
+          return p ? [{ at: p, text: String(cloud.labels.layer[row]) }] : []
+        })
+        out.strokes.push({ points: [], color, width: 3, alpha: 1, dots })
+      }
+      if (!head || aside) continue
+      drawn = true
+      if (live.near && live.chosen?.which === which && cloud.components[cloud.labels.component[way[0]]] === live.component) {
+        const from = at(way.find((r) => cloud.labels.layer[r] === live.near!.layer) ?? way[shown])
+        for (const row of live.near.rows) {
+          const place = to(...view.placeOf(row), view.cloud!.labels.layer[row])
+          if (from && place) out.strokes.push({ points: [from, place], color, width: 1, alpha: 0.7 })
+        }
+      }
+      if (!(alone && playback.layer < 0)) out.marks.push({ at: head, radius: token === last || alone ? 5 : 3.5, color, filled: true })
+      const label: Label = { at: [head[0], head[1] - (alone && playback.layer < 0 ? 17 : 12)], text: seen(prompt.tokens[token].text) || '(empty)', size: token === last || alone ? 13 : 11, strong: token === last || alone, color }
+      if (spots.place(label, alone)) out.labels.push(label)
+    }
+    const name = live.prompts.length > 1 ? (which ? 'the second prompt' : 'the first prompt') : 'the prompt'
+    if (drawn) out.keys.push({ sign: cells ? 'dark' : 'thick', color, text: chosen >= 0 ? `${name}: one token` : cells || !cloud.hasLayers ? name : `${name}, from layer to layer` })
+  })
+}
+
 /** Everything drawn over the points, in pixels: for the screen and for files alike. */
 export function overlay(view: View): Overlay {
   const out: Overlay = { axes: [], strokes: [], marks: [], labels: [], keys: [], scale: null, shownPaths: 0, ofPaths: 0, tornPaths: 0, shownLines: 0, ofLines: 0 }
@@ -255,6 +329,8 @@ export function overlay(view: View): Overlay {
       key('thick', ink, `mean of ${whole === rows.length ? 'them' : `the ${whole} whole ones`}; numbers are layers`)
     }
   }
+
+  drawPrompts(view, out, spots, to, cells)
 
   // --- rings and labels --------------------------------------------------------------------------------------------
 

@@ -7,11 +7,18 @@ export function paintOverlay(context: CanvasRenderingContext2D, what: Overlay, p
   context.lineJoin = context.lineCap = 'round'
   for (const stroke of what.strokes) {
     context.globalAlpha = stroke.alpha
-    context.strokeStyle = stroke.color
-    context.lineWidth = stroke.width
     context.beginPath()
     stroke.points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)))
+    if (stroke.bright) {
+      context.strokeStyle = paper
+      context.lineWidth = stroke.width + 2.5
+      context.stroke()
+    }
+    context.strokeStyle = stroke.color
+    context.lineWidth = stroke.width
+    context.setLineDash(stroke.dashed ? [7, 5] : [])
     context.stroke()
+    context.setLineDash([])
     context.globalAlpha = 1
     if (stroke.dots) {
       context.font = font(11)
@@ -50,21 +57,27 @@ export function paintOverlay(context: CanvasRenderingContext2D, what: Overlay, p
     context.lineWidth = 2
     context.beginPath()
     context.arc(mark.at[0], mark.at[1], mark.radius, 0, 7)
+    if (mark.filled) {
+      context.fillStyle = mark.color
+      context.strokeStyle = paper
+      context.lineWidth = 1.5
+      context.fill()
+    }
     context.stroke()
   }
   // A rim of paper keeps words readable on points of any colour.
-  const write = (text: string, x: number, y: number) => {
+  const write = (text: string, x: number, y: number, color = ink) => {
     context.strokeStyle = paper
     context.lineWidth = 3.5
     context.globalAlpha = 0.85
     context.strokeText(text, x, y)
     context.globalAlpha = 1
-    context.fillStyle = ink
+    context.fillStyle = color
     context.fillText(text, x, y)
   }
   for (const label of what.labels) {
     context.font = font(label.size, label.strong)
-    write(label.text, ...label.at)
+    write(label.text, ...label.at, label.color)
     if (!label.below) continue
     context.font = font(label.size - 1)
     write(label.below, label.at[0], label.at[1] + 1.25 * label.size)

@@ -9,6 +9,7 @@ import { Colors } from './colors.svelte'
 import { Comparison } from './comparison.svelte'
 import { Hiding } from './hiding.svelte'
 import { Jobs } from './jobs.svelte'
+import { Live } from './live.svelte'
 import { Marks, type Mode } from './marks.svelte'
 import { Picking } from './picking.svelte'
 import { Places } from './places'
@@ -67,6 +68,7 @@ export class View {
   readonly picking: Picking
   readonly comparison: Comparison
   readonly jobs: Jobs
+  readonly live: Live
   private readonly link = new Link()
   private readonly tabs = new BroadcastChannel(`tomograph ${location.origin}`)
   private restored: Shared = {}
@@ -82,6 +84,8 @@ export class View {
     this.picking = new Picking(source, this.searcher, () => ({ dim: this.dim, filter: this.hiding.filter }), () => this.redraw())
     this.comparison = new Comparison(source)
     this.jobs = new Jobs(source)
+    this.live = new Live(source, () => this.redraw())
+    this.onClear(() => this.live.clear())
   }
 
   // --- opening ---------------------------------------------------------------------------------------------------
@@ -139,6 +143,7 @@ export class View {
     this.run = run
     this.heat = heatOf(run, shared.heat)
     this.cloud = null
+    this.live.close()
     this.colors.close()
     this.scene?.clearCloud()
     this.redraw()
@@ -256,6 +261,7 @@ export class View {
     const cloud = this.cloud!
     this.places.open(cloud, this.axes)
     this.searcher.load(this.places.positions, this.hiding.columns!)
+    this.live.show(cloud, this.axes, this.places)
     this.attach(pose)
   }
 
@@ -298,6 +304,7 @@ export class View {
       this.searcher.setNext(next)
     }
     this.hiding.showOnly(this.playback.layer)
+    if (!this.playback.playing) this.live.atLayer(this.playback.layer)
   }
 
   redraw(): void {

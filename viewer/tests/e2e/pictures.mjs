@@ -1,12 +1,12 @@
-// The documentation's pictures of the page: node pictures.mjs STUDY OUT. The binary is $TOMOGRAPH_BINARY, STUDY one that
-// `tomograph run` wrote; nothing is changed in it.
+// The documentation's pictures of the page: node pictures.mjs STUDY OUT [NAME...]. The binary is $TOMOGRAPH_BINARY, STUDY
+// one that `tomograph run` wrote; nothing is changed in it. Names: of these pictures only.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { binary, launch, open, serve } from './browser.mjs'
 
-const [study, out] = process.argv.slice(2)
+const [study, out, ...wanted] = process.argv.slice(2)
 if (!study || !out) throw new Error('usage: pictures.mjs STUDY OUT')
 mkdirSync(out, { recursive: true })
 const work = mkdtempSync(join(tmpdir(), 'tomograph-pictures-'))
@@ -73,6 +73,20 @@ const pictures = {
       await page.waitForFunction(() => window.tomograph.comparison.matched !== null)
     },
   },
+  live: {
+    // The model that the study's first run names.
+    runs: () => [study, '--model', JSON.parse(readFileSync([study, join(study, 'text')].map((f) => join(f, 'run.json')).find(existsSync))).model.path],
+    hash: 'p=layer-paths&theme=light&color=layer&dim=2&labels=0',
+    async show(page) {
+      for (const [words, button] of [['The captain hunts the white whale', 'Read'], ['The captain hunts the white house', 'Read beside']]) {
+        await page.getByRole('textbox', { name: 'Prompt', exact: true }).fill(words)
+        await page.getByRole('button', { name: button, exact: true }).click()
+        await page.waitForFunction(() => !window.tomograph.live.busy && window.tomograph.live.laid.length && window.tomograph.live.laid.every(Boolean), null, { timeout: 60_000 })
+      }
+      await page.evaluate(() => window.tomograph.live.prompts.forEach((p, i) => window.tomograph.live.choose(i, p.tokens.length - 1)))
+      await page.waitForFunction(() => window.tomograph.live.near && window.tomograph.live.words && window.tomograph.live.apart, null, { timeout: 60_000 })
+    },
+  },
   new: {
     hash: 'theme=dark',
     async show(page) {
@@ -92,6 +106,7 @@ function squeeze(file) {
 const browser = await launch({ context: { viewport: { width: 1280, height: 800 } } })
 try {
   for (const [name, { runs, hash, show }] of Object.entries(pictures)) {
+    if (wanted.length && !wanted.includes(name)) continue
     const server = await serve(...(runs ? runs() : [study]))
     try {
       const page = await open(browser.context, `${server.url}#${hash}`)

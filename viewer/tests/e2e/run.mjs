@@ -6,6 +6,7 @@ import { chosen, shared, shots, tests, work } from './harness.mjs'
 import './map.mjs'
 import './data.mjs'
 import './hand.mjs'
+import './live.mjs'
 import './size.mjs'
 
 let failed = 0
