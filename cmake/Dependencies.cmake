@@ -42,6 +42,9 @@ find_package(Spectra REQUIRED)
 find_package(nlohmann_json 3.10 REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
+# Models from a hub: curl fetches, libcrypto checks.
+find_package(CURL 7.85 REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 
 find_path(TOMOGRAPH_CBLAS_INCLUDE cblas.h PATH_SUFFIXES openblas x86_64-linux-gnu/openblas-pthread REQUIRED)
 find_library(TOMOGRAPH_OPENBLAS openblas REQUIRED)

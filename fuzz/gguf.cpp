@@ -2,6 +2,7 @@
 #include "fuzz.h"
 #include "tomograph/base/file.h"
 #include "tomograph/model/gguf_file.h"
+#include "tomograph/model/llama_log.h"
 #include "tomograph/model/model.h"
 
 namespace tomograph::fuzz {

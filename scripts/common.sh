@@ -46,7 +46,24 @@ processor() {
     fi
 }
 
-# build PRESET [TARGET...]: configure and compile; all targets when none is named.
+# python_environment [PYTHON]: the environment that the Python module is built and tested in: another one for other
+# requirements and for another interpreter.
+python_environment() {
+    printf %s "$cache/python-$(sha256sum "$root/python/requirements.txt" | cut -c1-8)-$(
+        "${1:-python3}" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+}
+
+# python_fits [PYTHON]: is it one that the requirements name files for, with what it takes to build a module?
+python_fits() {
+    "${1:-python3}" - 2>/dev/null <<'PYTHON'
+import os, sys, sysconfig, ensurepip, venv
+headers = os.path.join(sysconfig.get_path("include"), "Python.h")
+sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and os.path.exists(headers)))
+PYTHON
+}
+
+# build PRESET [TARGET...]: configure and compile; all targets when none is named. Options for CMake: `configure`.
+configure=()
 build() {
     local preset=$1
     shift
@@ -54,6 +71,6 @@ build() {
     cd "$root"
     # Configuring again costs a second and prints a page: keep it for when it fails.
     local log
-    log=$(cmake --preset "$preset" 2>&1) || die "$log"
+    log=$(cmake --preset "$preset" "${configure[@]}" 2>&1) || die "$log"
     cmake --build --preset "$preset" --parallel "$(nproc)" ${1:+--target "$@"}
 }

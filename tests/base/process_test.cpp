@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <csignal>
 #include <string>
+#include <string_view>
 
 #include "support/errors.h"
 #include "support/temp_folder.h"
+#include "tomograph/base/error.h"
 
 namespace tomograph {
 namespace {
@@ -55,6 +58,24 @@ TEST(RunProgram, SaysWhichSignalEndedIt) {
 TEST(RunProgram, NamesWhatCannotBeStarted) {
     EXPECT_EQ(error_of([] { run_program("/absent/program", {}); }),
               "cannot start program: No such file or directory");
+}
+
+TEST(RunProgram, IsHeardWhileItRuns) {
+    std::string heard;
+    const Finished finished = run_program("/bin/sh", {"-c", "echo one; echo two >&2"}, {},
+                                          [&](std::string_view text) { heard += text; });
+    EXPECT_NE(heard.find("one\n"), std::string::npos);
+    EXPECT_NE(heard.find("two\n"), std::string::npos);
+    EXPECT_EQ(finished.out, "one\n");
+    EXPECT_EQ(finished.error_out, "two\n");
+}
+
+TEST(RunProgram, IsKilledByWhoeverHearsIt) {
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_THROW(
+        run_program("/bin/sh", {"-c", "exec sleep 60"}, {}, [](std::string_view) { throw Stopped(""); }),
+        Stopped);
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(30));
 }
 
 }  // namespace

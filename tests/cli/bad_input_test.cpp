@@ -88,9 +88,8 @@ TEST_F(BadInput, MayBeAModelCutInItsHeader) {
 
 TEST_F(BadInput, MayBeAFileThatIsNoModel) {
     EXPECT_EQ(capture_error({}, write("a.gguf", "hello")),
-              "a.gguf is not a GGUF file: it does not begin with the letters GGUF; convert the model with "
-              "llama.cpp's "
-              "convert_hf_to_gguf.py");
+              "a.gguf is not a GGUF file: it does not begin with the letters GGUF; convert the model's "
+              "folder: tomograph convert FOLDER --out FILE.gguf");
 }
 
 TEST_F(BadInput, MayBeAnEmptyModel) {

@@ -142,5 +142,36 @@ TEST_F(Killed, NeverCostsTheRunThatItWasToReplace) {
     }
 }
 
+// One of them writes; the other is told so, or comes after it. What stands there is whole, and one's own.
+TEST_F(Killed, TwoThatReplaceOneRunDoNotMix) {
+    ASSERT_EQ(program_.run(capture_into("run", "", "embed")).code, 0);
+    const Program other_output;  // what the second one prints
+    for (int i = 0; i < n_kills(); ++i) {
+        const pid_t first = program_.start(capture_into("run", "--force", kAll));
+        Arguments same = capture_into((program_ / "run").string(), "--force", kAll);
+        const pid_t second = other_output.start(same);
+        const Outcome of_first = program_.finish(first), of_second = other_output.finish(second);
+        EXPECT_TRUE(of_first.code == 0 || of_second.code == 0) << of_first.err << of_second.err;
+        for (const Outcome& outcome : {of_first, of_second}) {
+            if (outcome.code == 0) continue;
+            EXPECT_EQ(outcome.code, 1);
+            EXPECT_NE(outcome.err.find("another tomograph is writing"), std::string::npos) << outcome.err;
+        }
+        EXPECT_TRUE(verify_run(program_ / "run", no_progress()).faults.empty());
+        EXPECT_EQ(names_of(files_of(program_ / "run")), names_of(want_));
+    }
+}
+
+TEST_F(Killed, ALongRunOfPositionsHearsSigterm) {
+    const pid_t child =
+        program_.start({"capture", "bytes-llama", "--prompts", "positions", "--sequences", "100000",
+                        "--length", "64", "--components", "embed", "--no-vectors", "--out", "long"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    const auto asked = Clock::now();
+    ::kill(child, SIGTERM);
+    EXPECT_EQ(program_.finish(child).code, 130);
+    EXPECT_LT(std::chrono::duration<double>(Clock::now() - asked).count(), 20);
+}
+
 }  // namespace
 }  // namespace tomograph

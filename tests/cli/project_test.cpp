@@ -7,6 +7,7 @@
 
 #include "support/program.h"
 #include "support/run_folder.h"
+#include "tomograph/base/json.h"
 
 namespace tomograph {
 namespace {
@@ -55,6 +56,47 @@ TEST_F(ProjectCommand, RefusesWhatIsNoNumber) {
         EXPECT_NE(outcome.err.find("nan"), std::string::npos) << outcome.err;
         EXPECT_FALSE(fs::exists(program_ / "run/projections/map.safetensors"));
     }
+}
+
+TEST_F(ProjectCommand, ShowsWhatIsWorthSeeingWhereNothingIsChosen) {
+    const Outcome first = program_.run({"project", "run", "--name", "first", "--dims", "2"});
+    EXPECT_EQ(first.code, 0);
+    EXPECT_TRUE(
+        first.err.starts_with("note: nothing was chosen: what attention and MLP add, as unit vectors"))
+        << first.err;
+    const Json said = read_json(program_ / "run/projections/first.json").at("selection");
+    EXPECT_EQ(said.at("components"), (Json{"attn_out", "mlp_out"}));
+    EXPECT_EQ(said.at("positions"), "1:");
+    EXPECT_EQ(said.at("normalize"), "unit");
+    // One thing chosen, and the rest is as it was.
+    const Outcome chosen =
+        program_.run({"project", "run", "--name", "all", "--dims", "2", "--normalize", "none"});
+    EXPECT_EQ(chosen.err, "");
+    EXPECT_TRUE(read_json(program_ / "run/projections/all.json").at("selection").at("components").empty());
+    // And the same in the first one's basis is said in full.
+    EXPECT_EQ(program_.run({"project", "run", "--name", "again", "--basis", "first", "--dims", "2"}).err, "");
+}
+
+TEST_F(ProjectCommand, AFigureSaysWhatWasSelected) {
+    const auto subtitle = [&](const Arguments& chosen) {
+        Arguments arguments{"project", "run", "--name", "p", "--components", "mlp_out", "--dims", "2"};
+        arguments.insert(arguments.end(), chosen.begin(), chosen.end());
+        EXPECT_EQ(program_.run(arguments).code, 0);
+        EXPECT_EQ(program_.run({"plot", "run", "p", "--out", "p.svg", "--force"}).code, 0);
+        return read_file(program_ / "p.svg");
+    };
+    EXPECT_NE(subtitle({"--layers", "2"}).find("mlp_out · layer 2 · raw vectors"), std::string::npos);
+    EXPECT_NE(subtitle({"--positions", "3"}).find("mlp_out · position 3 · raw"), std::string::npos);
+    EXPECT_NE(subtitle({"--positions", "-1:"}).find("mlp_out · last token · raw"), std::string::npos);
+    EXPECT_NE(subtitle({"--positions", "-4:"}).find("mlp_out · last 4 tokens · raw"), std::string::npos);
+    const std::string ranges = subtitle({"--layers", "1:", "--positions", "2:5"});
+    EXPECT_NE(ranges.find("layers from 1 · positions 2 to 4"), std::string::npos);
+    EXPECT_NE(ranges.find("6 × 10 tokens"), std::string::npos);
+    RunSketch uneven;
+    uneven.lengths = {10, 4};
+    fs::remove_all(program_ / "run");
+    uneven.write(program_ / "run");
+    EXPECT_NE(subtitle({}).find("2 sequences, 14 tokens"), std::string::npos);
 }
 
 }  // namespace

@@ -340,7 +340,7 @@ TEST(Findings, EachControlIsOneThatItsDescriptionNames) {
     const MeasureReport report = measured(white_run());
     std::size_t at = 0;
     for (const FindingKind* kind : finding_kinds()) {
-        if (kind->needs_rope_off) continue;
+        if (kind->needs != Needs::nothing) continue;
         const Finding& one = report.findings.at(at++);
         EXPECT_EQ(one.name, kind->name);
         std::string named;
@@ -356,6 +356,7 @@ TEST(Findings, EachHasAFigure) {
     RunSketch sketch = white_run();
     const MeasureReport report = measured(sketch);
     for (const Finding& one : report.findings) {
+        if (one.name == "answer_depth") continue;  // where there is a lens: lens_table_test.cpp
         const auto shows = [&](const Chart& chart) {
             return std::ranges::find(chart.findings, one.name) != chart.findings.end();
         };

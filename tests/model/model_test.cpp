@@ -229,8 +229,8 @@ TEST(ModelRefuses, WhatIsNoFile) {
 TEST(ModelRefuses, Noise) {
     EXPECT_EQ(opening_error(bad("garbage.gguf")),
               bad("garbage.gguf") +
-                  " is not a GGUF file: it does not begin with the letters GGUF; convert the model "
-                  "with llama.cpp's convert_hf_to_gguf.py");
+                  " is not a GGUF file: it does not begin with the letters GGUF; convert the model's "
+                  "folder: tomograph convert FOLDER --out FILE.gguf");
 }
 
 TEST(ModelRefuses, AnEmptyFile) {
@@ -272,8 +272,9 @@ TEST(ModelRefuses, AGgufThatHoldsNoModel) {
 
 TEST(ModelRefuses, AnImageEncoder) {
     EXPECT_EQ(opening_error(bad("clip.gguf")),
-              bad("clip.gguf") + " is not a language model: it is the part of a model that sees images; give "
-                                 "the part that reads text");
+              bad("clip.gguf") +
+                  " is not a language model: it is the part of a model that sees images; give "
+                  "the part that reads text");
 }
 
 TEST(ModelRefuses, ATextEncoder) {

@@ -6,12 +6,14 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "support/errors.h"
 #include "support/file_size_limit.h"
 #include "support/golden.h"
 #include "support/record.h"
 #include "support/temp_folder.h"
+#include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/model/model.h"
 
@@ -87,10 +89,75 @@ TEST(QuantizeFile, LeavesOnlyTheOutput) {
     EXPECT_EQ(folder.n_files(), 1u);
 }
 
-TEST(QuantizeFile, RefusesAnUnknownType) {
+// Rows of bytes-llama divide into no block of 256: what is written are the types that stand in for them.
+class QuantizeMixture : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Model, QuantizeMixture,
+                         testing::Values("bf16", "q5_1", "q4_1", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m",
+                                         "q4_k_s", "q3_k_l", "q3_k_m", "q3_k_s", "q2_k", "iq4_nl", "iq4_xs",
+                                         "iq3_m", "iq3_s"),
+                         [](const auto& test) { return test.param; });
+
+TEST_P(QuantizeMixture, IsWrittenAndKeepsTheModelAlike) {
     const TempFolder folder;
-    EXPECT_EQ(error_of([&] { quantize("bytes-llama", folder / "out.gguf", "q3_k", 1); }),
-              "no weight type 'q3_k'; use f32, f16, q8_0, q5_0 or q4_0");
+    quantize("bytes-llama", folder / "out.gguf", GetParam(), 1);
+    const Model model = Model::open("bytes-llama"), quantized = Model::open((folder / "out.gguf").string());
+    const auto engine = model.make_engine({.max_length = 40, .exact = true, .threads = 1});
+    const auto of_quantized = quantized.make_engine({.max_length = 40, .exact = true, .threads = 1});
+    const Sequence sequence{.tokens = model.vocabulary().tokenize("Call me Ishmael. Some years ago, never")};
+    const Matrix want = record(*engine, std::span(&sequence, 1)).at("ln_final");
+    const Matrix got = record(*of_quantized, std::span(&sequence, 1)).at("ln_final");
+    EXPECT_LE((got - want).norm() / want.norm(), 0.5);
+}
+
+TEST(QuantizeFile, SaysWhereRowsDoNotDivideIntoBlocks) {
+    const TempFolder folder;
+    EXPECT_EQ(quantize("bytes-llama", folder / "out.gguf", "q6_k", 1),
+              (std::vector<std::string>{
+                  "24 tensors (such as blk.0.attn_k.weight) became q8_0 instead of q6_k: rows of 128 do not "
+                  "divide into blocks of 256",
+                  "4 tensors (such as blk.0.ffn_down.weight) became f16 instead of q6_k: rows of 344 do not "
+                  "divide into blocks of 256"}));
+}
+
+TEST(QuantizeFile, SaysNothingWhereAllIsAsAsked) {
+    const TempFolder folder;
+    EXPECT_EQ(quantize("bytes-llama", folder / "out.gguf", "f16", 1), std::vector<std::string>{});
+}
+
+TEST(QuantizeFile, TakesLargeLettersAndTheMediumMixtureByItsShortName) {
+    const TempFolder folder;
+    quantize("bytes-llama", folder / "out.gguf", "Q4_K", 1);
+    EXPECT_EQ(Model::open((folder / "out.gguf").string()).info().type, "Q4_K - Medium");
+}
+
+TEST(QuantizeFile, SaysWhichTypesNeedAnImportanceMatrix) {
+    EXPECT_EQ(
+        error_of([] { check_quantized_type("IQ2_XXS"); }),
+        "tomograph cannot write iq2_xxs: so few bits need an importance matrix, which says what matters "
+        "to a text; use q2_k, or llama.cpp's own llama-quantize with --imatrix");
+}
+
+TEST(QuantizeFile, RefusesAnUnknownType) {
+    EXPECT_EQ(error_of([] { check_quantized_type("q3_x"); }),
+              "no weight type 'q3_x'; use one of f32, f16, bf16, q8_0, q5_0, q5_1, q4_0, q4_1, q6_k, q5_k_m, "
+              "q5_k_s, q4_k_m, q4_k_s, q3_k_l, q3_k_m, q3_k_s, q2_k, iq4_nl, iq4_xs, iq3_m, iq3_s");
+}
+
+class StopAfter : public Progress {
+  public:
+    void begin(const std::string&, std::int64_t total, const std::string&) override { total_ = total; }
+    void update(std::int64_t done) override { done_ = done; }
+    bool stop_requested() const override { return done_ >= 3; }
+    std::int64_t total_ = 0, done_ = 0;
+};
+
+TEST(QuantizeFile, StopsBetweenTensorsAndLeavesNothing) {
+    const TempFolder folder;
+    StopAfter progress;
+    EXPECT_THROW(quantize("bytes-llama", folder / "out.gguf", "q8_0", 1, progress), Stopped);
+    EXPECT_EQ(progress.done_, 3);
+    EXPECT_EQ(progress.total_, 38);
+    EXPECT_EQ(folder.n_files(), 0u);
 }
 
 TEST(QuantizeFile, RefusesToReplaceItsInput) {

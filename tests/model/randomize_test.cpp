@@ -118,9 +118,10 @@ TEST(Randomize, RefusesItsOwnInputAndMissingOnes) {
 }
 
 /// What the first block's attention adds for the last of some tokens.
-Matrix last_attention(const Model& model, const std::vector<std::int32_t>& tokens, bool rope_off) {
-    const auto engine =
-        model.make_engine({.max_length = 16, .exact = true, .rope_off = rope_off, .threads = 1});
+Matrix last_attention(const Model& model, const std::vector<std::int32_t>& tokens, bool rope_off,
+                      double frequency = 1) {
+    const auto engine = model.make_engine(
+        {.max_length = 16, .exact = true, .rope_off = rope_off, .rope_frequency = frequency, .threads = 1});
     const std::vector<Sequence> batch{{.tokens = tokens}};
     const Matrix attention = test::record(*engine, batch).at("blocks.0.attn_out");
     return attention.bottomRows(1);
@@ -149,6 +150,31 @@ TEST(RopeOff, IsRefusedWithSlidingWindows) {
                   model.make_engine({.max_length = 16, .rope_off = true});
               }).find("its sliding-window layers rotate by a scale of their own"),
               std::string::npos);
+}
+
+TEST(RopeFrequency, RunsFromNoRotationToTheModelsOwn) {
+    const Model model = Model::open("bytes-llama");
+    const std::vector<std::int32_t> tokens{72, 101, 108, 112, 33};
+    const Matrix off = last_attention(model, tokens, true), own = last_attention(model, tokens, false);
+    EXPECT_LT(test::row_error(last_attention(model, tokens, false, 1e-9), off), 1e-6);
+    // Far from the model's own speed angles wrap; near it, nearer is more alike.
+    double before = test::row_error(last_attention(model, tokens, false, 0.7), own);
+    for (const double frequency : {0.9, 0.97, 0.99}) {
+        const double error = test::row_error(last_attention(model, tokens, false, frequency), own);
+        EXPECT_LT(error, before) << frequency;
+        EXPECT_GT(error, 1e-5) << frequency;
+        before = error;
+    }
+}
+
+TEST(RopeFrequency, IsRefusedWhereItWouldChangeNothing) {
+    const auto refused = [](const std::string& name, double frequency) {
+        const Model model = Model::open(name);
+        return error_of([&] { model.make_engine({.max_length = 16, .rope_frequency = frequency}); });
+    };
+    EXPECT_NE(refused("bytes-gpt2", 0.7).find("it has no rotary positions"), std::string::npos);
+    EXPECT_NE(refused(test::golden_model("gemma2"), 0.7).find("sliding-window layers"), std::string::npos);
+    EXPECT_NE(refused("bytes-llama", 0).find("has no meaning"), std::string::npos);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "support/edited_gguf.h"
 #include "support/errors.h"
 #include "support/golden.h"
 #include "support/start_token.h"
@@ -52,6 +54,95 @@ TEST_F(TextPrompts, LeaveTheRestOut) {
 
 TEST_F(TextPrompts, StopAtTheNumberAskedFor) {
     EXPECT_EQ(cut("abcdefghij", 1, 4).sequences.size(), 1u);
+}
+
+class Stride : public TextPrompts {
+  protected:
+    PromptSet read(std::int64_t stride, Start start = Start::no) const {
+        return text_prompts(model_.vocabulary(), {.files = {folder_.write("a.txt", "abcdefghij")},
+                                                  .sequences = 9,
+                                                  .length = 4,
+                                                  .stride = stride,
+                                                  .start = start});
+    }
+};
+
+TEST_F(Stride, LetsSequencesOverlap) {
+    const PromptSet set = read(2);
+    ASSERT_EQ(set.sequences.size(), 4u);
+    EXPECT_EQ(set.sequences[1].tokens, bytes_of("cdef"));
+    EXPECT_EQ(set.sequences[3].tokens, bytes_of("ghij"));
+    EXPECT_EQ(set.description.at("stride"), 2);
+}
+
+TEST_F(Stride, SaysWhichTokensAreNew) {
+    const PromptSet set = read(3);
+    ASSERT_EQ(set.columns.size(), 1u);
+    EXPECT_EQ(set.columns[0].name, "overlap");
+    EXPECT_EQ(set.columns[0].words, (Notes{"new", "again"}));
+    EXPECT_EQ(set.sequences[0].columns[0], (Tokens{0, 0, 0, 0}));
+    EXPECT_EQ(set.sequences[1].columns[0], (Tokens{1, 0, 0, 0}));
+}
+
+TEST_F(Stride, CountsNewTokensOnceEach) {
+    std::int64_t fresh = 0;
+    const PromptSet set = read(1);
+    for (const Sequence& sequence : set.sequences) fresh += std::ranges::count(sequence.columns[0], 0);
+    EXPECT_EQ(set.sequences.size(), 7u);
+    EXPECT_EQ(fresh, 10);
+}
+
+TEST_F(Stride, LeavesTextOutWhereItIsLongerThanASequence) {
+    const PromptSet set = read(6);
+    ASSERT_EQ(set.sequences.size(), 2u);
+    EXPECT_EQ(set.sequences[1].tokens, bytes_of("ghij"));
+    EXPECT_TRUE(set.columns.empty());
+}
+
+TEST_F(Stride, OfAWholeSequenceIsNone) {
+    EXPECT_EQ(read(4).sequences.size(), read(0).sequences.size());
+    EXPECT_TRUE(read(4).columns.empty());
+}
+
+TEST(StrideWithAStartToken, SaysNothingOfIt) {
+    const TempFolder folder;
+    const Model model = Model::open(with_start_token(folder, "llama", 1).string());
+    const PromptSet set = text_prompts(
+        model.vocabulary(),
+        {.files = {folder.write("a.txt", "abcdefghij")}, .sequences = 9, .length = 5, .stride = 2});
+    ASSERT_GT(set.sequences.size(), 1u);
+    EXPECT_EQ(set.sequences[1].tokens[1], 'c');
+    EXPECT_EQ(set.sequences[1].columns[0], (Tokens{-1, 1, 1, 0, 0}));
+}
+
+TEST_F(TextPrompts, AreADocumentALine) {
+    const PromptSet set = document_prompts(
+        model_.vocabulary(), {.files = {folder_.write("a.txt", "one\r\n\n  \ntwo")}, .lines = true});
+    ASSERT_EQ(set.sequences.size(), 2u);
+    EXPECT_EQ(set.sequences[0].tokens, bytes_of("one"));
+    EXPECT_EQ(set.sequences[1].tokens, bytes_of("two"));
+    EXPECT_EQ(set.description.at("documents"), "line");
+    EXPECT_EQ(set.description.at("sources"), Json::array({"a.txt"}));
+}
+
+TEST_F(TextPrompts, AreADocumentAFile) {
+    const PromptSet set = document_prompts(
+        model_.vocabulary(), {.files = {folder_.write("a.txt", "one\nline"), folder_.write("b.txt", "two")}});
+    ASSERT_EQ(set.sequences.size(), 2u);
+    EXPECT_EQ(set.sequences[0].tokens, bytes_of("one\nline"));
+    EXPECT_EQ(set.labels, (Notes{"a.txt", "b.txt"}));
+    EXPECT_EQ(set.sequences[1].labels, (Tokens{1, 1, 1}));
+}
+
+TEST(PromptNotes, BeginWithThoseOfTheVocabularyInTheDescriptionToo) {
+    const TempFolder folder;
+    const auto path = edited_gguf(golden_model("llama"), folder / "m.gguf",
+                                  [](gguf_context* gguf) { gguf_remove_key(gguf, "tokenizer.ggml.pre"); });
+    const Model model = Model::open(path.string());
+    const PromptSet set = given_prompts(model.vocabulary(), {.prompts = {"a\xff"}});
+    ASSERT_EQ(set.notes.size(), 2u);
+    EXPECT_NE(set.notes[0].find("tokenizer.ggml.pre"), std::string::npos);
+    EXPECT_EQ(set.description.at("notes"), Json(set.notes));
 }
 
 TEST_F(TextPrompts, AreNotedWhenTheyAreFewer) {

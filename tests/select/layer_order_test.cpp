@@ -33,6 +33,7 @@ TEST_F(SelectInOrder, ShowsLayersAsTheyAre) {
 
 TEST_F(SelectInOrder, ShowsThemReversed) {
     EXPECT_EQ(layers_shown(LayerOrder::reversed), (std::vector<std::int32_t>{2, 1, 0}));
+    EXPECT_EQ(layers_shown(LayerOrder::swapped), (std::vector<std::int32_t>{1, 0, 2}));
 }
 
 TEST_F(SelectInOrder, ShowsThemInAPermutation) {

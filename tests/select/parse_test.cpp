@@ -28,7 +28,8 @@ TEST(ParseLayerOrder, KnowsItsWords) {
     EXPECT_EQ(parse_layer_order("random"), LayerOrder::random);
 }
 TEST(ParseLayerOrder, NamesThemToAnyOther) {
-    EXPECT_EQ(error_of([] { parse_layer_order(""); }), "no layer order ''; use given, reversed or random");
+    EXPECT_EQ(error_of([] { parse_layer_order(""); }),
+              "no layer order ''; use given, reversed, swapped or random");
 }
 
 TEST(ParseMeans, TakesSeveral) {

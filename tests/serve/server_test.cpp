@@ -191,6 +191,7 @@ TEST_F(View, PolicyAllowsNoInlineScriptAndNoOtherSite) {
         const std::string policy = answer->get_header_value("Content-Security-Policy");
         EXPECT_NE(policy.find("script-src 'self';"), std::string::npos) << path;
         EXPECT_EQ(policy.find("unsafe"), std::string::npos) << path;
+        EXPECT_NE(policy.find("frame-ancestors 'none'"), std::string::npos) << path;
         EXPECT_EQ(answer->get_header_value("X-Content-Type-Options"), "nosniff") << path;
         EXPECT_FALSE(answer->has_header("Access-Control-Allow-Origin")) << path;
     }

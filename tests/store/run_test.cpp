@@ -15,6 +15,7 @@
 #include "support/open_run.h"
 #include "support/run_folder.h"
 #include "support/temp_folder.h"
+#include "tomograph/store/stored_rows.h"
 
 namespace tomograph {
 namespace {
@@ -107,6 +108,25 @@ TEST_F(WholeRun, ReadsEveryRange) {
                 ASSERT_EQ(Vector(rows.row(row - begin)), sketch_.vector("embed", row)) << begin << ":" << end;
         }
     }
+}
+
+TEST_F(WholeRun, ShowsItsRowsWhereTheyLie) {
+    std::int64_t row = 0;
+    for (std::size_t shard = 0; shard < shard_count(open()); ++shard) {
+        const StoredRows stored = stored_rows(open(), kAttention1, shard);  // outlives its run
+        ASSERT_EQ(stored.begin, row);
+        Matrix rows(stored.end - stored.begin, 6);
+        to_f32(stored.dtype, stored.data, rows.data(), static_cast<std::size_t>(rows.size()));
+        for (; row < stored.end; ++row)
+            EXPECT_EQ(Vector(rows.row(row - stored.begin)), sketch_.vector("blocks.1.attn_out", row));
+    }
+    EXPECT_EQ(row, 13);
+}
+
+TEST_F(WholeRun, ShowsNoRowsOfAShardThatIsNotThere) {
+    EXPECT_EQ(
+        error_of([&] { stored_rows(open(), kEmbed, 99); }),
+        "no shard 99 in " + (folder_ / "run").string() + ": it has " + std::to_string(shard_count(open())));
 }
 
 TEST_F(WholeRun, ReadsNorms) {

@@ -131,7 +131,7 @@ std::optional<std::filesystem::path> find_program(const std::string& name) {
 }
 
 Finished run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-                     std::string_view input) {
+                     std::string_view input, const std::function<void(std::string_view)>& hear) {
     Descriptor input_writer, input_reader, out_reader, out_writer, error_reader, error_writer;
     std::array<int, 2> ends{};
     // A socket pair in place of a pipe, because send() can be told to raise no SIGPIPE when the program stops
@@ -158,9 +158,13 @@ Finished run_program(const std::filesystem::path& program, const std::vector<std
         std::array<pollfd, 3> polled{pollfd{input_writer.number(), POLLOUT, 0},
                                      pollfd{out_reader.number(), POLLIN, 0},
                                      pollfd{error_reader.number(), POLLIN, 0}};
-        if (::poll(polled.data(), polled.size(), -1) < 0) {
-            if (errno == EINTR) continue;
+        constexpr int kAskEvery = 200;  // milliseconds
+        const int ready = ::poll(polled.data(), polled.size(), hear ? kAskEvery : -1);
+        if (ready < 0 && errno != EINTR)
             throw Error("lost contact with " + program.filename().string(), std::strerror(errno), "");
+        if (ready <= 0) {
+            if (hear) hear({});
+            continue;
         }
         if (polled[0].revents != 0) {
             const ssize_t sent =
@@ -169,8 +173,13 @@ Finished run_program(const std::filesystem::path& program, const std::vector<std
             const bool refused = sent < 0 && errno != EINTR && errno != EAGAIN;
             if (input.empty() || refused) input_writer.close();
         }
-        if (polled[1].revents != 0) drain(out_reader, finished.out);
-        if (polled[2].revents != 0) drain(error_reader, finished.error_out);
+        const auto take = [&](Descriptor& from, std::string& into) {
+            const std::size_t before = into.size();
+            drain(from, into);
+            if (hear) hear(std::string_view(into).substr(before));
+        };
+        if (polled[1].revents != 0) take(out_reader, finished.out);
+        if (polled[2].revents != 0) take(error_reader, finished.error_out);
     }
     const int status = child.wait();
     if (WIFSIGNALED(status))

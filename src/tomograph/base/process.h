@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,9 +23,11 @@ struct Finished {
 };
 
 /// Run a program to its end: `input` on its standard input, its outputs kept. No shell is involved. A program
-/// that does not read all of `input` is no failure. Errors: Error when it cannot be started.
+/// that does not read all of `input` is no failure. `hear` gets each piece of either output as it comes, and
+/// nothing a few times a second, so that it can ask whether to go on; what it throws kills the program and is
+/// passed on. Errors: Error when it cannot be started.
 Finished run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-                     std::string_view input = {});
+                     std::string_view input = {}, const std::function<void(std::string_view)>& hear = {});
 
 /// Start a program that outlives us and prints nothing. What becomes of it is its own affair.
 void start_program(const std::filesystem::path& program, const std::vector<std::string>& arguments);

@@ -56,6 +56,7 @@ Json describe(const LanguageModel& model, const PromptSet& prompts, const Captur
                        {"exact", options.exact},
                        {"rope_off", options.rope_off},
                        {"shard_bytes", options.shard_bytes}};
+    if (options.rope_frequency != 1) json["capture"]["rope_frequency"] = options.rope_frequency;
     if (options.intervention) json["capture"]["acts"] = options.intervention->acts;
     for (const Component component : options.components)
         json["capture"]["components"].push_back(component_name(component));
@@ -183,6 +184,7 @@ EngineOptions engine_options(const PromptSet& prompts, const CaptureOptions& opt
     return {.max_length = std::max<std::int64_t>(longest_length(prompts.sequences), 1),
             .exact = options.exact,
             .rope_off = options.rope_off,
+            .rope_frequency = options.rope_frequency,
             .threads = options.threads,
             .stop_requested = [&progress] { return progress.stop_requested(); }};
 }

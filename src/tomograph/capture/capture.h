@@ -37,8 +37,9 @@ struct CaptureOptions {
     /// Keep what the model expected of each token, given or generated: logprob, entropy and rank
     /// (TokenScore). The product with the vocabulary that it takes is the largest of a small model.
     bool scores = false;
-    bool exact = false;     ///< see EngineOptions
-    bool rope_off = false;  ///< see EngineOptions
+    bool exact = false;         ///< see EngineOptions
+    bool rope_off = false;      ///< see EngineOptions
+    double rope_frequency = 1;  ///< see EngineOptions
     int threads = 0;
     std::uint64_t seed = 42;  ///< for `sample`
     std::optional<Intervention> intervention = std::nullopt;

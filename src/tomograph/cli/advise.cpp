@@ -10,6 +10,7 @@
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
 #include "tomograph/cli/loss_flags.h"
+#include "tomograph/cli/model_source.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/model/quantize.h"
 #include "tomograph/model/weights.h"
@@ -78,13 +79,14 @@ QuantizedLosses measure_quantized(const Flags& flags, const std::vector<WeightTe
     return losses;
 }
 
-void run_advise(const Flags& flags, Progress& progress) {
+void run_advise(Flags flags, Progress& progress) {
     const AdviseOptions options{.ranks = flags.ranks,
                                 .layers = as_usage([&] { return parse_range(flags.layers, "layers"); }),
                                 .exact = flags.loss.exact,
                                 .threads = flags.loss.threads,
                                 .seed = flags.loss.seed};
     if (!flags.out.empty()) check_output_file(flags.out, {.force = flags.force});
+    flags.loss.model = find_model(flags.loss.model, progress);
     const Model model = Model::open(flags.loss.model);
     const PromptSet prompts = flags.loss.read(model);
     print_notes(prompts.notes);

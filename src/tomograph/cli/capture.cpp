@@ -1,6 +1,7 @@
 #include "tomograph/capture/capture.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,8 +11,10 @@
 #include "tomograph/base/text.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
+#include "tomograph/cli/model_source.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
+#include "tomograph/exchange/csv.h"
 #include "tomograph/intervene/effects.h"
 #include "tomograph/model/model.h"
 #include "tomograph/prompts/generate.h"
@@ -22,12 +25,13 @@ namespace {
 
 struct Flags {
     std::string model, out, kind, word, prefix, start, components,
-        layers = ":", positions = ":", dtype = "auto", jsonl, special, chat_template, spec;
+        layers = ":", positions = ":", dtype = "auto", jsonl, csv, column, label_column, documents, special,
+        chat_template, spec;
     std::vector<std::string> text, prompts, stops;
     std::optional<std::int32_t> token;
-    std::optional<std::int64_t> sequences, length, rows, generate;
+    std::optional<std::int64_t> sequences, length, stride, rows, generate;
     std::optional<double> temperature;
-    double sample = 1, shard_mb = 256;
+    double sample = 1, shard_mb = 256, rope_frequency = 1;
     bool no_vectors = false, last = false, no_ask = false, scores = false, exact = false, rope_off = false,
          force = false, resume = false;
     int threads = 0;
@@ -41,7 +45,9 @@ Start parse_start(const std::string& text) {
 /// What is read, from the flags that say it.
 std::string prompts_of(const Flags& flags) {
     if (!flags.kind.empty()) return flags.kind;
-    return !flags.jsonl.empty() ? "jsonl" : !flags.prompts.empty() ? "prompt" : "text";
+    if (!flags.jsonl.empty()) return "jsonl";
+    if (!flags.csv.empty()) return "csv";
+    return !flags.prompts.empty() ? "prompt" : "text";
 }
 
 /// A flag that means nothing for the prompts at hand is a mistake to point out, not to pass over.
@@ -54,27 +60,71 @@ void refuse_unused(const Flags& flags) {
     refuse(!flags.text.empty(), "--text", {"text"});
     refuse(!flags.jsonl.empty(), "--jsonl", {"jsonl"});
     refuse(!flags.prompts.empty(), "--prompt", {"prompt"});
-    refuse(!flags.special.empty(), "--special", {"text", "jsonl", "prompt"});
+    refuse(!flags.csv.empty(), "--csv", {"csv"});
+    refuse(!flags.column.empty(), "--column", {"csv"});
+    refuse(!flags.label_column.empty(), "--label-column", {"csv"});
+    refuse(!flags.documents.empty(), "--documents", {"text"});
+    refuse(flags.stride.has_value(), "--stride", {"text"});
+    if (!flags.documents.empty() && flags.stride)
+        throw CLI::ValidationError("--stride has no meaning with --documents: each is read once");
+    refuse(!flags.special.empty(), "--special", {"text", "jsonl", "csv", "prompt"});
     refuse(!flags.chat_template.empty(), "--chat-template", {"jsonl"});
     refuse(flags.no_ask, "--no-ask", {"jsonl"});
     refuse(flags.token.has_value(), "--token", {"repeat"});
     refuse(!flags.word.empty(), "--word", {"repeat"});
     refuse(!flags.prefix.empty(), "--prefix", {"repeat"});
     refuse(flags.rows.has_value(), "--rows", {"vocabulary"});
-    refuse(!flags.start.empty(), "--start", {"text", "vocabulary", "jsonl", "prompt"});
-    refuse(flags.sequences.has_value(), "--sequences", {"text", "jsonl", "positions"});
-    refuse(flags.length.has_value(), "--length", {"text", "repeat", "jsonl", "positions", "prompt"});
-    refuse(flags.generate.has_value(), "--generate", {"text", "jsonl", "prompt"});
+    refuse(!flags.start.empty(), "--start", {"text", "vocabulary", "jsonl", "csv", "prompt"});
+    refuse(flags.sequences.has_value(), "--sequences", {"text", "jsonl", "csv", "positions"});
+    refuse(flags.length.has_value(), "--length", {"text", "repeat", "jsonl", "csv", "positions", "prompt"});
+    refuse(flags.generate.has_value(), "--generate", {"text", "jsonl", "csv", "prompt"});
     if (!flags.generate && flags.temperature) throw CLI::ValidationError("--temperature needs --generate N");
     if (!flags.generate && !flags.stops.empty()) throw CLI::ValidationError("--stop needs --generate N");
     if (kind == "jsonl" && flags.jsonl.empty())
         throw CLI::ValidationError("--prompts jsonl needs --jsonl FILE");
+    if (kind == "csv" && (flags.csv.empty() || flags.column.empty()))
+        throw CLI::ValidationError("a table of prompts needs --csv FILE and --column NAME");
     if (kind == "prompt" && flags.prompts.empty())
         throw CLI::ValidationError("--prompts prompt needs --prompt TEXT");
     if (kind == "repeat" && !flags.token && flags.word.empty())
         throw CLI::ValidationError("--prompts repeat needs --token ID or --word TEXT");
     if (flags.last && flags.positions != ":")
         throw CLI::ValidationError("--last is --positions -1: give one of them");
+}
+
+/// One column of a table holds the prompts, perhaps another their labels.
+PromptSet csv_prompts(const Model& model, const Flags& flags, GivenOptions given) {
+    const Csv table = read_csv(flags.csv);
+    const auto column = [&](const std::string& name) -> const std::vector<std::string>& {
+        const auto found = std::ranges::find(table.header, name);
+        if (found == table.header.end())
+            throw Error(fmt::format("{} has no column '{}'", flags.csv, name),
+                        fmt::format("it has {}", fmt::join(table.header, ", ")), "");
+        return table.columns[static_cast<std::size_t>(found - table.header.begin())];
+    };
+    const auto& texts = column(flags.column);
+    const auto* labels = flags.label_column.empty() ? nullptr : &column(flags.label_column);
+    std::size_t empty = 0;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        if (flags.sequences && std::ssize(given.prompts) == *flags.sequences) break;
+        if (texts[i].find_first_not_of(" \t\r\n") == std::string::npos) {
+            ++empty;
+            continue;
+        }
+        given.prompts.push_back(texts[i]);
+        if (labels != nullptr) given.labels.push_back((*labels)[i]);
+    }
+    if (given.prompts.empty())
+        throw Error(fmt::format("column '{}' of {} holds no text", flags.column, flags.csv), "", "");
+    given.kind = "csv";
+    given.source = Json::array({std::filesystem::path(flags.csv).filename().string()});
+    PromptSet set = given_prompts(model.vocabulary(), given);
+    set.description["column"] = flags.column;
+    if (empty > 0) {
+        set.notes.push_back(fmt::format("{} rows of {} have no text and were passed over", empty, flags.csv));
+        set.description["notes"] = set.notes;
+    }
+    return set;
 }
 
 PromptSet make_prompts(const Model& model, const Flags& flags) {
@@ -113,13 +163,20 @@ PromptSet make_prompts(const Model& model, const Flags& flags) {
              .special = special,
              .chat_template = flags.chat_template.empty() ? "" : read_file(flags.chat_template),
              .ask = !flags.no_ask});
-    if (kind == "prompt")
-        return given_prompts(
-            model.vocabulary(),
-            {.prompts = flags.prompts, .length = length, .start = start, .special = special});
+    const GivenOptions given{.prompts = flags.prompts, .length = length, .start = start, .special = special};
+    if (kind == "prompt") return given_prompts(model.vocabulary(), given);
+    if (kind == "csv") return csv_prompts(model, flags, given);
+    if (!flags.documents.empty())
+        return document_prompts(model.vocabulary(), {.files = {flags.text.begin(), flags.text.end()},
+                                                     .lines = flags.documents == "line",
+                                                     .sequences = flags.sequences.value_or(0),
+                                                     .length = length,
+                                                     .start = start,
+                                                     .special = special});
     return text_prompts(model.vocabulary(), {.files = {flags.text.begin(), flags.text.end()},
                                              .sequences = flags.sequences.value_or(32),
                                              .length = length,
+                                             .stride = flags.stride.value_or(0),
                                              .start = start,
                                              .special = special});
 }
@@ -151,6 +208,7 @@ void run(const Flags& flags, Progress& progress) {
     options.scores = flags.scores;
     options.exact = flags.exact;
     options.rope_off = flags.rope_off;
+    options.rope_frequency = flags.rope_frequency;
     options.threads = flags.threads;
     options.seed = flags.seed;
     options.begin = flags.resume ? Begin::resume : flags.force ? Begin::replace : Begin::fresh;
@@ -158,7 +216,7 @@ void run(const Flags& flags, Progress& progress) {
     options.shard_bytes = static_cast<std::int64_t>(flags.shard_mb * 1e6);
     // An existing folder should be refused before a large model is read.
     check_output_folder(flags.out, FolderKind::run, options.begin);
-    const Model model = Model::open(flags.model);
+    const Model model = Model::open(find_model(flags.model, progress));
     PromptSet prompts = make_prompts(model, flags);
     if (flags.generate) {
         add_answers(prompts, model,
@@ -168,6 +226,7 @@ void run(const Flags& flags, Progress& progress) {
                      .stops = flags.stops,
                      .exact = flags.exact,
                      .rope_off = flags.rope_off,
+                     .rope_frequency = flags.rope_frequency,
                      .threads = flags.threads},
                     progress);
         print_answers(prompts);
@@ -197,14 +256,13 @@ void add_capture(CLI::App& app, Progress& progress) {
     auto flags = std::make_shared<Flags>();
     CLI::App* command =
         app.add_subcommand("capture", "Run prompts through a model and record its vectors in a run folder");
-    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")
-        ->required();
+    command->add_option("MODEL", flags->model, kModelHelp)->required();
     command->add_option("--out", flags->out, "Run folder to write")->required();
     command
-        ->add_option(
-            "--prompts", flags->kind,
-            "text, prompt, jsonl, repeat, vocabulary or positions (default: by the flags below, else text)")
-        ->check(CLI::IsMember({"text", "prompt", "jsonl", "repeat", "vocabulary", "positions"}));
+        ->add_option("--prompts", flags->kind,
+                     "text, prompt, jsonl, csv, repeat, vocabulary or positions (default: by the flags "
+                     "below, else text)")
+        ->check(CLI::IsMember({"text", "prompt", "jsonl", "csv", "repeat", "vocabulary", "positions"}));
     command->add_option("--prompt", flags->prompts, "A prompt, a sequence of its own; may be given again")
         ->allow_extra_args(false);
     command->add_option("--text", flags->text,
@@ -212,6 +270,18 @@ void add_capture(CLI::App& app, Progress& progress) {
     command->add_option("--jsonl", flags->jsonl,
                         "File with one sequence a line, - for standard input: text, labelled segments, "
                         "conversations (messages) or ids");
+    command
+        ->add_option("--documents", flags->documents,
+                     "Read --text by documents, a sequence each: line or file (default: cut to --length)")
+        ->check(CLI::IsMember({"line", "file"}));
+    command
+        ->add_option("--stride", flags->stride,
+                     "Tokens of text from one sequence's begin to the next one's (default: as many as fit, "
+                     "so that none is read twice); column overlap says which tokens are new")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--csv", flags->csv, "Table, CSV or TSV with a header: a prompt a row, in --column");
+    command->add_option("--column", flags->column, "Column of --csv that holds the prompts");
+    command->add_option("--label-column", flags->label_column, "Column of --csv that holds their labels");
     command->add_option("--special", flags->special,
                         "Special tokens spelt in a text: text (letters, the default), parse or refuse");
     command->add_option("--chat-template", flags->chat_template,
@@ -238,7 +308,9 @@ void add_capture(CLI::App& app, Progress& progress) {
         ->add_option("--start", flags->start,
                      "Begin sequences with the start token: yes or no (default: as the model says)")
         ->check(CLI::IsMember({"yes", "no"}));
-    command->add_option("--sequences", flags->sequences, "At most so many sequences (default 32; jsonl: all)")
+    command
+        ->add_option("--sequences", flags->sequences,
+                     "At most so many sequences (default 32; jsonl, csv, documents: all)")
         ->check(CLI::PositiveNumber);
     command->add_option("--length", flags->length, "Tokens a sequence (default: the context, at most 512)")
         ->check(CLI::PositiveNumber);
@@ -264,8 +336,15 @@ void add_capture(CLI::App& app, Progress& progress) {
         ->check(CLI::Range(0.001, 1e6));
     command->add_flag("--exact", flags->exact,
                       "F32 key-value cache, no flash attention: slower, agrees with float32 references");
-    command->add_flag("--rope-off", flags->rope_off,
-                      "Rotary models: without rotation, as a control for measure --rope-off-run");
+    CLI::Option* rope_off =
+        command->add_flag("--rope-off", flags->rope_off,
+                          "Rotary models: without rotation, as a control for measure --rope-off-run");
+    command
+        ->add_option("--rope-frequency", flags->rope_frequency,
+                     "Rotary models: rotate so many times as fast, a dose for measure --rope-dose-run")
+        ->capture_default_str()
+        ->excludes(rope_off)
+        ->check(CLI::Range(0.01, 100.0));
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
     command->add_option("--spec", flags->spec,

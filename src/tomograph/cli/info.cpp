@@ -6,6 +6,8 @@
 #include "tomograph/base/text.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
+#include "tomograph/cli/model_source.h"
+#include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/maps/projection.h"
 #include "tomograph/model/model.h"
@@ -52,10 +54,12 @@ void model_info(const std::string& path, bool json) {
         out.update(model_json(info));
         out["start_token"] = adds_start ? Json(*start) : Json(nullptr);
         for (const auto& [type, count] : types) out["tokens"][std::string(token_type_name(type))] = count;
+        if (!vocabulary.info().notes.empty()) out["notes"] = vocabulary.info().notes;
         out["sites"] = site_json(engine->sites());
         print_json(out);
         return;
     }
+    print_notes(vocabulary.info().notes);
     say("{}: {}, {} weights, {:.1f} million parameters, {}{}\n", printable(info.name), info.architecture,
         info.type, static_cast<double>(info.n_parameters) / 1e6,
         bytes_text(static_cast<double>(info.file_bytes)),
@@ -133,24 +137,26 @@ void study_info(const std::filesystem::path& path, bool json) {
 
 }  // namespace
 
-void add_info(CLI::App& app) {
+void add_info(CLI::App& app, Progress& progress) {
     struct Flags {
         std::string what;
         bool json = false;
     };
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand("info", "Say what a model, a run or a study holds");
-    command->add_option("MODEL|RUN", flags->what, "GGUF file, built-in model, run or study folder")
+    command
+        ->add_option("MODEL|RUN", flags->what,
+                     "GGUF file, hf:org/name from a hub, built-in model, run or study folder")
         ->required();
     command->add_flag("--json", flags->json, "Print JSON alone");
-    command->callback([flags] {
+    command->callback([flags, &progress] {
         switch (folder_kind(flags->what)) {
             case FolderKind::run:
                 return run_info(flags->what, flags->json);
             case FolderKind::study:
                 return study_info(flags->what, flags->json);
             default:
-                return model_info(flags->what, flags->json);
+                return model_info(find_model(flags->what, progress), flags->json);
         }
     });
 }

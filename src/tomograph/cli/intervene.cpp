@@ -6,6 +6,7 @@
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
 #include "tomograph/cli/loss_flags.h"
+#include "tomograph/cli/model_source.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/intervene/effects.h"
 
@@ -47,7 +48,7 @@ void run(const Flags& flags, Progress& progress) {
     if (!flags.contrast.empty() && flags.contrast.size() != 2)
         throw CLI::ValidationError("--contrast takes two tokens");
     const auto [spec, folder] = read_spec(flags.spec);
-    const Model model = Model::open(flags.loss.model);
+    const Model model = Model::open(find_model(flags.loss.model, progress));
     const Vocabulary& vocabulary = model.vocabulary();
     const PromptSet prompts = flags.loss.read(model);
     print_notes(prompts.notes);

@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
+#include "tomograph/cli/model_source.h"
 #include "tomograph/cli/options.h"
 
 namespace tomograph {
 
 void LossFlags::add(CLI::App& command, std::int64_t default_sequences, bool with_prompts) {
     default_sequences_ = default_sequences;
-    command.add_option("MODEL", model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")->required();
+    command.add_option("MODEL", model, kModelHelp)->required();
     command.add_option("--text", text, "Text files (default: a chapter of Moby-Dick)");
     if (with_prompts) command.add_option("--prompt", prompts, "A prompt to read whole; may be given again");
     command

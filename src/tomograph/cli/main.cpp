@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
     add_plot(app);
     add_measure(app, progress);
     add_compare(app, progress);
+    add_lens(app, progress);
     add_intervene(app, progress);
     add_sweep(app, progress);
     add_advise(app, progress);
@@ -85,11 +86,13 @@ int main(int argc, char** argv) {
 #ifdef TOMOGRAPH_VIEWER
     add_view(app, progress);
 #endif
-    add_info(app);
+    add_info(app, progress);
     add_export(app);
     add_import(app, progress);
-    add_quantize(app);
-    add_randomize(app);
+    add_quantize(app, progress);
+    add_randomize(app, progress);
+    add_convert(app, progress);
+    add_models(app);
     add_verify(app, progress);
     add_list(app);
     add_remove(app);

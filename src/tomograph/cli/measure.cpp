@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 struct Flags {
     std::string run, rope_off, positions, reference;
-    std::vector<std::string> twins;
+    std::vector<std::string> twins, rope_doses;
     double fdr = 0.05;
     std::vector<std::string> fail_on;
     bool json = false;
@@ -71,7 +71,8 @@ void run_measure(const Flags& flags, Progress& progress) {
     check_fail_on(flags.fail_on, !flags.reference.empty());
     const Run run = Run::open(run_folder(flags.run));
     std::optional<Run> rope_off, positions, reference;
-    std::vector<Run> twins;
+    std::vector<Run> twins, rope_doses;
+    for (const std::string& dose : flags.rope_doses) rope_doses.push_back(Run::open(run_folder(dose)));
     for (const std::string& twin : flags.twins) twins.push_back(Run::open(run_folder(twin)));
     if (flags.twins.empty() && is_study(flags.run)) twins = twins_of_study(flags.run);
     if (!flags.rope_off.empty()) rope_off = Run::open(run_folder(flags.rope_off));
@@ -81,10 +82,12 @@ void run_measure(const Flags& flags, Progress& progress) {
              is_study(flags.run) && folder_kind(own) == FolderKind::run)
         positions = Run::open(own);
     if (!flags.reference.empty()) reference = Run::open(run_folder(flags.reference));
-    std::vector<const Run*> to_twins;
+    std::vector<const Run*> to_twins, to_doses;
+    for (const Run& dose : rope_doses) to_doses.push_back(&dose);
     for (const Run& twin : twins) to_twins.push_back(&twin);
     MeasureOptions options{.twins = to_twins,
                            .rope_off = rope_off ? &*rope_off : nullptr,
+                           .rope_doses = to_doses,
                            .positions = positions ? &*positions : nullptr,
                            .reference = reference ? &*reference : nullptr,
                            .fdr = flags.fdr,
@@ -119,6 +122,8 @@ void add_measure(CLI::App& app, Progress& progress) {
                         "Runs of untrained twins on the same prompts or the first sequences of them (see "
                         "randomize; default: the study's own)");
     command->add_option("--rope-off-run", flags->rope_off, "Run of the same model captured with --rope-off");
+    command->add_option("--rope-dose-run", flags->rope_doses,
+                        "Runs of the same model and text captured with other values of --rope-frequency");
     command->add_option(
         "--positions-run", flags->positions,
         "Run of the same model on positions alone, whose learned table is longer than the text "

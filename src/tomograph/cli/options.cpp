@@ -25,7 +25,8 @@ void SelectionFlags::add(CLI::App& app) {
     app.add_option("--rows", rows, "At most so many rows, chosen by seed (default: all)")
         ->check(CLI::NonNegativeNumber);
     app.add_option("--seed", seed, "Seed of every random choice")->capture_default_str();
-    app.add_option("--layer-order", layer_order, "given, reversed or random: a control")
+    app.add_option("--layer-order", layer_order,
+                   "given, reversed, swapped (neighbours change places) or random: a control")
         ->capture_default_str();
 }
 

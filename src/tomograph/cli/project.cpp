@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/options.h"
@@ -49,9 +51,32 @@ UmapOptions::Init parse_init(const std::string& text) {
                                 : UmapOptions::Init::multilevel;
 }
 
+/// What is asked for; where nothing is, what makes a first picture worth looking at, which is said.
+Selection chosen(const Run& run, const Flags& flags) {
+    Selection selection = flags.selection.selection();
+    for (const char* flag : {"--components", "--layers", "--positions", "--sequences", "--labels", "--where",
+                             "--normalize", "--mean", "--layer-order"}) {
+        if (flags.command->count(flag) > 0) return selection;
+    }
+    if (!flags.basis.empty()) return selection;
+    const auto kept = [&](Component component) {
+        return std::ranges::any_of(run.sites(), [&](const SiteShape& s) {
+            return s.site.component == component && run.has_vectors(s.site);
+        });
+    };
+    if (!kept(Component::attn_out) || !kept(Component::mlp_out) || run.length() < 2) return selection;
+    selection.components = {Component::attn_out, Component::mlp_out};
+    selection.positions = Range{1, {}};
+    selection.normalize = Normalize::unit;
+    print_notes(
+        {"nothing was chosen: what attention and MLP add, as unit vectors, without first tokens "
+         "(--components attn_out,mlp_out --positions 1: --normalize unit)"});
+    return selection;
+}
+
 Projection project(const Run& run, const Flags& flags, Progress& progress) {
     if (flags.method == "pca") {
-        const ProjectionOptions options{.selection = flags.selection.selection(),
+        const ProjectionOptions options{.selection = chosen(run, flags),
                                         .dims = flags.dims.value_or(6),
                                         .basis_of = flags.basis,
                                         .center = !flags.no_center,
@@ -59,7 +84,7 @@ Projection project(const Run& run, const Flags& flags, Progress& progress) {
         return project_pca(run, flags.name, options, progress);
     }
     UmapProjectionOptions options{
-        .selection = flags.selection.selection(), .pre_dims = flags.pre_dims, .fit_rows = flags.fit_rows};
+        .selection = chosen(run, flags), .pre_dims = flags.pre_dims, .fit_rows = flags.fit_rows};
     options.umap.n_neighbors = flags.n_neighbors;
     options.umap.n_components = flags.dims.value_or(2);
     options.umap.metric = parse_metric(flags.metric);

@@ -4,11 +4,12 @@
 
 #include "tomograph/base/output.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/model_source.h"
 #include "tomograph/cli/terminal.h"
 
 namespace tomograph {
 
-void add_randomize(CLI::App& app) {
+void add_randomize(CLI::App& app, Progress& progress) {
     struct Flags {
         std::string model, out, keep = "scale";
         std::uint64_t seed = 42;
@@ -19,8 +20,7 @@ void add_randomize(CLI::App& app) {
     CLI::App* command = app.add_subcommand(
         "randomize",
         "Write an untrained twin of a model, random weights in its shapes: a control for measure");
-    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")
-        ->required();
+    command->add_option("MODEL", flags->model, kModelHelp)->required();
     command->add_option("--out", flags->out, "GGUF file to write")->required();
     command
         ->add_option(
@@ -32,10 +32,10 @@ void add_randomize(CLI::App& app) {
     command->add_option("--seed", flags->seed, "Seed of the weights")->capture_default_str();
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->add_flag("--force", flags->force, "Replace an existing file");
-    command->callback([flags] {
+    command->callback([flags, &progress] {
         check_output_file(flags->out, {.force = flags->force, .file = true});
         const RandomizeSummary summary =
-            randomize(flags->model, flags->out,
+            randomize(find_model(flags->model, progress), flags->out,
                       {.keep = flags->keep == "spectrum" ? TwinKeeps::spectrum : TwinKeeps::scale,
                        .seed = flags->seed,
                        .threads = flags->threads});

@@ -7,6 +7,7 @@
 
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
+#include "tomograph/cli/model_source.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/findings/summary.h"
@@ -88,13 +89,12 @@ void write_report(const std::filesystem::path& study) {
 
 void run(const Flags& flags, Progress& progress) {
     const auto began = std::chrono::steady_clock::now();
-    const Model model = [&] {
-        if (!flags.out.empty())
-            check_output_folder(flags.out, FolderKind::study, flags.force ? Begin::replace : Begin::fresh);
-        return Model::open(flags.model);
-    }();
+    if (!flags.out.empty())
+        check_output_folder(flags.out, FolderKind::study, flags.force ? Begin::replace : Begin::fresh);
+    const std::string file = find_model(flags.model, progress);
+    const Model model = Model::open(file);
     const std::filesystem::path out =
-        flags.out.empty() ? std::filesystem::path(flags.model).stem() : std::filesystem::path(flags.out);
+        flags.out.empty() ? std::filesystem::path(file).stem() : std::filesystem::path(flags.out);
     const std::int64_t length = flags.length.value_or(default_length(model.info()));
     warn_about_length(model.info(), length);
     StudyOptions options{.text = {flags.text.begin(), flags.text.end()},
@@ -147,8 +147,7 @@ void add_run(CLI::App& app, Progress& progress) {
     auto flags = std::make_shared<Flags>();
     CLI::App* command = app.add_subcommand(
         "run", "Do the whole experiment on a model: captures, figures, measures, a report");
-    command->add_option("MODEL", flags->model, "GGUF file, or bytes-gpt2 or bytes-llama (built in)")
-        ->required();
+    command->add_option("MODEL", flags->model, kModelHelp)->required();
     command->add_option("--text", flags->text, "Text files (default: a chapter of Moby-Dick)");
     command->add_option("--sequences", flags->sequences, "At most so many sequences of text")
         ->capture_default_str()

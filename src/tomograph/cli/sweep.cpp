@@ -10,6 +10,7 @@
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
 #include "tomograph/cli/loss_flags.h"
+#include "tomograph/cli/model_source.h"
 #include "tomograph/cli/options.h"
 #include "tomograph/figures/gnuplot.h"
 #include "tomograph/figures/heatmap.h"
@@ -79,7 +80,7 @@ void run_sweep(const Flags& flags, Progress& progress) {
         check_output_file(flags.figure, {.force = flags.force});
     }
     if (!flags.out.empty()) check_output_file(flags.out, {.force = flags.force});
-    const Model model = Model::open(flags.loss.model);
+    const Model model = Model::open(find_model(flags.loss.model, progress));
     const PromptSet prompts = flags.loss.read(model);
     print_notes(prompts.notes);
     const SweepReport report = sweep(model, prompts, options, progress);

@@ -18,6 +18,8 @@ struct EngineOptions {
     bool exact = false;
     /// Rotary positions without rotation: every frequency near zero, the causal mask as ever. A control.
     bool rope_off = false;
+    /// Rotary positions at so many times the model's own frequencies. 1: as it was trained.
+    double rope_frequency = 1;
     /// 0: all that this process may run on.
     int threads = 0;
     /// Tested while the model runs; true ends the batch with Stopped.

@@ -43,9 +43,9 @@ class LanguageModel {
     /// What runs the model, and what its numbers may depend on: name, version, commit, the processor's
     /// instructions in use.
     virtual Json backend() const = 0;
-    /// Errors: Error when max_length exceeds a learned position table, when rope_off is asked of a model that
-    /// does not rotate or that would rotate nevertheless (sliding windows), or when its sites cannot be
-    /// found.
+    /// Errors: Error when max_length exceeds a learned position table, when rope_off or another
+    /// rope_frequency is asked of a model that does not rotate or that would rotate as ever (sliding
+    /// windows), or when its sites cannot be found.
     virtual std::unique_ptr<Engine> make_engine(const EngineOptions& options) const = 0;
     /// Errors: as make_engine, but for the sites, which it does not look for.
     virtual std::unique_ptr<Continuation> make_continuation(const EngineOptions& options) const = 0;

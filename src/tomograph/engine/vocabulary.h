@@ -26,6 +26,9 @@ struct VocabularyInfo {
     bool adds_start_token = false;            ///< sequences begin with start_token unless told otherwise
     std::int64_t context_length = 0;          ///< the most tokens that the model was trained to read
     bool bounded = false;  ///< it cannot read more than that, since its positions are a table
+    /// What was assumed or changed of it when it was loaded, a sentence each: text may be read otherwise than
+    /// the model was trained to.
+    std::vector<std::string> notes = {};
 };
 
 /// A token that a text can hold by its spelling.

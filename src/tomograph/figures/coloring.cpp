@@ -167,10 +167,16 @@ std::string selection_text(const Run& run, const Json& selection) {
     std::vector<std::string> parts;
     const auto range = [&](const char* key, const char* what, std::int64_t count) {
         const Range r = parse_range(selection.value(key, std::string(":")), what);
+        if (r.begin < 0 && !r.end) {
+            parts.push_back(r.begin == -1 ? "last token" : fmt::format("last {} tokens", -r.begin));
+            return;
+        }
         const std::int64_t end = r.end.value_or(count);
         if (r.begin == 0 && end >= count) return;
-        parts.push_back(end >= count ? fmt::format("{} from {}", what, r.begin)
-                                     : fmt::format("{} {} to {}", what, r.begin, end - 1));
+        const std::string one = std::string(what).substr(0, std::string_view(what).size() - 1);
+        parts.push_back(r.begin == end - 1 ? fmt::format("{} {}", one, r.begin)
+                        : end >= count     ? fmt::format("{} from {}", what, r.begin)
+                                           : fmt::format("{} {} to {}", what, r.begin, end - 1));
     };
     const auto list = [&](const char* key) {
         std::string text;
@@ -200,8 +206,11 @@ std::string selection_text(const Run& run, const Selection& selection) {
 }
 
 std::string run_text(const Run& run) {
-    return fmt::format("{} · {}, {} × {} tokens", run.model_name(), run.prompts(), run.n_sequences(),
-                       run.length());
+    const std::int64_t n = run.n_sequences();
+    const std::string size = n * run.length() == run.n_tokens()
+                                 ? fmt::format("{} × {} tokens", n, run.length())
+                                 : fmt::format("{} sequences, {} tokens", n, run.n_tokens());
+    return fmt::format("{} · {}, {}", run.model_name(), run.prompts(), size);
 }
 
 }  // namespace tomograph

@@ -95,6 +95,10 @@ class ChartPainter {
 
 }  // namespace
 
+bool draw_chart(const Chart& chart, const Run& run, const std::filesystem::path& file) {
+    return std::visit(ChartPainter(chart, run, file), chart.shape);
+}
+
 MeasureFigures draw_measures(const Run& run, MeasureReport& report, const std::filesystem::path& root) {
     MeasureFigures figures;
     for (const Chart& chart : report.charts) {
@@ -102,7 +106,7 @@ MeasureFigures draw_measures(const Run& run, MeasureReport& report, const std::f
         const std::filesystem::path file = root / figure.file;
         try {
             std::filesystem::create_directories(root / "figures");
-            if (!std::visit(ChartPainter(chart, run, file), chart.shape)) continue;
+            if (!draw_chart(chart, run, file)) continue;
         } catch (const Stopped&) {
             throw;
         } catch (const std::exception& error) {

@@ -20,6 +20,9 @@ struct MeasureFigures {
     std::vector<std::string> failed;  ///< "figures/NAME.png was not drawn: why", one a figure
 };
 
+/// Draws one chart, titled with its run; false where it holds nothing to draw. Errors: as the figures' own.
+bool draw_chart(const Chart& chart, const Run& run, const std::filesystem::path& file);
+
 /// Draws the report's charts, mostly layer by layer with the controls as lines, into the folder figures of
 /// `root`, which is made where it is missing, and names each as the figure of its findings. A chart without
 /// numbers is left out; one that cannot be drawn (no gnuplot, a full disk) is named and costs no other.

@@ -48,6 +48,13 @@ struct Margin {
     bool share = false;            ///< `width` is a share of `no_effect`
 };
 
+/// Runs besides its own without which a finding is not measured.
+enum class Needs {
+    nothing,
+    rope_off,   ///< one without rotation
+    rope_doses  ///< some at other speeds of rotation
+};
+
 /// One of the claims: all that is said of it anywhere, and how it is measured.
 struct FindingKind {
     const char* name;
@@ -55,7 +62,7 @@ struct FindingKind {
     const char* controls = "";    ///< names of its own controls, comma-separated
     bool smaller_counts = false;  ///< the effect must lie below the null instead of above it
     bool twin_counts = false;     ///< held against untrained twins
-    bool needs_rope_off = false;  ///< measured only where a run without rotation was given
+    Needs needs = Needs::nothing;
     std::unique_ptr<Measurement> (*measure)(Subject& subject) = nullptr;
     const FindingKind* shown_by = nullptr;  ///< whose figure shows it; null: its own
     Margin margin = {};                     ///< what does not matter

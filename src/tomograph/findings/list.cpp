@@ -26,8 +26,10 @@ std::string findings_reference() {
     std::string text = "| finding | effect | counts when | controls | no effect |\n|---|---|---|---|---|\n";
     for (const FindingKind* kind : finding_kinds()) {
         text += fmt::format("| `{}` | {}{} | {} | {}{} | {} |\n", kind->name,
-                            kind->needs_rope_off ? "with `--rope-off-run`: " : "", kind->effect_is,
-                            kind->smaller_counts ? "smaller" : "larger", kind->controls,
+                            kind->needs == Needs::rope_off     ? "with `--rope-off-run`: "
+                            : kind->needs == Needs::rope_doses ? "with `--rope-dose-run`: "
+                                                               : "",
+                            kind->effect_is, kind->smaller_counts ? "smaller" : "larger", kind->controls,
                             kind->twin_counts ? ", twins" : "", margin_text(kind->margin));
     }
     return text;

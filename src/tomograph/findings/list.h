@@ -20,7 +20,9 @@
     FINDING(layer_paths)            \
     FINDING(spread_tighten)         \
     FINDING(layer_cka)              \
-    FINDING(rope_share)
+    FINDING(answer_depth)           \
+    FINDING(rope_share)             \
+    FINDING(rope_dose)
 
 namespace tomograph {
 

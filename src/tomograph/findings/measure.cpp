@@ -11,6 +11,7 @@
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/outlier_board.h"
 #include "tomograph/findings/reference_outliers.h"
+#include "tomograph/findings/rotation.h"
 #include "tomograph/findings/site_rows.h"
 #include "tomograph/store/run_acts.h"
 
@@ -83,7 +84,8 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
     std::vector<std::size_t> place;
     for (std::size_t i = 0; i < finding_kinds().size(); ++i) {
         const FindingKind& kind = *finding_kinds()[i];
-        if (kind.needs_rope_off && (effects_only || options.rope_off == nullptr)) continue;
+        if (kind.needs == Needs::rope_off && (effects_only || options.rope_off == nullptr)) continue;
+        if (kind.needs == Needs::rope_doses && (effects_only || options.rope_doses.empty())) continue;
         measurements.push_back(kind.measure(subject));
         place.push_back(i);
     }
@@ -182,6 +184,12 @@ void check_options(const Run& run, const MeasureOptions& options) {
                         "capture it with --rope-off");
         }
     }
+    for (const Run* dose : options.rope_doses) {
+        require_same_kind(run, *dose, "run at another speed of rotation");
+        if (rope_frequency(*dose) == rope_frequency(run))
+            throw Error(dose->path().string() + " was captured at the run's own speed of rotation", "",
+                        "capture it with another --rope-frequency");
+    }
     if (options.positions != nullptr && (options.positions->model_name() != run.model_name() ||
                                          options.positions->d_model() != run.d_model()))
         throw Error(options.positions->path().string() + " has no positions of " + run.path().string(),
@@ -196,7 +204,7 @@ void check_options(const Run& run, const MeasureOptions& options) {
 std::vector<std::string> finding_names() {
     std::vector<std::string> names;
     for (const FindingKind* kind : finding_kinds()) {
-        if (!kind->needs_rope_off) names.emplace_back(kind->name);
+        if (kind->needs == Needs::nothing) names.emplace_back(kind->name);
     }
     return names;
 }
@@ -242,6 +250,10 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
         report.how["twins"].push_back(
             {{"run", twin.path}, {"kind", twin.kind}, {"sequences", twin.n_sequences}, {"rows", twin.rows}});
     report.how["rope_off"] = path(options.rope_off);
+    if (!options.rope_doses.empty()) {
+        report.how["rope_doses"] = Json::array();
+        for (const Run* dose : options.rope_doses) report.how["rope_doses"].push_back(path(dose));
+    }
     if (options.reference != nullptr) report.how["reference"] = path(options.reference);
     if (const std::string acts = acts_of(run); !acts.empty())
         report.notes.push_back("the model was changed while it read: " + acts);

@@ -20,6 +20,8 @@ struct MeasureOptions {
     std::vector<const Run*> twins;
     /// The same model and prompts captured with rotation switched off (`capture --rope-off`). Null: none.
     const Run* rope_off = nullptr;
+    /// The same model and prompts captured at other speeds of rotation (`capture --rope-frequency`).
+    std::vector<const Run*> rope_doses = {};
     /// A run of the same model on positions alone (`capture --prompts positions`), whose learned table is
     /// longer than the text. Null: the table as far as the run goes.
     const Run* positions = nullptr;
@@ -68,7 +70,7 @@ struct OutlierTest {
 };
 
 struct MeasureReport {
-    std::vector<Finding> findings;            ///< all, in order; with rope_off one more, `rope_share`
+    std::vector<Finding> findings;            ///< all, in order; with rope_off and rope_doses one more each
     std::vector<Outlier> outliers;            ///< above the threshold, most odd first
     std::vector<Outlier> first_tokens;        ///< first tokens against first tokens only, most odd first
     std::optional<OutlierTest> outlier_test;  ///< with a reference; without, the threshold below says it
@@ -85,7 +87,7 @@ struct MeasureReport {
 std::vector<std::string> finding_names();
 
 /// Measure everything that the run allows. What it lacks makes findings `not measurable`, not an error.
-/// Errors: Error when a twin, the rope_off run, the positions or the reference does not fit; Stopped.
+/// Errors: Error when a twin, the rope_off run, a dose, the positions or the reference does not fit; Stopped.
 MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progress& progress = no_progress());
 
 /// measures/*.json, findings.csv, sites.csv, separation.csv and outliers.csv in the run's folder.

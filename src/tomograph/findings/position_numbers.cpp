@@ -159,7 +159,7 @@ std::optional<Interval> PositionNumbers::spread(
     return spread_interval(effect, values, 0, 1);
 }
 
-PositionNumbers measure_positions(const Subject& subject) {
+PositionNumbers measure_positions(const Subject& subject, const Matrix* basis) {
     PositionNumbers numbers;
     numbers.why_not = subject.lacks_stream();
     if (!numbers.why_not.empty()) return numbers;
@@ -201,7 +201,8 @@ PositionNumbers measure_positions(const Subject& subject) {
     const Matrix means = average.means();
     const Pca pca = fit_pca(MatrixRows(means), {.n_components = kCurveComponents, .threads = 1});
     numbers.variance_ratio = {pca.explained_variance_ratio.begin(), pca.explained_variance_ratio.end()};
-    numbers.parts = average.project(pca.components);
+    numbers.basis = basis != nullptr ? *basis : pca.components;
+    numbers.parts = average.project(numbers.basis);
     numbers.curve_name = std::string(component_name(*subject.stream)) +
                          " as unit vectors, averaged over the middle layers and sequences";
     numbers.curve = numbers.curve_under(std::vector<double>(numbers.parts.size(), 1.0));

@@ -34,6 +34,7 @@ struct PositionNumbers {
     std::vector<double> variance_ratio;
     std::vector<MatrixD> parts;  ///< by group: its share of the curve's scores, [n_positions, k]
     MatrixD curve;               ///< curve_under() equal weights
+    Matrix basis;                ///< [k, d_model] the curve's axes
 
     /// The curve with other weights for the groups, [kCurvePoints at most, k].
     MatrixD curve_under(std::span<const double> weights) const;
@@ -42,8 +43,9 @@ struct PositionNumbers {
                                    const std::function<double(const MatrixD& curve)>& statistic) const;
 };
 
-/// Use Subject::positions(). Errors: Stopped.
-PositionNumbers measure_positions(const Subject& subject);
+/// Use Subject::positions(). `basis`: axes of another run's curve to take in place of the curve's own.
+/// Errors: Stopped.
+PositionNumbers measure_positions(const Subject& subject, const Matrix* basis = nullptr);
 
 /// Scores of points [n, d] on their leading components, by PCA.
 MatrixD leading_scores(const Matrix& points, int components);

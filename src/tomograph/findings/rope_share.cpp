@@ -1,8 +1,11 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/position_numbers.h"
+#include "tomograph/findings/rotation.h"
 
 namespace tomograph {
 namespace {
@@ -24,6 +27,16 @@ class RopeShare final : public Measurement {
                          {"shared_off", number(off.mean_shared)},
                          {"helix_off", {{"r2", number(helix.value)}, {"detail", helix.detail}}},
                          {"lattice_off", number(lattice.value)}};
+        const double loss_on = mean_loss(subject_.run), loss_off = mean_loss(*subject_.options.rope_off);
+        effect.detail["loss_on"] = number(loss_on);
+        effect.detail["loss_off"] = number(loss_off);
+        subject_.notes.push_back(
+            std::isnan(loss_on) || std::isnan(loss_off)
+                ? "rope_share: without rotation the model is not the one that was trained; capture both runs "
+                  "with --scores to see what it loses"
+                : fmt::format("rope_share: loss {:.3f} nats with rotation, {:.3f} without: what is compared "
+                              "with is no trained model",
+                              loss_on, loss_off));
         if (std::isnan(on.mean_shared) || std::isnan(off.mean_shared)) {
             effect.unmeasurable = share.unmeasurable.empty()
                                       ? "the share that position explains cannot be measured"
@@ -57,7 +70,7 @@ const FindingKind findings::rope_share{
     .name = "rope_share",
     .effect_is = "share of the positions' structure that is gone with rotation off",
     .controls = "rotation left on",
-    .needs_rope_off = true,
+    .needs = Needs::rope_off,
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<RopeShare>(subject);
     },

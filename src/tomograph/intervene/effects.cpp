@@ -10,6 +10,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
 #include "tomograph/intervene/passes.h"
+#include "tomograph/statistics/answers.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
@@ -26,18 +27,9 @@ void log_softmax(std::vector<float>& logits) {
 }
 
 std::vector<Guess> guesses(const std::vector<float>& log_p) {
-    std::vector<std::int32_t> order(log_p.size());
-    std::iota(order.begin(), order.end(), 0);
-    const auto n = std::min(kGuesses, order.size());
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n), order.end(),
-                      [&](std::int32_t a, std::int32_t b) {
-                          const float p = log_p[static_cast<std::size_t>(a)],
-                                      q = log_p[static_cast<std::size_t>(b)];
-                          return p != q ? p > q : a < b;
-                      });
     std::vector<Guess> best;
-    for (std::size_t i = 0; i < n; ++i)
-        best.push_back({order[i], std::exp(static_cast<double>(log_p[static_cast<std::size_t>(order[i])]))});
+    for (const std::int32_t token : top_tokens(log_p, kGuesses))
+        best.push_back({token, std::exp(static_cast<double>(log_p[static_cast<std::size_t>(token)]))});
     return best;
 }
 

@@ -1,6 +1,5 @@
 #include "tomograph/linear/pca.h"
 
-#include <cblas.h>
 #include <fmt/format.h>
 #include <lapacke.h>
 
@@ -12,6 +11,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/threads.h"
+#include "tomograph/linear/blas.h"
 #include "tomograph/linear/finite.h"
 
 namespace tomograph {
@@ -51,13 +51,6 @@ std::optional<Eigenpairs> lanczos(const MatrixD& symmetric, int k) {
     solver.compute(Spectra::SortRule::LargestAlge, 300, 1e-12, Spectra::SortRule::LargestAlge);
     if (solver.info() != Spectra::CompInfo::Successful) return std::nullopt;
     return Eigenpairs{solver.eigenvalues(), solver.eigenvectors().transpose()};
-}
-
-/// OpenBLAS has one number of threads for the whole process, so it is set once, to 1: its own threads would
-/// change the order of sums, and callers bring theirs.
-void keep_blas_single_threaded() {
-    static const bool once = (openblas_set_num_threads(1), true);
-    (void)once;
 }
 
 Eigenpairs divide_and_conquer(const MatrixD& symmetric, int k) {

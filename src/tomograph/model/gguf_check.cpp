@@ -125,7 +125,7 @@ class Header {
     }
     [[noreturn]] void refuse_version(const std::string& why) const {
         throw Error("cannot read the header of " + shown_, why,
-                    "convert the model again with llama.cpp's convert_hf_to_gguf.py");
+                    "convert the model again: tomograph convert FOLDER --out FILE.gguf");
     }
     std::uint64_t left() const { return file_.size() - at_; }
     void need(std::uint64_t bytes) const {

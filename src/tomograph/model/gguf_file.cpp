@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <llama.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,7 +9,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <mutex>
 #include <span>
 #include <string_view>
 
@@ -20,51 +18,6 @@
 namespace tomograph {
 
 std::span<const unsigned char> tomograph_model_file(std::string_view name);
-
-namespace {
-
-std::mutex log_mutex;
-std::string last_error;
-
-void keep_errors(ggml_log_level level, const char* text, void*) {
-    if (level != GGML_LOG_LEVEL_ERROR) return;
-    std::string line(text);
-    while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
-    if (line.empty()) return;
-    const std::lock_guard lock(log_mutex);
-    // The first error of a call names the cause; what follows is its echo on the way up.
-    if (last_error.empty()) last_error = line;
-}
-
-}  // namespace
-
-void start_llama() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        llama_log_set(keep_errors, nullptr);
-        llama_backend_init();
-    });
-}
-
-void clear_llama_errors() {
-    const std::lock_guard lock(log_mutex);
-    last_error.clear();
-}
-
-std::string last_llama_error() {
-    const std::lock_guard lock(log_mutex);
-    std::string error = last_error;
-    // Drop what stands before the cause: "llama_model_load: error loading model: check_tensor_dims: ...".
-    while (true) {
-        const std::string_view head = std::string_view(error).substr(0, error.find(": "));
-        const bool function =
-            head.find('_') != std::string_view::npos && head.find(' ') == std::string_view::npos;
-        const bool echo = head == "error loading model" || head == "failed to quantize";
-        if (head.size() == error.size() || !(function || echo)) break;
-        error.erase(0, head.size() + 2);
-    }
-    return error;
-}
 
 ModelFile::ModelFile(const std::string& name_or_path) : path_(name_or_path) {
     const auto& names = embedded_models();
@@ -93,6 +46,14 @@ std::optional<std::string> gguf_string(const gguf_context* gguf, const std::stri
     const std::int64_t id = gguf_find_key(gguf, key.c_str());
     if (id < 0 || gguf_get_kv_type(gguf, id) != GGUF_TYPE_STRING) return std::nullopt;
     return gguf_get_val_str(gguf, id);
+}
+
+std::string weight_type_name(llama_ftype file_type) {
+    std::string type = llama_ftype_name(file_type);
+    for (const std::string_view prefix : {"(guessed) ", "all "}) {
+        if (type.starts_with(prefix)) type.erase(0, prefix.size());
+    }
+    return type;
 }
 
 bool gguf_denies(const gguf_context* gguf, const std::string& key) {

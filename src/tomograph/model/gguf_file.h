@@ -1,5 +1,6 @@
 #pragma once
 #include <gguf.h>
+#include <llama.h>
 
 #include <cstdint>
 #include <memory>
@@ -46,15 +47,12 @@ struct ModelPart {
 std::vector<ModelPart> open_parts(const std::string& path, const std::string& shown);
 
 std::optional<std::string> gguf_string(const gguf_context* gguf, const std::string& key);
+/// "F32", "Q4_1", "Q4_K - Medium".
+std::string weight_type_name(llama_ftype file_type);
 /// True where the key is there and says false.
 bool gguf_denies(const gguf_context* gguf, const std::string& key);
 
 /// Says of an untrained twin what its weights keep: "gaussian" or "spectrum".
 inline constexpr const char* kTwinKey = "tomograph.twin";
-
-/// Start llama.cpp, once, and collect what it logs, so that its last error can become ours.
-void start_llama();
-void clear_llama_errors();
-std::string last_llama_error();
 
 }  // namespace tomograph

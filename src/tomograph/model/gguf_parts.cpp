@@ -13,18 +13,20 @@
 #include "tomograph/base/file.h"
 #include "tomograph/model/gguf_check.h"
 #include "tomograph/model/gguf_file.h"
+#include "tomograph/model/llama_log.h"
 
 namespace tomograph {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kConvert = "convert it with llama.cpp's convert_hf_to_gguf.py";
+constexpr const char* kConvert = "convert the model's folder: tomograph convert FOLDER --out FILE.gguf";
 
 [[noreturn]] void refuse_folder(const std::string& path, const std::string& shown) {
     std::error_code error;
     if (fs::exists(fs::path(path) / "config.json", error))
-        throw Error(shown + " is not a GGUF file", "it is a model folder of Hugging Face", kConvert);
+        throw Error(shown + " is not a GGUF file", "it is a model folder of Hugging Face",
+                    "convert it: tomograph convert " + shown + " --out FILE.gguf");
     for (const auto& entry : fs::directory_iterator(path, error)) {
         if (entry.path().extension() == ".gguf")
             throw Error(shown + " is not a model", "it is a folder",
@@ -46,8 +48,7 @@ constexpr const char* kConvert = "convert it with llama.cpp's convert_hf_to_gguf
         throw Error(what, "it is a safetensors file", kConvert);
     if (front.starts_with("ggjt") || front.starts_with("tjgg") || front.starts_with("lmgg"))
         throw Error(what, "it is of a format before GGUF", "convert the model again");
-    throw Error(what, "it does not begin with the letters GGUF",
-                "convert the model with llama.cpp's convert_hf_to_gguf.py");
+    throw Error(what, "it does not begin with the letters GGUF", kConvert);
 }
 
 /// GGUF files that hold something else than a model.

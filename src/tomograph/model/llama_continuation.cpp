@@ -7,6 +7,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/model/context.h"
 #include "tomograph/model/gguf_file.h"
+#include "tomograph/model/llama_log.h"
 
 namespace tomograph {
 namespace {

@@ -12,6 +12,7 @@
 #include "tomograph/model/context.h"
 #include "tomograph/model/gguf_file.h"
 #include "tomograph/model/graph.h"
+#include "tomograph/model/llama_log.h"
 #include "tomograph/model/record_graph.h"
 #include "tomograph/model/sum_check.h"
 #include "tomograph/model/unwritable.h"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
@@ -22,8 +23,10 @@ std::optional<std::int32_t> start_token(const gguf_context* gguf, const llama_vo
 
 }  // namespace
 
-LlamaVocabulary::LlamaVocabulary(const llama_vocab* vocab, const gguf_context* gguf, const ModelInfo& model)
+LlamaVocabulary::LlamaVocabulary(const llama_vocab* vocab, const gguf_context* gguf, const ModelInfo& model,
+                                 std::vector<std::string> notes)
     : vocab_(vocab) {
+    info_.notes = std::move(notes);
     info_.model = model.name;
     info_.n_tokens = model.n_vocab;
     info_.start_token = start_token(gguf, vocab);

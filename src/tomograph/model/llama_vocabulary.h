@@ -3,6 +3,9 @@
 #include <gguf.h>
 #include <llama.h>
 
+#include <string>
+#include <vector>
+
 #include "tomograph/engine/model_info.h"
 #include "tomograph/engine/vocabulary.h"
 
@@ -11,7 +14,8 @@ namespace tomograph {
 /// The vocabulary of a model that llama.cpp holds.
 class LlamaVocabulary final : public Vocabulary {
   public:
-    LlamaVocabulary(const llama_vocab* vocab, const gguf_context* gguf, const ModelInfo& model);
+    LlamaVocabulary(const llama_vocab* vocab, const gguf_context* gguf, const ModelInfo& model,
+                    std::vector<std::string> notes);
 
     const VocabularyInfo& info() const override { return info_; }
     std::vector<std::int32_t> tokenize(std::string_view text, bool special) const override;

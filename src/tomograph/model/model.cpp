@@ -13,22 +13,15 @@
 #include "tomograph/model/gguf_file.h"
 #include "tomograph/model/llama_continuation.h"
 #include "tomograph/model/llama_engine.h"
+#include "tomograph/model/llama_log.h"
 #include "tomograph/model/llama_vocabulary.h"
+#include "tomograph/model/vocabulary_notes.h"
 
 namespace tomograph {
 namespace {
 
 constexpr const char* kTokenTable = "token_embd.weight";
 constexpr const char* kPositionTable = "position_embd.weight";
-
-/// "F32", "Q4_1", "Q4_K - Medium".
-std::string weight_type(const llama_model* model) {
-    std::string type = llama_ftype_name(llama_model_ftype(model));
-    for (const std::string_view prefix : {"(guessed) ", "all "}) {
-        if (type.starts_with(prefix)) type.erase(0, prefix.size());
-    }
-    return type;
-}
 
 }  // namespace
 
@@ -103,11 +96,17 @@ Model Model::open(const std::string& name_or_path) {
 
     auto parameters = llama_model_default_params();
     clear_llama_errors();
+    take_llama_warnings();
     state->model = llama_model_load_from_file(state->file->path().c_str(), parameters);
     if (state->model == nullptr) {
-        throw Error("llama.cpp cannot load " + name_or_path, last_llama_error(),
-                    "it may be no language model, or need a newer llama.cpp");
+        const std::string why = last_llama_error();
+        throw Error("llama.cpp cannot load " + name_or_path, why,
+                    why.starts_with("unknown pre-tokenizer")
+                        ? "it cannot split text as this model wants it: convert the model again, or use a "
+                          "newer llama.cpp"
+                        : "it may be no language model, or need a newer llama.cpp");
     }
+    const auto notes = vocabulary_notes(take_llama_warnings());
     const llama_model* model = state->model;
     const llama_vocab* vocab = llama_model_get_vocab(model);
     ModelInfo& info = state->info;
@@ -115,7 +114,7 @@ Model Model::open(const std::string& name_or_path) {
     info.architecture = gguf_string(gguf, "general.architecture").value_or("");
     info.name =
         gguf_string(gguf, "general.name").value_or(std::filesystem::path(name_or_path).stem().string());
-    info.type = weight_type(model);
+    info.type = weight_type_name(llama_model_ftype(model));
     info.d_model = llama_model_n_embd(model);
     info.n_layers = llama_model_n_layer(model);
     info.n_heads = llama_model_n_head(model);
@@ -127,7 +126,7 @@ Model Model::open(const std::string& name_or_path) {
     for (const ModelPart& part : state->parts) info.file_bytes += std::filesystem::file_size(part.path);
     info.twin = gguf_string(gguf, kTwinKey).value_or("");
     info.learned_positions = state->part_with(kPositionTable) != nullptr;
-    state->vocabulary = std::make_unique<LlamaVocabulary>(vocab, gguf, info);
+    state->vocabulary = std::make_unique<LlamaVocabulary>(vocab, gguf, info, notes);
 
     const bool both_ways = gguf_denies(gguf, info.architecture + ".attention.causal");  // BERT
     if (both_ways || llama_model_has_encoder(model) || !llama_model_has_decoder(model)) {

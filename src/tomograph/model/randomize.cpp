@@ -14,6 +14,7 @@
 #include "tomograph/base/random.h"
 #include "tomograph/base/threads.h"
 #include "tomograph/model/gguf_file.h"
+#include "tomograph/model/llama_log.h"
 #include "tomograph/model/model.h"
 
 namespace tomograph {

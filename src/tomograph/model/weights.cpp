@@ -3,6 +3,7 @@
 #include <ggml.h>
 
 #include "tomograph/model/gguf_file.h"
+#include "tomograph/model/llama_log.h"
 
 namespace tomograph {
 

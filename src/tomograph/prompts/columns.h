@@ -12,6 +12,8 @@ inline constexpr const char* kRoleColumn = "role";      ///< whose message a tok
 inline constexpr const char* kTurnColumn = "turn";      ///< number of that message, from 0
 inline constexpr const char* kOriginColumn = "origin";  ///< "template" or "content"
 inline constexpr const char* kPartColumn = "part";      ///< "prompt", "last" (of the prompt) or "answer"
+inline constexpr const char* kOverlapColumn =
+    "overlap";  ///< "new", or "again": an earlier sequence has it too
 
 /// Index of a column of the set, added when new; one without words holds numbers.
 std::size_t column_index(PromptSet& set, std::string_view name);

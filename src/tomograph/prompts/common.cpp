@@ -44,12 +44,15 @@ void check_text(std::string_view bytes, const std::string& shown) {
         throw Error(shown + " is not text", "it holds zero bytes", "give a plain text file");
 }
 
-void describe(PromptSet& set, const std::string& kind, std::optional<std::int32_t> start) {
+void describe(PromptSet& set, const Vocabulary& vocabulary, const std::string& kind,
+              std::optional<std::int32_t> start) {
     Json description = {
         {"kind", kind}, {"sequences", set.sequences.size()}, {"length", longest_length(set.sequences)}};
     description["start_token"] = start ? Json(*start) : Json(nullptr);
     description.update(set.description);
     set.description = std::move(description);
+    const auto& notes = vocabulary.info().notes;
+    set.notes.insert(set.notes.begin(), notes.begin(), notes.end());
     if (!set.notes.empty()) set.description["notes"] = set.notes;
 }
 

@@ -20,8 +20,10 @@ void check_length(const Vocabulary& vocabulary, std::int64_t length);
 /// Errors: Error when the bytes are empty or not text. `shown` names them.
 void check_text(std::string_view bytes, const std::string& shown);
 
-/// Fill in what every description has: kind, sequences, length (of the longest), start_token.
-void describe(PromptSet& set, const std::string& kind, std::optional<std::int32_t> start);
+/// Fill in what every description has: kind, sequences, length (of the longest), start_token, and the notes,
+/// those of the vocabulary first.
+void describe(PromptSet& set, const Vocabulary& vocabulary, const std::string& kind,
+              std::optional<std::int32_t> start);
 
 /// Put the start token before a sequence that begins with another one. A chat template may have written it
 /// already.

@@ -106,6 +106,7 @@ void add_answers(PromptSet& set, const LanguageModel& model, const GenerateOptio
         {.max_length = std::max(longest, std::min(longest + options.most, info.context_length)),
          .exact = options.exact,
          .rope_off = options.rope_off,
+         .rope_frequency = options.rope_frequency,
          .threads = options.threads,
          .stop_requested = [&progress] { return progress.stop_requested(); }});
     mark_last_tokens(set);

@@ -18,6 +18,7 @@ struct GenerateOptions {
     std::vector<std::string> stops = {};  ///< an answer ends with the token that completes one of these
     bool exact = false;                   ///< see EngineOptions
     bool rope_off = false;                ///< see EngineOptions
+    double rope_frequency = 1;            ///< see EngineOptions
     int threads = 0;
 };
 

@@ -12,7 +12,8 @@ PromptSet given_prompts(const Vocabulary& vocabulary, const GivenOptions& option
     const auto start = start_token(vocabulary, options.start);
     PromptSet set;
     std::int64_t spelt = 0, replaced = 0, cut = 0;
-    for (const std::string& prompt : options.prompts) {
+    for (std::size_t i = 0; i < options.prompts.size(); ++i) {
+        const std::string& prompt = options.prompts[i];
         check_text(prompt, "a prompt");
         const Segment segment{prompt, options.special};
         Reading reading = read_segments(vocabulary, {&segment, 1});
@@ -20,6 +21,8 @@ PromptSet given_prompts(const Vocabulary& vocabulary, const GivenOptions& option
         replaced += reading.replaced;
         Sequence sequence;
         sequence.tokens = std::move(reading.tokens);
+        if (!options.labels.empty())
+            sequence.labels.assign(sequence.tokens.size(), word_index(set.labels, options.labels[i]));
         add_start(sequence, start);
         cut += cut_to(sequence, options.length);
         set.sequences.push_back(std::move(sequence));
@@ -30,8 +33,11 @@ PromptSet given_prompts(const Vocabulary& vocabulary, const GivenOptions& option
     if (cut > 0)
         set.notes.push_back(
             fmt::format("{} of {} prompts were cut to {} tokens", cut, set.sequences.size(), options.length));
-    set.description = {{"prompts", options.prompts}};
-    describe(set, "prompt", start);
+    if (options.source.is_null())
+        set.description = {{"prompts", options.prompts}};
+    else
+        set.description = {{"sources", options.source}};
+    describe(set, vocabulary, options.kind, start);
     return set;
 }
 

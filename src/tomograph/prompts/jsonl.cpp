@@ -211,7 +211,7 @@ PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& option
     note_reading(set, lines.spelt, lines.replaced, vocabulary);
     set.description = {{"sources", {options.file == "-" ? name : options.file.filename().string()}}};
     if (lines.conversations > 0) set.description["conversations"] = lines.conversations;
-    describe(set, "jsonl", start);
+    describe(set, vocabulary, "jsonl", start);
     return set;
 }
 

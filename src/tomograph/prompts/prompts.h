@@ -45,6 +45,10 @@ struct TextOptions {
     std::vector<std::filesystem::path> files;
     std::int64_t sequences = 32;  ///< at most
     std::int64_t length = 512;    ///< tokens a sequence, start token included
+    /// Tokens of text from where one sequence begins to where the next one does; 0: none is read twice and
+    /// none left out. Less than a sequence holds: they overlap, and column "overlap" says which tokens are
+    /// new.
+    std::int64_t stride = 0;
     Start start = Start::model;
     Special special = Special::text;
 };
@@ -53,9 +57,23 @@ struct TextOptions {
 /// empty or binary.
 PromptSet text_prompts(const Vocabulary& vocabulary, const TextOptions& options);
 
+struct DocumentOptions {
+    std::vector<std::filesystem::path> files;  ///< as in TextOptions
+    bool lines = false;                        ///< each line that is not empty is a document, else each file
+    std::int64_t sequences = 0;                ///< at most; 0: all
+    std::int64_t length = 512;                 ///< a longer document is cut, and that is noted
+    Start start = Start::model;
+    Special special = Special::text;
+};
+/// Each document is a sequence. With several files each is a label. Errors: as text_prompts.
+PromptSet document_prompts(const Vocabulary& vocabulary, const DocumentOptions& options);
+
 struct GivenOptions {
     std::vector<std::string> prompts;
-    std::int64_t length = 512;  ///< a longer prompt is cut, and that is noted
+    std::vector<std::string> labels = {};  ///< one a prompt, or none
+    std::string kind = "prompt";           ///< of what was read, for the description
+    Json source = {};                      ///< where they are from; null: the description holds the prompts
+    std::int64_t length = 512;             ///< a longer prompt is cut, and that is noted
     Start start = Start::model;
     Special special = Special::text;
 };

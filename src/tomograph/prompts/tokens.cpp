@@ -42,7 +42,7 @@ PromptSet repeat_prompts(const Vocabulary& vocabulary, const RepeatOptions& opti
     set.sequences.push_back(std::move(sequence));
     set.description = {{"token", token}, {"piece", piece_to_json(vocabulary.piece(token))}};
     set.description["prefix"] = prefix ? Json(*prefix) : Json(nullptr);
-    describe(set, "repeat", prefix == info.start_token ? prefix : std::nullopt);
+    describe(set, vocabulary, "repeat", prefix == info.start_token ? prefix : std::nullopt);
     return set;
 }
 
@@ -64,7 +64,7 @@ PromptSet vocabulary_prompts(const Vocabulary& vocabulary, const VocabularyOptio
         set.notes.push_back(
             fmt::format("{} tokens instead of {}: the vocabulary has no more", all, options.rows));
     set.description = {{"vocabulary", all}, {"seed", options.seed}};
-    describe(set, "vocabulary", start);
+    describe(set, vocabulary, "vocabulary", start);
     return set;
 }
 
@@ -80,7 +80,7 @@ PromptSet positions_prompts(const LanguageModel& model, const PositionsOptions& 
         zeros.vectors.assign(length * d_model, 0.0f);
         set.sequences.push_back(std::move(zeros));
         set.description = {{"input", "zero vectors"}};
-        describe(set, "positions", std::nullopt);
+        describe(set, model.vocabulary(), "positions", std::nullopt);
         return set;
     }
     // A slip of the finger would fill the memory before anything is read.
@@ -122,7 +122,7 @@ PromptSet positions_prompts(const LanguageModel& model, const PositionsOptions& 
                         "the mean token embedding"},
                        {"seed", options.seed},
                        {"first_token_of_mean", first}};
-    describe(set, "positions", start);
+    describe(set, model.vocabulary(), "positions", start);
     return set;
 }
 

@@ -32,8 +32,9 @@ Normalize parse_normalize(const std::string& text) {
 LayerOrder parse_layer_order(const std::string& text) {
     if (text == "given") return LayerOrder::given;
     if (text == "reversed") return LayerOrder::reversed;
+    if (text == "swapped") return LayerOrder::swapped;
     if (text == "random") return LayerOrder::random;
-    throw Error("no layer order '" + text + "'", "", "use given, reversed or random");
+    throw Error("no layer order '" + text + "'", "", "use given, reversed, swapped or random");
 }
 
 void parse_means(const std::string& text, Selection& selection) {
@@ -74,7 +75,7 @@ std::vector<Component> parse_components(const std::string& text) {
 
 Json Selection::json() const {
     static constexpr const char* kNormalize[] = {"none", "unit", "layernorm"};
-    static constexpr const char* kOrder[] = {"given", "reversed", "random"};
+    static constexpr const char* kOrder[] = {"given", "reversed", "swapped", "random"};
     Json names = Json::array();
     for (const Component component : components) names.push_back(component_name(component));
     Json means = Json::array();

@@ -133,10 +133,20 @@ std::vector<std::int32_t> layer_numbers(const Run& run, const Selection& selecti
     std::vector<std::int32_t> numbers(static_cast<std::size_t>(n));
     const auto order = permutation(n, selection.seed);
     for (int i = 0; i < n; ++i) {
-        const std::int64_t shown = selection.layer_order == LayerOrder::given ? i
-                                   : selection.layer_order == LayerOrder::reversed
-                                       ? n - 1 - i
-                                       : order[static_cast<std::size_t>(i)];
+        std::int64_t shown = i;
+        switch (selection.layer_order) {
+            case LayerOrder::given:
+                break;
+            case LayerOrder::reversed:
+                shown = n - 1 - i;
+                break;
+            case LayerOrder::swapped:
+                shown = (i ^ 1) < n ? i ^ 1 : i;
+                break;
+            case LayerOrder::random:
+                shown = order[static_cast<std::size_t>(i)];
+                break;
+        }
         numbers[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(shown);
     }
     return numbers;

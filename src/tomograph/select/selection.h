@@ -16,7 +16,12 @@ namespace tomograph {
 
 /// Layers under other numbers, as a control: structure that survives it is not the layers'. Only what
 /// RowLabels::layer says changes; filters, messages and RowLabels::site() go by the layers' own numbers.
-enum class LayerOrder { given, reversed, random };
+enum class LayerOrder {
+    given,
+    reversed,
+    swapped,  ///< each layer of even number and the next change places; an odd one left at the end stays
+    random,
+};
 
 /// Only tokens whose entry in a further column (Run::columns()) is one of these: words of it, or of a column
 /// of numbers, ranges of them ("3", "0:2").
@@ -89,7 +94,7 @@ SelectedRows select(const Run& run, const Selection& selection);
 
 /// Errors: Error for an unknown word. "none", "unit", "layernorm".
 Normalize parse_normalize(const std::string& text);
-/// "given", "reversed", "random".
+/// "given", "reversed", "swapped", "random".
 LayerOrder parse_layer_order(const std::string& text);
 /// Comma-separated "samples,positions,layers" into the flags of `selection`.
 void parse_means(const std::string& text, Selection& selection);

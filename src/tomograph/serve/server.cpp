@@ -29,7 +29,8 @@ constexpr int kMostNeighbors = 100;
 constexpr const char* kPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src "
     "'self'; "
-    "worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    "worker-src blob:; base-uri 'none'; form-action 'none'";
+constexpr const char* kNoFrame = "; frame-ancestors 'none'";
 
 /// What a status says by itself.
 const char* line_of(int status) {
@@ -382,7 +383,8 @@ struct ViewServer::Impl {
     void add_guards() {
         server.set_payload_max_length(kLargestBody);
         server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-        server.set_default_headers({{"Content-Security-Policy", kPolicy},
+        server.set_default_headers({{"Content-Security-Policy",
+                                     std::string(kPolicy) + (options.framed ? "" : kNoFrame)},
                                     {"X-Content-Type-Options", "nosniff"},
                                     {"Referrer-Policy", "no-referrer"},
                                     {"Cross-Origin-Resource-Policy", "same-origin"},

@@ -16,6 +16,8 @@ struct ServeOptions {
     int port = 0;
     /// Only those who know it are served. Empty: on loopback nobody is asked; elsewhere one is made up.
     std::string token;
+    /// May other pages show this one in a frame of theirs? A notebook's cell does. Default false.
+    bool framed = false;
     JobLimits limits;
     /// Reads what is typed into the page; must outlive the server. Null: there is no line to type in.
     LiveReader* reader = nullptr;

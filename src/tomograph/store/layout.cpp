@@ -31,6 +31,15 @@ std::string scores_tensor(const std::string& score) {
     return "scores/" + score;
 }
 
+std::string numbers_file(const std::string& name) {
+    return fmt::format("{}/{}.safetensors", kNumbers, name);
+}
+bool is_number_name(const std::string& name) {
+    return !name.empty() && std::ranges::all_of(name, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    });
+}
+
 TensorSpec row_spec(const SiteShape& site, std::int64_t n, Dtype dtype) {
     TensorSpec spec{site.site.name(), dtype, {n}};
     spec.shape.insert(spec.shape.end(), site.shape.begin(), site.shape.end());

@@ -61,6 +61,7 @@ inline constexpr const char* kStats = "stats";
 inline constexpr const char* kNorms = "stats/norms.safetensors";
 inline constexpr const char* kMeans = "stats/means.safetensors";
 inline constexpr const char* kScores = "stats/scores.safetensors";
+inline constexpr const char* kNumbers = "numbers";
 inline constexpr const char* kStudy = "study.json";
 
 /// Files of shard `number`: "shards/000012.safetensors", "….stats.safetensors", "….json".
@@ -74,6 +75,11 @@ inline constexpr const char* kSumCounts = "counts";
 std::string norms_tensor(const std::string& site);
 std::string sums_tensor(const std::string& site);
 std::string scores_tensor(const std::string& score);
+
+/// "numbers/lens_depth.safetensors", whose one tensor has its name. A name is lower-case letters, digits and
+/// underscores.
+std::string numbers_file(const std::string& name);
+bool is_number_name(const std::string& name);
 
 /// Spec of a tensor [n, …shape of the site].
 TensorSpec row_spec(const SiteShape& site, std::int64_t n, Dtype dtype);

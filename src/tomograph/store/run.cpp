@@ -178,6 +178,7 @@ Run Run::open(const fs::path& path) {
         run.read_description(file);
         run.read_tokens();
         run.check_shards();
+        run.find_numbers();
     } catch (const Json::exception& e) {
         throw Error(file.string() + " is not a run's description", json_reason(e), "capture it again");
     }
@@ -324,6 +325,29 @@ std::shared_ptr<const Safetensors> Run::stats(std::size_t shard) const {
     return files_->get(path_, layout::stats_file(shard));
 }
 
+/// What does not fit is passed over: it was computed from a run that has gone on since, or is no such file.
+void Run::find_numbers() {
+    n_captured_scores_ = scores_.size();
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(path_ / layout::kNumbers, error)) {
+        const std::string name = entry.path().stem().string();
+        if (entry.path().extension() != ".safetensors" || !layout::is_number_name(name) ||
+            std::ranges::find(scores_, name) != scores_.end())
+            continue;
+        try {
+            const Safetensors file(entry.path());
+            const auto& tensors = file.tensors();
+            const auto found = tensors.find(name);
+            if (found != tensors.end() && found->second.dtype == Dtype::f32 &&
+                found->second.n_rows() == n_tokens() && found->second.width() == 1)
+                scores_.push_back(name);
+        } catch (const Error&) {
+            continue;
+        }
+    }
+    std::sort(scores_.begin() + static_cast<std::ptrdiff_t>(n_captured_scores_), scores_.end());
+}
+
 std::shared_ptr<const Safetensors> Run::merged(const char* name) const {
     std::error_code error;
     if (!complete_ || !fs::exists(path_ / name, error)) return nullptr;
@@ -380,11 +404,17 @@ std::vector<float> Run::norms(const Site& wanted) const {
 }
 
 std::vector<float> Run::score(const std::string& name) const {
-    if (std::find(scores_.begin(), scores_.end(), name) == scores_.end())
+    const auto found = std::find(scores_.begin(), scores_.end(), name);
+    if (found == scores_.end())
         throw Error(fmt::format("no score '{}' in {}", name, path_.string()),
                     scores_.empty() ? "it was captured without --scores"
                                     : fmt::format("it has {}", fmt::join(scores_, ", ")),
                     "");
+    if (found - scores_.begin() >= static_cast<std::ptrdiff_t>(n_captured_scores_)) {
+        std::vector<float> values(static_cast<std::size_t>(n_tokens()));
+        Safetensors(path_ / layout::numbers_file(name)).at(name).read_rows(0, n_tokens(), values.data());
+        return values;
+    }
     return numbers(layout::kScores, name, layout::scores_tensor(name), name + " has not one number");
 }
 

@@ -48,11 +48,11 @@ class Run {
     const std::vector<LabelColumn>& columns() const { return columns_; }
     /// Index into columns(). Errors: Error that names the columns there are.
     std::size_t column(const std::string& name) const;
-    /// What the model expected of each token: names of the scores that were kept; none where they were not
-    /// asked for.
+    /// Numbers that each token has: what the model expected of it, where that was asked for, then what was
+    /// computed since (token_numbers.h), by name.
     const std::vector<std::string>& scores() const { return scores_; }
-    /// One number a token, NaN where nothing predicted it: a sequence's first token. Errors: Error that names
-    /// the scores there are.
+    /// One number a token, NaN where there is none: nothing predicted a sequence's first token. Errors: Error
+    /// that names the scores there are.
     std::vector<float> score(const std::string& name) const;
     /// Captured sites in network order.
     const std::vector<SiteShape>& sites() const { return sites_; }
@@ -90,6 +90,7 @@ class Run {
     void read_description(const std::filesystem::path& file);
     void read_tokens();
     void check_shards() const;
+    void find_numbers();
     std::shared_ptr<const Safetensors> vectors(std::size_t shard) const;
     std::shared_ptr<const Safetensors> stats(std::size_t shard) const;
     /// Of the files that are drawn from all shards; null where it is missing.
@@ -106,6 +107,7 @@ class Run {
     std::int64_t d_model_ = 0, n_sequences_ = 0, length_ = 0, planned_tokens_ = 0;
     int n_layers_ = 0;
     std::vector<std::string> labels_, scores_;
+    std::size_t n_captured_scores_ = 0;  // the first of scores_
     std::vector<LabelColumn> columns_;
     std::vector<SiteShape> sites_;
     std::vector<bool> stored_;  // per site

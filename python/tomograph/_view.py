@@ -1,0 +1,79 @@
+"""The viewer in a notebook's cell."""
+
+from __future__ import annotations
+
+import atexit
+import html
+import os
+import secrets
+import weakref
+from typing import Any
+
+from . import _core
+from ._errors import InputError
+from ._runs import Run
+
+
+class View:
+    """A viewer that serves on this machine's own address, to those who have its token, until it is closed. In a
+    notebook it shows itself; elsewhere open `url` in a browser."""
+
+    def __init__(self, core: Any, height: int) -> None:
+        self._core = core
+        self._height = height
+        _open.add(self)
+
+    @property
+    def url(self) -> str:
+        return self._core.url
+
+    def close(self) -> None:
+        self._core.close()
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"View at {self.url}"
+
+    def _repr_html_(self) -> str:
+        url = html.escape(self.url, quote=True)
+        return (
+            f'<iframe src="{url}" width="100%" height="{self._height}" style="border:0" '
+            f'title="tomograph"></iframe><p><a href="{url}" target="_blank" rel="noopener">in a tab of its own</a></p>'
+        )
+
+
+_open: weakref.WeakSet[View] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for view in list(_open):
+        view.close()
+
+
+def _folder(run: Run | str | os.PathLike[str]) -> str:
+    return os.fspath(run.path if isinstance(run, Run) else run)
+
+
+def view(
+    run: Run | str | os.PathLike[str], other: Run | str | os.PathLike[str] | None = None, *, height: int = 640,
+    port: int = 0,
+) -> View:
+    """Look at a run, a study or two runs to compare, as `tomograph view`. Errors: FileError where there is nothing to
+    see; InputError where the port is taken or the package was built without the viewer."""
+    if not hasattr(_core, "view"):
+        raise InputError("there is no viewer: the package was built with TOMOGRAPH_VIEWER=OFF; build it anew with it")
+    folders = [_folder(run)] + ([] if other is None else [_folder(other)])
+    return View(_core.view(folders, port, secrets.token_hex(16)), height)
+
+
+def write_report(run: Run | str | os.PathLike[str], out: str | os.PathLike[str]) -> None:
+    """The viewer of a run or study as one HTML file that needs no server."""
+    if not hasattr(_core, "write_report"):
+        raise InputError("there is no viewer: the package was built with TOMOGRAPH_VIEWER=OFF; build it anew with it")
+    _core.write_report(_folder(run), os.fspath(out))

@@ -1,0 +1,17 @@
+#pragma once
+#include <string>
+
+#include "tomograph/base/progress.h"
+
+namespace tomograph {
+
+/// What MODEL may be, for the help of every command that takes one.
+inline constexpr const char* kModelHelp =
+    "GGUF file, hf:org/name[:FILE or type] from a hub, or bytes-gpt2 or bytes-llama (built in)";
+
+/// The file of a model that was named on the command line: one from a hub is downloaded first, where the
+/// cache has it not; any other name is given back as it is. Notes go to standard error. Errors: as
+/// fetch_hub_model.
+std::string find_model(const std::string& name, Progress& progress);
+
+}  // namespace tomograph

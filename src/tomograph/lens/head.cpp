@@ -1,0 +1,89 @@
+#include "tomograph/lens/head.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "tomograph/base/error.h"
+
+namespace tomograph {
+namespace {
+
+constexpr std::int64_t kMostRows = 64;
+
+/// Keeps logits, or the values of one site.
+class KeepingTap final : public Tap {
+  public:
+    explicit KeepingTap(Matrix& into) : into_(into) {}
+    void take(const SiteBatch& batch) override {
+        std::copy_n(batch.data, batch.n_tokens * batch.width, into_.row(batch.first_token).data());
+    }
+    void take_logits(std::size_t which, std::span<const float> logits) override {
+        std::copy(logits.begin(), logits.end(), into_.row(static_cast<Eigen::Index>(which)).data());
+    }
+
+  private:
+    Matrix& into_;
+};
+
+std::size_t find_site(const Engine& engine, const Site& site, const std::string& model) {
+    const auto& sites = engine.sites();
+    const auto found = std::ranges::find(sites, site, &SiteShape::site);
+    if (found == sites.end()) throw Error("no lens can be made of " + model, "it has no " + site.name(), "");
+    return static_cast<std::size_t>(found - sites.begin());
+}
+
+/// Whose tokens these are does not matter: nothing of them is read.
+Sequence placeholder(Eigen::Index n) {
+    return {.tokens = std::vector<std::int32_t>(static_cast<std::size_t>(n), 0)};
+}
+
+std::span<const float> values_of(const Matrix& rows) {
+    return {rows.data(), static_cast<std::size_t>(rows.size())};
+}
+
+}  // namespace
+
+ModelHead::ModelHead(const LanguageModel& model, int threads, Progress& progress)
+    : most_rows_(std::min(kMostRows, model.info().context_length)), n_vocab_(model.info().n_vocab) {
+    engine_ = model.make_engine({.max_length = most_rows_, .threads = threads, .stop_requested = [&progress] {
+                                     return progress.stop_requested();
+                                 }});
+    const ModelInfo& info = model.info();
+    stream_ = find_site(*engine_, {Component::resid_post, info.n_layers - 1}, info.name);
+    normed_ = find_site(*engine_, {Component::ln_final, -1}, info.name);
+}
+
+Matrix ModelHead::logits(std::size_t site, const Matrix& rows) {
+    Matrix all(rows.rows(), n_vocab_);
+    KeepingTap tap(all);
+    Plan plan{.logits = std::vector<std::int64_t>(static_cast<std::size_t>(rows.rows())),
+              .given = Given{site, values_of(rows)}};
+    std::iota(plan.logits.begin(), plan.logits.end(), std::int64_t{0});
+    const Sequence sequence = placeholder(rows.rows());
+    engine_->run({&sequence, 1}, plan, tap);
+    return all;
+}
+
+Matrix ModelHead::from_stream(const Matrix& rows) {
+    return logits(stream_, rows);
+}
+
+Matrix ModelHead::from_normed(const Matrix& rows) {
+    return logits(normed_, rows);
+}
+
+Matrix ModelHead::norm(const Matrix& rows) {
+    Matrix all(rows.rows(), rows.cols());
+    for (Eigen::Index first = 0; first < rows.rows(); first += most_rows_) {
+        const Eigen::Index n = std::min<Eigen::Index>(most_rows_, rows.rows() - first);
+        const Matrix block = rows.middleRows(first, n);
+        Matrix normed(n, rows.cols());
+        KeepingTap tap(normed);
+        const Sequence sequence = placeholder(n);
+        engine_->run({&sequence, 1}, {.reads = {normed_}, .given = Given{stream_, values_of(block)}}, tap);
+        all.middleRows(first, n) = normed;
+    }
+    return all;
+}
+
+}  // namespace tomograph
