@@ -37,6 +37,8 @@ export class Live {
   prompts = $state.raw<Prompt[]>([])
   /** Of each prompt; null: not on this map (yet). */
   laid = $state.raw<(Laid | null)[]>([])
+  /** They are being laid on the map in view: on a large UMAP that takes seconds. */
+  placing = $state(false)
   /** Of each prompt the token that was chosen, -1: none; and whose was chosen last. */
   picked = $state.raw<number[]>([])
   private latest = $state(0)
@@ -134,7 +136,11 @@ export class Live {
   private async lay(): Promise<void> {
     const lay = ++this.lays
     const { map, prompts } = this
-    if (!map || !prompts.length) return this.look()
+    if (!map || !prompts.length) {
+      this.placing = false
+      return this.look()
+    }
+    this.placing = true
     try {
       const laid = await Promise.all(prompts.map((prompt) => this.layOne(prompt, map)))
       if (lay !== this.lays) return
@@ -144,6 +150,7 @@ export class Live {
       this.laid = prompts.map(() => null)
       if (!(error instanceof Stale)) this.fail((error as Error).message)
     }
+    this.placing = false
     this.look()
     this.changed()
   }
