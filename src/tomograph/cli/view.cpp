@@ -10,6 +10,7 @@
 #include "tomograph/base/output.h"
 #include "tomograph/base/process.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/model_source.h"
 #include "tomograph/live/live_model.h"
 #include "tomograph/model/model.h"
 #include "tomograph/serve/catalog.h"
@@ -35,16 +36,16 @@ void open_browser(const std::string& url) {
 struct Reader {
     Model model;
     LiveModel live;
-    Reader(const Flags& flags)
-        : model(Model::open(flags.model)),
+    Reader(const Flags& flags, Progress& progress)
+        : model(Model::open(find_model(flags.model, progress))),
           live(model, {.chat_template = flags.chat_template.empty() ? "" : read_file(flags.chat_template),
                        .threads = flags.threads}) {}
 };
 
 /// Null where no model is given. Errors: Error also when it is the model of none of the runs.
-std::unique_ptr<Reader> open_reader(const Flags& flags, Catalog& catalog) {
+std::unique_ptr<Reader> open_reader(const Flags& flags, Catalog& catalog, Progress& progress) {
     if (flags.model.empty()) return nullptr;
-    auto reader = std::make_unique<Reader>(flags);
+    auto reader = std::make_unique<Reader>(flags, progress);
     std::string refused;
     for (std::size_t i = 0; i < catalog.n_runs(); ++i) {
         try {
@@ -68,7 +69,7 @@ void view(const Flags& flags, Progress& progress) {
     std::vector<std::filesystem::path> folders{flags.run};
     if (!flags.other.empty()) folders.emplace_back(flags.other);
     Catalog catalog(folders);
-    const auto reader = open_reader(flags, catalog);
+    const auto reader = open_reader(flags, catalog, progress);
     ViewServer server(catalog, {.host = flags.host,
                                 .port = flags.port,
                                 .token = flags.token,

@@ -233,7 +233,7 @@ PromptSet conversation_prompts(const Vocabulary& vocabulary, const std::vector<C
     mark_last_tokens(set);
     note_reading(set, lines.spelt, lines.replaced, vocabulary);
     set.description = {{"conversations", 1}};
-    describe(set, "jsonl", start);
+    describe(set, vocabulary, "jsonl", start);
     return set;
 }
 
