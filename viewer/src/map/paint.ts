@@ -7,7 +7,6 @@ export function paintOverlay(context: CanvasRenderingContext2D, what: Overlay, p
   context.lineJoin = context.lineCap = 'round'
   for (const stroke of what.strokes) {
     context.globalAlpha = stroke.alpha
-    context.strokeStyle = stroke.color
     context.lineWidth = stroke.width
     context.beginPath()
     stroke.points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)))
@@ -15,9 +14,9 @@ export function paintOverlay(context: CanvasRenderingContext2D, what: Overlay, p
       context.strokeStyle = paper
       context.lineWidth = stroke.width + 2.5
       context.stroke()
-      context.strokeStyle = stroke.color
       context.lineWidth = stroke.width
     }
+    context.strokeStyle = stroke.color
     context.setLineDash(stroke.dashed ? [7, 5] : [])
     context.stroke()
     context.setLineDash([])
