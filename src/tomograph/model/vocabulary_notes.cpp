@@ -38,8 +38,7 @@ constexpr Known kKnown[] = {
      "tokens {} have no spelling in the model's file"},
     {"override '(.*)' to 'true'",
      "sequences begin with a start token, although the model's file says otherwise ({}): llama.cpp does so "
-     "for "
-     "this family",
+     "for this family",
      nullptr},
     {"adding ([0-9]+) dummy tokens",
      "the model's file has no vocabulary: its {} tokens have no text, and none can be read", nullptr},
@@ -62,12 +61,16 @@ constexpr Known kKnown[] = {
 
 std::vector<std::string> vocabulary_notes(std::span<const std::string> warnings) {
     constexpr std::size_t kNamed = 5;
+    if (warnings.empty()) return {};
+    // A vocabulary can give a line for each of its tokens.
+    std::vector<std::regex> patterns;
+    for (const Known& known : kKnown) patterns.emplace_back(known.pattern);
     std::vector<std::vector<std::string>> said(std::size(kKnown));
     std::vector<std::pair<std::size_t, std::string>> order;  // of kKnown, or past it with llama.cpp's words
     for (const std::string& line : warnings) {
         std::smatch match;
         std::size_t k = 0;
-        while (k < std::size(kKnown) && !std::regex_search(line, match, std::regex(kKnown[k].pattern))) ++k;
+        while (k < std::size(kKnown) && !std::regex_search(line, match, patterns[k])) ++k;
         if (k == std::size(kKnown)) {
             order.emplace_back(k, line);
             continue;
