@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "tomograph/base/error.h"
-#include "tomograph/select/selection.h"
+#include "tomograph/select/selection_words.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph::python {
@@ -57,15 +57,6 @@ class Selected {
   private:
     std::shared_ptr<const Run> run_;
     SelectedRows rows_;
-};
-
-/// The words of the command line. Errors: Error for an unknown word or a broken range.
-struct SelectionWords {
-    std::string components, layers, positions, sequences, normalize, mean, layer_order;
-    std::vector<std::string> labels, where;
-    std::int64_t rows = 0;
-    std::uint64_t seed = 42;
-    Selection selection() const;
 };
 
 /// A table of labels as columns: name to array.

@@ -131,22 +131,6 @@ const std::shared_ptr<const Run>& OpenRun::shared() const {
     return run_;
 }
 
-Selection SelectionWords::selection() const {
-    Selection selection;
-    if (!components.empty()) selection.components = parse_components(components);
-    selection.layers = parse_range(layers, "layers");
-    selection.positions = parse_range(positions, "positions");
-    selection.sequences = parse_range(sequences, "sequences");
-    selection.labels = labels;
-    for (const std::string& text : where) selection.where.push_back(parse_where(text));
-    selection.normalize = parse_normalize(normalize);
-    if (!mean.empty()) parse_means(mean, selection);
-    selection.rows = rows;
-    selection.seed = seed;
-    selection.layer_order = parse_layer_order(layer_order);
-    return selection;
-}
-
 nb::dict label_columns(const Run& run, const RowLabels& labels) {
     nb::dict columns;
     std::vector<std::int32_t> component;

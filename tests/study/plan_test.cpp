@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "study/study_support.h"
 #include "support/golden.h"
 #include "support/open_run.h"
 #include "support/temp_folder.h"
@@ -13,15 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace test;
-
-StudyOptions small() {
-    StudyOptions options;
-    options.sequences = 9;
-    options.length = 16;
-    options.threads = 1;
-    options.twins = 1;
-    return options;
-}
 
 std::vector<std::string> names(const StudyPlan& plan) {
     std::vector<std::string> all;
@@ -38,7 +30,7 @@ std::int64_t size_of(const fs::path& folder) {
 
 TEST(StudyPlan, OfASmallTextIsSmall) {
     const Model model = Model::open("bytes-gpt2");
-    const StudyPlan plan = plan_study(model, small(), no_progress());
+    const StudyPlan plan = plan_study(model, small_study(9), no_progress());
     EXPECT_EQ(names(plan), (std::vector<std::string>{"text", "repeat", "vocabulary", "positions", "twin-1",
                                                      "twin-spectrum"}));
     EXPECT_TRUE(plan.notes.empty());
@@ -46,11 +38,11 @@ TEST(StudyPlan, OfASmallTextIsSmall) {
     EXPECT_EQ(plan.runs[1].n_tokens, 16);
     EXPECT_EQ(plan.runs[2].prompts.sequences.size(), 256u) << "all that there are, below the fewest";
     EXPECT_EQ(plan.runs[4].n_tokens, 8 * 16) << "twins read the beginning";
-    EXPECT_GT(measure_rate(model, plan, small(), no_progress()), 1);
+    EXPECT_GT(measure_rate(model, plan, small_study(9), no_progress()), 1);
 }
 
 TEST(StudyPlan, LeavesPartsOut) {
-    StudyOptions options = small();
+    StudyOptions options = small_study(9);
     options.parts = {StudyPart::positions};
     EXPECT_EQ(names(plan_study(Model::open("bytes-gpt2"), options, no_progress())),
               (std::vector<std::string>{"text", "positions"}));
@@ -61,7 +53,7 @@ TEST(StudyPlan, LeavesPartsOut) {
 }
 
 TEST(StudyPlan, SaysBeforeThatSequencesAreTooFew) {
-    StudyOptions options = small();
+    StudyOptions options = small_study(9);
     options.sequences = 4;
     const auto notes = plan_study(Model::open("bytes-gpt2"), options, no_progress()).notes;
     ASSERT_EQ(notes.size(), 1u);
@@ -71,7 +63,7 @@ TEST(StudyPlan, SaysBeforeThatSequencesAreTooFew) {
 TEST(StudyPlan, KnowsWhatItWillTakeOnDisk) {
     const TempFolder folder;
     const Model model = Model::open("bytes-gpt2");
-    StudyOptions options = small();
+    StudyOptions options = small_study(9);
     options.parts = {StudyPart::repeat, StudyPart::vocabulary};
     std::int64_t planned = 0;
     options.planned = [&](const StudyPlan& plan) { planned = plan.bytes(); };

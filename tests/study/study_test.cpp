@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "study/study_support.h"
 #include "support/errors.h"
 #include "support/golden.h"
 #include "support/open_run.h"
@@ -20,15 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace test;
 
-StudyOptions small() {
-    StudyOptions options;
-    options.sequences = 2;
-    options.length = 16;
-    options.threads = 1;
-    options.twins = 1;
-    return options;
-}
-
 struct AlwaysStop final : Progress {
     bool stop_requested() const override { return true; }
 };
@@ -36,8 +28,9 @@ struct AlwaysStop final : Progress {
 TEST(Study, LeavesNothingWithoutGnuplot) {
     const TempFolder folder;
     ::setenv("TOMOGRAPH_GNUPLOT", "/absent", 1);
-    const std::string error = error_of(
-        [&] { make_study(Model::open(golden_model("llama")), folder / "study", small(), no_progress()); });
+    const std::string error = error_of([&] {
+        make_study(Model::open(golden_model("llama")), folder / "study", small_study(2), no_progress());
+    });
     ::unsetenv("TOMOGRAPH_GNUPLOT");
     EXPECT_NE(error.find("gnuplot"), std::string::npos) << error;
     EXPECT_EQ(folder.n_files(), 0u);
@@ -46,14 +39,14 @@ TEST(Study, LeavesNothingWithoutGnuplot) {
 TEST(Study, LeavesNothingWhenItIsStoppedAtOnce) {
     const TempFolder folder;
     AlwaysStop progress;
-    EXPECT_THROW(make_study(Model::open(golden_model("llama")), folder / "study", small(), progress),
+    EXPECT_THROW(make_study(Model::open(golden_model("llama")), folder / "study", small_study(2), progress),
                  Stopped);
     EXPECT_EQ(folder.n_files(), 0u);
 }
 
 TEST(Study, LeavesNothingWhenItsTextIsMissing) {
     const TempFolder folder;
-    StudyOptions options = small();
+    StudyOptions options = small_study(2);
     options.text = {folder / "absent"};
     EXPECT_NE(error_of([&] {
                   make_study(Model::open(golden_model("llama")), folder / "study", options, no_progress());
@@ -67,7 +60,8 @@ TEST(Study, RefusesAFolderThatExists) {
     fs::create_directory(folder / "study");
     folder.write("study/study.json", "{}");
     EXPECT_EQ(error_of([&] {
-                  make_study(Model::open(golden_model("llama")), folder / "study", small(), no_progress());
+                  make_study(Model::open(golden_model("llama")), folder / "study", small_study(2),
+                             no_progress());
               }),
               (folder / "study").string() + " exists; use --force to replace it, or name another --out");
 }
@@ -75,7 +69,7 @@ TEST(Study, RefusesAFolderThatExists) {
 // A mixture of experts with rotary positions: no position table, some figures less.
 TEST(LongStudy, IsWholeForARotaryModel) {
     const TempFolder folder;
-    StudyOptions options = small();
+    StudyOptions options = small_study(2);
     options.sequences = 9;
     const StudySummary summary =
         make_study(Model::open(golden_model("mixtral")), folder / "study", options, no_progress());

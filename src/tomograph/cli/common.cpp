@@ -27,11 +27,15 @@ std::string command_text(const std::vector<std::string>& arguments) {
             text += word;
             continue;
         }
-        text += '\'';
-        for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-        text += '\'';
+        text += shell_quoted(word);
     }
     return text;
+}
+
+std::string shell_quoted(const std::string& text) {
+    std::string quoted = "'";
+    for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return quoted + '\'';
 }
 
 namespace {

@@ -9,18 +9,12 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/json.h"
 #include "tomograph/capture/capture.h"
-#include "tomograph/select/selection.h"
+#include "tomograph/select/selection_words.h"
 
 namespace tomograph {
 
 /// Selection flags that several commands share, as typed; parsed when the command runs.
-struct SelectionFlags {
-    std::string components, layers = ":", positions = ":", sequences = ":", normalize = "none", mean,
-                            layer_order = "given";
-    std::vector<std::string> labels, where;
-    std::int64_t rows = 0;
-    std::uint64_t seed = 42;
-
+struct SelectionFlags : SelectionWords {
     void add(CLI::App& app);
     /// Errors: CLI::ValidationError for an unknown word or a broken range.
     Selection selection() const;

@@ -9,6 +9,7 @@
 
 #include "tomograph/base/version.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
 
 namespace tomograph {
 namespace {
@@ -37,12 +38,6 @@ std::vector<std::string> values_of(const CLI::Option& option) {
     std::istringstream in(type.substr(open + 1, close - open - 1));
     for (std::string word; std::getline(in, word, ',');) words.push_back(word);
     return words;
-}
-
-std::string quoted(std::string text) {
-    for (std::size_t at = 0; (at = text.find('\'', at)) != std::string::npos; at += 4)
-        text.replace(at, 1, "'\\''");
-    return "'" + text + "'";
 }
 
 /// One function, for zsh as well, which reads it by bashcompinit.
@@ -90,13 +85,13 @@ std::string fish_completion(const CLI::App& app) {
     std::string text = "# Completion of tomograph for fish:  tomograph completions fish | source\n";
     for (const CLI::App* command : commands_of(app)) {
         text += fmt::format("complete -c tomograph -n __fish_use_subcommand -f -a {} -d {}\n",
-                            command->get_name(), quoted(command->get_description()));
+                            command->get_name(), shell_quoted(command->get_description()));
         for (const CLI::Option* option : command->get_options()) {
             const auto words = values_of(*option);
             for (const std::string& name : option->get_lnames())
                 text +=
                     fmt::format("complete -c tomograph -n '__fish_seen_subcommand_from {}' -l {} -d {}{}\n",
-                                command->get_name(), name, quoted(option->get_description()),
+                                command->get_name(), name, shell_quoted(option->get_description()),
                                 words.empty() ? "" : fmt::format(" -x -a '{}'", fmt::join(words, " ")));
         }
     }

@@ -1,9 +1,9 @@
 #include "tomograph/lens/head.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "tomograph/base/error.h"
+#include "tomograph/engine/given.h"
 
 namespace tomograph {
 namespace {
@@ -32,11 +32,6 @@ std::size_t find_site(const Engine& engine, const Site& site, const std::string&
     return static_cast<std::size_t>(found - sites.begin());
 }
 
-/// Whose tokens these are does not matter: nothing of them is read.
-Sequence placeholder(Eigen::Index n) {
-    return {.tokens = std::vector<std::int32_t>(static_cast<std::size_t>(n), 0)};
-}
-
 std::span<const float> values_of(const Matrix& rows) {
     return {rows.data(), static_cast<std::size_t>(rows.size())};
 }
@@ -56,11 +51,7 @@ ModelHead::ModelHead(const LanguageModel& model, int threads, Progress& progress
 Matrix ModelHead::logits(std::size_t site, const Matrix& rows) {
     Matrix all(rows.rows(), n_vocab_);
     KeepingTap tap(all);
-    Plan plan{.logits = std::vector<std::int64_t>(static_cast<std::size_t>(rows.rows())),
-              .given = Given{site, values_of(rows)}};
-    std::iota(plan.logits.begin(), plan.logits.end(), std::int64_t{0});
-    const Sequence sequence = placeholder(rows.rows());
-    engine_->run({&sequence, 1}, plan, tap);
+    run_given(*engine_, site, values_of(rows), {}, tap);
     return all;
 }
 
@@ -79,8 +70,7 @@ Matrix ModelHead::norm(const Matrix& rows) {
         const Matrix block = rows.middleRows(first, n);
         Matrix normed(n, rows.cols());
         KeepingTap tap(normed);
-        const Sequence sequence = placeholder(n);
-        engine_->run({&sequence, 1}, {.reads = {normed_}, .given = Given{stream_, values_of(block)}}, tap);
+        run_given(*engine_, stream_, values_of(block), {normed_}, tap);
         all.middleRows(first, n) = normed;
     }
     return all;

@@ -6,14 +6,14 @@
 #include <atomic>
 #include <cmath>
 #include <mutex>
-#include <numeric>
 #include <optional>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
 #include "tomograph/capture/capture.h"
-#include "tomograph/engine/score.h"
+#include "tomograph/engine/given.h"
 #include "tomograph/prompts/prompts.h"
+#include "tomograph/statistics/answers.h"
 #include "tomograph/store/run_acts.h"
 
 namespace tomograph {
@@ -68,19 +68,10 @@ class WordsTap final : public Tap {
         : vocabulary_(vocabulary), into_(into), n_words_(static_cast<std::size_t>(n_words)) {}
     void take(const SiteBatch&) override {}
     void take_logits(std::size_t which, std::span<const float> logits) override {
-        std::vector<std::int32_t> order(logits.size());
-        std::iota(order.begin(), order.end(), 0);
-        const std::size_t n = std::min(n_words_, order.size());
-        const auto logit = [&](std::int32_t token) { return logits[static_cast<std::size_t>(token)]; };
-        std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n), order.end(),
-                          [&](std::int32_t a, std::int32_t b) {
-                              return logit(a) != logit(b) ? logit(a) > logit(b) : a < b;
-                          });
-        double sum = 0;
-        for (const float value : logits) sum += std::exp(double{value} - logit(order.front()));
-        for (std::size_t i = 0; i < n; ++i)
-            into_[which].words.push_back({order[i], printable(vocabulary_.piece(order[i])),
-                                          std::exp(double{logit(order[i])} - logit(order.front())) / sum});
+        const double log_sum = read_logits(logits).log_sum;
+        for (const std::int32_t token : top_tokens(logits, n_words_))
+            into_[which].words.push_back({token, printable(vocabulary_.piece(token)),
+                                          std::exp(logits[static_cast<std::size_t>(token)] - log_sum)});
     }
 
   private:
@@ -212,14 +203,9 @@ std::vector<LayerWords> LiveModel::words(const Run& prompt, std::int64_t token, 
         for (std::size_t i = 0; i < n; ++i)
             prompt.read_rows({Component::resid_post, some[i].layer}, token, token + 1,
                              rows.data() + i * width);
-        // Each layer's stream in place of the last one's, as though they were one sequence: what is left of
-        // the model goes from token to token, and whose tokens they are is not read.
-        const Sequence sequence{.tokens = std::vector<std::int32_t>(n, 0)};
-        Plan plan{.logits = std::vector<std::int64_t>(n),
-                  .given = Given{static_cast<std::size_t>(site - engine.sites().begin()), rows}};
-        std::iota(plan.logits.begin(), plan.logits.end(), std::int64_t{0});
+        // Each layer's stream in place of the last one's.
         WordsTap tap(model_.vocabulary(), some, n_words);
-        engine.run({&sequence, 1}, plan, tap);
+        run_given(engine, static_cast<std::size_t>(site - engine.sites().begin()), rows, {}, tap);
         std::ranges::move(some, words.begin() + static_cast<std::ptrdiff_t>(first));
     }
     return words;
