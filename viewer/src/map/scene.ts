@@ -29,6 +29,7 @@ import type { Cloud } from '../data/cloud'
 import type { Rgb } from '../color/palette'
 import type { Filter } from '../select/visible'
 import { MapCamera } from './camera'
+import { layOut, type Cell } from './cells'
 import {
   colorings,
   densityFragmentShader,
@@ -39,56 +40,11 @@ import {
   vertexShader,
   type Coloring,
 } from './shaders'
+import { countUploads, type Uploads } from './uploads'
 
 const PICK = 11 // pixels across
 
 export class NoWebGL extends Error {}
-
-/** Counts what goes to the card, so that a test can say "recolouring uploads nothing". */
-export interface Uploads {
-  vertexBytes: number
-}
-
-function countUploads(gl: WebGL2RenderingContext): Uploads {
-  const uploads: Uploads = { vertexBytes: 0 }
-  const size = (data: unknown): number =>
-    typeof data === 'number' ? data : ArrayBuffer.isView(data) || data instanceof ArrayBuffer ? data.byteLength : 0
-  const { bufferData, bufferSubData } = gl
-  gl.bufferData = function (this: WebGL2RenderingContext, ...args: unknown[]) {
-    uploads.vertexBytes += size(args[1])
-    return (bufferData as (...a: unknown[]) => void).apply(this, args)
-  } as typeof gl.bufferData
-  gl.bufferSubData = function (this: WebGL2RenderingContext, ...args: unknown[]) {
-    uploads.vertexBytes += size(args[2])
-    return (bufferSubData as (...a: unknown[]) => void).apply(this, args)
-  } as typeof gl.bufferSubData
-  return uploads
-}
-
-/** A layer's own part of the canvas, in pixels from its top left. */
-export interface Cell {
-  layer: number
-  x: number
-  y: number
-  width: number
-  height: number
-}
-
-/** Parts of a picture for so many layers, as square as they get. */
-export function layOut(layers: number[], width: number, height: number): Cell[] {
-  let columns = 1
-  let best = 0
-  for (let c = 1; c <= layers.length; ++c) {
-    const size = Math.min(width / c, height / Math.ceil(layers.length / c))
-    if (size > best) {
-      best = size
-      columns = c
-    }
-  }
-  const rows = Math.ceil(layers.length / columns)
-  const [w, h] = [Math.floor(width / columns), Math.floor(height / rows)]
-  return layers.map((layer, i) => ({ layer, x: (i % columns) * w, y: Math.floor(i / columns) * h, width: w, height: h }))
-}
 
 /** The cloud on the card: one geometry, one draw; or a draw a layer, side by side. */
 export class MapScene {

@@ -125,7 +125,7 @@ export async function apply(view: View, route: Route): Promise<boolean> {
   if (!projection) {
     if (!route.heat || !view.run?.norm_maps.length) return false
     view.heat = ['resid_post', 'resid_mid', 'resid_pre'].find((c) => view.run!.norm_maps.includes(c)) ?? view.heat
-    view.light('heat')
+    view.notices.light('heat')
     return true
   }
   await view.openProjection(projection, { color: route.color, dim: route.dim, first: route.first ?? true, paths: route.paths ?? false })

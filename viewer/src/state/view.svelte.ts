@@ -1,7 +1,7 @@
 import { untrack } from 'svelte'
 import { Cloud, loadAxes, loadCloud, loadTokens, type Tokens } from '../data/cloud'
 import { Stale, type Source } from '../data/source'
-import type { Manifest, Outlier, RunInfo } from '../data/types'
+import type { Manifest, RunInfo } from '../data/types'
 import { restPose, type Pose } from '../map/camera'
 import type { MapScene } from '../map/scene'
 import { SearchClient } from '../select/client'
@@ -9,14 +9,15 @@ import { Colors } from './colors.svelte'
 import { Comparison } from './comparison.svelte'
 import { Hiding } from './hiding.svelte'
 import { Jobs } from './jobs.svelte'
+import { Jumps } from './jumps'
 import { Live } from './live.svelte'
 import { Marks, type Mode } from './marks.svelte'
+import { Notices } from './notices.svelte'
 import { Picking } from './picking.svelte'
 import { Places } from './places'
 import { Playback } from './playback.svelte'
 import { firstProjection, heatOf, sameRun } from './opening'
 import { Link, read, type Shared } from './url'
-import { kin, mapsOf, rowOf } from './whereabouts'
 import { grouped } from './words'
 
 const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches
@@ -51,10 +52,6 @@ export class View {
   tour = $state(-1)
   /** The next drag on the map is a lasso. */
   lassoing = $state(false)
-  /** Why nothing happened, for a while. */
-  note = $state('')
-  /** A panel that is pointed at, for a while. */
-  lit = $state('')
   /** Counts changes of the picture, for what is drawn over the map. */
   moved = $state(0)
 
@@ -69,6 +66,8 @@ export class View {
   readonly comparison: Comparison
   readonly jobs: Jobs
   readonly live: Live
+  readonly notices = new Notices()
+  readonly jumps = new Jumps(this)
   private readonly link = new Link()
   private readonly tabs = new BroadcastChannel(`tomograph ${location.origin}`)
   private restored: Shared = {}
@@ -77,8 +76,6 @@ export class View {
   private lassos = 0
   private frame = 0
   private fitted = ''
-  private noteTimer = 0
-  private litTimer = 0
 
   constructor(readonly source: Source) {
     this.picking = new Picking(source, this.searcher, () => ({ dim: this.dim, filter: this.hiding.filter }), () => this.redraw())
@@ -107,20 +104,6 @@ export class View {
   fail(error: unknown): void {
     this.loading = ''
     this.error = error instanceof Error ? error.message : String(error)
-  }
-
-  /** A click or a key that can do nothing says why. */
-  say(note: string): void {
-    this.note = note
-    clearTimeout(this.noteTimer)
-    this.noteTimer = window.setTimeout(() => (this.note = ''), 5000)
-  }
-
-  /** Points at a panel, whatever else is in view. */
-  light(what: string): void {
-    this.lit = what
-    clearTimeout(this.litTimer)
-    this.litTimer = window.setTimeout(() => (this.lit = ''), 4000)
   }
 
   /** What there is now: projections made meanwhile, and what is another by now under the name that is shown. */
@@ -162,7 +145,7 @@ export class View {
     if (first) await this.openProjection(first.name, shared)
   }
 
-  private runTokens(run: RunInfo): Promise<Tokens> {
+  runTokens(run: RunInfo): Promise<Tokens> {
     const key = `${run.id}/${run.version}`
     let tokens = this.tokensOf.get(key)
     if (!tokens) {
@@ -332,7 +315,7 @@ export class View {
 
   setDim(dim: 2 | 3): void {
     if (!this.cloud) return
-    if (dim === 3 && this.cloud.dims < 3) return this.say('This projection has two dimensions only.')
+    if (dim === 3 && this.cloud.dims < 3) return this.notices.say('This projection has two dimensions only.')
     this.dim = dim
     this.home()
   }
@@ -373,12 +356,12 @@ export class View {
   /** Layers in one picture, or each in its own. */
   setBeside(beside: boolean): void {
     const { cloud } = this
-    if (beside && !cloud?.hasLayers) return this.say('This map has one layer only.')
+    if (beside && !cloud?.hasLayers) return this.notices.say('This map has one layer only.')
     this.beside = beside
     if (beside) {
       this.playback.stopPlaying()
       if (this.playback.layer >= 0) this.playback.setLayer(-1)
-      if (cloud!.layers.length > MOST_BESIDE) this.say(`${MOST_BESIDE} of ${cloud!.layers.length} layers are shown, evenly.`)
+      if (cloud!.layers.length > MOST_BESIDE) this.notices.say(`${MOST_BESIDE} of ${cloud!.layers.length} layers are shown, evenly.`)
     }
     this.layOut()
     this.home()
@@ -426,74 +409,15 @@ export class View {
     this.marks.clear()
   }
 
-  /** Selects what lies at a layer and position. */
-  selectAt(layer: number, position: number, mode: Mode): void {
-    const rows = this.cloud?.rowsAt(layer, position) ?? []
-    if (!rows.length) return this.say(`No point of this map lies at layer ${layer}, position ${position}.`)
-    this.marks.select(rows, mode)
-  }
-
-  /** Row of a token that stands out; -1: not on this map. */
-  rowOf(outlier: Outlier): number {
-    return this.cloud ? rowOf(this.cloud, outlier) : -1
-  }
-
-  /** Picks a token that stands out: on this map, else on one that has it, else where the token is on this map at all. */
-  async goTo(outlier: Outlier): Promise<void> {
-    const { run } = this
-    if (!run) return
-    const here = this.rowOf(outlier)
-    if (here >= 0) {
-      this.bringInView(here)
-      return void this.picking.pick(here)
-    }
-    for (const name of mapsOf(run, outlier)) {
-      if (name === this.cloud?.name) continue
-      const cloud = await loadCloud(this.source, run, name, [], this.runTokens(run))
-      if (run !== this.run) return
-      const row = rowOf(cloud, outlier)
-      if (row < 0) continue
-      await this.openProjection(name, { pick: row })
-      return
-    }
-    const row = this.cloud ? kin(this.cloud, outlier) : -1
-    const where = outlier.site ?? 'its site'
-    if (row < 0) return this.say(`No map of this run holds ${where} of this token, and this one none of its other vectors: New… makes one.`)
-    this.bringInView(row)
-    void this.picking.pick(row)
-    this.say(`No map of this run holds ${where} of this token: this is the same token at ${this.cloud!.site(row)}.`)
-  }
-
-  /** A row that a filter or the layer shown hides is shown. */
-  private bringInView(row: number): void {
-    if (this.hiding.visible(row)) return
-    const layer = this.cloud!.labels.layer[row]
-    if (this.playback.layer >= 0 && layer !== this.playback.layer) this.playback.setLayer(layer)
-    if (this.hiding.visible(row)) return
-    this.hiding.showFirst = true
-    this.hiding.showAll()
-    this.colors.applyColors()
-  }
-
-  /** A row's token through all layers. */
-  showWay(row: number): void {
-    const path = this.cloud?.path(row) ?? []
-    if (path.length < 2) return this.say('This map has this token at one layer only.')
-    if (this.beside) this.setBeside(false)
-    if (this.playback.layer >= 0) this.playback.setLayer(-1)
-    this.paths = true
-    this.marks.select(path, 'replace')
-  }
-
   play(): void {
     if (this.beside) this.setBeside(false)
     if (this.cloud?.hasLayers) this.playback.play()
-    else this.say('This map has one layer only: there is nothing to play.')
+    else this.notices.say('This map has one layer only: there is nothing to play.')
   }
   stepLayer(by: number): void {
     if (this.beside) this.setBeside(false)
     if (this.cloud?.hasLayers) this.playback.stepLayer(by)
-    else this.say('This map has one layer only.')
+    else this.notices.say('This map has one layer only.')
   }
 
   /** False when it was cancelled. */

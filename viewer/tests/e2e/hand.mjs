@@ -73,7 +73,7 @@ test('a lasso that comes after Esc selects nothing', () =>
 
 test('what can do nothing says why', () =>
   viewing([text], async (page) => {
-    await page.evaluate(() => window.tomograph.selectAt(99, 3, 'replace'))
+    await page.evaluate(() => window.tomograph.jumps.selectAt(99, 3, 'replace'))
     await page.getByText('No point of this map lies at layer 99').waitFor()
     await page.evaluate(() => window.tomograph.lasso(Float32Array.from([0, 0, 1, 0, 1, 1]), 'replace'))
     await page.locator('summary', { hasText: 'Export' }).click()
@@ -113,7 +113,7 @@ test('a control with other layer numbers says which layers they are', async () =
     await page.getByText('layer numbers reversed: a control').waitFor()
     await page.getByRole('button', { name: /^layer 0 \(is 3\)/ }).waitFor()
     // The heat map shows the model's layers: a click there selects those.
-    await page.evaluate(() => window.tomograph.selectAt(3, 10, 'replace'))
+    await page.evaluate(() => window.tomograph.jumps.selectAt(3, 10, 'replace'))
     const sites = await page.evaluate(() => window.tomograph.marks.selectedRows().map((r) => [window.tomograph.cloud.site(r), window.tomograph.cloud.labels.layer[r]]))
     assert.equal(sites.length, 12)
     assert.ok(sites.every(([site, shown]) => site === 'blocks.3.resid_post' && shown === 0))
