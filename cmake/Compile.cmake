@@ -4,17 +4,24 @@ add_library(tomograph_compile INTERFACE)
 target_compile_features(tomograph_compile INTERFACE cxx_std_20)
 target_compile_options(tomograph_compile INTERFACE
     $<BUILD_INTERFACE:-Wall -Wextra -Wpedantic -Wshadow -Werror>)
-# GCC 12 reports "restrict" in its own std::string operator+ when inlined (its bug 105329), and
-# "maybe-uninitialized" in its own AVX-512 intrinsics (105593).
+# GCC 12 reports several things in its own std::string when that is inlined (its bug 105329), and "maybe-uninitialized" in
+# its own AVX-512 intrinsics (105593). The sanitizers find what is truly so.
 # Option structs are filled by designated initialisers, which leave the rest at its defaults on purpose.
-target_compile_options(tomograph_compile INTERFACE
-    $<BUILD_INTERFACE:-Wno-restrict> $<BUILD_INTERFACE:-Wno-maybe-uninitialized>
-    $<BUILD_INTERFACE:-Wno-missing-field-initializers>)
+foreach(warning restrict stringop-overflow stringop-overread array-bounds maybe-uninitialized missing-field-initializers)
+    target_compile_options(tomograph_compile INTERFACE $<BUILD_INTERFACE:-Wno-${warning}>)
+endforeach()
 # Eigen's alignment depends on the instruction set, so every room must be compiled for the same one.
 if(TOMOGRAPH_NATIVE)
     # The definition is for ccache and ninja, to which -march=native looks the same on every processor.
     target_compile_options(tomograph_compile INTERFACE
         $<BUILD_INTERFACE:-march=native> $<BUILD_INTERFACE:-DTOMOGRAPH_PROCESSOR_${TOMOGRAPH_PROCESSOR}>)
+endif()
+# The threads of OpenMP are the ones that llama.cpp computes with. Eigen would share its products among them, beside
+# threads of ours that already do.
+find_package(OpenMP COMPONENTS CXX)
+if(OpenMP_CXX_FOUND)
+    target_compile_options(tomograph_compile INTERFACE $<BUILD_INTERFACE:${OpenMP_CXX_FLAGS}>)
+    target_compile_definitions(tomograph_compile INTERFACE $<BUILD_INTERFACE:EIGEN_DONT_PARALLELIZE>)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Debug")
     target_compile_definitions(tomograph_compile INTERFACE $<BUILD_INTERFACE:_GLIBCXX_ASSERTIONS>)
@@ -33,7 +40,30 @@ if(TOMOGRAPH_SANITIZE)
         $<BUILD_INTERFACE:-fsanitize=${TOMOGRAPH_SANITIZE}>)
 endif()
 
+# Most of a file's time is the reading of what others wrote: it is read once for the rooms, once for the program and
+# once for the tests. Off, every file has to name what it uses.
+option(TOMOGRAPH_PRECOMPILE "Read the headers of libraries once, not in every file" ON)
+# tomograph_precompiled(TARGET OWNER [HEADER...]): TARGET reads what OWNER has read. The owner itself reads it, and HEADERs.
+function(tomograph_precompiled target owner)
+    if(NOT TOMOGRAPH_PRECOMPILE)
+        return()
+    endif()
+    if(NOT target STREQUAL owner)
+        target_precompile_headers(${target} REUSE_FROM ${owner})
+        return()
+    endif()
+    target_precompile_headers(${target} PRIVATE
+        <algorithm> <array> <atomic> <chrono> <cmath> <cstdint> <cstring> <filesystem> <fstream> <functional> <limits>
+        <map> <memory> <numeric> <optional> <random> <set> <span> <string> <string_view> <thread> <utility> <vector>
+        <fmt/format.h> <nlohmann/json.hpp> <Eigen/Dense> ${ARGN})
+endfunction()
+
 find_program(TOMOGRAPH_CCACHE ccache)
 if(TOMOGRAPH_CCACHE)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${TOMOGRAPH_CCACHE})
+    # What it says itself that precompiled headers need.
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+        ${TOMOGRAPH_CCACHE})
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND TOMOGRAPH_PRECOMPILE)
+        add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
+    endif()
 endif()

@@ -1,10 +1,10 @@
 #include "tomograph/statistics/cka.h"
 
-#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 
 #include "tomograph/base/threads.h"
+#include "tomograph/statistics/solvers.h"
 #include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
@@ -200,7 +200,7 @@ double procrustes_distance(const Matrix& x, const Matrix& y) {
     const double norms = a.norm() * b.norm();
     if (!(norms > 0)) return kNoNumber;
     const Eigen::MatrixXd product = a.transpose() * b / norms;
-    return std::max(0.0, 2 - 2 * Eigen::BDCSVD<Eigen::MatrixXd>(product).singularValues().sum());
+    return std::max(0.0, 2 - 2 * singular_values(product).sum());
 }
 
 }  // namespace tomograph

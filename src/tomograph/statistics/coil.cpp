@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <Eigen/Eigenvalues>
-#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -15,6 +13,7 @@
 #include "tomograph/statistics/coil_null.h"
 #include "tomograph/statistics/distributions.h"
 #include "tomograph/statistics/positions.h"
+#include "tomograph/statistics/solvers.h"
 #include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
@@ -37,15 +36,14 @@ constexpr double kRise = 0.5;  // of the coil's radius: less is a ring that does
 MatrixD reduced(const MatrixD& curve) {
     const MatrixD centred = curve.rowwise() - curve.colwise().mean();
     const MatrixD coarse = detrended(thin_curve(curve, kFit));
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(coarse * coarse.transpose());
-    const Eigen::VectorXd& values = solver.eigenvalues();
+    const auto [values, vectors] = symmetric_eigen(coarse * coarse.transpose());
     Eigen::Index kept = 0;
     while (kept < std::min({kComponents, coarse.rows(), coarse.cols()}) &&
            values[values.size() - 1 - kept] > 1e-12 * values[values.size() - 1])
         ++kept;
     MatrixD basis(curve.cols(), kept + 1);
     for (Eigen::Index c = 0; c < kept; ++c)
-        basis.col(c) = (coarse.transpose() * solver.eigenvectors().col(values.size() - 1 - c)).normalized();
+        basis.col(c) = (coarse.transpose() * vectors.col(values.size() - 1 - c)).normalized();
     VectorD line = centred.transpose() * unit_line(curve.rows());
     const double length = line.norm();
     for (int twice = 0; twice < 2; ++twice)
@@ -59,8 +57,7 @@ void judge_axis(const MatrixD& scores, const TurningBasis& basis, const Turn& tu
                 Coil& coil) {
     const Eigen::Index n = scores.rows(), outside = scores.cols() - 2;
     if (outside < 1 || !(radius > 0)) return;
-    const Eigen::JacobiSVD<Eigen::MatrixXd> svd(turn.plane, Eigen::ComputeFullU);
-    const MatrixD rest = scores * svd.matrixU().rightCols(outside);
+    const MatrixD rest = scores * left_singular_vectors(turn.plane).rightCols(outside);
     const double along = (unit_line(n).transpose() * rest).squaredNorm();
     constexpr Eigen::Index kModes = 8;
     // The first two cosine modes are 0 and what a line mostly is.
@@ -164,8 +161,7 @@ double flat_chance(const TurningBasis& basis, const MatrixD& path, const Turn& t
     const double f = basis.frequencies()[turn.at];
     const MatrixD band = basis.low_passed(cosines, f * TurningBasis::kWidth) -
                          basis.low_passed(cosines, f / TurningBasis::kWidth);
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(band.transpose() * band);
-    const VectorD main = solver.eigenvectors().rightCols(1);
+    const VectorD main = symmetric_eigen(band.transpose() * band).vectors.rightCols(1);
     const MatrixD flat = band * main * main.transpose();
     std::vector<double> most(static_cast<std::size_t>(options.replicates));
     parallel_for(options.replicates, options.threads, [&](std::int64_t r) {
@@ -234,10 +230,10 @@ void measure_components(const Matrix& curve, const MatrixD& points, const Turnin
     const double total = centred.squaredNorm();
     const VectorD line = unit_line(points.rows());
     coil.line_r2 = (line.transpose() * centred).squaredNorm() / total;
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(centred * centred.transpose());
-    const Eigen::VectorXd values = solver.eigenvalues().reverse();
-    const MatrixD scores = solver.eigenvectors().rowwise().reverse().leftCols(3) *
-                           values.head(3).cwiseMax(0).cwiseSqrt().asDiagonal();
+    const SymmetricEigen eigen = symmetric_eigen(centred * centred.transpose());
+    const VectorD values = eigen.values.reverse();
+    const MatrixD scores =
+        eigen.vectors.rowwise().reverse().leftCols(3) * values.head(3).cwiseMax(0).cwiseSqrt().asDiagonal();
     for (Eigen::Index i = 0; i < std::min<Eigen::Index>({6, values.size(), curve.cols()}); ++i)
         coil.variance_ratio.push_back(values[i] / total);
     coil.gap = values[3] > 1e-12 * values[0] ? values[2] / values[3] : kNoNumber;
@@ -253,7 +249,7 @@ void measure_components(const Matrix& curve, const MatrixD& points, const Turnin
         return;
     }
     // Nothing needs smoothing: every position counts.
-    const MatrixD axes = centred.transpose() * solver.eigenvectors().rowwise().reverse().leftCols(3) *
+    const MatrixD axes = centred.transpose() * eigen.vectors.rowwise().reverse().leftCols(3) *
                          values.head(3).cwiseMax(1e-300).cwiseSqrt().cwiseInverse().asDiagonal() * plane;
     coil.component_turns = winding_of((curve.cast<double>().rowwise() - points.colwise().mean()) * axes).net;
 }

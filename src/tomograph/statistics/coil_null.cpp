@@ -1,11 +1,11 @@
 #include "tomograph/statistics/coil_null.h"
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
 #include "tomograph/base/random.h"
+#include "tomograph/statistics/solvers.h"
 
 namespace tomograph {
 namespace {
@@ -98,13 +98,11 @@ CoilSurrogates::CoilSurrogates(const CoilNull& null, Wandering kind, Eigen::Inde
     const double scale = length > kCoarse ? static_cast<double>(length) / kCoarse : 1;
     const double own =
         scale * length_for(kind, std::min(length, kCoarse), std::max(null.memory / scale, 0.5 / scale));
-    const Eigen::MatrixXd covariance = detrended_covariance(kind, length, own);
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(covariance);
-    const VectorD& values = solver.eigenvalues();  // ascending
+    const auto [values, vectors] = symmetric_eigen(detrended_covariance(kind, length, own));
     Eigen::Index first = 0;
     while (first + 1 < length && values[first] < 1e-7 * values[length - 1]) ++first;
     const Eigen::Index rank = length - first;
-    root_ = solver.eigenvectors().rightCols(rank) * values.tail(rank).cwiseMax(0).cwiseSqrt().asDiagonal() *
+    root_ = vectors.rightCols(rank) * values.tail(rank).cwiseMax(0).cwiseSqrt().asDiagonal() *
             std::sqrt(static_cast<double>(length) / std::max(values.tail(rank).sum(), 1e-300));
 }
 

@@ -1,6 +1,7 @@
 #include "tomograph/statistics/coil_turning.h"
 
-#include <Eigen/SVD>
+#include "tomograph/statistics/solvers.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -124,10 +125,9 @@ Turn describe_turn(const TurningBasis& basis, const TurningBasis::Turning& turni
     Turn turn;
     turn.at = at;
     turn.turning = turning.share[at];
-    const Eigen::JacobiSVD<Eigen::MatrixXd> svd(turning.planes[at], Eigen::ComputeFullU);
     const Eigen::Index axes = std::min<Eigen::Index>(curve.cols(), 2);
     turn.plane = MatrixD::Zero(curve.cols(), 2);  // a curve of one dimension has no plane to turn in
-    turn.plane.leftCols(axes) = svd.matrixU().leftCols(axes);
+    turn.plane.leftCols(axes) = left_singular_vectors(turning.planes[at]).leftCols(axes);
     const MatrixD cosines = basis.cosines(curve);
     const VectorD noise = noise_variance(cosines);
     const double n = static_cast<double>(curve.rows()), total = curve.squaredNorm();

@@ -1,9 +1,9 @@
 #include "tomograph/statistics/positions.h"
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 
 #include "tomograph/base/random.h"
+#include "tomograph/statistics/solvers.h"
 #include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
@@ -142,8 +142,7 @@ MatrixD shuffled_points(const MatrixD& curve, std::uint64_t seed) {
 MatrixD principal_axes(const MatrixD& curve) {
     MatrixD centred = curve;
     centred.rowwise() -= centred.colwise().mean().eval();
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(centred.transpose() * centred);
-    return solver.eigenvectors().rowwise().reverse();
+    return symmetric_eigen(centred.transpose() * centred).vectors.rowwise().reverse();
 }
 
 MatrixD principal_scores(const MatrixD& curve) {
