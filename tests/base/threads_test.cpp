@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "support/errors.h"
+#include "support/temp_folder.h"
 
 namespace tomograph {
 namespace {
@@ -118,6 +120,52 @@ TEST(StartableThreads, AreAsManyAsAskedForWhereThereAre) {
 TEST(StartableThreads, AreOneWhereNoneCanStart) {
     const NoThreads none;
     EXPECT_EQ(startable_threads(3), 1);
+}
+
+TEST(ForkJoin, RunsEveryPartOnce) {
+    for (const int threads : {1, 2, 3}) {
+        std::vector<std::atomic<int>> runs(8);
+        std::atomic<int> parts = 0;
+        fork_join(threads, [&](int part, int n_parts) {
+            ++runs[static_cast<std::size_t>(part)];
+            parts = n_parts;
+        });
+        ASSERT_GE(parts, 1);
+        ASSERT_LE(parts, threads);
+        for (int part = 0; part < 8; ++part)
+            EXPECT_EQ(runs[static_cast<std::size_t>(part)], part < parts ? 1 : 0) << part << " of " << parts;
+    }
+}
+
+TEST(GrantedProcessors, AreThoseOfTheNarrowestGroup) {
+    const test::TempFolder root;
+    const auto write = [&](const char* name, const char* text) {
+        std::filesystem::create_directories((root / name).parent_path());
+        root.write(name, text);
+    };
+    EXPECT_EQ(granted_processors(root.path()), kMostThreads);  // no groups at all
+    write("proc/self/cgroup", "0::/jobs/one\n");
+    write("sys/fs/cgroup/jobs/one/cpu.max", "max 100000\n");
+    EXPECT_EQ(granted_processors(root.path()), kMostThreads);
+    write("sys/fs/cgroup/jobs/cpu.max", "250000 100000\n");
+    EXPECT_EQ(granted_processors(root.path()), 3);
+    write("sys/fs/cgroup/jobs/one/cpu.max", "50000 100000\n");
+    EXPECT_EQ(granted_processors(root.path()), 1);
+}
+
+TEST(GrantedProcessors, AreReadOfVersionOneToo) {
+    const test::TempFolder root;
+    const auto write = [&](const char* name, const char* text) {
+        std::filesystem::create_directories((root / name).parent_path());
+        root.write(name, text);
+    };
+    write("proc/self/cgroup", "5:memory:/a\n4:cpu,cpuacct:/a\n");
+    // A container sees its own group as the root.
+    write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "400000\n");
+    write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+    EXPECT_EQ(granted_processors(root.path()), 4);
+    write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
+    EXPECT_EQ(granted_processors(root.path()), kMostThreads);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "support/errors.h"
 #include "support/open_run.h"
 #include "support/temp_folder.h"
+#include "tomograph/base/file.h"
 #include "tomograph/base/matrix.h"
 #include "tomograph/store/verify.h"
 
@@ -106,6 +107,58 @@ TEST(RunWriter, KeepsMeansOfPositionsFarApartWithoutATableOfAll) {
     EXPECT_EQ(means(0, 0), 3.0f);
     EXPECT_EQ(means(1'000'000, 1), 2.5f);
     EXPECT_EQ(means(5, 1), 0.0f);
+}
+
+// Rows that are kept and rows that are not, in a batch that is large enough to be shared out.
+TEST(RunWriter, WritesTheSameOnAnyNumberOfThreads) {
+    constexpr std::int64_t kN = 301, kWidth = 257;
+    const TempFolder folder;
+    Matrix values(kN, kWidth);
+    for (std::int64_t i = 0; i < values.size(); ++i)
+        values.data()[i] = std::sin(static_cast<float>(i) * 0.37f) * static_cast<float>(1 + i % 1000);
+    for (const int threads : {1, 2, 5}) {
+        RunPlan plan = plan_of(kN, kWidth);
+        plan.stored = {Dtype::f16};
+        for (std::int64_t t = 0; t < kN; ++t) {
+            plan.tokens.position[static_cast<std::size_t>(t)] = static_cast<std::int32_t>(t % 7);
+            plan.kept[static_cast<std::size_t>(t)] = t % 5 != 2 && t > 3;
+        }
+        plan.description["prompts"]["length"] = 7;
+        RunWriter writer(folder / std::to_string(threads), std::move(plan),
+                         {.durable = false, .threads = threads});
+        writer.begin_shard(0);
+        writer.take(0, 0, kN, values.data());
+        writer.end_shard();
+        writer.finish();
+    }
+    for (const char* other : {"2", "5"}) {
+        for (const char* file :
+             {"shards/000000.safetensors", "stats/means.safetensors", "stats/norms.safetensors"})
+            EXPECT_EQ(read_file(folder / "1" / file), read_file(folder / other / file))
+                << other << " " << file;
+    }
+    Matrix rows(2, kWidth);
+    const auto run = open_run(folder / "5");
+    run.read_rows(kSite, 0, 2, rows.data());
+    EXPECT_NEAR(rows(0, 9), values(4, 9), 0.5);
+    EXPECT_NEAR(rows(1, 9), values(5, 9), 0.5);
+}
+
+TEST(RunWriter, NamesTheFirstValueThatFloat16CannotHoldOnAnyNumberOfThreads) {
+    const TempFolder folder;
+    Matrix values = Matrix::Ones(300, 200);
+    values(120, 3) = 70'000.0f;
+    values(290, 5) = 80'000.0f;
+    for (const int threads : {1, 3}) {
+        RunPlan plan = plan_of(300, 200);
+        plan.stored = {Dtype::f16};
+        plan.kept.assign(300, 1);
+        RunWriter writer(folder / std::to_string(threads), std::move(plan),
+                         {.durable = false, .threads = threads});
+        writer.begin_shard(0);
+        EXPECT_NE(error_of([&] { writer.take(0, 0, 300, values.data()); }).find("holds 70000 at token 120 "),
+                  std::string::npos);
+    }
 }
 
 TEST(RunWriter, KeepsSeveralTypes) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 
 namespace tomograph {
 
@@ -6,5 +7,8 @@ namespace tomograph {
 /// would learn to keep them for later, under the peak of what comes next. Does nothing with other C
 /// libraries.
 void return_large_blocks();
+
+/// Bytes that programs can still take without pushing others out (Linux's MemAvailable); 0 where nobody says.
+std::uint64_t available_memory();
 
 }  // namespace tomograph

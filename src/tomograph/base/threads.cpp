@@ -1,10 +1,15 @@
 #include "tomograph/base/threads.h"
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 #include <sched.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <exception>
+#include <fstream>
 #include <latch>
 #include <mutex>
 #include <string>
@@ -28,7 +33,45 @@ bool start(std::vector<std::jthread>& threads, const Work& work) {
     }
 }
 
+/// Processors' time that a limit of version 2 ("QUOTA PERIOD" or "max PERIOD") grants, or of version 1 (two
+/// files).
+double granted_by(const std::filesystem::path& group) {
+    double quota = -1, period = 0;
+    if (std::ifstream limit(group / "cpu.max"); limit >> quota >> period) return quota / period;
+    std::ifstream first(group / "cpu.cfs_quota_us"), second(group / "cpu.cfs_period_us");
+    if (first >> quota && second >> period && quota > 0) return quota / period;
+    return kMostThreads;
+}
+
 }  // namespace
+
+int granted_processors(const std::filesystem::path& root) {
+    double least = kMostThreads;
+    std::ifstream groups(root / "proc/self/cgroup");
+    // HIERARCHY:CONTROLLERS:PATH; a container may see the path of its host, and its own group as the root.
+    for (std::string line; std::getline(groups, line);) {
+        const auto first = line.find(':'), second = line.find(':', first + 1);
+        if (second == std::string::npos) continue;
+        const std::string controllers = line.substr(first + 1, second - first - 1);
+        const bool unified = controllers.empty();
+        if (!unified && controllers != "cpu" && controllers != "cpu,cpuacct" && controllers != "cpuacct,cpu")
+            continue;
+        const std::filesystem::path mount = root / "sys/fs/cgroup" / (unified ? "" : controllers);
+        std::filesystem::path group = std::filesystem::path(line.substr(second + 1)).relative_path();
+        for (least = std::min(least, granted_by(mount)); !group.empty(); group = group.parent_path())
+            least = std::min(least, granted_by(mount / group));
+    }
+    return std::clamp(static_cast<int>(std::ceil(least)), 1, kMostThreads);
+}
+
+void fork_join([[maybe_unused]] int threads, const std::function<void(int, int)>& body) {
+#ifdef _OPENMP
+#pragma omp parallel num_threads(threads)
+    body(omp_get_thread_num(), omp_get_num_threads());
+#else
+    body(0, 1);
+#endif
+}
 
 int thread_count(int requested) {
     if (requested > kMostThreads) {
@@ -38,9 +81,11 @@ int thread_count(int requested) {
     }
     if (requested > 0) return requested;
     cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
-        return std::clamp(CPU_COUNT(&allowed), 1, kMostThreads);
-    return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostThreads);
+    const int processors = sched_getaffinity(0, sizeof allowed, &allowed) == 0
+                               ? CPU_COUNT(&allowed)
+                               : static_cast<int>(std::thread::hardware_concurrency());
+    static const int granted = granted_processors("/");
+    return std::clamp(std::min(processors, granted), 1, kMostThreads);
 }
 
 int startable_threads(int wanted) {

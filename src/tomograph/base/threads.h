@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 
 namespace tomograph {
@@ -7,9 +8,19 @@ namespace tomograph {
 /// More threads than any machine runs well; llama.cpp knows no more either.
 inline constexpr int kMostThreads = 512;
 
-/// Threads to use when the user asked for `requested` (0: all that this process may run on).
+/// Threads to use when the user asked for `requested` (0: all that this process may run on, by the processors
+/// that it is bound to and by what its control groups grant it).
 /// Errors: Error for more than kMostThreads.
 int thread_count(int requested);
+
+/// How many processors' time the control groups of /proc/self grant, rounded up; kMostThreads where they set
+/// no limit. `root`: in place of / (for tests).
+int granted_processors(const std::filesystem::path& root);
+
+/// Call `body(part, n_parts)` once for each part, side by side on OpenMP's threads: those that llama.cpp
+/// computes with, which between its operations wait for whoever calls this. n_parts is at most `threads`; 1
+/// in a build without OpenMP. `body` must not throw.
+void fork_join(int threads, const std::function<void(int part, int n_parts)>& body);
 
 /// At most `wanted`: as many threads as the system lets this process start now, the calling one included.
 /// For those who cannot go on with fewer once they have begun.

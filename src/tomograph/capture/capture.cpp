@@ -13,6 +13,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/json.h"
+#include "tomograph/base/threads.h"
 #include "tomograph/base/version.h"
 #include "tomograph/capture/plan.h"
 #include "tomograph/engine/score.h"
@@ -200,7 +201,8 @@ CaptureSummary capture(const LanguageModel& model, Engine& engine, const PromptS
                        const std::filesystem::path& out, const CaptureOptions& options, Progress& progress) {
     check_output_folder(out, FolderKind::run, options.begin);
     const CapturePlan plan = plan_capture(engine, model.info(), prompts, options);
-    RunWriter writer(out, plan_run(model, engine, prompts, plan, options), {.begin = options.begin});
+    RunWriter writer(out, plan_run(model, engine, prompts, plan, options),
+                     {.begin = options.begin, .threads = thread_count(options.threads)});
 
     const auto began = std::chrono::steady_clock::now();
     CaptureSummary summary{static_cast<std::int64_t>(prompts.sequences.size()), plan.n_tokens, plan.n_rows,

@@ -201,6 +201,7 @@ struct MeanPiece {
 RunWriter::RunWriter(const fs::path& folder, RunPlan plan, const RunWriterOptions& options)
     : plan_((check_plan(plan), number_rows(plan), std::move(plan))),
       durable_(options.durable),
+      threads_(options.threads),
       folder_(folder, FolderKind::run, options.begin),
       whole_(plan_.shard_ends.size(), false),
       queue_(kWriteBuffers) {
@@ -327,8 +328,8 @@ void RunWriter::begin_shard(std::size_t number, std::optional<Dtype> instead_of_
     shard_.reset();
     std::vector<std::optional<Dtype>> stored = plan_.stored;
     if (instead_of_f16) std::replace(stored.begin(), stored.end(), std::optional(Dtype::f16), instead_of_f16);
-    shard_ =
-        std::make_unique<ShardWriter>(folder_.path(), plan_, std::move(stored), manifests_[number], queue_);
+    shard_ = std::make_unique<ShardWriter>(folder_.path(), plan_, std::move(stored), manifests_[number],
+                                           queue_, threads_);
 }
 
 bool RunWriter::is_widened(std::size_t number) const {

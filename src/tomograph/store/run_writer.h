@@ -42,6 +42,8 @@ struct RunWriterOptions {
     /// Shards reach the disk itself before they count, which a power failure does not undo. False for what
     /// can be made again in a moment.
     bool durable = true;
+    /// What is taken is summed and rounded on so many threads of OpenMP's.
+    int threads = 1;
 };
 
 /// A value that float16 cannot hold was to be kept as one.
@@ -113,6 +115,7 @@ class RunWriter {
 
     RunPlan plan_;
     bool durable_;
+    int threads_;
     OutputFolder folder_;
     Json description_;                      // plan.json
     std::vector<ShardManifest> manifests_;  // without files where the shard is not whole

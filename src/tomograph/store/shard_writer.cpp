@@ -9,6 +9,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/base/threads.h"
 
 namespace tomograph {
 namespace {
@@ -43,12 +44,13 @@ std::vector<std::int32_t> mean_positions(const RunPlan& plan, ShardManifest::Spa
 
 ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
                          std::vector<std::optional<Dtype>> stored, const ShardManifest& planned,
-                         WriteQueue& queue)
+                         WriteQueue& queue, int threads)
     : run_(run),
       plan_(plan),
       stored_(std::move(stored)),
       manifest_(planned),
       queue_(queue),
+      threads_(threads),
       tensor_of_site_(plan.sites.size(), -1),
       sums_(mean_positions(plan, planned.tokens), plan.sites) {
     const ShardManifest::Span tokens = planned.tokens;
@@ -76,55 +78,84 @@ ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
     stats_ = std::make_shared<SafetensorsWriter>(run / layout::stats_file(planned.number), specs);
 }
 
-void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values) {
+/// Of tokens [begin, end) of a batch, those that are kept, to where they stand among the batch's rows. `bad`:
+/// the batch's first value that the type cannot hold, unless there is one before.
+void ShardWriter::convert_rows(std::size_t site, std::int64_t first, const float* values, std::int64_t begin,
+                               std::int64_t end, std::byte* out, std::int64_t& bad) const {
     const std::int64_t width = plan_.sites[site].width();
-    const std::int64_t in_shard = first - manifest_.tokens.begin;
-    sums_.add(site, in_shard, n, values);
-    WriteQueue::Buffer norms = queue_.acquire(static_cast<std::size_t>(n) * sizeof(float));
-    for (std::int64_t i = 0; i < n; ++i) {
-        const float norm =
-            std::sqrt(Eigen::Map<const Eigen::ArrayXf>(values + i * width, width).square().sum());
-        std::memcpy(norms.data() + static_cast<std::size_t>(i) * sizeof(float), &norm, sizeof norm);
-    }
-    queue_.submit(std::move(norms), [file = stats_, site, in_shard](const WriteQueue::Buffer& bytes) {
-        file->write(site, static_cast<std::uint64_t>(in_shard) * sizeof(float), bytes.data(), bytes.size());
-    });
-
-    if (!vectors_ || tensor_of_site_[site] < 0) return;
-    const auto tensor = static_cast<std::size_t>(tensor_of_site_[site]);
     const Dtype dtype = *stored_[site];
-    const std::size_t row_bytes = static_cast<std::size_t>(width) * dtype_size(dtype);
-    WriteQueue::Buffer buffer = queue_.acquire(static_cast<std::size_t>(n) * row_bytes);
-    std::size_t used = 0;
-    std::int64_t first_row = -1;
-    for (std::int64_t i = 0; i < n;) {
-        const auto kept = [&](std::int64_t token) {
-            return plan_.kept[static_cast<std::size_t>(first + token)] != 0;
-        };
-        std::int64_t end = i;
-        while (end < n && kept(end)) ++end;
-        if (end == i) {
+    const auto kept = [&](std::int64_t token) {
+        return plan_.kept[static_cast<std::size_t>(first + token)] != 0;
+    };
+    for (std::int64_t i = begin; i < end;) {
+        if (!kept(i)) {
             ++i;
             continue;
         }
-        if (first_row < 0) first_row = plan_.tokens.row[static_cast<std::size_t>(first + i)];
-        const auto count = static_cast<std::size_t>((end - i) * width);
-        if (!convert(dtype, values + i * width, buffer.data() + used, count)) {
-            std::int64_t bad = i * width;
+        std::int64_t last = i;
+        while (last < end && kept(last)) ++last;
+        const auto count = static_cast<std::size_t>((last - i) * width);
+        if (!convert(dtype, values + i * width, out, count)) {
+            bad = i * width;
             while (!(std::abs(values[bad]) >= kF16Overflow && std::isfinite(values[bad]))) ++bad;
-            const std::int64_t token = first + bad / width;
-            throw Float16Overflow(
-                fmt::format("{} holds {:.0f} at token {} (position {})", plan_.sites[site].site.name(),
-                            values[bad], token, plan_.tokens.position[static_cast<std::size_t>(token)]),
-                "float16 ends at 65,504", "use --dtype auto, bf16 or f32");
+            return;
         }
-        used += count * dtype_size(dtype);
-        i = end;
+        out += count * dtype_size(dtype);
+        i = last;
     }
-    if (used == 0) return;
-    buffer.resize(used);
+}
+
+void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values) {
+    const std::int64_t width = plan_.sites[site].width();
+    const std::int64_t in_shard = first - manifest_.tokens.begin;
+    const bool stores = vectors_ && tensor_of_site_[site] >= 0;
+    const std::size_t row_bytes = stores ? static_cast<std::size_t>(width) * dtype_size(*stored_[site]) : 0;
+    // Of each token: how many of the batch before it are kept.
+    std::vector<std::int64_t> before(static_cast<std::size_t>(n) + 1, 0);
+    std::int64_t first_row = -1;
+    for (std::int64_t i = 0; stores && i < n; ++i) {
+        const auto token = static_cast<std::size_t>(first + i);
+        const bool kept = plan_.kept[token] != 0;
+        if (kept && first_row < 0) first_row = plan_.tokens.row[token];
+        before[static_cast<std::size_t>(i) + 1] = before[static_cast<std::size_t>(i)] + (kept ? 1 : 0);
+    }
+    WriteQueue::Buffer norms = queue_.acquire(static_cast<std::size_t>(n) * sizeof(float));
+    WriteQueue::Buffer rows = queue_.acquire(static_cast<std::size_t>(before.back()) * row_bytes);
+    sums_.open(site);
+    // Few values are done sooner than shared out.
+    constexpr std::int64_t kShared = 1 << 15;
+    const int threads = n * width < kShared ? 1 : threads_;
+    std::vector<std::int64_t> bad(static_cast<std::size_t>(threads), -1);
+    fork_join(threads, [&](int part, int n_parts) {
+        const auto share = [&](std::int64_t all, int p) { return all * p / n_parts; };
+        sums_.add(site, in_shard, n, values, share(width, part), share(width, part + 1));
+        const std::int64_t begin = share(n, part), end = share(n, part + 1);
+        for (std::int64_t i = begin; i < end; ++i) {
+            const float norm =
+                std::sqrt(Eigen::Map<const Eigen::ArrayXf>(values + i * width, width).square().sum());
+            std::memcpy(norms.data() + static_cast<std::size_t>(i) * sizeof(float), &norm, sizeof norm);
+        }
+        if (stores)
+            convert_rows(
+                site, first, values, begin, end,
+                rows.data() + static_cast<std::size_t>(before[static_cast<std::size_t>(begin)]) * row_bytes,
+                bad[static_cast<std::size_t>(part)]);
+    });
+    queue_.submit(std::move(norms), [file = stats_, site, in_shard](const WriteQueue::Buffer& bytes) {
+        file->write(site, static_cast<std::uint64_t>(in_shard) * sizeof(float), bytes.data(), bytes.size());
+    });
+    const auto worst = std::find_if(bad.begin(), bad.end(), [](std::int64_t at) { return at >= 0; });
+    if (worst != bad.end()) {
+        const std::int64_t token = first + *worst / width;
+        throw Float16Overflow(
+            fmt::format("{} holds {:.0f} at token {} (position {})", plan_.sites[site].site.name(),
+                        values[*worst], token, plan_.tokens.position[static_cast<std::size_t>(token)]),
+            "float16 ends at 65,504", "use --dtype auto, bf16 or f32");
+    }
+    if (rows.empty()) return;
     const std::uint64_t offset = static_cast<std::uint64_t>(first_row - manifest_.rows.begin) * row_bytes;
-    queue_.submit(std::move(buffer), [file = vectors_, tensor, offset](const WriteQueue::Buffer& bytes) {
+    const auto tensor = static_cast<std::size_t>(tensor_of_site_[site]);
+    queue_.submit(std::move(rows), [file = vectors_, tensor, offset](const WriteQueue::Buffer& bytes) {
         file->write(tensor, offset, bytes.data(), bytes.size());
     });
 }

@@ -15,7 +15,8 @@ class ShardWriter {
   public:
     /// `stored`: as RunPlan::stored, of this shard. `planned`: the manifest but for its files.
     ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
-                std::vector<std::optional<Dtype>> stored, const ShardManifest& planned, WriteQueue& queue);
+                std::vector<std::optional<Dtype>> stored, const ShardManifest& planned, WriteQueue& queue,
+                int threads);
     /// See RunWriter::take.
     void take(std::size_t site, std::int64_t first, std::int64_t n, const float* values);
     /// See RunWriter::take_scores.
@@ -25,11 +26,15 @@ class ShardWriter {
     ShardManifest finish(bool durable);
 
   private:
+    void convert_rows(std::size_t site, std::int64_t first, const float* values, std::int64_t begin,
+                      std::int64_t end, std::byte* out, std::int64_t& bad) const;
+
     std::filesystem::path run_;
     const RunPlan& plan_;
     std::vector<std::optional<Dtype>> stored_;
     ShardManifest manifest_;
     WriteQueue& queue_;
+    int threads_;
     std::vector<int> tensor_of_site_;  // in the vectors' file; -1: norms and sums only
     PositionSums sums_;
     std::shared_ptr<SafetensorsWriter> vectors_;  // null where the shard keeps none

@@ -29,23 +29,31 @@ PositionSums::PositionSums(std::span<const std::int32_t> position, std::vector<S
 
 template <class Real>
 void PositionSums::add_rows(std::vector<Real>& table, std::int64_t first, std::int64_t n, std::int64_t width,
-                            const float* values) const {
-    if (table.empty()) table.resize(positions_.size() * static_cast<std::size_t>(width));
+                            const float* values, std::int64_t begin, std::int64_t end) const {
     for (std::int64_t i = 0; i < n; ++i) {
         const std::int32_t slot = slot_[static_cast<std::size_t>(first + i)];
         if (slot < 0) continue;
         Real* sum = table.data() + slot * width;
         const float* row = values + i * width;
-        for (std::int64_t d = 0; d < width; ++d) sum[d] += static_cast<Real>(row[d]);
+        for (std::int64_t d = begin; d < end; ++d) sum[d] += static_cast<Real>(row[d]);
     }
 }
 
-void PositionSums::add(std::size_t site, std::int64_t first, std::int64_t n, const float* values) {
+void PositionSums::open(std::size_t site) {
+    const std::size_t numbers = positions_.size() * static_cast<std::size_t>(sites_[site].width());
+    if (wide_)
+        wide_sums_[site].resize(numbers);
+    else
+        narrow_sums_[site].resize(numbers);
+}
+
+void PositionSums::add(std::size_t site, std::int64_t first, std::int64_t n, const float* values,
+                       std::int64_t begin, std::int64_t end) {
     const std::int64_t width = sites_[site].width();
     if (wide_)
-        add_rows(wide_sums_[site], first, n, width, values);
+        add_rows(wide_sums_[site], first, n, width, values, begin, end);
     else
-        add_rows(narrow_sums_[site], first, n, width, values);
+        add_rows(narrow_sums_[site], first, n, width, values, begin, end);
 }
 
 std::vector<TensorSpec> PositionSums::tensors() const {

@@ -24,8 +24,12 @@ class PositionSums {
     /// `position`: of each of the shard's tokens; -1: it stays out of the means.
     PositionSums(std::span<const std::int32_t> position, std::vector<SiteShape> sites);
 
-    /// Vectors [n, width] of the shard's tokens [first, first + n) at a site.
-    void add(std::size_t site, std::int64_t first, std::int64_t n, const float* values);
+    /// Before the first vectors of a site.
+    void open(std::size_t site);
+    /// Coordinates [begin, end) of vectors [n, width] of the shard's tokens [first, first + n) at a site.
+    /// Threads may add other coordinates at the same time.
+    void add(std::size_t site, std::int64_t first, std::int64_t n, const float* values, std::int64_t begin,
+             std::int64_t end);
 
     /// positions, counts, and the sums of each site.
     std::vector<TensorSpec> tensors() const;
@@ -35,7 +39,7 @@ class PositionSums {
   private:
     template <class Real>
     void add_rows(std::vector<Real>& table, std::int64_t first, std::int64_t n, std::int64_t width,
-                  const float* values) const;
+                  const float* values, std::int64_t begin, std::int64_t end) const;
 
     std::vector<SiteShape> sites_;
     std::vector<std::int32_t> slot_;  // per token: place of its position among positions_; -1: none
