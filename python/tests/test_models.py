@@ -26,6 +26,17 @@ def test_says_what_it_is(model: tg.Model) -> None:
     assert "bytes-gpt2" in repr(model)
 
 
+def test_decodes_weights_when_asked(tmp_path: Path) -> None:
+    small = tmp_path / "q8.gguf"
+    program("quantize", "bytes-llama", "--type", "q8_0", "--out", small)
+    with tg.Model(small, weights="f32") as decoded:
+        assert (decoded.info["type"], decoded.info["held"]) == ("Q8_0", "F32")
+    with tg.Model(small) as stored:
+        assert "held" not in stored.info
+    with pytest.raises(tg.InputError, match="int4"):
+        tg.Model(small, weights="int4")
+
+
 def test_text_becomes_tokens_and_text_again(model: tg.Model) -> None:
     ids = model.tokenize("whale")
     assert ids.dtype == np.int32

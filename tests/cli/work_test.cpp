@@ -160,6 +160,25 @@ TEST(Cli, CapturesEveryKindOfPrompts) {
     }
 }
 
+TEST(Cli, DecodesQuantisedWeightsWhenAsked) {
+    const Program program;
+    ASSERT_EQ(program.run({"quantize", "bytes-llama", "--type", "q8_0", "--out", "q8.gguf"}).code, 0);
+    const auto capture = [&](const char* out, const char* weights) {
+        return program.run(
+            {"capture", "q8.gguf", "--out", out, "--prompt", "Call me Ishmael", "--weights", weights});
+    };
+    const Outcome decoded = capture("decoded", "auto");
+    ASSERT_EQ(decoded.code, 0) << decoded.err;
+    EXPECT_NE(decoded.err.find("note: the Q8_0 weights are decoded and multiplied in F32"), std::string::npos)
+        << decoded.err;
+    EXPECT_EQ(parse_json(read_file(program / "decoded/run.json")).at("model").at("held"), "F32");
+    EXPECT_EQ(capture("stored", "as-stored").err, "");
+    const Outcome resumed = program.run({"capture", "q8.gguf", "--out", "stored", "--prompt",
+                                         "Call me Ishmael", "--weights", "f32", "--resume"});
+    EXPECT_EQ(resumed.code, 1);
+    EXPECT_NE(resumed.err.find("model.held"), std::string::npos) << resumed.err;
+}
+
 TEST(Cli, NotesWhatItCouldNotDo) {
     const Program program;
     program.folder().write("a.txt", "0123456789abcdef0123456789");

@@ -26,7 +26,7 @@ namespace {
 struct Flags {
     std::string model, out, kind, word, prefix, start, components,
         layers = ":", positions = ":", dtype = "auto", jsonl, csv, column, label_column, documents, special,
-        chat_template, spec;
+        chat_template, spec, weights = kDefaultWeights;
     std::vector<std::string> text, prompts, stops;
     std::optional<std::int32_t> token;
     std::optional<std::int64_t> sequences, length, stride, rows, generate;
@@ -216,7 +216,7 @@ void run(const Flags& flags, Progress& progress) {
     options.shard_bytes = static_cast<std::int64_t>(flags.shard_mb * 1e6);
     // An existing folder should be refused before a large model is read.
     check_output_folder(flags.out, FolderKind::run, options.begin);
-    const Model model = Model::open(find_model(flags.model, progress));
+    const Model model = open_held(find_model(flags.model, progress), flags.weights, flags.threads);
     PromptSet prompts = make_prompts(model, flags);
     if (flags.generate) {
         add_answers(prompts, model,
@@ -345,6 +345,7 @@ void add_capture(CLI::App& app, Progress& progress) {
         ->capture_default_str()
         ->excludes(rope_off)
         ->check(CLI::Range(0.01, 100.0));
+    add_weights(*command, flags->weights);
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
     command->add_option("--spec", flags->spec,

@@ -1,7 +1,9 @@
 #pragma once
+#include <CLI/CLI.hpp>
 #include <string>
 
 #include "tomograph/base/progress.h"
+#include "tomograph/model/model.h"
 
 namespace tomograph {
 
@@ -13,5 +15,11 @@ inline constexpr const char* kModelHelp =
 /// cache has it not; any other name is given back as it is. Notes go to standard error. Errors: as
 /// fetch_hub_model.
 std::string find_model(const std::string& name, Progress& progress);
+
+inline constexpr const char* kDefaultWeights = "as-stored";
+/// --weights: how a command that captures holds them.
+void add_weights(CLI::App& command, std::string& weights);
+/// The model of a file, with its weights held as --weights says; a note says so where they were decoded.
+Model open_held(const std::string& file, const std::string& weights, int threads);
 
 }  // namespace tomograph

@@ -30,7 +30,7 @@ struct Flags {
     std::optional<std::int64_t> length;
     std::uint64_t seed = 42;
     int twins = StudyOptions{}.twins, threads = 0;
-    std::string dtype = "auto";
+    std::string dtype = "auto", weights = kDefaultWeights;
     std::string only, skip;
     std::int64_t vocabulary = 0;
     bool force = false, dry_run = false;
@@ -92,7 +92,7 @@ void run(const Flags& flags, Progress& progress) {
     if (!flags.out.empty())
         check_output_folder(flags.out, FolderKind::study, flags.force ? Begin::replace : Begin::fresh);
     const std::string file = find_model(flags.model, progress);
-    const Model model = Model::open(file);
+    const Model model = open_held(file, flags.weights, flags.threads);
     const std::filesystem::path out =
         flags.out.empty() ? std::filesystem::path(file).stem() : std::filesystem::path(flags.out);
     const std::int64_t length = flags.length.value_or(default_length(model.info()));
@@ -177,6 +177,7 @@ void add_run(CLI::App& app, Progress& progress) {
     command->add_flag("--dry-run", flags->dry_run,
                       "Say what would be read, how long and how large; write nothing");
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
+    add_weights(*command, flags->weights);
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->add_flag("--force", flags->force, "Replace an existing study");
     command->callback([flags, &progress] { run(*flags, progress); });

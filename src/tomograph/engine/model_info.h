@@ -12,6 +12,7 @@ struct ModelInfo {
     std::string path;          ///< as given; "bytes-gpt2" for an embedded model
     std::string architecture;  ///< general.architecture, for example "llama"
     std::string type;          ///< weight type, for example "Q4_1"
+    std::string held;          ///< "F32" where they were decoded for computing, else empty
     std::int64_t d_model = 0;
     int n_layers = 0;
     int n_heads = 0;
@@ -26,7 +27,7 @@ struct ModelInfo {
 };
 
 /// The same, as files and `info --json` say it: one key a field, in this order; n_files only where there are
-/// several, `twin` only of a twin.
+/// several, `held` only where it is another type than `type`, `twin` only of a twin.
 Json model_json(const ModelInfo& info);
 
 }  // namespace tomograph

@@ -1,7 +1,9 @@
 #include "tomograph/model/model.h"
 
+#include <fmt/format.h>
 #include <ggml.h>
 #include <llama.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <mutex>
@@ -15,6 +17,7 @@
 #include "tomograph/model/llama_engine.h"
 #include "tomograph/model/llama_log.h"
 #include "tomograph/model/llama_vocabulary.h"
+#include "tomograph/model/quantize.h"
 #include "tomograph/model/vocabulary_notes.h"
 
 namespace tomograph {
@@ -23,18 +26,44 @@ namespace {
 constexpr const char* kTokenTable = "token_embd.weight";
 constexpr const char* kPositionTable = "position_embd.weight";
 
+/// What a file says of its own weights.
+std::string stored_type(const gguf_context* gguf) {
+    const std::int64_t key = gguf_find_key(gguf, "general.file_type");
+    return key >= 0 && gguf_get_kv_type(gguf, key) == GGUF_TYPE_UINT32
+               ? weight_type_name(static_cast<llama_ftype>(gguf_get_val_u32(gguf, key)))
+               : "unknown";
+}
+
 }  // namespace
 
 struct Model::State {
     std::unique_ptr<ModelFile> file;
     std::vector<ModelPart> parts;
     llama_model* model = nullptr;
+    int decoded = -1;  // a file in memory that `model` was loaded from in place of `file`
     ModelInfo info;
     std::unique_ptr<LlamaVocabulary> vocabulary;
     std::once_flag summed;
     std::string checksum;  // once it was asked for
     ~State() {
         if (model != nullptr) llama_model_free(model);
+        if (decoded >= 0) ::close(decoded);
+    }
+
+    /// How the weights are to be held, once "auto" has been decided.
+    HeldWeights decide(HeldWeights wanted) const {
+        bool quantised = false;
+        std::uint64_t n_parameters = 0;
+        for (const ModelPart& part : parts) {
+            const gguf_context* gguf = part.gguf.get();
+            for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf); ++i) {
+                const auto n = gguf_get_tensor_ne(gguf, i);
+                quantised = quantised || ggml_is_quantized(gguf_get_tensor_type(gguf, i));
+                n_parameters += static_cast<std::uint64_t>(n[0] * n[1] * n[2] * n[3]);
+            }
+        }
+        if (wanted != HeldWeights::automatic) return wanted;
+        return quantised && decoded_fits(n_parameters) ? HeldWeights::f32 : HeldWeights::as_stored;
     }
 
     /// The file that holds a tensor; null where none does.
@@ -87,7 +116,7 @@ std::unique_ptr<Continuation> Model::make_continuation(const EngineOptions& opti
     return make_llama_continuation(state_->model, state_->info, options);
 }
 
-Model Model::open(const std::string& name_or_path) {
+Model Model::open(const std::string& name_or_path, HeldWeights weights, int threads) {
     start_llama();
     auto state = std::make_unique<State>();
     state->file = std::make_unique<ModelFile>(name_or_path);
@@ -97,7 +126,13 @@ Model Model::open(const std::string& name_or_path) {
     auto parameters = llama_model_default_params();
     clear_llama_errors();
     take_llama_warnings();
-    state->model = llama_model_load_from_file(state->file->path().c_str(), parameters);
+    std::string path = state->file->path();
+    weights = state->decide(weights);
+    if (weights == HeldWeights::f32) {
+        state->decoded = decode_into_memory(name_or_path, threads);
+        path = fmt::format("/proc/self/fd/{}", state->decoded);
+    }
+    state->model = llama_model_load_from_file(path.c_str(), parameters);
     if (state->model == nullptr) {
         const std::string why = last_llama_error();
         throw Error("llama.cpp cannot load " + name_or_path, why,
@@ -115,6 +150,10 @@ Model Model::open(const std::string& name_or_path) {
     info.name =
         gguf_string(gguf, "general.name").value_or(std::filesystem::path(name_or_path).stem().string());
     info.type = weight_type_name(llama_model_ftype(model));
+    if (state->decoded >= 0) {
+        const std::string held = std::exchange(info.type, stored_type(gguf));
+        if (held != info.type) info.held = held;
+    }
     info.d_model = llama_model_n_embd(model);
     info.n_layers = llama_model_n_layer(model);
     info.n_heads = llama_model_n_head(model);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tomograph/engine/language_model.h"
+#include "tomograph/model/held_weights.h"
 
 namespace tomograph {
 
@@ -12,8 +13,10 @@ namespace tomograph {
 class Model final : public LanguageModel {
   public:
     /// `name_or_path` is a GGUF file, or "bytes-gpt2" or "bytes-llama", which are part of the program.
+    /// `weights`: how they are held; `threads` decode them (0: all).
     /// Errors: Error when the file is missing, truncated, not a GGUF, or not a decoder-only language model.
-    static Model open(const std::string& name_or_path);
+    static Model open(const std::string& name_or_path, HeldWeights weights = HeldWeights::as_stored,
+                      int threads = 0);
     Model(Model&&) noexcept;
     Model& operator=(Model&&) noexcept;
     ~Model() override;

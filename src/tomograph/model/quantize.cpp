@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <llama.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <array>
 #include <cctype>
+#include <cerrno>
+#include <cstring>
 #include <map>
 #include <regex>
 #include <utility>
@@ -176,6 +180,31 @@ std::vector<std::string> quantize(const std::string& in, const std::filesystem::
     auto parameters = llama_model_quantize_default_params();
     parameters.ftype = find_type(type).file;
     return write_quantized(in, out, parameters, threads, progress);
+}
+
+int decode_into_memory(const std::string& in, int threads) {
+    start_llama();
+    const ModelFile source(in);
+    open_parts(source.path(), in);
+    const int descriptor = ::memfd_create("decoded", MFD_CLOEXEC);
+    if (descriptor < 0)
+        throw Error("cannot hold " + in + " in memory", std::strerror(errno), "use --weights as-stored");
+    const std::string out = fmt::format("/proc/self/fd/{}", descriptor);
+    auto parameters = llama_model_quantize_default_params();
+    parameters.ftype = LLAMA_FTYPE_ALL_F32;
+    parameters.nthread = startable_threads(thread_count(threads));
+    parameters.allow_requantize = true;
+    clear_llama_errors();
+    try {
+        if (llama_model_quantize(source.path().c_str(), out.c_str(), &parameters) != 0)
+            throw Error("cannot decode " + in, last_llama_error(), "use --weights as-stored");
+        open_gguf(out, in);  // llama.cpp may not notice that memory ran out
+    } catch (...) {
+        ::close(descriptor);
+        throw;
+    }
+    take_llama_warnings();
+    return descriptor;
 }
 
 void quantize_parts(const std::string& in, const std::filesystem::path& out, const std::string& type,

@@ -22,6 +22,10 @@ void check_quantized_type(const std::string& type);
 std::vector<std::string> quantize(const std::string& in, const std::filesystem::path& out,
                                   const std::string& type, int threads, Progress& progress = no_progress());
 
+/// The model of `in` with all weights in float32, in an anonymous file that takes memory and no disk. Returns
+/// its descriptor, which the caller closes. Errors: as quantize(); Error where the memory does not suffice.
+int decode_into_memory(const std::string& in, int threads);
+
 /// The same of some parts of a model only; everything else becomes float32, so that what two such files
 /// differ in is those parts' rounding. `type`: q8_0, q5_0 or q4_0. No parts: all of it is float32.
 void quantize_parts(const std::string& in, const std::filesystem::path& out, const std::string& type,

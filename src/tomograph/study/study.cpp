@@ -24,7 +24,10 @@ CaptureSummary capture_twin(const Model& model, const PlannedRun& planned,
     const std::filesystem::path weights = folder.string() + ".gguf";
     randomize(model.info().path, weights, *planned.twin);
     try {
-        const Model twin = Model::open(weights.string());
+        // Held as the model is: a control differs in one thing only.
+        const Model twin = Model::open(weights.string(),
+                                       model.info().held.empty() ? HeldWeights::as_stored : HeldWeights::f32,
+                                       planned.capturing.threads);
         CaptureSummary captured = capture(twin, planned.prompts, folder, planned.capturing, progress);
         std::filesystem::remove(weights);
         return captured;

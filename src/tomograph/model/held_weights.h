@@ -1,0 +1,23 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace tomograph {
+
+/// How a model's weights are held while it computes. Quantised products round what a layer reads to 8 bits as
+/// well; the same weights decoded once are multiplied in float32, which is nearer to what was stored and, on
+/// processors with wide float units, faster wherever many tokens are read at once. It takes the memory of
+/// float32.
+enum class HeldWeights {
+    as_stored,
+    f32,        ///< decoded into float32
+    automatic,  ///< f32 where the model's matrices are quantised and the decoded ones fit; else as_stored
+};
+
+/// "as-stored", "f32" or "auto". Errors: Error for another.
+HeldWeights parse_held_weights(const std::string& text);
+
+/// Whether decoded weights of so many parameters fit into half of the memory that is free now.
+bool decoded_fits(std::uint64_t n_parameters);
+
+}  // namespace tomograph

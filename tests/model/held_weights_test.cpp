@@ -1,0 +1,63 @@
+#include "tomograph/model/held_weights.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "support/errors.h"
+#include "support/record.h"
+#include "support/temp_folder.h"
+#include "tomograph/model/model.h"
+#include "tomograph/model/quantize.h"
+
+namespace tomograph {
+namespace {
+
+using namespace test;
+
+Matrix last_stream(const Model& model) {
+    const auto engine = model.make_engine({.max_length = 40, .exact = true, .threads = 1});
+    const Sequence sequence{.tokens = model.vocabulary().tokenize("Call me Ishmael. Some years ago, never")};
+    return record(*engine, std::span(&sequence, 1)).at("ln_final");
+}
+
+double difference(const Matrix& a, const Matrix& b) {
+    return (a - b).norm() / b.norm();
+}
+
+// The reference is the same file with its weights written out in float32 by quantize().
+TEST(HeldWeights, AreThoseThatWereStoredWithoutTheRoundingOfWhatTheyMultiply) {
+    const TempFolder folder;
+    const std::string quantised = (folder / "q8.gguf").string(), written = (folder / "f32.gguf").string();
+    quantize("bytes-llama", quantised, "q8_0", 1);
+    quantize(quantised, written, "f32", 1);
+    const Matrix want = last_stream(Model::open(written));
+    const Model decoded = Model::open(quantised, HeldWeights::f32, 1);
+    EXPECT_EQ(decoded.info().type, "Q8_0");
+    EXPECT_EQ(decoded.info().held, "F32");
+    EXPECT_EQ(last_stream(decoded), want);
+    const Model stored = Model::open(quantised);
+    EXPECT_EQ(stored.info().held, "");
+    const double rounding = difference(last_stream(stored), want);
+    EXPECT_GT(rounding, 1e-5);
+    EXPECT_LT(rounding, 0.05);
+}
+
+TEST(HeldWeights, AutoDecodesWhatIsQuantisedOnly) {
+    const TempFolder folder;
+    const std::string quantised = (folder / "q8.gguf").string(), written = (folder / "f32.gguf").string();
+    quantize("bytes-llama", quantised, "q8_0", 1);
+    quantize("bytes-llama", written, "f32", 1);
+    EXPECT_EQ(Model::open(quantised, HeldWeights::automatic, 1).info().held, "F32");
+    EXPECT_EQ(Model::open(written, HeldWeights::automatic, 1).info().held, "");
+    EXPECT_FALSE(decoded_fits(std::uint64_t{1} << 50));
+}
+
+TEST(HeldWeights, AreNamedInWords) {
+    EXPECT_EQ(parse_held_weights("auto"), HeldWeights::automatic);
+    EXPECT_EQ(error_of([] { parse_held_weights("int4"); }),
+              "weights cannot be held as 'int4'; use as-stored, f32 or auto");
+}
+
+}  // namespace
+}  // namespace tomograph
