@@ -101,7 +101,7 @@ Nodes nodes_of(const std::vector<SiteNode>& sites) {
     return found;
 }
 Nodes find(const Graph& graph, int n_layers) {
-    return nodes_of(find_sites(graph.nodes, kWidth, n_layers));
+    return nodes_of(find_sites(graph.nodes, kWidth, n_layers).sites);
 }
 
 /// Where each expected site's node is named as given; sites outside the list must not exist.

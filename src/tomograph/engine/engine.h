@@ -41,6 +41,8 @@ class Tap {
     virtual void take(const SiteBatch& batch) = 0;
     /// The logits of token plan.logits[which], [n_vocab]. Valid only during the call.
     virtual void take_logits(std::size_t /*which*/, std::span<const float> /*logits*/) {}
+    /// After a batch whose sums were checked: the largest relative error of a block's.
+    virtual void take_sum_error(double /*error*/) {}
 };
 
 /// What a write may change: one site's values for consecutive tokens of the batch, before the model reads on.

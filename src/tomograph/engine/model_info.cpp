@@ -16,6 +16,7 @@ Json model_json(const ModelInfo& info) {
                  {"n_parameters", info.n_parameters},
                  {"file_bytes", info.file_bytes},
                  {"learned_positions", info.learned_positions}};
+    if (!info.causal) json["causal"] = false;
     if (info.n_files > 1) json["n_files"] = info.n_files;
     if (!info.twin.empty()) json["twin"] = info.twin;
     return json;
