@@ -83,7 +83,7 @@ struct Plan {
     /// must live as long as the run.
     std::optional<Given> given = {};
     /// Check every block while it runs: resid_pre + attn_out = resid_mid, resid_mid + mlp_out = resid_post;
-    /// for parallel blocks the three add to resid_post. What a block adds up to is compared before a write,
+    /// for parallel blocks the three add to resid_post, and every other write takes its part where it is added. What a block adds up to is compared before a write,
     /// what it adds after.
     bool check_sums = false;
 };

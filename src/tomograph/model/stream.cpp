@@ -283,6 +283,12 @@ std::string Stream::last_seen() {
         return i == kInput ? std::string("the batch's own vectors")
                            : "'" + node(i).name + "' (" + node(i).kind + ")";
     };
+    for (const GraphNode& n : *nodes_) {
+        if (n.computed && n.kind.starts_with("DSV4_HC_"))
+            return "its blocks read mixtures of several streams (hyper-connections or attention residuals, "
+                   "from " +
+                   std::string("'") + n.name + "' on)";
+    }
     std::string text = "the stream was last seen at " + named(last);
     for (int i = std::max(last, 0); i < size(); ++i) {
         const auto& sources = node(i).sources;

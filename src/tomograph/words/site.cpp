@@ -55,6 +55,12 @@ bool in_block(Component component) {
            component != Component::ln_final;
 }
 
+bool writes_to_stream(Component component) {
+    return component == Component::attn_out || component == Component::mixer_out ||
+           component == Component::mlp_out || component == Component::moe_out ||
+           component == Component::ple_out || component == Component::skip_out;
+}
+
 std::string Site::name() const {
     const std::string bare(component_name(component));
     return layer < 0 ? bare : std::string(kBlocks) + std::to_string(layer) + "." + bare;
