@@ -148,7 +148,7 @@ bool Stream::is_stem(int index, int norms) const {
     if (n.op != Op::add) return false;
     for (std::size_t side = 0; side < 2; ++side) {
         const auto& other = n.sources[1 - side];
-        if (is_stem_source(n.sources[side], norms) && (is_position_source(other) || is_type_source(other)))
+        if ((is_position_source(other) || is_type_source(other)) && is_stem_source(n.sources[side], norms))
             return true;
     }
     return false;
@@ -197,15 +197,21 @@ bool Stream::is_stream(int index) {
 
 int Stream::stream_operand(int index) {
     const GraphNode& n = node(index);
-    int found = -1;
+    // Rows picked of the stem are late in the graph, but early in the stream.
+    const auto place = [&](int at) {
+        const int below = station_below(at);
+        return below == kInput || is_stem(below) ? kInput : below;
+    };
+    int found = -1, latest = kNone;
     for (int side = 0; side < 2; ++side) {
         const auto& source = n.sources[static_cast<std::size_t>(side)];
         const auto& other = n.sources[static_cast<std::size_t>(1 - side)];
         if (source.node < 0 && !is_input_vectors(source)) continue;
         if (other.node < 0 || !is_stream(source.node)) continue;
-        if (found < 0 ||
-            station_below(source.node) > station_below(n.sources[static_cast<std::size_t>(found)].node))
+        if (const int at = place(source.node); found < 0 || at > latest) {
             found = side;
+            latest = at;
+        }
     }
     return found;
 }
