@@ -111,10 +111,11 @@ TEST_F(BadInput, MayBeAnImageModel) {
               std::string::npos);
 }
 
-TEST_F(BadInput, MayBeAnEncoder) {
-    const std::string path = golden_path("bad/bert.gguf");
-    EXPECT_EQ(capture_error({}, path),
-              path + " has an encoder: only decoder-only language models can be recorded");
+TEST_F(BadInput, MayAskAnEncoderWhatItExpects) {
+    const std::string path = golden_path("encoders/bert.gguf");
+    EXPECT_EQ(capture_error({"--scores"}, path),
+              "cannot keep scores of bert: its tokens see those that follow them, and none is predicted; leave "
+              "out --scores");
 }
 
 TEST_F(BadInput, MayBeAMissingModelToAskAbout) {

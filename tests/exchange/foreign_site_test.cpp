@@ -45,6 +45,8 @@ TEST(ForeignSite, KnowsModulesByTheirOutput) {
     EXPECT_EQ(meaning("layers.6.self_attn"), "blocks.6.attn_out");
     EXPECT_EQ(meaning("transformer.h.6.mlp"), "blocks.6.mlp_out");
     EXPECT_EQ(meaning("gpt_neox.layers.6.attention"), "blocks.6.attn_out");
+    EXPECT_EQ(meaning("model.layers.6.linear_attn"), "blocks.6.mixer_out");
+    EXPECT_EQ(meaning("backbone.layers.6.mixer"), "blocks.6.mixer_out");
     EXPECT_EQ(meaning("model.embed_tokens"), "embed");
     EXPECT_EQ(meaning("transformer.ln_f"), "ln_final");
 }

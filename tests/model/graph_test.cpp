@@ -76,6 +76,19 @@ class Graph {
         const int act = add_node(Op::other, "ffn_gelu" + suffix, {at(up)}, {kHidden, kTokens, 1, 1});
         return product(act, "ffn_out" + suffix);
     }
+    int mixer(int of, const std::string& suffix) {
+        const int state = add_node(Op::recurrent, "ssm" + suffix, {at(product(of, "ssm_in" + suffix))});
+        return product(state, "ssm_out" + suffix);
+    }
+    int times(int of, float factor, const std::string& name) {
+        GraphNode::Source scale = weight("scale.weight");
+        scale.value = factor;
+        return add_node(Op::mul, name, {at(of), scale});
+    }
+    int block_norm(int of, const std::string& name, int layer) {
+        const int bare = add_node(Op::norm, "norm", {at(of)});
+        return add_node(Op::mul, name, {at(bare), weight("blk." + std::to_string(layer) + ".norm.weight")});
+    }
     int pre_norm_block(int stream, int layer) {
         const std::string suffix = "-" + std::to_string(layer);
         const int mid =
@@ -101,7 +114,7 @@ Nodes nodes_of(const std::vector<SiteNode>& sites) {
     return found;
 }
 Nodes find(const Graph& graph, int n_layers) {
-    return nodes_of(find_sites(graph.nodes, kWidth, n_layers));
+    return nodes_of(find_sites(graph.nodes, kWidth, n_layers).sites);
 }
 
 /// Where each expected site's node is named as given; sites outside the list must not exist.
@@ -109,6 +122,18 @@ void expect_names(const Graph& graph, int n_layers, const std::map<std::string, 
     Nodes expected;
     for (const auto& [site, node] : names) expected[site] = graph.named(node);
     EXPECT_EQ(find(graph, n_layers), expected);
+}
+
+/// "resid_mid = resid_pre + attn_out; …" of all layers.
+std::string sums_of(const FoundSites& found) {
+    std::string text;
+    for (const SiteSum& sum : found.sums) {
+        text += (text.empty() ? "" : "; ") + std::string(component_name(sum.sum.component)) + " = ";
+        for (const SiteSum::Part& part : sum.parts)
+            text +=
+                (&part == &sum.parts.front() ? "" : " + ") + std::string(component_name(part.site.component));
+    }
+    return text;
 }
 
 std::string refusal(const Graph& graph, int n_layers) {
@@ -144,7 +169,7 @@ TEST(FindSites, ReadsEachBlocksStreamFromTheOneBefore) {
 }
 
 TEST(FindSites, GivesNetworkOrder) {
-    const auto sites = find_sites(sequential(12).nodes, kWidth, 12);
+    const auto sites = find_sites(sequential(12).nodes, kWidth, 12).sites;
     EXPECT_TRUE(std::is_sorted(sites.begin(), sites.end(), [](const SiteNode& a, const SiteNode& b) {
         return network_order(a.site, b.site);
     }));
@@ -159,8 +184,8 @@ TEST(FindSites, TellsLayerOneFromLayerEleven) {
 
 TEST(FindSites, GivesRowsAndHeadsTheirShapes) {
     std::map<std::string, std::vector<std::int64_t>> shapes;
-    for (const SiteNode& site : find_sites(sequential(1).nodes, kWidth, 1))
-        shapes[site.site.name()] = site.shape;
+    const FoundSites found = find_sites(sequential(1).nodes, kWidth, 1);
+    for (const SiteNode& site : found.sites) shapes[site.site.name()] = site.shape;
     EXPECT_EQ(shapes.at("blocks.0.mlp_out"), (std::vector<std::int64_t>{kWidth}));
     EXPECT_EQ(shapes.at("blocks.0.z"), (std::vector<std::int64_t>{kHeads, kWidth / kHeads}));
 }
@@ -171,7 +196,7 @@ TEST(FindSites, FindsHeadsWithoutFlashAttention) {
     const int z = graph.unfused_heads(graph.norm(stream, "attn_norm-0"), "-0");
     const int mid = graph.add(graph.product(z, "node"), stream, "ffn_inp-0");
     graph.end(graph.add(graph.mlp(graph.norm(mid, "ffn_norm-0"), "-0"), mid, "l_out-0"));
-    const auto sites = find_sites(graph.nodes, kWidth, 1);
+    const auto sites = find_sites(graph.nodes, kWidth, 1).sites;
     const auto heads = std::ranges::find(sites, Site{Component::z, 0}, &SiteNode::site);
     ASSERT_NE(heads, sites.end());
     EXPECT_EQ(heads->node, z);
@@ -328,7 +353,7 @@ TEST(FindSites, FindsTheRouterOfAMixture) {
     const int weighted =
         graph.add_node(Op::mul, "ffn_moe_weighted-0", {Graph::at(experts), Graph::at(probabilities)});
     graph.end(graph.add(weighted, mid, "l_out-0"));
-    const auto sites = find_sites(graph.nodes, kWidth, 1);
+    const auto sites = find_sites(graph.nodes, kWidth, 1).sites;
     const auto router = std::ranges::find(sites, Site{Component::router, 0}, &SiteNode::site);
     ASSERT_NE(router, sites.end());
     EXPECT_EQ(router->node, probabilities);
@@ -379,13 +404,181 @@ TEST(FindSitesDespiteNames, ReadsTheNumberOfAReshapedNode) {
     EXPECT_TRUE(find(graph, 1).contains("blocks.0.attn_out"));
 }
 
+// Streams of other kinds than a transformer's decoder.
+
+TEST(FindSites, CallsWhatARecurrentStateWritesAMixersOutput) {
+    Graph graph;
+    const int stream = graph.pre_norm_block(graph.tokens(), 0);
+    const int mid = graph.add(graph.mixer(graph.norm(stream, "attn_norm-1"), "-1"), stream, "mid-1");
+    graph.end(graph.add(graph.mlp(graph.norm(mid, "ffn_norm-1"), "-1"), mid, "l_out-1"));
+    const Nodes found = find(graph, 2);
+    EXPECT_EQ(found.at("blocks.1.mixer_out"), graph.named("ssm_out-1"));
+    EXPECT_EQ(found.at("blocks.1.ln1"), graph.named("attn_norm-1"));
+    EXPECT_EQ(found.at("blocks.1.resid_mid"), mid);
+    EXPECT_FALSE(found.contains("blocks.1.attn_out"));
+    EXPECT_TRUE(found.contains("blocks.0.attn_out"));
+}
+
+TEST(FindSites, KnowsARecurrentStateByItsCacheWhereTheOperationIsPlain) {
+    Graph graph;
+    const int stream = graph.tokens();
+    const int normed = graph.norm(stream, "attn_norm-0");
+    const int state = graph.add_node(Op::view, "state-0", {Graph::input("cache_s_l0")});
+    const int mixed = graph.add_node(Op::mul_mat, "linear-0", {Graph::at(state), Graph::at(normed)});
+    graph.end(graph.add(graph.product(mixed, "out-0"), stream, "l_out-0"));
+    const Nodes found = find(graph, 1);
+    EXPECT_EQ(found.at("blocks.0.mixer_out"), graph.named("out-0"));
+}
+
+TEST(FindSites, AllowsALayerOfOneWrite) {
+    Graph graph;
+    int stream = graph.tokens();
+    stream = graph.add(graph.mixer(graph.norm(stream, "n-0"), "-0"), stream, "l_out-0");
+    stream = graph.add(graph.attention(graph.norm(stream, "n-1"), "-1"), stream, "l_out-1");
+    stream = graph.add(graph.mlp(graph.norm(stream, "n-2"), "-2"), stream, "l_out-2");
+    graph.end(stream);
+    const Nodes found = find(graph, 3);
+    EXPECT_EQ(found.at("blocks.2.mlp_out"), graph.named("ffn_out-2"));
+    EXPECT_EQ(found.at("blocks.1.resid_pre"), found.at("blocks.0.resid_post"));
+    for (int layer = 0; layer < 3; ++layer)
+        EXPECT_FALSE(found.contains(Site{Component::resid_mid, layer}.name()));
+}
+
+TEST(FindSites, TakesAttentionAndMixerOfOneWriteApart) {
+    Graph graph;
+    const int stream = graph.tokens();
+    const int normed = graph.norm(stream, "attn_norm-0");
+    const int both = graph.add(graph.attention(normed, "-0"), graph.mixer(normed, "-0"), "both-0");
+    const int mid = graph.add(both, stream, "ffn_inp-0");
+    graph.end(graph.add(graph.mlp(graph.norm(mid, "ffn_norm-0"), "-0"), mid, "l_out-0"));
+    const FoundSites found = find_sites(graph.nodes, kWidth, 1);
+    const Nodes nodes = nodes_of(found.sites);
+    EXPECT_EQ(nodes.at("blocks.0.attn_out"), graph.named("attn_out-0"));
+    EXPECT_EQ(nodes.at("blocks.0.mixer_out"), graph.named("ssm_out-0"));
+    EXPECT_EQ(sums_of(found),
+              "resid_mid = resid_pre + attn_out + mixer_out; resid_post = resid_mid + mlp_out");
+}
+
+TEST(FindSites, PutsAScaleOfTheWholeStreamIntoTheSum) {
+    Graph graph;
+    const int stream = graph.pre_norm_block(graph.tokens(), 0);
+    const int scaled = graph.times(stream, 0.5f, "out_scaled-0");
+    graph.end(graph.pre_norm_block(scaled, 1));
+    const FoundSites found = find_sites(graph.nodes, kWidth, 2);
+    const Nodes nodes = nodes_of(found.sites);
+    EXPECT_EQ(nodes.at("blocks.0.resid_post"), scaled);
+    EXPECT_EQ(nodes.at("blocks.1.resid_pre"), scaled);
+    EXPECT_EQ(found.sums[1].factor, 0.5);
+    EXPECT_EQ(found.sums[3].factor, 1);
+}
+
+TEST(FindSites, CountsAStreamThatOnlyTheAdditionScales) {
+    Graph graph;
+    const int stream = graph.tokens();
+    const int mid = graph.add(graph.attention(graph.norm(stream, "attn_norm-0"), "-0"),
+                              graph.times(stream, 3, "scaled-0"), "ffn_inp-0");
+    graph.end(graph.add(graph.mlp(graph.norm(mid, "ffn_norm-0"), "-0"), mid, "l_out-0"));
+    const FoundSites found = find_sites(graph.nodes, kWidth, 1);
+    EXPECT_EQ(nodes_of(found.sites).at("blocks.0.resid_pre"), stream);
+    EXPECT_EQ(found.sums[0].parts[0].factor, 3);
+}
+
+TEST(FindSites, NamesWhatIsAddedOfAnEarlierStream) {
+    Graph graph;
+    const int embed = graph.norm(graph.tokens(), "inp_norm");
+    int stream = embed;
+    for (int layer = 0; layer < 2; ++layer) {
+        stream = graph.pre_norm_block(stream, layer);
+        const int rows = graph.add_node(Op::get_rows, "node", {Graph::at(embed), Graph::input("out_ids")});
+        const std::string suffix = "-" + std::to_string(layer);
+        stream = graph.add(stream, graph.times(rows, 0.1f, "embd_skip" + suffix), "end" + suffix);
+    }
+    graph.end(stream);
+    const FoundSites found = find_sites(graph.nodes, kWidth, 2);
+    const Nodes nodes = nodes_of(found.sites);
+    EXPECT_EQ(nodes.at("blocks.1.skip_out"), graph.named("embd_skip-1"));
+    EXPECT_EQ(nodes.at("blocks.1.resid_post"), stream);
+    EXPECT_EQ(found.sums[3].parts.size(), 3);
+}
+
+TEST(FindSites, TellsAMixtureFromTheMlpBesideIt) {
+    Graph graph;
+    const int stream = graph.tokens();
+    const int mid = graph.add(graph.attention(graph.norm(stream, "attn_norm-0"), "-0"), stream, "ffn_inp-0");
+    const int dense = graph.add(graph.mlp(graph.norm(mid, "ffn_norm-0"), "-0"), mid, "dense-0");
+    const int experts =
+        graph.add_node(Op::mul_mat_id, "moe-0", {Graph::weight("w"), Graph::at(graph.norm(stream, "n-0"))});
+    graph.end(graph.add(experts, dense, "l_out-0"));
+    const FoundSites found = find_sites(graph.nodes, kWidth, 1);
+    EXPECT_EQ(nodes_of(found.sites).at("blocks.0.moe_out"), experts);
+    EXPECT_EQ(sums_of(found), "resid_mid = resid_pre + attn_out; resid_post = resid_mid + mlp_out + moe_out");
+}
+
+TEST(FindSites, TellsALayersOwnEmbeddingFromTheMlp) {
+    Graph graph;
+    const int embed = graph.tokens();
+    const int stream = graph.pre_norm_block(embed, 0);
+    const int gate = graph.product(stream, "gate-0");
+    const int own = graph.add_node(Op::mul, "per_layer-0",
+                                   {Graph::at(gate), Graph::at(graph.product(embed, "inp_per_layer-0"))});
+    graph.end(graph.add(graph.product(own, "ple-0"), stream, "l_out2-0"));
+    EXPECT_EQ(find(graph, 1).at("blocks.0.ple_out"), graph.named("ple-0"));
+}
+
+TEST(FindSites, FollowsAStreamThatIsNormedBehindEachAddition) {
+    Graph graph;
+    int stream = graph.norm(graph.tokens(), "token_norm");
+    const int first = stream;
+    for (int layer = 0; layer < 2; ++layer) {
+        const std::string suffix = "-" + std::to_string(layer);
+        const int mid = graph.add(graph.attention(stream, suffix), stream, "mid" + suffix);
+        const int normed = graph.block_norm(mid, "attn_out_norm" + suffix, layer);
+        const int post = graph.add(graph.mlp(normed, suffix), normed, "post" + suffix);
+        stream = graph.block_norm(post, "layer_out_norm" + suffix, layer);
+    }
+    const FoundSites found = find_sites(graph.nodes, kWidth, 2);
+    const Nodes nodes = nodes_of(found.sites);
+    EXPECT_EQ(nodes.at("blocks.0.resid_pre"), first);
+    EXPECT_EQ(nodes.at("blocks.0.ln1"), graph.named("attn_out_norm-0"));
+    EXPECT_EQ(nodes.at("blocks.0.resid_post"), graph.named("post-0"));
+    EXPECT_EQ(nodes.at("blocks.0.ln2"), graph.named("layer_out_norm-0"));
+    EXPECT_EQ(nodes.at("blocks.1.resid_pre"), nodes.at("blocks.0.ln2"));
+    EXPECT_FALSE(nodes.contains("ln_final"));
+    EXPECT_EQ(sums_of(found),
+              "resid_mid = resid_pre + attn_out; resid_post = ln1 + mlp_out; "
+              "resid_mid = resid_pre + attn_out; resid_post = ln1 + mlp_out");
+}
+
+TEST(FindSites, KnowsInputVectorsThatWereRenamedByTheNormThatReadsThem) {
+    Graph graph;
+    GraphNode::Source input = Graph::input("attn_norm_in-0");
+    input.width = kWidth;
+    const int bare = graph.add_node(Op::norm, "norm-0", {input});
+    const int normed =
+        graph.add_node(Op::mul, "attn_norm-0", {Graph::at(bare), Graph::weight("norm.weight")});
+    const int mid = graph.add_node(Op::add, "ffn_inp-0", {Graph::at(graph.attention(normed, "-0")), input});
+    graph.end(graph.add(graph.mlp(graph.norm(mid, "ffn_norm-0"), "-0"), mid, "l_out-0"));
+    const Nodes found = find(graph, 1);
+    EXPECT_EQ(found.at("embed"), -1);
+    EXPECT_EQ(found.at("blocks.0.resid_pre"), -1);
+    EXPECT_EQ(found.at("blocks.0.ln1"), normed);
+}
+
+TEST(FindSites, TellsByWhatAnEmbeddingIsMultiplied) {
+    Graph graph;
+    const int embed = graph.tokens();
+    graph.end(graph.pre_norm_block(graph.times(embed, 8, "inp_scaled"), 0));
+    EXPECT_EQ(find_sites(graph.nodes, kWidth, 1).stem_factor, 8);
+}
+
 // Graphs that have no sites to name.
 
 TEST(FindSitesRefuses, AnEmptyGraph) {
     EXPECT_EQ(
         refusal(Graph{}, 1),
-        "cannot find the residual stream of this model: no norm reads a stream that began at the embedding; "
-        "only decoder-only transformers whose blocks add to one stream can be recorded");
+        "cannot find the residual stream of this model: no norm reads a stream that began at the "
+        "embedding: the stream was last seen at the batch's own vectors; only models whose blocks add to "
+        "one stream can be recorded");
 }
 
 TEST(FindSitesRefuses, AStreamWithoutALastNorm) {
@@ -412,14 +605,30 @@ TEST(FindSitesRefuses, TwoAttentionWritesInALayer) {
               std::string::npos);
 }
 
-TEST(FindSitesRefuses, AWriteFromARecurrentState) {
+TEST(FindSitesRefuses, LayersThatAreRunMoreThanOnce) {
     Graph graph;
-    int stream = graph.pre_norm_block(graph.tokens(), 0);
-    const int state = graph.add_node(Op::recurrent, "ssm-1", {Graph::at(graph.norm(stream, "n-1"))});
-    stream = graph.add(graph.product(state, "out-1"), stream, "mid-1");
-    graph.end(graph.add(graph.mlp(graph.norm(stream, "n-1"), "-1"), stream, "l_out-1"));
-    EXPECT_NE(refusal(graph, 2).find("layer 1 writes from a recurrent state, not from attention"),
-              std::string::npos);
+    int stream = graph.pre_norm_block(graph.pre_norm_block(graph.tokens(), 0), 1);
+    stream = graph.pre_norm_block(graph.pre_norm_block(stream, 0), 1);
+    for (GraphNode& node : graph.nodes) {
+        for (auto& source : node.sources) {
+            if (source.weight && source.leaf == "w.weight") source.leaf = "blk.0.w.weight";
+        }
+    }
+    graph.end(stream);
+    const std::string error = refusal(graph, 2);
+    EXPECT_NE(error.find("layer 0 writes at 'ffn_inp-0' after layer 1"), std::string::npos) << error;
+    EXPECT_NE(error.find("its layers are run more than once (blk.0.w.weight"), std::string::npos) << error;
+}
+
+TEST(FindSitesRefuses, AStreamThatIsLostAndSaysWhere) {
+    Graph graph;
+    const int stream = graph.pre_norm_block(graph.tokens(), 0);
+    const int copies = graph.add_node(Op::other, "hc_init", {Graph::at(stream)}, {kWidth, 4, kTokens, 1});
+    graph.nodes.back().kind = "REPEAT";
+    graph.product(copies, "result_output");
+    const std::string error = refusal(graph, 1);
+    EXPECT_NE(error.find("the stream was last seen at 'l_out-0'"), std::string::npos) << error;
+    EXPECT_NE(error.find("lost at 'hc_init' (REPEAT)"), std::string::npos) << error;
 }
 
 TEST(FindSitesRefuses, ALayerThatWritesNothing) {

@@ -277,11 +277,6 @@ TEST(ModelRefuses, AnImageEncoder) {
                   "the part that reads text");
 }
 
-TEST(ModelRefuses, ATextEncoder) {
-    EXPECT_EQ(opening_error(bad("bert.gguf")),
-              bad("bert.gguf") + " has an encoder: only decoder-only language models can be recorded");
-}
-
 TEST(ModelRefuses, AFileWithoutATensorThatItsKindNeeds) {
     const TempFolder folder;
     const auto path = folder.write("x.gguf", patched("blk.1.ffn_norm", 0, "blk.1.ffn_nerm"));

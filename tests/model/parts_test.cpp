@@ -171,6 +171,23 @@ TEST_F(NoModel, IsAControlVector) {
                 }).starts_with("is not a language model: it is a control vector"));
 }
 
+TEST_F(NoModel, IsADraftHead) {
+    EXPECT_EQ(
+        error_of_gguf([](gguf_context* file) { gguf_set_val_str(file, "general.architecture", "eagle3"); }),
+        "is not a language model: it is a draft head, which guesses on from the states of a larger model; "
+        "give that model");
+}
+
+TEST_F(NoModel, IsAVocabularyAlone) {
+    const auto fill = [](gguf_context* file) {
+        const std::vector<const char*> tokens{"a", "b"};
+        gguf_set_val_str(file, "general.architecture", "llama");
+        gguf_set_arr_str(file, "tokenizer.ggml.tokens", const_cast<const char**>(tokens.data()), 2);
+    };
+    EXPECT_EQ(error_of_gguf(fill),
+              "is not a language model: it holds a vocabulary alone, without weights; give the whole model");
+}
+
 TEST_F(NoModel, IsAPointerOfGitLfs) {
     EXPECT_EQ(
         error_of_bytes("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"),

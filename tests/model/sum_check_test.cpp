@@ -35,7 +35,14 @@ class SumCheckOf : public testing::Test {
         for (const auto& [component, rows] : values_) {
             if (!(parallel && component == Component::resid_mid)) sites.push_back({{component, 0}, {kWidth}});
         }
-        SumCheck check(sites, "m");
+        const auto at = [](Component component) { return SiteSum::Part{{component, 0}, 1}; };
+        std::vector<SiteSum> sums{
+            {{Component::resid_mid, 0}, {at(Component::resid_pre), at(Component::attn_out)}},
+            {{Component::resid_post, 0}, {at(Component::resid_mid), at(Component::mlp_out)}}};
+        if (parallel)
+            sums = {{{Component::resid_post, 0},
+                     {at(Component::resid_pre), at(Component::attn_out), at(Component::mlp_out)}}};
+        SumCheck check(sites, sums, "m");
         return error_of([&] {
             for (std::size_t i = 0; i < sites.size(); ++i) {
                 const auto& rows = values_.at(sites[i].site.component);

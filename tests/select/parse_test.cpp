@@ -58,10 +58,10 @@ TEST(ParseComponents, RefusesCommasWithoutAWord) {
     EXPECT_EQ(error_of([] { parse_components(",,"); }), "',,' names no component");
 }
 TEST(ParseComponents, NamesTheOnesThereAre) {
-    EXPECT_EQ(error_of([] { parse_components("attn_out,soul"); }),
-              "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, resid_mid, ln2, "
-              "router, "
-              "mlp_out, resid_post, ln_final");
+    EXPECT_EQ(
+        error_of([] { parse_components("attn_out,soul"); }),
+        "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, mixer_out, resid_mid, "
+        "ln2, router, mlp_out, moe_out, ple_out, skip_out, resid_post, ln_final");
 }
 
 TEST(SelectionJson, SaysEverything) {

@@ -15,8 +15,8 @@ namespace tomograph::test {
 /// Models of tests/golden/models whose activation is SiLU, exact in ggml, and those with GELU, which it looks
 /// up in a half-precision table.
 inline const std::vector<std::string>& silu_models() {
-    static const std::vector<std::string> names{"cohere", "granite",  "llama", "mixtral",
-                                                "olmo2",  "qwen2moe", "qwen3"};
+    static const std::vector<std::string> names{"cohere",  "granite", "lfm2",     "llama",
+                                                "mixtral", "olmo2",   "qwen2moe", "qwen3"};
     return names;
 }
 inline const std::vector<std::string>& gelu_models() {

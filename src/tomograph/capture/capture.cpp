@@ -147,6 +147,8 @@ class WriterTap final : public Tap {
         scores_[1][next] = score.entropy;
         scores_[2][next] = score.rank;
     }
+    void take_sum_error(double error) override { sum_error_ = error; }
+    double sum_error() const { return sum_error_; }
     /// The batch has been run: its scores go to the writer, and its log-probabilities to a sum and a count.
     void end(double& sum, std::int64_t& count) {
         for (std::size_t i = 0; i < scores_.size(); ++i)
@@ -163,6 +165,7 @@ class WriterTap final : public Tap {
     const std::vector<std::int32_t>& tokens_;  // of the run
     std::int64_t first_token_ = 0;
     const std::vector<std::int64_t>* predicting_ = nullptr;
+    double sum_error_ = 0;
     std::array<std::vector<float>, 3> scores_;  // logprob, entropy, rank of the batch's tokens
 };
 
@@ -200,6 +203,9 @@ CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, con
 CaptureSummary capture(const LanguageModel& model, Engine& engine, const PromptSet& prompts,
                        const std::filesystem::path& out, const CaptureOptions& options, Progress& progress) {
     check_output_folder(out, FolderKind::run, options.begin);
+    if (options.scores && !model.info().causal)
+        throw Error("cannot keep scores of " + model.info().name,
+                    "its tokens see those that follow them, and none is predicted", "leave out --scores");
     const CapturePlan plan = plan_capture(engine, model.info(), prompts, options);
     RunWriter writer(out, plan_run(model, engine, prompts, plan, options),
                      {.begin = options.begin, .threads = thread_count(options.threads)});
@@ -228,6 +234,7 @@ CaptureSummary capture(const LanguageModel& model, Engine& engine, const PromptS
                 doing.writes = options.intervention->writes(batch.first_sequence, batch.n_sequences);
             tap.begin(batch, doing.logits);
             engine.run(sequences, doing, tap);
+            summary.sum_error = std::max(summary.sum_error, tap.sum_error());
             if (options.scores) tap.end(sum, count);
             progress.update(batch.first_token + batch.n_tokens);
         }

@@ -60,6 +60,8 @@ struct CaptureSummary {
     std::int64_t n_tokens_found = 0;      ///< of n_tokens, those that an earlier capture had read
     double seconds = 0;                   ///< from the first batch to the last file
     std::vector<std::string> notes = {};  ///< what the user should know, a sentence each
+    /// The largest relative error of a block's sum, in the first batch that was read; 0 where none was.
+    double sum_error = 0;
     double mean_logprob = 0;  ///< with scores: of the tokens read now that something predicted; else 0
 };
 

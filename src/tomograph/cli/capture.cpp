@@ -243,6 +243,7 @@ void run(const Flags& flags, Progress& progress) {
     if (n_read > 0)
         say("captured {} tokens in {:.1f} s ({:.0f} tokens/s)\n", n_read, summary.seconds,
             static_cast<double>(n_read) / summary.seconds);
+    if (summary.sum_error > 0) say("every block adds up, within {:.0e}\n", summary.sum_error);
     if (flags.scores && summary.mean_logprob < 0)
         say("mean log-probability of a token {:.4f} (perplexity {:.2f})\n", summary.mean_logprob,
             std::exp(-summary.mean_logprob));

@@ -66,6 +66,7 @@ void model_info(const std::string& path, bool json) {
         info.n_files > 1 ? fmt::format(" in {} files", info.n_files) : "");
     say("{} layers, d_model {}, {} heads ({} for keys and values), vocabulary {}, context {}\n",
         info.n_layers, info.d_model, info.n_heads, info.n_kv_heads, info.n_vocab, info.context_length);
+    if (!info.causal) say("every token sees all of its sequence, also what follows it\n");
     say("positions: {}; start token: {}\n",
         info.learned_positions ? "learned table" : "rotary or other, no table",
         adds_start ? fmt::format("{} '{}'", *start, printable(vocabulary.piece(*start))) : "none");

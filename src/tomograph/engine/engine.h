@@ -41,6 +41,8 @@ class Tap {
     virtual void take(const SiteBatch& batch) = 0;
     /// The logits of token plan.logits[which], [n_vocab]. Valid only during the call.
     virtual void take_logits(std::size_t /*which*/, std::span<const float> /*logits*/) {}
+    /// After a batch whose sums were checked: the largest relative error of a block's.
+    virtual void take_sum_error(double /*error*/) {}
 };
 
 /// What a write may change: one site's values for consecutive tokens of the batch, before the model reads on.
@@ -81,7 +83,7 @@ struct Plan {
     /// must live as long as the run.
     std::optional<Given> given = {};
     /// Check every block while it runs: resid_pre + attn_out = resid_mid, resid_mid + mlp_out = resid_post;
-    /// for parallel blocks the three add to resid_post. What a block adds up to is compared before a write,
+    /// for parallel blocks the three add to resid_post, and every other write takes its part where it is added. What a block adds up to is compared before a write,
     /// what it adds after.
     bool check_sums = false;
 };

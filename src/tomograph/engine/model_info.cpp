@@ -17,6 +17,7 @@ Json model_json(const ModelInfo& info) {
                  {"file_bytes", info.file_bytes},
                  {"learned_positions", info.learned_positions}};
     if (!info.held.empty()) json["held"] = info.held;
+    if (!info.causal) json["causal"] = false;
     if (info.n_files > 1) json["n_files"] = info.n_files;
     if (!info.twin.empty()) json["twin"] = info.twin;
     return json;

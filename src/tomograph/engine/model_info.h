@@ -23,11 +23,12 @@ struct ModelInfo {
     std::uint64_t file_bytes = 0;    ///< of all its files
     int n_files = 1;                 ///< a large model is cut into parts
     std::string twin;                ///< "gaussian" or "spectrum" of an untrained twin, else empty
+    bool causal = true;              ///< false: every token sees all of its sequence, and none is predicted
     bool learned_positions = false;  ///< a position table: lengths above context_length are impossible
 };
 
 /// The same, as files and `info --json` say it: one key a field, in this order; n_files only where there are
-/// several, `held` only where it is another type than `type`, `twin` only of a twin.
+/// several, `held` only where it is another type than `type`, `twin` only of a twin, `causal` only where it is not.
 Json model_json(const ModelInfo& info);
 
 }  // namespace tomograph

@@ -29,10 +29,12 @@ constexpr std::pair<std::string_view, Component> kHooks[] = {
     {"mlp.hook_expert_weights", Component::router},
 };
 constexpr std::pair<std::string_view, Component> kModules[] = {
-    {"", Component::resid_post},   {"self_attn", Component::attn_out},
-    {"attn", Component::attn_out}, {"attention", Component::attn_out},
-    {"mlp", Component::mlp_out},   {"input_layernorm", Component::ln1},
-    {"ln_1", Component::ln1},
+    {"", Component::resid_post},     {"self_attn", Component::attn_out},
+    {"attn", Component::attn_out},   {"attention", Component::attn_out},
+    {"mlp", Component::mlp_out},     {"input_layernorm", Component::ln1},
+    {"ln_1", Component::ln1},        {"linear_attn", Component::mixer_out},
+    {"mamba", Component::mixer_out}, {"mixer", Component::mixer_out},
+    {"conv", Component::mixer_out},
 };
 
 std::optional<Component> find(Names names, std::string_view name) {
@@ -80,7 +82,7 @@ std::optional<Site> foreign_site(std::string_view name) {
     if (const auto own = parse_site(name)) return own;
     if (const auto state = hidden_state(name)) return state;
     if (const auto hook = in_layer(name, "blocks.", kHooks)) return hook;
-    for (const std::string_view prefix : {"model.", "transformer.", "gpt_neox."}) {
+    for (const std::string_view prefix : {"model.", "transformer.", "gpt_neox.", "backbone."}) {
         if (name.starts_with(prefix)) {
             name.remove_prefix(prefix.size());
             break;

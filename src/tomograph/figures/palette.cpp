@@ -76,9 +76,13 @@ Color category_color(int i) {
 }
 
 Color component_color(std::string_view component) {
-    constexpr std::array<std::pair<std::string_view, Color>, 13> colors{{
+    constexpr std::array<std::pair<std::string_view, Color>, 17> colors{{
         {"attn_out", blue},
         {"mlp_out", vermilion},
+        {"mixer_out", 0x117733},
+        {"moe_out", 0xB3541E},
+        {"ple_out", 0xAA4499},
+        {"skip_out", 0x6A6A6A},
         {"resid_post", green},
         {"resid_mid", 0x66C2A5},
         {"resid_pre", 0x00553E},

@@ -18,7 +18,7 @@ bool of_stream(const Site& site) {
 }
 
 bool writes(const Site& site) {
-    return site.component == Component::attn_out || site.component == Component::mlp_out;
+    return writes_to_stream(site.component);
 }
 
 }  // namespace

@@ -162,6 +162,7 @@ void Adviser::plan_trials() {
                     start_of(layer, Component::attn_out)};
         for (const Component component : kAdders) {
             const Site site{component, layer};
+            if (!has_site(*engine_, site)) continue;
             const std::size_t index = site_index(*engine_, site);
             block.cuts.push_back({index});
             block.advice.saves += weights_.share(layer, component);

@@ -76,26 +76,32 @@ void Sweep::add_places(SweepOver over) {
             place.unit = {.over = over, .layer = layer, .component = component, .head = head};
             place.stream = place.start = site_index(*engine_, {Component::resid_pre, layer});
             // Between attention and the MLP the stream is a site of its own, but in parallel blocks.
-            if (component == Component::mlp_out && has_site(*engine_, {Component::resid_mid, layer}))
+            const bool mixes = component == Component::attn_out || component == Component::mixer_out ||
+                               component == Component::z;
+            if (!mixes && has_site(*engine_, {Component::resid_mid, layer}))
                 place.start = site_index(*engine_, {Component::resid_mid, layer});
             return place;
         };
         if (over == SweepOver::heads) {
             const Site site{Component::z, layer};
+            if (!has_site(*engine_, site)) continue;  // a recurrent mixer's layer, or one without either
             const auto heads = static_cast<int>(engine_->sites()[site_index(*engine_, site)].shape.front());
             for (int head = 0; head < heads; ++head) {
                 places_.push_back(begin(Component::z, head));
                 add_act(places_.back(), site, head);
             }
         } else if (over == SweepOver::components) {
-            for (const Component component : {Component::attn_out, Component::mlp_out}) {
+            for (const Component component : all_components()) {
+                if (!writes_to_stream(component) || !has_site(*engine_, {component, layer})) continue;
                 places_.push_back(begin(component, -1));
                 add_act(places_.back(), {component, layer}, -1);
             }
         } else {
             places_.push_back(begin(Component::attn_out, -1));
-            for (const Component component : {Component::attn_out, Component::mlp_out})
-                add_act(places_.back(), {component, layer}, -1);
+            for (const Component component : all_components()) {
+                if (writes_to_stream(component) && has_site(*engine_, {component, layer}))
+                    add_act(places_.back(), {component, layer}, -1);
+            }
         }
     }
 }

@@ -65,7 +65,14 @@ void refuse_other_kinds(const gguf_context* gguf, const std::string& shown) {
         throw Error(what, "it is a control vector, which is added to a model's stream", "give the model");
     if (type == "mmproj" || architecture == "clip")
         throw Error(what, "it is the part of a model that sees images", "give the part that reads text");
-    if (type == "vocab")
+    if (architecture == "eagle3" || architecture == "dflash" || architecture == "gemma4-assistant")
+        throw Error(what, "it is a draft head, which guesses on from the states of a larger model",
+                    "give that model");
+    if (architecture == "wavtokenizer-dec")
+        throw Error(what, "it turns codes into sound", "give the part that reads text");
+    const bool split = gguf_find_key(gguf, "split.count") >= 0;  // whose first part may hold no weights
+    if (type == "vocab" ||
+        (gguf_get_n_tensors(gguf) == 0 && !split && gguf_find_key(gguf, "tokenizer.ggml.tokens") >= 0))
         throw Error(what, "it holds a vocabulary alone, without weights", "give the whole model");
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct GraphNode {
         get_rows,
         view,
         copy,
+        pad,
         soft_max,
         sigmoid,
         attention,
@@ -28,15 +30,19 @@ struct GraphNode {
         other
     };
     struct Source {
-        int node = -1;        ///< index of an earlier node; -1: a leaf
-        std::string leaf;     ///< the leaf's name: a weight or an input
-        bool weight = false;  ///< the leaf is a model weight
+        int node = -1;                    ///< index of an earlier node; -1: a leaf
+        std::string leaf;                 ///< the leaf's name: a weight or an input
+        bool weight = false;              ///< the leaf is a model weight
+        std::int64_t width = 0;           ///< of a leaf that the batch fills with float32: its shape[0]
+        std::optional<float> value = {};  ///< of a weight that is one number
     };
     Op op = Op::other;
     std::string name;
     std::vector<Source> sources;
     std::array<std::int64_t, 4> shape{1, 1, 1, 1};  ///< ggml's order: shape[0] runs fastest
-    bool computed = true;  ///< false: in the graph, but not evaluated for this kind of batch
+    bool computed = true;   ///< false: in the graph, but not evaluated for this kind of batch
+    float factor = 1;       ///< of a scale: what it multiplies by
+    std::string kind = {};  ///< ggml's own word for the operation, for messages
 };
 
 /// Where a site's value is found while the graph runs.
@@ -46,14 +52,31 @@ struct SiteNode {
     std::vector<std::int64_t> shape;  ///< per token, row-major: {d_model}, {n_heads, d_head} or {n_experts}
 };
 
+/// What a site of the stream adds up to: factor x the sum of its parts, each times its own factor.
+struct SiteSum {
+    struct Part {
+        Site site;
+        double factor = 1;
+    };
+    Site sum;
+    std::vector<Part> parts;
+    double factor = 1;
+};
+
+struct FoundSites {
+    std::vector<SiteNode> sites;  ///< in network order
+    std::vector<SiteSum> sums;    ///< every write is in one of them
+    double stem_factor = 1;       ///< what an embedding is multiplied by before it enters the first block
+};
+
 /// The residual stream, found by its topology: it starts at the embedding, and every ADD that has it as one
-/// operand continues it; the other operand is what a block wrote. What was written by attention is told from
-/// what was written by the MLP by whether its own ancestors, up to the stream, hold an attention core. Names
-/// serve only to number the layers.
+/// operand continues it; the other operand is what a block wrote. Where the model norms the stream itself
+/// (post-norm), it goes on behind the norm. What was written by attention is told from what was written by a
+/// recurrent mixer or by the MLP by what its own ancestors, up to the stream, hold. Names serve only to
+/// number the layers.
 ///
-/// `d_model` and `n_layers` come from the model's header. Sites come in network order.
-/// Errors: Error when the graph is not that of a decoder-only transformer: no stream can be followed, a block
-/// writes twice, or it writes from a recurrent state.
-std::vector<SiteNode> find_sites(const std::vector<GraphNode>& nodes, std::int64_t d_model, int n_layers);
+/// `d_model` and `n_layers` come from the model's header.
+/// Errors: Error when the graph is not that of one stream: it says what was found and at which node.
+FoundSites find_sites(const std::vector<GraphNode>& nodes, std::int64_t d_model, int n_layers);
 
 }  // namespace tomograph

@@ -18,6 +18,9 @@ class LlamaContinuation final : public Continuation {
   public:
     LlamaContinuation(llama_model* model, const ModelInfo& info, const EngineOptions& options)
         : info_(info), options_(options) {
+        if (!info.causal)
+            throw Error(info.name + " does not go on with a text",
+                        "its tokens see those that follow them, and none is predicted", "");
         auto parameters = context_parameters(model, info, options_);
         parameters.n_ctx = static_cast<std::uint32_t>(options.max_length);
         parameters.n_batch = parameters.n_ubatch =

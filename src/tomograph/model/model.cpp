@@ -167,14 +167,11 @@ Model Model::open(const std::string& name_or_path, HeldWeights weights, int thre
     info.learned_positions = state->part_with(kPositionTable) != nullptr;
     state->vocabulary = std::make_unique<LlamaVocabulary>(vocab, gguf, info, notes);
 
-    const bool both_ways = gguf_denies(gguf, info.architecture + ".attention.causal");  // BERT
-    if (both_ways || llama_model_has_encoder(model) || !llama_model_has_decoder(model)) {
-        throw Error(name_or_path + " has an encoder", "only decoder-only language models can be recorded",
-                    "");
-    }
-    if (llama_model_is_recurrent(model) || llama_model_is_hybrid(model)) {
-        throw Error(name_or_path + " is a recurrent model",
-                    "only transformers, whose every layer attends, can be recorded", "");
+    info.causal = !gguf_denies(gguf, info.architecture + ".attention.causal");
+    if (llama_model_has_encoder(model)) {
+        throw Error(name_or_path + " has an encoder beside its decoder",
+                    "its blocks add to two streams, and one can be recorded",
+                    "use a decoder, or an encoder by itself");
     }
     return Model(std::move(state));
 }

@@ -3,6 +3,7 @@
 #include <ggml-backend.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace tomograph {
 namespace {
@@ -10,6 +11,18 @@ namespace {
 bool is_weight(const ggml_tensor* t) {
     return t->op == GGML_OP_NONE && t->buffer != nullptr &&
            ggml_backend_buffer_get_usage(t->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
+}
+
+GraphNode::Source leaf(const ggml_tensor* t) {
+    GraphNode::Source source{-1, t->name, is_weight(t)};
+    if (t->type != GGML_TYPE_F32) return source;
+    if (source.weight && ggml_nelements(t) == 1) {
+        float value = 0;
+        ggml_backend_tensor_get(t, &value, 0, sizeof value);
+        source.value = value;
+    }
+    if ((t->flags & GGML_TENSOR_FLAG_INPUT) != 0) source.width = t->ne[0];
+    return source;
 }
 
 }  // namespace
@@ -21,8 +34,12 @@ GraphNode::Op op_of(const ggml_tensor* t) {
             return Op::add;
         case GGML_OP_MUL:
             return Op::mul;
-        case GGML_OP_SCALE:
-            return Op::scale;
+        case GGML_OP_SCALE: {
+            // With a bias it is no scale: the second parameter.
+            float parameters[2] = {1, 0};
+            std::memcpy(parameters, t->op_params, sizeof parameters);
+            return parameters[1] == 0 ? Op::scale : Op::other;
+        }
         case GGML_OP_NORM:
         case GGML_OP_RMS_NORM:
             return Op::norm;
@@ -41,6 +58,8 @@ GraphNode::Op op_of(const ggml_tensor* t) {
         case GGML_OP_CPY:
         case GGML_OP_DUP:
             return Op::copy;
+        case GGML_OP_PAD:
+            return Op::pad;
         case GGML_OP_SOFT_MAX:
             return Op::soft_max;
         case GGML_OP_UNARY:
@@ -52,6 +71,7 @@ GraphNode::Op op_of(const ggml_tensor* t) {
         case GGML_OP_RWKV_WKV6:
         case GGML_OP_RWKV_WKV7:
         case GGML_OP_GATED_LINEAR_ATTN:
+        case GGML_OP_GATED_DELTA_NET:
             return Op::recurrent;
         default:
             return Op::other;
@@ -64,13 +84,14 @@ void GraphRecorder::add(const ggml_tensor* t) {
     node.name = t->name;
     node.computed = (t->flags & GGML_TENSOR_FLAG_COMPUTE) != 0;
     std::copy(std::begin(t->ne), std::end(t->ne), node.shape.begin());
+    node.kind = ggml_op_desc(t);
+    if (node.op == GraphNode::Op::scale) std::memcpy(&node.factor, t->op_params, sizeof node.factor);
     for (const ggml_tensor* source : t->src) {
         if (source == nullptr) continue;
-        const auto known = index_.find(source);
-        if (known != index_.end())
+        if (const auto known = index_.find(source); known != index_.end())
             node.sources.push_back({known->second, "", false});
         else
-            node.sources.push_back({-1, source->name, is_weight(source)});
+            node.sources.push_back(leaf(source));
     }
     index_[t] = static_cast<int>(nodes.size());
     nodes.push_back(std::move(node));

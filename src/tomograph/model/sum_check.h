@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tomograph/model/graph.h"
 #include "tomograph/words/site.h"
 
 namespace tomograph {
@@ -16,8 +17,8 @@ class SumCheck {
     /// is added; a misread site by the size of what it left out.
     static constexpr double kTolerance = 1e-6;
 
-    /// Of a model's sites, in its order.
-    SumCheck(const std::vector<SiteShape>& sites, std::string model);
+    /// Of a model's sites, in its order, and of what they add up to.
+    SumCheck(const std::vector<SiteShape>& sites, const std::vector<SiteSum>& sums, std::string model);
 
     std::vector<std::size_t> parts;  ///< indices into the model's sites, of what is added
     std::vector<std::size_t> sums;   ///< and of what it adds up to: resid_mid is both
@@ -27,21 +28,25 @@ class SumCheck {
     void take_part(std::size_t which, std::int64_t first_token, std::int64_t n_tokens, const float* data);
     void take_sum(std::size_t which, std::int64_t first_token, std::int64_t n_tokens, const float* data);
 
+    /// The largest relative error of all that was compared.
+    double worst() const { return worst_; }
+
   private:
     using Values = std::vector<float>;
-    struct Layer {
-        std::map<Component, Values> parts, sums;
-        std::size_t expected = 0;
+    struct Equation {
+        const SiteSum* sum;
+        std::map<std::size_t, double> factors;  // of the parts, by site
+        std::map<std::size_t, Values> parts;    // by site
+        Values total;
+        std::size_t site = 0;  // of the sum
     };
-    void check(int layer, std::int64_t first_token, std::int64_t n_tokens);
-    void compare(int layer, const std::vector<Component>& added, Component sum, std::int64_t first_token,
-                 std::int64_t n_tokens) const;
-    void take(std::size_t site, std::map<Component, Values>& values, std::int64_t first_token,
-              std::int64_t n_tokens, const float* data);
+    void check(Equation& equation, std::int64_t first_token, std::int64_t n_tokens);
+    void compare(const Equation& equation, std::int64_t first_token, std::int64_t n_tokens);
 
     const std::vector<SiteShape>& sites_;
     std::string model_;
-    std::map<int, Layer> layers_;
+    std::vector<Equation> equations_;
+    double worst_ = 0;
 };
 
 }  // namespace tomograph

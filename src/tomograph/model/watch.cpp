@@ -31,8 +31,8 @@ void for_each_row(const ggml_tensor* t, Each each) {
 }  // namespace
 
 Watch::Watch(const GraphMap& map, std::span<const SiteShape> sites, const std::string& model,
-             const Plan& plan, Tap& tap, SumCheck* check)
-    : map_(map), tap_(tap), check_(check), visits_(map.ops.size()), whole_(!plan.logits.empty()) {
+             const Plan& plan, Tap& tap, SumCheck* check, bool whole)
+    : map_(map), tap_(tap), check_(check), visits_(map.ops.size()), whole_(whole || !plan.logits.empty()) {
     for (const Write& write : plan.writes) {
         if (const std::string& why = map.unwritable[write.site]; !why.empty()) {
             throw Error(fmt::format("cannot write {} of {}", sites[write.site].site.name(), model), why,

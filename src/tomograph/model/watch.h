@@ -3,6 +3,7 @@
 #include <ggml.h>
 
 #include <exception>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@ namespace tomograph {
 /// How to find the sites while a graph runs, for one kind of input.
 struct GraphMap {
     std::vector<SiteNode> sites;
+    std::vector<SiteSum> sums;
+    double stem_factor = 1;               // of an embedding, on its way to the first block
+    std::set<std::string> block_weights;  // that are read where it is computed
     std::vector<std::string> unwritable;  // per site: why it cannot be written; empty where it can
     std::vector<GraphNode::Op> ops;       // of every node, in order
     std::vector<std::string> names;
@@ -27,8 +31,9 @@ class Watch {
   public:
     /// `sites` are the model's; `check` may be null. All but `map` and `sites` only live as long as the
     /// batch. Errors: Error for a write of a site that cannot be written, or one that cannot be given.
+    /// `whole`: the graph runs to its end whatever is wanted of it, since a later piece needs what it leaves.
     Watch(const GraphMap& map, std::span<const SiteShape> sites, const std::string& model, const Plan& plan,
-          Tap& tap, SumCheck* check);
+          Tap& tap, SumCheck* check, bool whole);
 
     /// The next piece of the batch. `input` are its vectors, [n_tokens, d_model], null where it has tokens:
     /// what the plan wants of them is done at once, before the model sees them.

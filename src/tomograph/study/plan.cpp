@@ -21,8 +21,9 @@ constexpr std::int64_t kLongestTable = 2048;  // positions of a learned table th
 std::vector<Component> study_components(const std::vector<SiteShape>& sites) {
     std::vector<Component> present;
     for (const Component component :
-         {Component::embed, Component::pos_embed, Component::ln1, Component::attn_out, Component::resid_mid,
-          Component::ln2, Component::mlp_out, Component::resid_post, Component::ln_final}) {
+         {Component::embed, Component::pos_embed, Component::ln1, Component::attn_out, Component::mixer_out,
+          Component::resid_mid, Component::ln2, Component::mlp_out, Component::moe_out, Component::ple_out,
+          Component::skip_out, Component::resid_post, Component::ln_final}) {
         if (std::any_of(sites.begin(), sites.end(),
                         [&](const SiteShape& s) { return s.site.component == component; }))
             present.push_back(component);
@@ -157,8 +158,8 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
         CaptureOptions of_twins = capturing;
         // Of a twin nothing but effects is measured.
         std::erase_if(of_twins.components, [](Component component) {
-            return component != Component::pos_embed && component != Component::attn_out &&
-                   component != Component::mlp_out && component != Component::resid_post;
+            return component != Component::pos_embed && component != Component::resid_post &&
+                   !writes_to_stream(component);
         });
         const PromptSet read = beginning(text, kTwinSequences);
         for (int i = 1; i <= options.twins; ++i)

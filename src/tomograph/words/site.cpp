@@ -7,17 +7,21 @@
 namespace tomograph {
 namespace {
 
-constexpr std::array<std::pair<Component, std::string_view>, 12> kNames{{
+constexpr std::array<std::pair<Component, std::string_view>, 16> kNames{{
     {Component::embed, "embed"},
     {Component::pos_embed, "pos_embed"},
     {Component::resid_pre, "resid_pre"},
     {Component::ln1, "ln1"},
     {Component::z, "z"},
     {Component::attn_out, "attn_out"},
+    {Component::mixer_out, "mixer_out"},
     {Component::resid_mid, "resid_mid"},
     {Component::ln2, "ln2"},
     {Component::router, "router"},
     {Component::mlp_out, "mlp_out"},
+    {Component::moe_out, "moe_out"},
+    {Component::ple_out, "ple_out"},
+    {Component::skip_out, "skip_out"},
     {Component::resid_post, "resid_post"},
     {Component::ln_final, "ln_final"},
 }};
@@ -49,6 +53,12 @@ std::optional<Component> find_component(std::string_view name) {
 bool in_block(Component component) {
     return component != Component::embed && component != Component::pos_embed &&
            component != Component::ln_final;
+}
+
+bool writes_to_stream(Component component) {
+    return component == Component::attn_out || component == Component::mixer_out ||
+           component == Component::mlp_out || component == Component::moe_out ||
+           component == Component::ple_out || component == Component::skip_out;
 }
 
 std::string Site::name() const {

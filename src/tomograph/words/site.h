@@ -12,16 +12,20 @@ namespace tomograph {
 /// What is recorded, in network order. Names and shapes are TransformerLens's where it has one; they are
 /// pinned by a test because every file format and every command line speaks them.
 enum class Component {
-    embed,       ///< token embedding row, [d_model]
-    pos_embed,   ///< learned position embedding, [d_model] (GPT-2 kind only)
-    resid_pre,   ///< residual stream entering a block, [d_model]
-    ln1,         ///< output of the norm before attention, [d_model]
-    z,           ///< what each head gives before the output projection, [n_heads, d_head]
-    attn_out,    ///< what attention adds to the stream, bias included, [d_model]
-    resid_mid,   ///< stream after attention, [d_model]; absent where attention and MLP run in parallel
-    ln2,         ///< output of the norm before the MLP, [d_model]; absent where the block shares ln1
-    router,      ///< expert gate of a mixture, after its softmax, [n_experts]
-    mlp_out,     ///< what the MLP or the mixture of experts adds to the stream, [d_model]
+    embed,      ///< token embedding row, [d_model]
+    pos_embed,  ///< learned position embedding, [d_model] (GPT-2 kind only)
+    resid_pre,  ///< residual stream entering a block, [d_model]
+    ln1,        ///< output of the norm before attention, [d_model]; in a post-norm model of the first norm
+    z,          ///< what each head gives before the output projection, [n_heads, d_head]
+    attn_out,   ///< what attention adds to the stream, bias included, [d_model]
+    mixer_out,  ///< what a recurrent mixer adds to it (state space, linear attention, convolution), [d_model]
+    resid_mid,  ///< stream after attention, [d_model]; absent where attention and MLP run in parallel
+    ln2,        ///< output of the norm before the MLP, [d_model]; absent where the block shares ln1
+    router,     ///< expert gate of a mixture, after its softmax, [n_experts]
+    mlp_out,    ///< what the MLP or the mixture of experts adds to the stream, [d_model]
+    moe_out,    ///< what a mixture adds beside an MLP that adds for itself, [d_model]
+    ple_out,    ///< what the layer's own embedding of the token adds, gated by the stream, [d_model]
+    skip_out,   ///< what is added of an earlier stream, the embedding's above all, [d_model]
     resid_post,  ///< stream leaving a block, [d_model]
     ln_final,    ///< output of the last norm, [d_model]
 };
@@ -33,6 +37,8 @@ std::string_view component_name(Component component);
 std::optional<Component> find_component(std::string_view name);
 /// False for embed, pos_embed and ln_final, which belong to no block.
 bool in_block(Component component);
+/// Is it added to the stream: attn_out, mixer_out, mlp_out, moe_out, ple_out, skip_out?
+bool writes_to_stream(Component component);
 
 /// A component at a layer: "blocks.6.attn_out"; outside blocks bare: "embed".
 struct Site {

@@ -123,6 +123,26 @@ def gemma3() -> Model:
         add_one_to_norms, norm_centre=0.0, embed_std=WIDTH ** -0.5)
 
 
+def lfm2() -> Model:
+    """A hybrid: attention in the layers around one of gated short convolution, whose last inputs are its state."""
+    kv_heads, d_ff, length = 2, 80, 3
+    kinds = ["full_attention", "conv", "full_attention"]  # [LAYERS]
+
+    def keys(writer: gguf.GGUFWriter) -> None:
+        writer.add_vocab_size(VOCAB)
+        writer.add_shortconv_l_cache(length)
+
+    return Model(
+        "lfm2", transformers.Lfm2Config(
+            **SHAPE, num_key_value_heads=kv_heads, intermediate_size=d_ff, block_auto_adjust_ff_dim=False,
+            norm_eps=EPS, conv_L_cache=length, layer_types=kinds, rope_parameters=rope()),
+        Modules(ln1="operator_norm", proj="self_attn.out_proj", attn_add="self_attn.out_proj", mid="ffn_norm",
+                ln2="ffn_norm", mlp_add="feed_forward", mixer_add="conv", final="model.embedding_norm"),
+        common_keys(d_ff, d_rope=WIDTH // HEADS, more=keys),
+        [kv_heads if kind == "full_attention" else 0 for kind in kinds],
+        lambda name, array: array[:, 0] if name.endswith("conv.conv.weight") else array)
+
+
 def experts(writer: gguf.GGUFWriter) -> None:
     writer.add_expert_count(EXPERTS)
     writer.add_expert_used_count(EXPERTS_USED)
@@ -220,4 +240,4 @@ def bloom() -> Model:
 
 
 MODELS = {function.__name__: function for function in (
-    llama, gpt2, gptneox, olmo2, gemma2, mixtral, cohere, granite, qwen3, phi2, bloom, gemma3, qwen2moe)}
+    llama, gpt2, gptneox, olmo2, gemma2, mixtral, cohere, granite, qwen3, phi2, bloom, gemma3, qwen2moe, lfm2)}

@@ -1,6 +1,6 @@
 """Make tiny random-weight models and what Hugging Face transformers computes in each.
 
-    python make.py                 # every model and the files in bad/, beside this script
+    python make.py                 # every model and the files in encoders/ and bad/, beside this script
     python make.py llama gpt2      # only these
 
 For each model NAME it writes
@@ -25,10 +25,10 @@ from recording import *
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-# --- inputs to refuse ------------------------------------------------------------------------------------------------
+# --- without a golden ------------------------------------------------------------------------------------------------
 
 def write_bert(path: pathlib.Path) -> None:
-    """An encoder: llama.cpp loads it, but it has no causal residual stream to record."""
+    """An encoder: every token sees all others, and the stream is normed behind each addition."""
     width, d_ff = 16, 32
     random = np.random.default_rng(1)
     writer = gguf.GGUFWriter(str(path), "bert")
@@ -52,6 +52,13 @@ def write_bert(path: pathlib.Path) -> None:
         writer.add_tensor(f"{name}.bias", random.normal(0, 0.3, width).astype(np.float32))
     finish(writer)
 
+
+def make_encoders(folder: pathlib.Path) -> None:
+    folder.mkdir(exist_ok=True)
+    write_bert(folder / "bert.gguf")
+
+
+# --- inputs to refuse ------------------------------------------------------------------------------------------------
 
 def make_bad(folder: pathlib.Path) -> None:
     folder.mkdir(exist_ok=True)
@@ -79,22 +86,23 @@ def make_bad(folder: pathlib.Path) -> None:
     assert not noise.startswith(b"GGUF")
     (folder / "garbage.gguf").write_bytes(noise)
 
-    write_bert(folder / "bert.gguf")
     for path in sorted(folder.iterdir()):
         print(f"bad/{path.name:17} {path.stat().st_size:7,} bytes")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", help=f"only these of: {' '.join(MODELS)} bad")
+    parser.add_argument("what", nargs="*", help=f"only these of: {' '.join(MODELS)} encoders bad")
     parser.add_argument("--logits", type=pathlib.Path, metavar="FOLDER",
                         help="also write NAME.npy, float64 [n_tokens, vocab], there: to compare with llama.cpp's")
     args = parser.parse_args()
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(1)  # so that sums are always added up in one order
-    for name in args.what or [*MODELS, "bad"]:
+    for name in args.what or [*MODELS, "encoders", "bad"]:
         if name == "bad":
             make_bad(HERE / "bad")
+        elif name == "encoders":
+            make_encoders(HERE / "encoders")
         else:
             make(name, MODELS[name](), HERE, args.logits)
 

@@ -34,6 +34,7 @@ class Modules:
     ln2: str | None = "post_attention_layernorm"
     mlp_add: str = "mlp"
     router: str | None = None
+    mixer_add: str | None = None  # in layers that have it, attention's place is a recurrent mixer's
     scale: float = 1.0
     blocks: str = "model.layers"
     embed: str = "model.embed_tokens"
@@ -47,7 +48,7 @@ class Model:
     config: transformers.PretrainedConfig
     modules: Modules
     keys: Callable[[gguf.GGUFWriter], None]  # metadata that not every architecture has
-    kv_heads: int = HEADS
+    kv_heads: int | list[int] = HEADS  # of each layer; 0 where it does not attend
     convert: Callable[[str, np.ndarray], np.ndarray] = lambda name, array: array
     # Norm weights that are stored as an offset from one (gemma) are drawn around zero.
     norm_centre: float = 1.0
@@ -234,8 +235,11 @@ def record(model: Model, weights: Arrays, token_id: np.ndarray, dtype: torch.dty
         prefix = f"blocks.{layer}."
         on_input(block, prefix + "resid_pre")
         on_output(block, prefix + "resid_post")
-        on_input(block.get_submodule(where.proj), prefix + "z")
-        on_output(block.get_submodule(where.attn_add), prefix + "attn_out", where.scale)
+        if where.mixer_add and hasattr(block, where.mixer_add):
+            on_output(block.get_submodule(where.mixer_add), prefix + "mixer_out", where.scale)
+        else:
+            on_input(block.get_submodule(where.proj), prefix + "z")
+            on_output(block.get_submodule(where.attn_add), prefix + "attn_out", where.scale)
         on_output(block.get_submodule(where.mlp_add), prefix + "mlp_out", where.scale)
         if where.ln1:
             on_output(block.get_submodule(where.ln1), prefix + "ln1")
@@ -265,7 +269,7 @@ def check(name: str, model: Model, sites: Arrays) -> None:
     """The components must add up to the stream, and no site may be degenerate."""
     for layer in range(LAYERS):
         site = {key.removeprefix(f"blocks.{layer}."): value for key, value in sites.items()}
-        middle = site["resid_pre"] + site["attn_out"]
+        middle = site["resid_pre"] + (site["attn_out"] if "attn_out" in site else site["mixer_out"])
         if model.modules.mid:
             assert np.allclose(middle, site["resid_mid"], rtol=1e-12, atol=1e-12), f"{name} {layer}: resid_mid"
         assert np.allclose(middle + site["mlp_out"], site["resid_post"], rtol=1e-12, atol=1e-12), \

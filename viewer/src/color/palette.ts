@@ -17,6 +17,10 @@ export const mix = (a: Rgb, b: Rgb, t: number): Rgb =>
 const components: Record<string, number> = {
   attn_out: blue,
   mlp_out: vermilion,
+  mixer_out: 0x117733,
+  moe_out: 0xb3541e,
+  ple_out: 0xaa4499,
+  skip_out: 0x6a6a6a,
   resid_post: green,
   resid_mid: 0x66c2a5,
   resid_pre: 0x00553e,
