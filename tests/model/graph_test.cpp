@@ -567,7 +567,9 @@ TEST(FindSites, KnowsInputVectorsThatWereRenamedByTheNormThatReadsThem) {
 TEST(FindSites, TellsByWhatAnEmbeddingIsMultiplied) {
     Graph graph;
     const int embed = graph.tokens();
-    graph.end(graph.pre_norm_block(graph.times(embed, 8, "inp_scaled"), 0));
+    const int scaled = graph.add_node(Op::scale, "inp_scaled", {Graph::at(embed)});
+    graph.nodes.back().factor = 8;
+    graph.end(graph.pre_norm_block(scaled, 0));
     EXPECT_EQ(find_sites(graph.nodes, kWidth, 1).stem_factor, 8);
 }
 

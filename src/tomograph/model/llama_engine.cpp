@@ -224,6 +224,8 @@ LlamaEngine::LlamaEngine(llama_model* model, const ModelInfo& info, const Engine
     if (options.max_length < batch_tokens_) batch_tokens_ -= batch_tokens_ % options.max_length;
     // A recurrent state is there for every slot, used or not, and may be larger than all of a short sequence.
     if (recurrent_) n_slots_ = std::clamp<std::int64_t>(batch_tokens_ / options.max_length, 1, kMaxSequences);
+    // llama.cpp's graph of PLaMo 2 lays several sequences of one batch into each other.
+    if (info.architecture == "plamo2") n_slots_ = 1;
     make_context();
     if (llama_get_memory(context_.get()) == nullptr) {
         whole_ = true;

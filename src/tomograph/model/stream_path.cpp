@@ -56,11 +56,21 @@ class Follower {
         return false;
     }
 
+    /// Is the stream added to behind the norm? Then that is a block's own, and what ends the stream is not
+    /// seen.
+    bool is_passed(int norm) {
+        for (int i = norm + 1; i < path_.stream.size(); ++i) {
+            if (node(i).computed && node(i).op == Op::add && path_.stream.is_stream(i)) return true;
+        }
+        return false;
+    }
+
     void find_end() {
         for (const int norms : {0, 1}) {
             path_.stream = Stream(nodes_, d_model_, {.stem_norms = norms});
             path_.final_norm = last_norm();
-            if (path_.final_norm >= 0 && goes_on(path_.final_norm)) path_.final_norm = -1;
+            if (path_.final_norm >= 0 && (goes_on(path_.final_norm) || is_passed(path_.final_norm)))
+                path_.final_norm = -1;
             if (path_.final_norm >= 0) break;
         }
         if (path_.final_norm >= 0) {
@@ -73,7 +83,8 @@ class Follower {
                 if (node(i).computed && path_.stream.is_stream(i) && !path_.stream.is_stem(i)) path_.end = i;
             }
             const int last = path_.end == kNone ? kNone : path_.stream.station_below(path_.end);
-            if (last == kNone || last == kInput || path_.stream.is_stem(last))
+            if (last == kNone || last == kInput || path_.stream.is_stem(last) ||
+                path_.stream.norms(below_views(path_.end)) == kNone)
                 refuse_graph("no norm reads a stream that began at the embedding: " + plain.last_seen());
         }
     }
