@@ -168,8 +168,16 @@ class Follower {
                 if (write.kind == Write::Kind::skip) {
                     votes[layer_of_name(node(write.value).name).value_or(previous)] = 1;
                 } else {
-                    for (const int index : path_.stream.ancestors(write.value).nodes) {
-                        if (const auto layer = layer_of_name(node(index).name)) ++votes[*layer];
+                    // What is computed before the stream that it reads last may be an earlier layer's (RWKV 7
+                    // takes values of the first).
+                    const std::vector<int> nodes = path_.stream.ancestors(write.value).nodes;
+                    const int latest = write.reads.empty() ? kInput : *write.reads.rbegin();
+                    for (const int after : {latest, kInput}) {
+                        for (const int index : nodes) {
+                            const auto layer = layer_of_name(node(index).name);
+                            if (layer && index > after) ++votes[*layer];
+                        }
+                        if (!votes.empty()) break;
                     }
                 }
                 if (votes.empty())
