@@ -430,6 +430,22 @@ TEST(FindSites, KnowsARecurrentStateByItsCacheWhereTheOperationIsPlain) {
     EXPECT_EQ(found.at("blocks.0.mixer_out"), graph.named("out-0"));
 }
 
+TEST(FindSites, NumbersALayerThatTakesValuesOfTheFirst) {
+    Graph graph;
+    int stream = graph.tokens();
+    const int first = graph.norm(stream, "attn_norm-0");
+    int value = graph.product(first, "value-0");
+    for (int i = 0; i < 6; ++i) value = graph.add_node(Op::other, "value-0", {Graph::at(value)});
+    stream = graph.add(graph.mixer(value, "-0"), stream, "l_out-0");
+    const int normed = graph.norm(stream, "attn_norm-1");
+    const int mixed = graph.add_node(Op::mul, "mixed-1", {Graph::at(normed), Graph::at(value)});
+    stream = graph.add(graph.mixer(mixed, "-1"), stream, "l_out-1");
+    graph.end(stream);
+    const Nodes found = find(graph, 2);
+    EXPECT_EQ(found.at("blocks.1.mixer_out"), graph.named("ssm_out-1"));
+    EXPECT_EQ(found.at("blocks.1.ln1"), normed);
+}
+
 TEST(FindSites, AllowsALayerOfOneWrite) {
     Graph graph;
     int stream = graph.tokens();
@@ -567,7 +583,9 @@ TEST(FindSites, KnowsInputVectorsThatWereRenamedByTheNormThatReadsThem) {
 TEST(FindSites, TellsByWhatAnEmbeddingIsMultiplied) {
     Graph graph;
     const int embed = graph.tokens();
-    graph.end(graph.pre_norm_block(graph.times(embed, 8, "inp_scaled"), 0));
+    const int scaled = graph.add_node(Op::scale, "inp_scaled", {Graph::at(embed)});
+    graph.nodes.back().factor = 8;
+    graph.end(graph.pre_norm_block(scaled, 0));
     EXPECT_EQ(find_sites(graph.nodes, kWidth, 1).stem_factor, 8);
 }
 

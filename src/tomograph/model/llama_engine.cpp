@@ -146,7 +146,9 @@ Batch LlamaEngine::make_batch(std::int64_t n, Kind kind) const {
 
 void LlamaEngine::decode(Batch& batch) {
     clear_llama_errors();
-    const std::int32_t status = llama_decode(context_.get(), batch.raw());
+    // An encoder that llama.cpp also runs beside a decoder (T5's) has to be asked for as one.
+    const std::int32_t status = llama_model_has_encoder(model_) ? llama_encode(context_.get(), batch.raw())
+                                                                : llama_decode(context_.get(), batch.raw());
     if (watch_ != nullptr && watch_->failure) std::rethrow_exception(watch_->failure);
     if (status == 2) throw Stopped("the batch under way was dropped");
     if (status != 0)
@@ -219,13 +221,16 @@ LlamaEngine::LlamaEngine(llama_model* model, const ModelInfo& info, const Engine
       info_(info),
       options_(options),
       recurrent_(llama_model_is_recurrent(model) || llama_model_is_hybrid(model)) {
+    context_parameters(model, info, options_);  // refuses lengths that there cannot be
     batch_tokens_ = std::clamp(kLogitBytes / (info.n_vocab * 4), kMinBatchTokens, kMaxBatchTokens);
     // Whole sequences only: room that no sequence fills would still be paid for in logits.
     if (options.max_length < batch_tokens_) batch_tokens_ -= batch_tokens_ % options.max_length;
     // A recurrent state is there for every slot, used or not, and may be larger than all of a short sequence.
     if (recurrent_) n_slots_ = std::clamp<std::int64_t>(batch_tokens_ / options.max_length, 1, kMaxSequences);
+    // llama.cpp's graph of PLaMo 2 lays several sequences of one batch into each other.
+    if (info.architecture == "plamo2") n_slots_ = 1;
     make_context();
-    if (llama_get_memory(context_.get()) == nullptr) {
+    if (llama_get_memory(context_.get()) == nullptr || llama_model_has_encoder(model_)) {
         whole_ = true;
         if (options.max_length > batch_tokens_) {
             batch_tokens_ = options.max_length;

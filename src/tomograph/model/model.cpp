@@ -167,8 +167,9 @@ Model Model::open(const std::string& name_or_path, HeldWeights weights, int thre
     info.learned_positions = state->part_with(kPositionTable) != nullptr;
     state->vocabulary = std::make_unique<LlamaVocabulary>(vocab, gguf, info, notes);
 
-    info.causal = !gguf_denies(gguf, info.architecture + ".attention.causal");
-    if (llama_model_has_encoder(model)) {
+    const bool decodes = llama_model_has_decoder(model);
+    info.causal = decodes && !gguf_denies(gguf, info.architecture + ".attention.causal");
+    if (llama_model_has_encoder(model) && decodes) {
         throw Error(name_or_path + " has an encoder beside its decoder",
                     "its blocks add to two streams, and one can be recorded",
                     "use a decoder, or an encoder by itself");

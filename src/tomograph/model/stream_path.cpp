@@ -56,11 +56,21 @@ class Follower {
         return false;
     }
 
+    /// Is the stream added to behind the norm? Then that is a block's own, and what ends the stream is not
+    /// seen.
+    bool is_passed(int norm) {
+        for (int i = norm + 1; i < path_.stream.size(); ++i) {
+            if (node(i).computed && node(i).op == Op::add && path_.stream.is_stream(i)) return true;
+        }
+        return false;
+    }
+
     void find_end() {
         for (const int norms : {0, 1}) {
             path_.stream = Stream(nodes_, d_model_, {.stem_norms = norms});
             path_.final_norm = last_norm();
-            if (path_.final_norm >= 0 && goes_on(path_.final_norm)) path_.final_norm = -1;
+            if (path_.final_norm >= 0 && (goes_on(path_.final_norm) || is_passed(path_.final_norm)))
+                path_.final_norm = -1;
             if (path_.final_norm >= 0) break;
         }
         if (path_.final_norm >= 0) {
@@ -73,7 +83,8 @@ class Follower {
                 if (node(i).computed && path_.stream.is_stream(i) && !path_.stream.is_stem(i)) path_.end = i;
             }
             const int last = path_.end == kNone ? kNone : path_.stream.station_below(path_.end);
-            if (last == kNone || last == kInput || path_.stream.is_stem(last))
+            if (last == kNone || last == kInput || path_.stream.is_stem(last) ||
+                path_.stream.norms(below_views(path_.end)) == kNone)
                 refuse_graph("no norm reads a stream that began at the embedding: " + plain.last_seen());
         }
     }
@@ -157,8 +168,16 @@ class Follower {
                 if (write.kind == Write::Kind::skip) {
                     votes[layer_of_name(node(write.value).name).value_or(previous)] = 1;
                 } else {
-                    for (const int index : path_.stream.ancestors(write.value).nodes) {
-                        if (const auto layer = layer_of_name(node(index).name)) ++votes[*layer];
+                    // What is computed before the stream that it reads last may be an earlier layer's (RWKV 7
+                    // takes values of the first).
+                    const std::vector<int> nodes = path_.stream.ancestors(write.value).nodes;
+                    const int latest = write.reads.empty() ? kInput : *write.reads.rbegin();
+                    for (const int after : {latest, kInput}) {
+                        for (const int index : nodes) {
+                            const auto layer = layer_of_name(node(index).name);
+                            if (layer && index > after) ++votes[*layer];
+                        }
+                        if (!votes.empty()) break;
                     }
                 }
                 if (votes.empty())
