@@ -50,13 +50,22 @@ ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
       manifest_(planned),
       queue_(queue),
       tensor_of_site_(plan.sites.size(), -1),
-      sums_(mean_positions(plan, planned.tokens), plan.sites) {
+      sums_(mean_positions(plan, planned.tokens),
+            plan.means ? layout::summed_sites(plan.sites, ranks_of(plan)) : std::vector<SiteShape>{}) {
     const ShardManifest::Span tokens = planned.tokens;
     std::vector<TensorSpec> specs;
     for (std::size_t i = 0; i < plan.sites.size(); ++i) {
         if (!stored_[i]) continue;
         tensor_of_site_[i] = static_cast<int>(specs.size());
-        specs.push_back(layout::row_spec(plan.sites[i], manifest_.rows.size(), *stored_[i]));
+        if (!plan.basis) {
+            specs.push_back(layout::row_spec(plan.sites[i], manifest_.rows.size(), *stored_[i]));
+            continue;
+        }
+        const std::string name = plan.sites[i].site.name();
+        specs.push_back({layout::axis_scores_tensor(name),
+                         *stored_[i],
+                         {manifest_.rows.size(), plan.basis->sites[i].rank()}});
+        specs.push_back({layout::residuals_tensor(name), *stored_[i], {manifest_.rows.size()}});
     }
     if (manifest_.rows.size() > 0 && !specs.empty()) {
         specs.push_back({"rows", Dtype::i32, {manifest_.rows.size()}});
@@ -68,6 +77,16 @@ ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
         vectors_->write(specs.size() - 1, 0, rows.data(), rows.size() * sizeof(std::int32_t));
     }
     specs.clear();
+    if (plan.moments) {
+        const std::vector<std::int64_t> ranks = ranks_of(plan);
+        for (std::size_t i = 0; i < plan.sites.size(); ++i) {
+            moments_of_site_.push_back(specs.size());
+            for (TensorSpec& spec : moments_specs(plan.sites[i].site.name(), plan.sites[i].width(), ranks[i]))
+                specs.push_back(std::move(spec));
+        }
+        moments_ = std::make_shared<SafetensorsWriter>(run / layout::moments_file(planned.number), specs);
+        specs.clear();
+    }
     for (const SiteShape& site : plan.sites)
         specs.push_back({layout::norms_tensor(site.site.name()), Dtype::f32, {tokens.size()}});
     for (const std::string& score : plan.scores)
@@ -76,10 +95,11 @@ ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
     stats_ = std::make_shared<SafetensorsWriter>(run / layout::stats_file(planned.number), specs);
 }
 
-void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values) {
+void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values,
+                       const Scored& scored) {
     const std::int64_t width = plan_.sites[site].width();
     const std::int64_t in_shard = first - manifest_.tokens.begin;
-    sums_.add(site, in_shard, n, values);
+    if (plan_.means) sums_.add(site, in_shard, n, plan_.basis ? scored.scores : values);
     WriteQueue::Buffer norms = queue_.acquire(static_cast<std::size_t>(n) * sizeof(float));
     for (std::int64_t i = 0; i < n; ++i) {
         const float norm =
@@ -92,6 +112,20 @@ void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, con
 
     if (!vectors_ || tensor_of_site_[site] < 0) return;
     const auto tensor = static_cast<std::size_t>(tensor_of_site_[site]);
+    if (!plan_.basis) return write_rows(site, tensor, first, n, width, values, 1);
+    const SiteBasis& basis = plan_.basis->sites[site];
+    write_rows(site, tensor, first, n, basis.rank(), scored.scores, basis.scale);
+    write_rows(site, tensor + 1, first, n, 1, scored.residuals, basis.scale);
+}
+
+void ShardWriter::write_rows(std::size_t site, std::size_t tensor, std::int64_t first, std::int64_t n,
+                             std::int64_t width, const float* values, float scale) {
+    std::vector<float> scaled;
+    if (scale != 1) {
+        scaled.resize(static_cast<std::size_t>(n * width));
+        for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] = values[i] / scale;
+        values = scaled.data();
+    }
     const Dtype dtype = *stored_[site];
     const std::size_t row_bytes = static_cast<std::size_t>(width) * dtype_size(dtype);
     WriteQueue::Buffer buffer = queue_.acquire(static_cast<std::size_t>(n) * row_bytes);
@@ -113,10 +147,10 @@ void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, con
             std::int64_t bad = i * width;
             while (!(std::abs(values[bad]) >= kF16Overflow && std::isfinite(values[bad]))) ++bad;
             const std::int64_t token = first + bad / width;
-            throw Float16Overflow(
-                fmt::format("{} holds {:.0f} at token {} (position {})", plan_.sites[site].site.name(),
-                            values[bad], token, plan_.tokens.position[static_cast<std::size_t>(token)]),
-                "float16 ends at 65,504", "use --dtype auto, bf16 or f32");
+            throw Float16Overflow(fmt::format("{} holds {:.0f} at token {} (position {})",
+                                              plan_.sites[site].site.name(), values[bad] * scale, token,
+                                              plan_.tokens.position[static_cast<std::size_t>(token)]),
+                                  "float16 ends at 65,504", "use --dtype auto, bf16 or f32");
         }
         used += count * dtype_size(dtype);
         i = end;
@@ -127,6 +161,10 @@ void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, con
     queue_.submit(std::move(buffer), [file = vectors_, tensor, offset](const WriteQueue::Buffer& bytes) {
         file->write(tensor, offset, bytes.data(), bytes.size());
     });
+}
+
+void ShardWriter::take_moments(std::size_t site, const SiteMoments& moments) {
+    write_moments(*moments_, moments_of_site_[site], moments);
 }
 
 void ShardWriter::take_scores(std::size_t score, std::int64_t first, std::int64_t n, const float* values) {
@@ -147,6 +185,7 @@ ShardManifest ShardWriter::finish(bool durable) {
         file.finish();
     };
     if (vectors_) seal(*vectors_, layout::vectors_file(manifest_.number));
+    if (moments_) seal(*moments_, layout::moments_file(manifest_.number));
     seal(*stats_, layout::stats_file(manifest_.number));
     const std::filesystem::path folder = run_ / layout::kShards;
     if (durable) sync_folder(folder);
