@@ -15,7 +15,9 @@
 #include "tomograph/base/json.h"
 #include "tomograph/base/threads.h"
 #include "tomograph/base/version.h"
+#include "tomograph/capture/axes.h"
 #include "tomograph/capture/plan.h"
+#include "tomograph/capture/shard_moments.h"
 #include "tomograph/engine/score.h"
 #include "tomograph/store/run_writer.h"
 
@@ -57,6 +59,14 @@ Json describe(const LanguageModel& model, const PromptSet& prompts, const Captur
                        {"exact", options.exact},
                        {"rope_off", options.rope_off},
                        {"shard_bytes", options.shard_bytes}};
+    const Keep& keep = options.keep;
+    if (!keep.means) json["capture"]["means"] = false;
+    if (keep.moments) json["capture"]["moments"] = true;
+    if (keep.scores > 0) {
+        json["capture"]["scores"] = keep.scores;
+        json["capture"]["fit_tokens"] = keep.fit_tokens;
+    }
+    if (options.part.of > 1) json["capture"]["parts"] = options.part.of;
     if (options.rope_frequency != 1) json["capture"]["rope_frequency"] = options.rope_frequency;
     if (options.intervention) json["capture"]["acts"] = options.intervention->acts;
     for (const Component component : options.components)
@@ -86,8 +96,11 @@ void add_types(RunPlan& run, const Vocabulary& vocabulary) {
 }
 
 RunPlan plan_run(const LanguageModel& model, const Engine& engine, const PromptSet& prompts,
-                 const CapturePlan& plan, const CaptureOptions& options) {
+                 const CapturePlan& plan, const CaptureOptions& options, std::shared_ptr<const Basis> basis) {
     RunPlan run{.description = describe(model, prompts, options),
+                .basis = std::move(basis),
+                .means = plan.means,
+                .moments = options.keep.moments,
                 .labels = prompts.labels,
                 .label_outside_means = prompts.label_outside_means,
                 .kept = plan.kept};
@@ -97,6 +110,7 @@ RunPlan plan_run(const LanguageModel& model, const Engine& engine, const PromptS
                                             : std::nullopt);
     }
     for (const CapturePlan::Shard& shard : plan.shards) run.shard_ends.push_back(shard.end_token);
+    run.part_ends = plan.part_ends;
     run.columns = prompts.columns;
     run.tokens.further.resize(run.columns.size());
     run.texts = prompts.texts;
@@ -128,8 +142,17 @@ RunPlan plan_run(const LanguageModel& model, const Engine& engine, const PromptS
 /// Hands what the engine shows to the writer, counted in tokens of the whole run.
 class WriterTap final : public Tap {
   public:
-    WriterTap(RunWriter& writer, const std::vector<std::int32_t>& tokens)
-        : writer_(writer), tokens_(tokens) {}
+    WriterTap(RunWriter& writer, int threads)
+        : writer_(writer), tokens_(writer.plan().tokens.token_id), moments_(writer.plan(), threads) {
+        if (writer.plan().basis) scorer_.emplace(writer.plan().basis);
+    }
+    void begin_shard() {
+        if (writer_.plan().moments) moments_.begin();
+    }
+    /// All of the shard's batches have been run.
+    void end_shard() {
+        if (writer_.plan().moments) moments_.write(writer_);
+    }
     /// `predicting`: the tokens of the batch whose logits come, in order.
     void begin(const CapturePlan::Batch& batch, const std::vector<std::int64_t>& predicting) {
         first_token_ = batch.first_token;
@@ -138,7 +161,15 @@ class WriterTap final : public Tap {
             score.assign(static_cast<std::size_t>(batch.n_tokens), std::numeric_limits<float>::quiet_NaN());
     }
     void take(const SiteBatch& batch) override {
-        writer_.take(batch.site, first_token_ + batch.first_token, batch.n_tokens, batch.data);
+        const std::int64_t first = first_token_ + batch.first_token;
+        Scored scored;
+        if (scorer_) {
+            scored = scorer_->score(batch.site, batch.n_tokens, batch.data);
+            writer_.take(batch.site, first, batch.n_tokens, batch.data, scored);
+        } else {
+            writer_.take(batch.site, first, batch.n_tokens, batch.data);
+        }
+        if (writer_.plan().moments) moments_.add(batch.site, first, batch.n_tokens, batch.data, scored);
     }
     void take_logits(std::size_t which, std::span<const float> logits) override {
         const auto next = static_cast<std::size_t>((*predicting_)[which] + 1);
@@ -163,6 +194,8 @@ class WriterTap final : public Tap {
   private:
     RunWriter& writer_;
     const std::vector<std::int32_t>& tokens_;  // of the run
+    std::optional<Scorer> scorer_;
+    ShardMoments moments_;
     std::int64_t first_token_ = 0;
     const std::vector<std::int64_t>* predicting_ = nullptr;
     double sum_error_ = 0;
@@ -180,6 +213,31 @@ std::vector<std::int64_t> predicting_tokens(std::span<const Sequence> batch) {
         first += sequence.length();
     }
     return tokens;
+}
+
+/// Shards [begin, end) of one part, and what is in them.
+struct PartOfPlan {
+    std::size_t begin = 0, end = 0;
+    std::int64_t n_sequences = 0, first_token = 0, end_token = 0, n_rows = 0;
+};
+
+PartOfPlan part_of(const CapturePlan& plan, const Part& asked) {
+    PartOfPlan part{.end = plan.shards.size()};
+    if (!plan.part_ends.empty()) {
+        const auto number = static_cast<std::size_t>(asked.number);
+        part.begin = number == 1 ? 0 : plan.part_ends[number - 2];
+        part.end = plan.part_ends[number - 1];
+    }
+    if (part.begin == part.end) return part;
+    part.first_token = plan.shards[part.begin].begin_token;
+    part.end_token = plan.shards[part.end - 1].end_token;
+    for (const CapturePlan::Batch& batch : plan.batches) {
+        if (batch.first_token >= part.first_token && batch.first_token < part.end_token)
+            part.n_sequences += static_cast<std::int64_t>(batch.n_sequences);
+    }
+    part.n_rows =
+        std::count(plan.kept.begin() + part.first_token, plan.kept.begin() + part.end_token, std::uint8_t{1});
+    return part;
 }
 
 }  // namespace
@@ -207,20 +265,29 @@ CaptureSummary capture(const LanguageModel& model, Engine& engine, const PromptS
         throw Error("cannot keep scores of " + model.info().name,
                     "its tokens see those that follow them, and none is predicted", "leave out --scores");
     const CapturePlan plan = plan_capture(engine, model.info(), prompts, options);
-    RunWriter writer(out, plan_run(model, engine, prompts, plan, options),
+    const PartOfPlan part = part_of(plan, options.part);
+    if (part.begin == part.end) {
+        return {.n_sites = plan.sites.size(),
+                .notes = {fmt::format("part {}/{} has no sequences: they make {} batches",
+                                      options.part.number, options.part.of, plan.batches.size())}};
+    }
+    std::shared_ptr<const Basis> axes;
+    if (options.keep.scores > 0) axes = find_axes(engine, prompts, plan, out, options, progress);
+    RunWriter writer(out, plan_run(model, engine, prompts, plan, options, std::move(axes)),
                      {.begin = options.begin, .threads = thread_count(options.threads)});
 
     const auto began = std::chrono::steady_clock::now();
-    CaptureSummary summary{static_cast<std::int64_t>(prompts.sequences.size()), plan.n_tokens, plan.n_rows,
+    CaptureSummary summary{part.n_sequences, part.end_token - part.first_token, part.n_rows,
                            plan.sites.size()};
-    WriterTap tap(writer, writer.plan().tokens.token_id);
+    WriterTap tap(writer, options.threads);
     bool checked = false;
     double logprob = 0;
     std::int64_t n_scored = 0;
-    const Dtype after_float16 = options.exact ? Dtype::f32 : Dtype::bf16;
+    const Dtype after_float16 = options.exact || options.keep.scores > 0 ? Dtype::f32 : Dtype::bf16;
     std::optional<Dtype> wider;  // once float16 cannot hold what is there
     const auto read_shard = [&](std::size_t s) {
         writer.begin_shard(s, wider);
+        tap.begin_shard();
         const CapturePlan::Shard& shard = plan.shards[s];
         double sum = 0;
         std::int64_t count = 0;
@@ -236,20 +303,22 @@ CaptureSummary capture(const LanguageModel& model, Engine& engine, const PromptS
             engine.run(sequences, doing, tap);
             summary.sum_error = std::max(summary.sum_error, tap.sum_error());
             if (options.scores) tap.end(sum, count);
-            progress.update(batch.first_token + batch.n_tokens);
+            progress.update(batch.first_token + batch.n_tokens - part.first_token);
         }
+        tap.end_shard();
         writer.end_shard();
         logprob += sum;
         n_scored += count;
     };
     std::int64_t kept = 0;
     const auto what_is_kept = [&] {
-        return kept == 0 ? "nothing is kept"
-                         : fmt::format("{} of {} tokens are kept, go on with --resume", kept, plan.n_tokens);
+        return kept == 0
+                   ? "nothing is kept"
+                   : fmt::format("{} of {} tokens are kept, go on with --resume", kept, summary.n_tokens);
     };
-    progress.begin("capture " + model.info().name, plan.n_tokens, "tokens");
+    progress.begin("capture " + model.info().name, summary.n_tokens, "tokens");
     try {
-        for (std::size_t s = 0; s < plan.shards.size(); ++s) {
+        for (std::size_t s = part.begin; s < part.end; ++s) {
             const auto [first_token, end_token] = writer.shard_tokens(s);
             if (writer.is_whole(s)) {
                 summary.n_tokens_found += end_token - first_token;
@@ -261,14 +330,15 @@ CaptureSummary capture(const LanguageModel& model, Engine& engine, const PromptS
                     if (options.dtype) throw;
                     wider = after_float16;
                     const std::string why = overflow.what();
-                    summary.notes.push_back(fmt::format("vectors are kept as {} from token {} on: {}",
+                    summary.notes.push_back(fmt::format("{} are kept as {} from token {} on: {}",
+                                                        options.keep.scores > 0 ? "scores" : "vectors",
                                                         dtype_name(*wider), first_token,
                                                         why.substr(0, why.find(';'))));
                     read_shard(s);
                 }
             }
             kept += end_token - first_token;
-            progress.update(end_token);
+            progress.update(end_token - part.first_token);
         }
         writer.finish();
     } catch (const Stopped&) {

@@ -23,6 +23,26 @@ struct Intervention {
     std::function<std::vector<Write>(std::size_t first_sequence, std::size_t n_sequences)> writes;
 };
 
+/// A share of a capture, for one of several processes: about as many tokens as the others have.
+struct Part {
+    int number = 1;  ///< from 1
+    int of = 1;
+};
+inline constexpr int kMostParts = 1 << 16;
+
+/// What is kept beside the norms, or instead of the vectors.
+struct Keep {
+    /// The mean over sequences at each position. With scores, theirs; where every token's scores are kept
+    /// they say it, and nothing more is written.
+    bool means = true;
+    bool moments = false;  ///< count, mean and covariance of each site, over all tokens
+    /// Instead of vectors, so many scores of each on axes of its site, and the norm of what they leave out.
+    /// 0: vectors.
+    std::int64_t scores = 0;
+    std::int64_t fit_tokens = 0;         ///< that the axes are fitted to, the first ones; 0: 64 an axis
+    std::filesystem::path axes_of = {};  ///< a run whose axes are taken instead; empty: fitted
+};
+
 /// What of a model's reading is kept.
 struct CaptureOptions {
     std::vector<Component> components;         ///< empty: all that the model has
@@ -31,8 +51,9 @@ struct CaptureOptions {
     Range positions;      ///< of the vectors; norms and means cover every position. Default all
     double sample = 1.0;  ///< fraction of the tokens whose vectors are kept, chosen by seed
     bool vectors = true;  ///< false: norms and means only
-    /// Of the vectors. None: float16, and from the first shard on that it cannot hold, bfloat16 (float32 with
-    /// `exact`), which a note says.
+    Keep keep = {};
+    /// Of the vectors or scores. None: float16, and from the first shard on that it cannot hold, bfloat16
+    /// (float32 with `exact` or scores), which a note says.
     std::optional<Dtype> dtype;
     /// Keep what the model expected of each token, given or generated: logprob, entropy and rank
     /// (TokenScore). The product with the vocabulary that it takes is the largest of a small model.
@@ -43,6 +64,9 @@ struct CaptureOptions {
     int threads = 0;
     std::uint64_t seed = 42;  ///< for `sample`
     std::optional<Intervention> intervention = std::nullopt;
+    /// Read these sequences of all only. The folder is that of the whole capture with this part's shards;
+    /// merge_runs() puts the parts together.
+    Part part = {};
     /// Replace an existing run, or go on with one that was interrupted.
     Begin begin = Begin::fresh;
     /// A shard is some whole batches, about so many bytes or four times its sums of the means, whichever is
@@ -51,8 +75,9 @@ struct CaptureOptions {
     std::string command;  ///< how it was asked for, kept in run.json; "" is left out
 };
 
+/// Of the part that was asked for.
 struct CaptureSummary {
-    std::int64_t n_sequences = 0;
+    std::int64_t n_sequences = 0;  ///< 0: the part has none, and no folder was made
     std::int64_t n_tokens = 0;
     std::int64_t n_rows = 0;  ///< tokens whose vectors were kept
     std::size_t n_sites = 0;

@@ -53,6 +53,10 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
     if (!(options.sample > 0 && options.sample <= 1))
         throw Error(fmt::format("--sample {} is no fraction", options.sample), "",
                     "use a number above 0, up to 1");
+    const Part& asked = options.part;
+    if (asked.of < 1 || asked.of > kMostParts || asked.number < 1 || asked.number > asked.of)
+        throw Error(fmt::format("there is no part {}/{}", asked.number, asked.of),
+                    fmt::format("parts go from 1 to their number, at most {}", kMostParts), "");
     CapturePlan plan;
     plan.sites = choose_sites(engine, model, options.components, options.layers);
     resolve_range(options.positions, longest_length(prompts.sequences),
@@ -67,7 +71,14 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
         }
     }
 
-    std::int64_t row_bytes = 0, position_bytes = 0;
+    if (options.keep.scores < 0)
+        throw Error(fmt::format("cannot keep {} scores", options.keep.scores), "", "keep at least 1");
+    if (options.keep.scores > 0 && !options.vectors)
+        throw Error("scores are kept of no vectors", "they stand for the vectors, which are not to be kept",
+                    "leave one of the two out");
+    // Where every token has scores, the means are theirs.
+    plan.means = options.keep.means && !(options.keep.scores > 0 && plan.n_rows == std::ssize(plan.kept));
+    std::int64_t row_bytes = 0, position_bytes = 0, moments_bytes = 0;
     for (const std::size_t index : plan.sites) {
         const SiteShape& site = engine.sites()[index];
         const auto& named = options.vector_components;
@@ -75,10 +86,15 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
             options.vectors &&
             (named.empty() || std::find(named.begin(), named.end(), site.site.component) != named.end());
         plan.stored.push_back(stored);
+        const std::int64_t scores = std::min(options.keep.scores, site.width());
+        const std::int64_t numbers = scores > 0 ? scores + 1 : site.width();
+        const std::int64_t summed = scores > 0 ? scores : site.width();
         if (stored)
-            row_bytes +=
-                site.width() * static_cast<std::int64_t>(dtype_size(options.dtype.value_or(Dtype::f16)));
-        position_bytes += site.width() * static_cast<std::int64_t>(sizeof(float));
+            row_bytes += numbers * static_cast<std::int64_t>(dtype_size(options.dtype.value_or(Dtype::f16)));
+        if (plan.means) position_bytes += summed * static_cast<std::int64_t>(sizeof(float));
+        if (options.keep.moments)
+            moments_bytes +=
+                (summed * (summed + 1) / 2 + 2 * site.width()) * static_cast<std::int64_t>(sizeof(double));
     }
     const auto token_bytes = static_cast<std::int64_t>(plan.sites.size() * sizeof(float));  // its norms
 
@@ -87,6 +103,19 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
         std::size_t first_batch = 0;
         std::int64_t n_tokens = 0, bytes = 0, length = 0;
     } shard;
+    const auto end_shard = [&] {
+        if (shard.n_tokens == 0) return;
+        plan.shards.push_back({shard.first_batch, plan.batches.size() - shard.first_batch, plan.n_tokens,
+                               plan.n_tokens - shard.n_tokens});
+        shard = {plan.batches.size()};
+    };
+    const std::int64_t n_parts = options.part.of, n_all = std::ssize(plan.kept);
+    std::int64_t part = 0;  // that the open shard is in
+    const auto end_parts = [&](std::int64_t before) {
+        if (part == before) return;
+        end_shard();
+        for (; part < before; ++part) plan.part_ends.push_back(plan.shards.size());
+    };
     for (std::size_t s = 0; s < prompts.sequences.size();) {
         CapturePlan::Batch batch{s, engine.next_batch(std::span(prompts.sequences).subspan(s)), plan.n_tokens,
                                  0};
@@ -97,15 +126,13 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
         }
         for (std::int64_t i = 0; i < batch.n_tokens; ++i)
             n_rows += plan.kept[static_cast<std::size_t>(plan.n_tokens + i)];
+        // A batch belongs to the part in which its middle lies. (2^31 tokens and 2^16 parts multiply safely.)
+        if (n_parts > 1) end_parts((2 * plan.n_tokens + batch.n_tokens) * n_parts / (2 * n_all));
         const std::int64_t bytes = n_rows * row_bytes + batch.n_tokens * token_bytes;
-        const std::int64_t sums = std::max(shard.length, longest) * position_bytes;
+        const std::int64_t sums = std::max(shard.length, longest) * position_bytes + moments_bytes;
         const bool full = shard.bytes + bytes > std::max(options.shard_bytes, kSumShare * sums) ||
                           shard.n_tokens + batch.n_tokens > kShardTokens;
-        if (shard.n_tokens > 0 && full) {
-            plan.shards.push_back(
-                {shard.first_batch, plan.batches.size() - shard.first_batch, plan.n_tokens});
-            shard = {plan.batches.size()};
-        }
+        if (full) end_shard();
         plan.batches.push_back(batch);
         shard.n_tokens += batch.n_tokens;
         shard.bytes += bytes;
@@ -113,8 +140,8 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
         plan.n_tokens += batch.n_tokens;
         s += batch.n_sequences;
     }
-    if (shard.n_tokens > 0)
-        plan.shards.push_back({shard.first_batch, plan.batches.size() - shard.first_batch, plan.n_tokens});
+    end_shard();
+    if (n_parts > 1) end_parts(n_parts);
     return plan;
 }
 

@@ -15,16 +15,23 @@ struct CapturePlan {
     struct Shard {
         std::size_t first_batch, n_batches;
         std::int64_t end_token;
+        std::int64_t begin_token;
     };
     std::vector<std::size_t> sites;  ///< indices into the engine's sites
     std::vector<bool> stored;        ///< per site of `sites`: are its vectors kept?
+    bool means = true;               ///< are sums by position written?
     std::vector<std::uint8_t> kept;  ///< per token: is its vector kept?
     std::vector<Batch> batches;
     std::vector<Shard> shards;  ///< every batch is in one
+    /// Per part of a capture that is shared: one past its last shard. Empty where it is not.
+    std::vector<std::size_t> part_ends;
     std::int64_t n_tokens = 0;
     std::int64_t n_rows = 0;
 };
 
+/// Of the whole capture, whichever part of it is asked for: all parts make the same plan. A part is a row of
+/// whole batches, so that the model computes what it would have without parts, to the bit; a shard lies in
+/// one part.
 CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const PromptSet& prompts,
                          const CaptureOptions& options);
 

@@ -13,20 +13,25 @@
 #include "tomograph/cli/common.h"
 #include "tomograph/cli/model_source.h"
 #include "tomograph/cli/options.h"
+#include "tomograph/cli/part.h"
+#include "tomograph/cli/sinks.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/exchange/csv.h"
 #include "tomograph/intervene/effects.h"
 #include "tomograph/model/model.h"
 #include "tomograph/prompts/generate.h"
 #include "tomograph/prompts/prompts.h"
+#include "tomograph/store/run.h"
 
 namespace tomograph {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct Flags {
     std::string model, out, kind, word, prefix, start, components,
         layers = ":", positions = ":", dtype = "auto", jsonl, csv, column, label_column, documents, special,
-        chat_template, spec, weights = kDefaultWeights;
+        chat_template, spec, part, weights = kDefaultWeights;
     std::vector<std::string> text, prompts, stops;
     std::optional<std::int32_t> token;
     std::optional<std::int64_t> sequences, length, stride, rows, generate;
@@ -36,6 +41,7 @@ struct Flags {
          force = false, resume = false;
     int threads = 0;
     std::uint64_t seed = 42;
+    SinkFlags sinks;
 };
 
 Start parse_start(const std::string& text) {
@@ -213,9 +219,23 @@ void run(const Flags& flags, Progress& progress) {
     options.seed = flags.seed;
     options.begin = flags.resume ? Begin::resume : flags.force ? Begin::replace : Begin::fresh;
     options.command = this_command();
+    flags.sinks.set(options, flags.no_vectors || flags.sample != 1);
+    options.part = as_usage([&] { return parse_part(flags.part); });
     options.shard_bytes = static_cast<std::int64_t>(flags.shard_mb * 1e6);
+    const std::optional<Part> rank = flags.part.empty() ? rank_part() : std::nullopt;
+    if (rank) options.part = *rank;
+    const fs::path out = rank ? rank_folder(flags.out, rank->number) : fs::path(flags.out);
     // An existing folder should be refused before a large model is read.
     check_output_folder(flags.out, FolderKind::run, options.begin);
+    check_output_folder(out, FolderKind::run, options.begin);
+    if (rank && options.begin == Begin::resume && folder_kind(flags.out) == FolderKind::run &&
+        Run::open(flags.out).complete()) {
+        std::error_code ignored;  // what a merge left that was killed at its end
+        fs::remove_all(out, ignored);
+        fs::remove(out.parent_path(), ignored);
+        if (rank->number == 1) say("{} is complete\n", flags.out);
+        return;
+    }
     const Model model = open_held(find_model(flags.model, progress), flags.weights, flags.threads);
     PromptSet prompts = make_prompts(model, flags);
     if (flags.generate) {
@@ -235,8 +255,14 @@ void run(const Flags& flags, Progress& progress) {
     print_notes(prompts.notes);
     if (!flags.spec.empty())
         options.intervention = read_intervention(model, prompts, flags.spec, options, progress);
-    const CaptureSummary summary = capture(model, prompts, flags.out, options, progress);
+    const auto engine = model.make_engine(engine_options(prompts, options, progress));
+    if (flags.sinks.planned()) flags.sinks.plan(*engine, model.info(), prompts, options);
+    const CaptureSummary summary = capture(model, *engine, prompts, out, options, progress);
     print_notes(summary.notes);
+    if (summary.n_sequences == 0) {
+        if (rank) merge_ranks(flags.out, *rank, options.begin, progress);
+        return;
+    }
     if (summary.n_tokens_found > 0)
         say("{} of {} tokens had been captured before\n", summary.n_tokens_found, summary.n_tokens);
     const std::int64_t n_read = summary.n_tokens - summary.n_tokens_found;
@@ -247,8 +273,15 @@ void run(const Flags& flags, Progress& progress) {
     if (flags.scores && summary.mean_logprob < 0)
         say("mean log-probability of a token {:.4f} (perplexity {:.2f})\n", summary.mean_logprob,
             std::exp(-summary.mean_logprob));
-    say("{}: {} sequences, {} sites, {} rows of vectors, {}\n", flags.out, summary.n_sequences,
-        summary.n_sites, summary.n_rows, bytes_text(static_cast<double>(summary.bytes)));
+    say("{}: {} sequences, {} sites, {} rows of {}, {}\n", out.string(), summary.n_sequences, summary.n_sites,
+        summary.n_rows, options.keep.scores > 0 ? "scores" : "vectors",
+        bytes_text(static_cast<double>(summary.bytes)));
+    if (rank) {
+        if (merge_ranks(flags.out, *rank, options.begin, progress))
+            say("{}: the parts of all {} processes\n", flags.out, rank->of);
+    } else if (options.part.of > 1)
+        say("part {} of {}; put them together with: tomograph merge RUN... --out RUN\n", options.part.number,
+            options.part.of);
 }
 
 }  // namespace
@@ -326,6 +359,7 @@ void add_capture(CLI::App& app, Progress& progress) {
         ->add_option("--sample", flags->sample, "Keep vectors of this fraction of the tokens, chosen by seed")
         ->capture_default_str();
     command->add_flag("--no-vectors", flags->no_vectors, "Keep norms and means by position only");
+    flags->sinks.add(*command);
     command
         ->add_option("--dtype", flags->dtype,
                      "auto, f32, f16 or bf16; auto is f16, and bf16 (f32 with --exact) from where f16 ends")
@@ -347,6 +381,9 @@ void add_capture(CLI::App& app, Progress& progress) {
         ->excludes(rope_off)
         ->check(CLI::Range(0.01, 100.0));
     add_weights(*command, flags->weights);
+    command->add_option("--part", flags->part,
+                        "i/n: read the i-th of n parts only, for tomograph merge; or slurm: the part that "
+                        "is this task's of its job array");
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();
     command->add_option("--spec", flags->spec,

@@ -25,6 +25,7 @@ void add_lens(CLI::App& app, Progress& progress);
 void add_list(CLI::App& app);
 void add_manual(CLI::App& app);
 void add_measure(CLI::App& app, Progress& progress);
+void add_merge(CLI::App& app, Progress& progress);
 void add_models(CLI::App& app);
 void add_plot(CLI::App& app);
 void add_project(CLI::App& app, Progress& progress);

@@ -13,8 +13,10 @@ std::string command_text(const std::vector<std::string>& arguments) {
     std::string text = "tomograph";
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& word = arguments[i];
-        if (word == "--force" || word == "--resume" || word.starts_with("--out=")) continue;
-        if (word == "--out") {
+        if (word == "--force" || word == "--resume" || word.starts_with("--out=") ||
+            word.starts_with("--part="))
+            continue;
+        if (word == "--out" || word == "--part") {
             ++i;
             continue;
         }

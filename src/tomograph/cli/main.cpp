@@ -93,6 +93,7 @@ int main(int argc, char** argv) {
     add_randomize(app, progress);
     add_convert(app, progress);
     add_models(app);
+    add_merge(app, progress);
     add_verify(app, progress);
     add_list(app);
     add_remove(app);

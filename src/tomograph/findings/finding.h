@@ -66,6 +66,7 @@ struct FindingKind {
     std::unique_ptr<Measurement> (*measure)(Subject& subject) = nullptr;
     const FindingKind* shown_by = nullptr;  ///< whose figure shows it; null: its own
     Margin margin = {};                     ///< what does not matter
+    bool needs_vectors = false;             ///< scores on a few axes do not do: it speaks of coordinates
 };
 
 /// What may be said of a claim (statistics/inference.h), or that there is no number to say it from.

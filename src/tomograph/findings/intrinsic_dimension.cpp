@@ -167,6 +167,7 @@ const FindingKind findings::intrinsic_dimension{
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<IntrinsicDimension>(subject);
     },
-    .margin = {.width = 0.1, .share = true}};
+    .margin = {.width = 0.1, .share = true},
+    .needs_vectors = true};
 
 }  // namespace tomograph

@@ -242,6 +242,7 @@ const FindingKind findings::massive_activations{
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<MassiveActivations>(subject);
     },
-    .margin = {.width = 0.1, .no_effect = 1}};
+    .margin = {.width = 0.1, .no_effect = 1},
+    .needs_vectors = true};
 
 }  // namespace tomograph

@@ -80,12 +80,16 @@ void list_outliers(Subject& subject, const OutlierBoard& board, Measured& measur
 
 Measured measure_one(const Run& run, const MeasureOptions& options, bool effects_only, Progress& progress) {
     Subject subject(run, options, effects_only, progress);
+    // Scores say what a vector is on a few axes; of its single coordinates, and of how many axes there are,
+    // they say nothing.
+    const bool from_scores = run.has_scores();
     std::vector<std::unique_ptr<Measurement>> measurements;
     std::vector<std::size_t> place;
     for (std::size_t i = 0; i < finding_kinds().size(); ++i) {
         const FindingKind& kind = *finding_kinds()[i];
         if (kind.needs == Needs::rope_off && (effects_only || options.rope_off == nullptr)) continue;
         if (kind.needs == Needs::rope_doses && (effects_only || options.rope_doses.empty())) continue;
+        if (kind.needs_vectors && from_scores) continue;
         measurements.push_back(kind.measure(subject));
         place.push_back(i);
     }
@@ -97,6 +101,16 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
     measured.effects.resize(finding_kinds().size());
     for (std::size_t i = 0; i < measurements.size(); ++i)
         measured.effects[place[i]] = measurements[i]->finish();
+    for (std::size_t i = 0; from_scores && i < finding_kinds().size(); ++i) {
+        if (finding_kinds()[i]->needs_vectors)
+            measured.effects[i] =
+                Effect{.unmeasurable =
+                           "the run keeps scores on a few axes; capture with --keep vectors (a few "
+                           "sequences do)"};
+    }
+    if (from_scores)
+        subject.notes.emplace_back(
+            "the run keeps scores on a few axes: everything but norms is of what these hold of the vectors");
     if (!effects_only) {
         list_outliers(subject, *board, measured);
         measure_heads(subject);

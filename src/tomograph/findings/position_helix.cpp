@@ -106,7 +106,7 @@ class PositionHelix final : public Measurement {
         const Run& run = subject_.options.positions != nullptr ? *subject_.options.positions : subject_.run;
         const Site site{Component::pos_embed};
         if (!run.json().at("model").value("learned_positions", run.prompts() == "import") ||
-            !run.has_site(site) || !run.has_stats() || run.length() < kFewestPositions)
+            !run.has_site(site) || !run.has_stats() || !run.has_means() || run.length() < kFewestPositions)
             return false;
         const Matrix whole = run.means(site);
         const TableRows rows = comparable_positions(whole);
@@ -134,7 +134,7 @@ class PositionHelix final : public Measurement {
     void add_inheritance(Effect& effect) const {
         const Run& run = subject_.run;
         const Site site{Component::pos_embed};
-        if (!subject_.stream || !run.has_site(site) || !run.has_stats()) return;
+        if (!subject_.stream || !run.has_site(site) || !run.has_stats() || !run.has_means()) return;
         const TableRows rows = comparable_positions(run.means(site));
         if (rows.count < 2 * kFewestPositions) return;
         const auto curve_at = [&](const Site& of) {

@@ -40,7 +40,7 @@ class PositionShare final : public Measurement {
     /// What position explains at each site over all tokens, from the norms and the means by position.
     void add_site_shares() const {
         const Run& run = subject_.run;
-        if (!run.has_stats() || run.json().contains("means_without_label")) return;
+        if (!run.has_stats() || !run.has_means() || run.json().contains("means_without_label")) return;
         const auto length = static_cast<std::size_t>(run.length());
         for (std::size_t i = 0; i < subject_.sites.size(); ++i) {
             const auto norms = run.norms(subject_.sites[i]);

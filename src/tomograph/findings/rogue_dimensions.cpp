@@ -110,6 +110,7 @@ const FindingKind findings::rogue_dimensions{
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<RogueDimensions>(subject);
     },
-    .margin = {.width = 0.02}};
+    .margin = {.width = 0.02},
+    .needs_vectors = true};
 
 }  // namespace tomograph

@@ -3,6 +3,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/linear/finite.h"
 #include "tomograph/linear/spread.h"
+#include "tomograph/select/left_out.h"
 
 namespace tomograph {
 namespace {
@@ -24,11 +25,19 @@ Json describe(const SelectedRows& rows, const ProjectionOptions& options) {
 
 }  // namespace
 
+void add_left_out(const Run& run, const SelectedRows& rows, Json& info) {
+    const LeftOut left = left_out(run, rows.labels());
+    if (left.axes == 0) return;
+    info["from_scores"] = {{"axes", left.axes}, {"left_out", left.share}};
+    info["notes"].push_back(left.note());
+}
+
 Projection project_pca(const Run& run, const std::string& name, const ProjectionOptions& options,
                        Progress& progress) {
     check_projection_name(name);
     const SelectedRows rows = select(run, options.selection);
     Projection projection{name, {}, rows.labels(), {}, describe(rows, options)};
+    add_left_out(run, rows, projection.info);
     try {
         if (options.basis_of.empty()) {
             projection.pca =

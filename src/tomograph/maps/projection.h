@@ -85,4 +85,7 @@ void rename_projection(const Run& run, const std::string& name, const std::strin
 /// Letters, digits, '-', '_' and '.', not first: a name is a file's. Errors: Error.
 void check_projection_name(const std::string& name);
 
+/// Where the rows come from scores, `info` says on how many axes and what they leave out, and a note, too.
+void add_left_out(const Run& run, const SelectedRows& rows, Json& info);
+
 }  // namespace tomograph

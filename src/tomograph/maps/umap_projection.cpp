@@ -149,6 +149,7 @@ Projection project_umap(const Run& run, const std::string& name, const UmapProje
             {"dim", selected.dim()}};
     info["selection"] = options.selection.json();
     info["dims"] = options.umap.n_components;
+    add_left_out(run, selected, info);
     const SubsetRows all(selected, others(n, {}));
     const Spread spread =
         with_names(selected, all, [&] { return measure_spread(all, options.umap.threads); });

@@ -20,8 +20,11 @@ struct Entry {
     std::string_view name;
     std::size_t size;
 };
-constexpr std::array<Entry, 4> kDtypes{
-    {{Dtype::f32, "F32", 4}, {Dtype::f16, "F16", 2}, {Dtype::bf16, "BF16", 2}, {Dtype::i32, "I32", 4}}};
+constexpr std::array<Entry, 5> kDtypes{{{Dtype::f32, "F32", 4},
+                                        {Dtype::f16, "F16", 2},
+                                        {Dtype::bf16, "BF16", 2},
+                                        {Dtype::i32, "I32", 4},
+                                        {Dtype::f64, "F64", 8}}};
 
 std::uint16_t round_to_f16(float value) {
     const auto bits = std::bit_cast<std::uint32_t>(value);
@@ -105,7 +108,7 @@ std::string_view dtype_name(Dtype dtype) {
 
 std::optional<Dtype> find_dtype(std::string_view name) {
     for (const Entry& entry : kDtypes) {
-        if (name.size() != entry.name.size()) continue;
+        if (name.size() != entry.name.size() || entry.dtype == Dtype::f64) continue;
         bool same = true;
         for (std::size_t i = 0; i < name.size(); ++i)
             same = same && std::toupper(static_cast<unsigned char>(name[i])) == entry.name[i];
@@ -162,6 +165,8 @@ void to_f32(Dtype dtype, const void* in, float* out, std::size_t n) {
         case Dtype::bf16:
             from_bf16(bytes, out, n);
             break;
+        case Dtype::f64:
+            break;  // find_dtype() gives it to nobody
         case Dtype::i32:
             for (std::size_t i = 0; i < n; ++i) {
                 std::int32_t value;

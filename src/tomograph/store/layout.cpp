@@ -17,6 +17,9 @@ std::string vectors_file(std::size_t number) {
 std::string stats_file(std::size_t number) {
     return fmt::format("{}/{:06}.stats.safetensors", kShards, number);
 }
+std::string moments_file(std::size_t number) {
+    return fmt::format("{}/{:06}.moments.safetensors", kShards, number);
+}
 std::string manifest_file(std::size_t number) {
     return fmt::format("{}/{:06}.json", kShards, number);
 }
@@ -29,6 +32,22 @@ std::string sums_tensor(const std::string& site) {
 }
 std::string scores_tensor(const std::string& score) {
     return "scores/" + score;
+}
+
+std::string axis_scores_tensor(const std::string& site) {
+    return "scores/" + site;
+}
+std::string residuals_tensor(const std::string& site) {
+    return "residual/" + site;
+}
+std::string basis_mean_tensor(const std::string& site) {
+    return "mean/" + site;
+}
+std::string basis_components_tensor(const std::string& site) {
+    return "components/" + site;
+}
+std::string basis_scale_tensor(const std::string& site) {
+    return "scale/" + site;
 }
 
 std::string numbers_file(const std::string& name) {
@@ -44,6 +63,13 @@ TensorSpec row_spec(const SiteShape& site, std::int64_t n, Dtype dtype) {
     TensorSpec spec{site.site.name(), dtype, {n}};
     spec.shape.insert(spec.shape.end(), site.shape.begin(), site.shape.end());
     return spec;
+}
+
+std::vector<SiteShape> summed_sites(std::vector<SiteShape> sites, const std::vector<std::int64_t>& ranks) {
+    for (std::size_t i = 0; i < sites.size(); ++i) {
+        if (ranks[i] > 0) sites[i].shape = {ranks[i]};
+    }
+    return sites;
 }
 
 }  // namespace layout
@@ -128,8 +154,9 @@ Json run_description(const Json& plan, const std::vector<ShardManifest>& shards,
                      const std::vector<FileEntry>& stats, bool complete) {
     Json run = plan;
     run.erase("shard_ends");
+    run.erase("part_ends");
     run["status"] = complete ? "complete" : "incomplete";
-    run["n_rows"] = shards.empty() ? 0 : shards.back().rows.end;
+    run["n_rows"] = shards.empty() ? 0 : shards.back().rows.end - shards.front().rows.begin;
     run["shards"] = Json::array();
     for (const ShardManifest& shard : shards) run["shards"].push_back(shard.json());
     run["stats"] = Json::array();
@@ -141,19 +168,31 @@ std::string file_text(const Json& json) {
     return json_text(json, 1) + "\n";
 }
 
-std::vector<ShardManifest> read_manifests(const std::filesystem::path& run, std::size_t most) {
+ShardManifest read_manifest(const std::filesystem::path& run, std::size_t number) {
+    const std::filesystem::path file = run / layout::manifest_file(number);
+    try {
+        ShardManifest manifest = shard_manifest(read_json(file));
+        if (manifest.number != number)
+            throw JsonError(fmt::format("it is that of shard {}", manifest.number));
+        return manifest;
+    } catch (const Json::exception& e) {
+        throw Error(file.string() + " is not a shard's manifest", json_reason(e),
+                    "delete it, and capture again with --resume");
+    }
+}
+
+std::vector<ShardManifest> read_manifests(const std::filesystem::path& run, const Json& plan) {
     std::vector<ShardManifest> shards;
     std::error_code error;
-    while (shards.size() < most) {
-        const std::filesystem::path file = run / layout::manifest_file(shards.size());
-        if (!std::filesystem::exists(file, error)) break;
-        try {
-            shards.push_back(shard_manifest(read_json(file)));
-        } catch (const Json::exception& e) {
-            throw Error(file.string() + " is not a shard's manifest", json_reason(e),
-                        "delete it, and capture again with --resume");
-        }
+    const auto there = [&](std::size_t number) {
+        return std::filesystem::exists(run / layout::manifest_file(number), error);
+    };
+    const std::size_t end = plan.at("shard_ends").size();
+    std::size_t number = 0;
+    if (plan.contains("part_ends")) {
+        while (number < end && !there(number)) ++number;
     }
+    for (; number < end && there(number); ++number) shards.push_back(read_manifest(run, number));
     return shards;
 }
 

@@ -56,6 +56,7 @@ inline constexpr const char* kPlan = "plan.json";
 inline constexpr const char* kTokens = "tokens.safetensors";
 inline constexpr const char* kPieces = "tokens.jsonl";
 inline constexpr const char* kTexts = "texts.jsonl";
+inline constexpr const char* kBasis = "basis.safetensors";
 inline constexpr const char* kShards = "shards";
 inline constexpr const char* kStats = "stats";
 inline constexpr const char* kNorms = "stats/norms.safetensors";
@@ -67,6 +68,7 @@ inline constexpr const char* kStudy = "study.json";
 /// Files of shard `number`: "shards/000012.safetensors", "….stats.safetensors", "….json".
 std::string vectors_file(std::size_t number);
 std::string stats_file(std::size_t number);
+std::string moments_file(std::size_t number);
 std::string manifest_file(std::size_t number);
 
 /// Tensors of a shard's stats file.
@@ -75,6 +77,13 @@ inline constexpr const char* kSumCounts = "counts";
 std::string norms_tensor(const std::string& site);
 std::string sums_tensor(const std::string& site);
 std::string scores_tensor(const std::string& score);
+/// Tensors of a shard's vectors file where scores on axes stand for them.
+std::string axis_scores_tensor(const std::string& site);
+std::string residuals_tensor(const std::string& site);
+/// Tensors of basis.safetensors.
+std::string basis_mean_tensor(const std::string& site);
+std::string basis_components_tensor(const std::string& site);
+std::string basis_scale_tensor(const std::string& site);
 
 /// "numbers/lens_depth.safetensors", whose one tensor has its name. A name is lower-case letters, digits and
 /// underscores.
@@ -83,6 +92,10 @@ bool is_number_name(const std::string& name);
 
 /// Spec of a tensor [n, …shape of the site].
 TensorSpec row_spec(const SiteShape& site, std::int64_t n, Dtype dtype);
+
+/// The sites with the shapes that their sums by position have: scores instead of vectors where `ranks` says
+/// that these are kept.
+std::vector<SiteShape> summed_sites(std::vector<SiteShape> sites, const std::vector<std::int64_t>& ranks);
 
 }  // namespace layout
 
@@ -123,15 +136,20 @@ struct ShardManifest {
 /// Errors: JSON's own, for a key that is missing or of another type.
 ShardManifest shard_manifest(const Json& json);
 
-/// run.json, from the plan and what has been written since.
+/// run.json, from the plan and what has been written since: all shards, or the stretch of them that can be
+/// read.
 Json run_description(const Json& plan, const std::vector<ShardManifest>& shards,
                      const std::vector<FileEntry>& stats, bool complete);
 
 /// Text of a JSON file as the store writes it.
 std::string file_text(const Json& json);
 
-/// The shards whose manifests are there, from the first on without a gap, at most `most` of them.
-/// Errors: Error when a manifest cannot be read.
-std::vector<ShardManifest> read_manifests(const std::filesystem::path& run, std::size_t most);
+/// Manifest of one shard. Errors: Error when it is missing or cannot be read.
+ShardManifest read_manifest(const std::filesystem::path& run, std::size_t number);
+
+/// The shards whose manifests are there, from the first on without a gap, of a plan's `shard_ends`. Where the
+/// plan has parts, the first stretch of them that is there, wherever it begins.
+/// Errors: Error when a manifest cannot be read; JSON's own for the plan.
+std::vector<ShardManifest> read_manifests(const std::filesystem::path& run, const Json& plan);
 
 }  // namespace tomograph

@@ -6,23 +6,18 @@
 #include <algorithm>
 #include <fstream>
 #include <limits>
-#include <list>
 #include <mutex>
-#include <unordered_map>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/json_reason.h"
 #include "tomograph/base/text.h"
-#include "tomograph/store/sums.h"
+#include "tomograph/store/opened_files.h"
 
 namespace tomograph {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::size_t kOpenFiles = 512;          // mapped at once; their number is bounded by the system
-constexpr std::int64_t kLargestMeans = 1 << 30;  // numbers
 
 [[noreturn]] void does_not_fit(const fs::path& file, const std::string& why) {
     throw Error(file.string() + " does not fit its run", why, "capture it again");
@@ -62,6 +57,17 @@ void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t l
     }
 }
 
+/// Numbers of a stretch count from 0 again; -1 stays.
+void renumber(std::vector<std::int32_t>& values) {
+    std::int32_t lowest = std::numeric_limits<std::int32_t>::max();
+    for (const std::int32_t value : values) {
+        if (value >= 0) lowest = std::min(lowest, value);
+    }
+    for (std::int32_t& value : values) {
+        if (value >= 0) value -= lowest;
+    }
+}
+
 /// Errors: Error when the site is unknown, or lies outside the model.
 SiteShape read_site(const fs::path& file, const Json& entry, int n_layers) {
     const auto site = parse_site(entry.at("name").get<std::string>());
@@ -95,36 +101,6 @@ std::int64_t bounded(const fs::path& file, const char* what, const Json& json, s
 }
 
 }  // namespace
-
-/// Files that are opened when they are first read. The most recent ones stay mapped.
-struct Run::Files {
-    std::mutex mutex;
-    std::list<std::string> order;  // most recent first
-    struct Open {
-        std::shared_ptr<const Safetensors> file;
-        std::list<std::string>::iterator place;
-    };
-    std::unordered_map<std::string, Open> open;
-    std::once_flag pieces_read;
-    std::vector<std::string> pieces;
-
-    std::shared_ptr<const Safetensors> get(const fs::path& run, const std::string& name) {
-        const std::lock_guard lock(mutex);
-        const auto found = open.find(name);
-        if (found != open.end()) {
-            order.splice(order.begin(), order, found->second.place);
-            return found->second.file;
-        }
-        auto file = std::make_shared<const Safetensors>(run / name);
-        if (open.size() >= kOpenFiles) {
-            open.erase(order.back());
-            order.pop_back();
-        }
-        order.push_front(name);
-        open[name] = {file, order.begin()};
-        return file;
-    }
-};
 
 Run Run::open(const fs::path& path) {
     switch (folder_kind(path)) {
@@ -164,11 +140,12 @@ Run Run::open(const fs::path& path) {
             file = path / layout::kPlan;
             const std::string text = read_file(file);
             const Json plan = read_json(file);
-            run.shards_ = read_manifests(path, plan.at("shard_ends").size());
+            run.shards_ = read_manifests(path, plan);
             for (const ShardManifest& shard : run.shards_) {
                 if (shard.plan != xxh3_128(std::as_bytes(std::span(text))))
                     does_not_fit(path / layout::manifest_file(shard.number), "it belongs to another capture");
             }
+            run.begin_stretch();
             run.json_ =
                 run_description(plan, run.shards_, {}, run.shards_.size() == plan.at("shard_ends").size());
         } else {
@@ -183,6 +160,23 @@ Run Run::open(const fs::path& path) {
         throw Error(file.string() + " is not a run's description", json_reason(e), "capture it again");
     }
     return run;
+}
+
+/// A part of a capture reads as a run of its own: what it has counts from its first token.
+void Run::begin_stretch() {
+    if (shards_.empty()) return;
+    const ShardManifest::Span sequences = shards_.front().sequences;
+    first_token_ = shards_.front().tokens.begin;
+    const std::int64_t row = shards_.front().rows.begin;
+    const auto shift = [](ShardManifest::Span& span, std::int64_t by) {
+        span.begin -= by;
+        span.end -= by;
+    };
+    for (ShardManifest& shard : shards_) {
+        shift(shard.sequences, sequences.begin);
+        shift(shard.tokens, first_token_);
+        shift(shard.rows, row);
+    }
 }
 
 void Run::read_description(const fs::path& file) {
@@ -203,8 +197,13 @@ void Run::read_description(const fs::path& file) {
     for (const Json& entry : json_.at("sites")) {
         sites_.push_back(read_site(file, entry, n_layers_));
         stored_.push_back(entry.value("vectors", true));
+        ranks_.push_back(entry.contains("scores")
+                             ? bounded(file, "number of scores", entry.at("scores"), 1, sites_.back().width())
+                             : 0);
     }
     if (sites_.empty()) does_not_fit(file, "it lists no sites");
+    has_means_ = json_.value("means", true);
+    has_moments_ = json_.value("moments", false);
 }
 
 void Run::read_tokens() {
@@ -227,12 +226,17 @@ void Run::read_tokens() {
                                            n_sequences_));
     } else {
         const std::int64_t there = shards_.empty() ? 0 : shards_.back().tokens.end;
-        if (there < 0 || there > tokens_.size())
+        if (there < 0 || first_token_ < 0 || there > tokens_.size() - first_token_)
             does_not_fit(file, fmt::format("it has {} tokens, the shards {}", tokens_.size(), there));
         length_ = n_sequences_ = 0;
-        for (const TokenColumn& column : kTokenColumns)
-            (tokens_.*column.values).resize(static_cast<std::size_t>(there));
-        for (auto& values : tokens_.further) values.resize(static_cast<std::size_t>(there));
+        const auto cut = [&](std::vector<std::int32_t>& values) {
+            values.erase(values.begin(), values.begin() + first_token_);
+            values.resize(static_cast<std::size_t>(there));
+        };
+        for (const TokenColumn& column : kTokenColumns) cut(tokens_.*column.values);
+        for (auto& values : tokens_.further) cut(values);
+        renumber(tokens_.sequence);
+        renumber(tokens_.row);
         for (const std::int32_t p : tokens_.position) length_ = std::max(length_, std::int64_t{p} + 1);
         for (const std::int32_t s : tokens_.sequence)
             n_sequences_ = std::max(n_sequences_, std::int64_t{s} + 1);
@@ -247,10 +251,11 @@ void Run::check_shards() const {
     std::int64_t token = 0, row = 0;
     for (std::size_t i = 0; i < shards_.size(); ++i) {
         const ShardManifest& shard = shards_[i];
-        const fs::path manifest = path_ / layout::manifest_file(i);
-        const bool tiles = shard.number == i && shard.tokens.begin == token && shard.tokens.end > token &&
-                           shard.tokens.end <= n_tokens() && shard.rows.begin == row &&
-                           shard.rows.end >= row && shard.rows.end <= n_rows();
+        const std::size_t number = shard.number;
+        const fs::path manifest = path_ / layout::manifest_file(number);
+        const bool tiles = number == shards_.front().number + i && shard.tokens.begin == token &&
+                           shard.tokens.end > token && shard.tokens.end <= n_tokens() &&
+                           shard.rows.begin == row && shard.rows.end >= row && shard.rows.end <= n_rows();
         if (!tiles)
             does_not_fit(manifest,
                          i == 0 ? "shard 0 does not begin at the first token"
@@ -261,7 +266,8 @@ void Run::check_shards() const {
         if (kept != row)
             does_not_fit(manifest, fmt::format("it says {} rows, its tokens have {}", row, kept));
         for (const FileEntry& file : shard.files) {
-            if (file.file != layout::vectors_file(i) && file.file != layout::stats_file(i))
+            if (file.file != layout::vectors_file(number) && file.file != layout::stats_file(number) &&
+                file.file != layout::moments_file(number))
                 does_not_fit(manifest, "it names " + file.file);
             std::error_code error;
             const std::uint64_t bytes = fs::file_size(path_ / file.file, error);
@@ -282,7 +288,7 @@ bool Run::has_site(const Site& wanted) const {
 
 bool Run::has_vectors(const Site& wanted) const {
     for (std::size_t i = 0; i < sites_.size(); ++i) {
-        if (sites_[i].site == wanted) return stored_[i] && !rows_.empty();
+        if (sites_[i].site == wanted) return (stored_[i] || ranks_[i] > 0) && !rows_.empty();
     }
     return false;
 }
@@ -304,9 +310,12 @@ const std::vector<std::string>& Run::pieces() const {
         std::ifstream in(file, std::ios::binary);
         if (!in) throw Error("cannot read " + file.string(), "", "");
         try {
-            for (std::string line; std::getline(in, line);) {
+            std::int64_t token = 0;
+            for (std::string line; std::getline(in, line) && std::ssize(pieces) < n_tokens();) {
                 const Json json = parse_json(line);
-                for (const Json& piece : json.at("pieces")) pieces.push_back(piece_from_json(piece));
+                for (const Json& piece : json.at("pieces")) {
+                    if (token++ >= first_token_) pieces.push_back(piece_from_json(piece));
+                }
             }
         } catch (const Json::exception& e) {
             throw Error(file.string() + " is damaged", json_reason(e), "capture it again");
@@ -356,11 +365,19 @@ std::shared_ptr<const Safetensors> Run::merged(const char* name) const {
 
 void Run::read_rows(const Site& wanted, std::int64_t begin, std::int64_t end, float* out) const {
     const std::string name = wanted.name();
-    const std::int64_t width = site(wanted).width();
+    const std::int64_t width = site(wanted).width(), scores = rank(wanted);
     auto shard = std::upper_bound(shards_.begin(), shards_.end(), begin,
                                   [](std::int64_t row, const ShardManifest& s) { return row < s.rows.end; });
     for (; begin < end; ++shard) {
         if (shard->rows.size() == 0) continue;
+        if (scores > 0) {
+            const std::int64_t take = std::min(end, shard->rows.end) - begin;
+            read_scores(site(wanted), *shard, begin - shard->rows.begin, begin - shard->rows.begin + take,
+                        out);
+            out += take * width;
+            begin += take;
+            continue;
+        }
         const auto file = vectors(shard->number);
         const auto& tensor = file->at(name);
         if (tensor.n_rows() != shard->rows.size() || tensor.width() != width || tensor.dtype == Dtype::i32)
@@ -426,24 +443,6 @@ std::size_t Run::column(const std::string& name) const {
     for (const LabelColumn& column : columns_) names += (names.empty() ? "" : ", ") + column.name;
     throw Error(fmt::format("no column '{}' in {}", name, path_.string()),
                 names.empty() ? "it has no further columns" : "it has " + names, "");
-}
-
-Matrix Run::means(const Site& wanted) const {
-    const SiteShape& shape = site(wanted);
-    if (length() > kLargestMeans / shape.width())
-        throw Error(fmt::format("the means of {} do not fit memory", shape.site.name()),
-                    fmt::format("they are {} positions of {} numbers", length(), shape.width()), "");
-    if (const auto file = merged(layout::kMeans)) {
-        const auto& tensor = file->at(shape.site.name());
-        if (tensor.n_rows() != length() || tensor.width() != shape.width() || tensor.dtype == Dtype::i32)
-            does_not_fit(file->path(), wanted.name() + " has not one mean a position");
-        Matrix values(tensor.n_rows(), tensor.width());
-        tensor.read_rows(0, tensor.n_rows(), values.data());
-        return values;
-    }
-    MeanBuilder builder(shape, 0, length());
-    for (const ShardManifest& shard : shards_) builder.add(*stats(shard.number));
-    return builder.means();
 }
 
 }  // namespace tomograph

@@ -8,8 +8,10 @@
 
 #include "tomograph/base/json.h"
 #include "tomograph/base/matrix.h"
+#include "tomograph/store/basis.h"
 #include "tomograph/store/layout.h"
 #include "tomograph/store/output_folder.h"
+#include "tomograph/store/site_moments.h"
 #include "tomograph/words/site.h"
 
 namespace tomograph {
@@ -17,7 +19,8 @@ namespace tomograph {
 /// A finished or interrupted run on disk, opened for reading. docs/run-format.md describes every file.
 ///
 /// An interrupted run reads as the run of what it has: its tokens are those of the whole shards from the
-/// first on, and so are its rows, norms and means. planned_tokens() says how many there were to be.
+/// first on, and so are its rows, norms and means. planned_tokens() says how many there were to be. A part of
+/// a capture that several processes share is read like that too: its sequences and rows count from 0.
 ///
 /// A Run does not change: several threads may read one at once. Opening reads the descriptions and the
 /// tokens; shards are opened when they are read, and only so many are kept open.
@@ -59,8 +62,21 @@ class Run {
     /// Errors: Error that names the sites there are.
     const SiteShape& site(const Site& site) const;
     bool has_site(const Site& site) const;
-    /// False where the run keeps a site's norms and means only.
+    /// False where the run keeps a site's norms and means only. Where it keeps scores on some axes, there are
+    /// vectors: those that the scores stand for.
     bool has_vectors(const Site& site) const;
+    /// Scores that stand for a site's vectors; 0: the vectors themselves are kept, or nothing is.
+    std::int64_t rank(const Site& site) const;
+    /// Does any site keep scores instead of vectors?
+    bool has_scores() const;
+    /// Norm of what the scores leave out of each row, [n_rows]. Errors: Error where no scores are kept.
+    std::vector<float> residuals(const Site& site) const;
+    bool has_moments() const { return has_moments_; }
+    /// Moments of all tokens' vectors. Errors: Error where the run keeps none.
+    SiteMoments moments(const Site& site) const;
+    bool has_means() const { return has_means_ || (has_scores() && n_rows() == n_tokens()); }
+    /// The sites as their sums by position have them; empty where there are none.
+    std::vector<SiteShape> summed_sites() const;
 
     const TokenTable& tokens() const { return tokens_; }
     /// Bytes of each token, read from tokens.jsonl on first use. "" for raw vectors.
@@ -70,7 +86,7 @@ class Run {
     std::int64_t n_rows() const { return static_cast<std::int64_t>(rows_.size()); }
     /// Index into tokens() of each stored row.
     const std::vector<std::int32_t>& rows() const { return rows_; }
-    /// Rows [begin, end) of one site, float32 [end - begin, width].
+    /// Rows [begin, end) of one site, float32 [end - begin, width]; from scores where these are kept.
     /// Errors: Error when a shard is damaged.
     void read_rows(const Site& site, std::int64_t begin, std::int64_t end, float* out) const;
 
@@ -81,18 +97,24 @@ class Run {
     bool has_stats() const { return n_tokens() > 0; }
     /// Norm of every token at a site, [n_tokens].
     std::vector<float> norms(const Site& site) const;
-    /// Mean over sequences at each position, [length, width]; 0 where no sequence that counts reaches.
+    /// Mean over sequences at each position, [length, width]; 0 where no sequence that counts reaches. Where
+    /// scores are kept, their means'. Errors: Error where the run was captured without means.
     Matrix means(const Site& site) const;
 
   private:
     struct Files;  // what is opened on the way, shared by threads
 
+    void begin_stretch();
     void read_description(const std::filesystem::path& file);
     void read_tokens();
     void check_shards() const;
     void find_numbers();
     std::shared_ptr<const Safetensors> vectors(std::size_t shard) const;
     std::shared_ptr<const Safetensors> stats(std::size_t shard) const;
+    std::shared_ptr<const SiteBasis> basis(const SiteShape& site) const;
+    Matrix means_of_scores(const SiteShape& site) const;
+    void read_scores(const SiteShape& site, const ShardManifest& shard, std::int64_t begin, std::int64_t end,
+                     float* out) const;
     /// Of the files that are drawn from all shards; null where it is missing.
     std::shared_ptr<const Safetensors> merged(const char* name) const;
     /// One float32 a token: from `merged_tensor` of a file that is drawn from all shards, or from each
@@ -105,12 +127,15 @@ class Run {
     bool complete_ = false;
     std::string model_name_, prompts_;
     std::int64_t d_model_ = 0, n_sequences_ = 0, length_ = 0, planned_tokens_ = 0;
+    std::int64_t first_token_ = 0;  // of the planned ones: where a part of a capture begins
     int n_layers_ = 0;
     std::vector<std::string> labels_, scores_;
     std::size_t n_captured_scores_ = 0;  // the first of scores_
     std::vector<LabelColumn> columns_;
     std::vector<SiteShape> sites_;
-    std::vector<bool> stored_;  // per site
+    std::vector<bool> stored_;         // per site
+    std::vector<std::int64_t> ranks_;  // per site: scores that stand for its vectors
+    bool has_means_ = true, has_moments_ = false;
     TokenTable tokens_;
     std::vector<ShardManifest> shards_;
     std::vector<std::int32_t> rows_;

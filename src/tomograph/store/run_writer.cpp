@@ -10,6 +10,8 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/text.h"
+#include "tomograph/store/plan_file.h"
+#include "tomograph/store/run_stats.h"
 #include "tomograph/store/shard_writer.h"
 
 namespace tomograph {
@@ -17,7 +19,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kWriteBuffers = 32'000'000;
-constexpr std::int64_t kMergedNumbers = 8'000'000;  // of means that are formed at once
 
 [[noreturn]] void refuse(const std::string& what, const std::string& why, const std::string& mend = "") {
     throw Error(what, why, mend);
@@ -67,6 +68,11 @@ void check_plan(const RunPlan& plan) {
     if (end != static_cast<std::int64_t>(n) || plan.kept.size() != n ||
         plan.stored.size() != plan.sites.size())
         refuse("the run's plan does not fit its tokens", "");
+    if (plan.basis && plan.basis->sites.size() != plan.sites.size())
+        refuse("the run's plan does not fit its axes", "");
+    if (!plan.part_ends.empty() && (!std::is_sorted(plan.part_ends.begin(), plan.part_ends.end()) ||
+                                    plan.part_ends.back() != plan.shard_ends.size()))
+        refuse("the run's plan has parts that are not those of its shards", "");
     if (static_cast<std::int64_t>(plan.shard_ends.size()) > kMostShards)
         refuse(fmt::format("a run of {} shards cannot be written", plan.shard_ends.size()), "",
                "make larger shards");
@@ -141,48 +147,28 @@ Json describe(const RunPlan& plan, const std::vector<FileEntry>& token_files) {
     if (!plan.columns.empty()) json["columns"] = columns_json(plan.columns);
     if (!plan.scores.empty()) json["scores"] = plan.scores;
     json["n_tokens"] = plan.tokens.size();
-    for (std::size_t i = 0; i < plan.sites.size(); ++i)
+    const std::vector<std::int64_t> ranks = ranks_of(plan);
+    for (std::size_t i = 0; i < plan.sites.size(); ++i) {
         json["sites"].push_back({{"name", plan.sites[i].site.name()},
                                  {"shape", plan.sites[i].shape},
-                                 {"vectors", plan.stored[i].has_value()}});
+                                 {"vectors", plan.stored[i].has_value() && !plan.basis}});
+        if (ranks[i] > 0) json["sites"].back()["scores"] = ranks[i];
+    }
+    if (!plan.means) json["means"] = false;
+    if (plan.moments) json["moments"] = true;
     for (const FileEntry& file : token_files) json["tokens"].push_back(file.json());
     json["shard_ends"] = plan.shard_ends;
+    if (!plan.part_ends.empty()) json["part_ends"] = plan.part_ends;
     return json;
 }
 
 /// Errors: Error that says which fields differ, where they do.
 void check_resumed(const fs::path& folder, const Json& earlier, const Json& now) {
-    constexpr std::size_t kNamed = 3;
-    std::vector<std::string> differences;
-    std::size_t more = 0;
-    for (const Json& change : Json::diff(earlier, now)) {
-        std::string path = change.at("path").get<std::string>();
-        if (path == "/program/command") continue;  // only the first capture's is kept
-        if (differences.size() == kNamed) {
-            ++more;
-            continue;
-        }
-        const std::string op = change.at("op").get<std::string>();
-        const auto text = [](const Json& json) {
-            const std::string value = json_text(json);
-            return value.size() <= 60 ? value : value.substr(0, 57) + "...";
-        };
-        const Json::json_pointer where(path);
-        std::string name = path.substr(1);
-        std::replace(name.begin(), name.end(), '/', '.');
-        if (op == "add")
-            differences.push_back(fmt::format("{} is new ({})", name, text(change.at("value"))));
-        else if (op == "remove")
-            differences.push_back(fmt::format("{} is missing (it was {})", name, text(earlier.at(where))));
-        else
-            differences.push_back(
-                fmt::format("{} was {} and is {}", name, text(earlier.at(where)), text(change.at("value"))));
-    }
+    // Only the first capture's command is kept.
+    const std::string differences = differences_of(earlier, now, {"/program/command"});
     if (differences.empty()) return;
-    throw Error(
-        folder.string() + " was captured otherwise and cannot be resumed like this",
-        fmt::format("{}{}", fmt::join(differences, ", "), more > 0 ? fmt::format(", and {} more", more) : ""),
-        "resume it as it was begun, or replace it with --force");
+    throw Error(folder.string() + " was captured otherwise and cannot be resumed like this", differences,
+                "resume it as it was begun, or replace it with --force");
 }
 
 bool is_there(const fs::path& run, const FileEntry& file) {
@@ -190,13 +176,13 @@ bool is_there(const fs::path& run, const FileEntry& file) {
     return fs::file_size(run / file.file, error) == file.bytes && !error;
 }
 
-/// Pieces of means that are formed at once: sites, or positions of one.
-struct MeanPiece {
-    std::size_t site;
-    std::int64_t begin, end;
-};
-
 }  // namespace
+
+std::vector<std::int64_t> ranks_of(const RunPlan& plan) {
+    std::vector<std::int64_t> ranks(plan.sites.size(), 0);
+    for (std::size_t i = 0; plan.basis && i < ranks.size(); ++i) ranks[i] = plan.basis->sites[i].rank();
+    return ranks;
+}
 
 RunWriter::RunWriter(const fs::path& folder, RunPlan plan, const RunWriterOptions& options)
     : plan_((check_plan(plan), number_rows(plan), std::move(plan))),
@@ -223,6 +209,11 @@ void RunWriter::begin_files(Begin begin) {
         write_texts(*texts, plan_);
         files.push_back(file_entry(layout::kTexts, texts->temporary()));
     }
+    std::unique_ptr<SafetensorsWriter> basis;
+    if (plan_.basis) {
+        basis = write_basis(run / layout::kBasis, *plan_.basis, plan_.sites);
+        files.push_back(file_entry(layout::kBasis, basis->temporary()));
+    }
     description_ = describe(plan_, files);
     std::string text = file_text(description_);
     // What is compared later is what the file says: numbers may lose a digit on the way.
@@ -243,10 +234,12 @@ void RunWriter::begin_files(Begin begin) {
             tokens.sync();
             pieces.sync();
             if (texts) texts->sync();
+            if (basis) basis->sync();
         }
         tokens.finish();
         pieces.commit();
         if (texts) texts->commit();
+        if (basis) basis->finish();
     }
     fs::create_directories(run / layout::kShards);
     fs::create_directories(run / layout::kStats);
@@ -296,6 +289,7 @@ void RunWriter::find_whole_shards() {
         fs::remove(file, error);
         fs::remove(run / layout::vectors_file(i), error);
         fs::remove(run / layout::stats_file(i), error);
+        fs::remove(run / layout::moments_file(i), error);
     }
     if (whole_shards().size() < n_shards()) return;
     try {
@@ -337,11 +331,21 @@ bool RunWriter::is_widened(std::size_t number) const {
     if (narrow == plan_.stored.end() || manifests_[number].rows.size() == 0) return false;
     const SiteShape& site = plan_.sites[static_cast<std::size_t>(narrow - plan_.stored.begin())];
     const Safetensors vectors(folder_.path() / layout::vectors_file(number));
-    return vectors.at(site.site.name()).dtype != Dtype::f16;
+    const std::string name = site.site.name();
+    return vectors.at(plan_.basis ? layout::axis_scores_tensor(name) : name).dtype != Dtype::f16;
 }
 
 void RunWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values) {
-    shard_->take(site, first, n, values);
+    shard_->take(site, first, n, values, {});
+}
+
+void RunWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values,
+                     const Scored& scored) {
+    shard_->take(site, first, n, values, scored);
+}
+
+void RunWriter::take_moments(std::size_t site, const SiteMoments& moments) {
+    shard_->take_moments(site, moments);
 }
 
 void RunWriter::take_scores(std::size_t score, std::int64_t first, std::int64_t n, const float* values) {
@@ -369,8 +373,18 @@ void RunWriter::collect() {
 void RunWriter::finish() {
     if (complete_) return;
     collect();
-    if (whole_shards().size() != n_shards()) throw Error("the run has shards that were not written", "", "");
-    const std::vector<FileEntry> stats = write_stats();
+    if (whole_shards().size() != n_shards()) {
+        if (plan_.part_ends.empty()) throw Error("the run has shards that were not written", "", "");
+        write_text(layout::kRun, file_text(run_description(description_, whole_shards(), {}, false)));
+        return;
+    }
+    const std::int64_t last = *std::max_element(plan_.tokens.position.begin(), plan_.tokens.position.end());
+    const std::vector<FileEntry> stats = write_stats(
+        folder_.path(),
+        {plan_.sites,
+         plan_.means ? layout::summed_sites(plan_.sites, ranks_of(plan_)) : std::vector<SiteShape>{},
+         plan_.scores, plan_.tokens.size(), last + 1},
+        manifests_, durable_);
     write_text(layout::kRun, file_text(run_description(description_, manifests_, stats, true)));
     complete_ = true;
 }
@@ -395,93 +409,12 @@ void RunWriter::write_text(const char* name, const std::string& text) const {
 
 std::vector<ShardManifest> RunWriter::whole_shards() const {
     std::vector<ShardManifest> shards;
-    for (std::size_t i = 0; i < n_shards() && whole_[i]; ++i) shards.push_back(manifests_[i]);
+    std::size_t i = 0;
+    if (!plan_.part_ends.empty()) {
+        while (i < n_shards() && !whole_[i]) ++i;
+    }
+    for (; i < n_shards() && whole_[i]; ++i) shards.push_back(manifests_[i]);
     return shards;
-}
-
-std::vector<FileEntry> RunWriter::write_stats() const {
-    const fs::path& run = folder_.path();
-    const std::int64_t length =
-        std::int64_t{*std::max_element(plan_.tokens.position.begin(), plan_.tokens.position.end())} + 1;
-    std::vector<TensorSpec> norm_specs, mean_specs;
-    std::vector<MeanPiece> pieces;
-    std::uint64_t mean_bytes = 0, shard_bytes = 0;
-    for (std::size_t i = 0; i < plan_.sites.size(); ++i) {
-        norm_specs.push_back({plan_.sites[i].site.name(), Dtype::f32, {plan_.tokens.size()}});
-        mean_specs.push_back(layout::row_spec(plan_.sites[i], length, Dtype::f32));
-        mean_bytes += mean_specs.back().n_bytes();
-        const std::int64_t most = std::max<std::int64_t>(1, kMergedNumbers / plan_.sites[i].width());
-        for (std::int64_t begin = 0; begin < length; begin += most)
-            pieces.push_back({i, begin, std::min(length, begin + most)});
-    }
-    for (const ShardManifest& shard : manifests_) {
-        for (const FileEntry& file : shard.files) shard_bytes += file.bytes;
-    }
-    std::vector<FileEntry> files;
-    const auto seal = [&](SafetensorsWriter& file, const char* name) {
-        files.push_back(file_entry(name, file.temporary()));
-        if (durable_) file.sync();
-        file.finish();
-    };
-
-    SafetensorsWriter norms(run / layout::kNorms, norm_specs);
-    for (const ShardManifest& shard : manifests_) {
-        const Safetensors stats(run / layout::stats_file(shard.number));
-        for (std::size_t i = 0; i < plan_.sites.size(); ++i) {
-            const auto bytes = stats.at(layout::norms_tensor(plan_.sites[i].site.name())).bytes;
-            norms.write(i, static_cast<std::uint64_t>(shard.tokens.begin) * sizeof(float), bytes.data(),
-                        bytes.size());
-        }
-    }
-    seal(norms, layout::kNorms);
-
-    if (!plan_.scores.empty()) {
-        std::vector<TensorSpec> specs;
-        for (const std::string& score : plan_.scores)
-            specs.push_back({score, Dtype::f32, {plan_.tokens.size()}});
-        SafetensorsWriter scores(run / layout::kScores, specs);
-        for (const ShardManifest& shard : manifests_) {
-            const Safetensors stats(run / layout::stats_file(shard.number));
-            for (std::size_t i = 0; i < plan_.scores.size(); ++i) {
-                const auto bytes = stats.at(layout::scores_tensor(plan_.scores[i])).bytes;
-                scores.write(i, static_cast<std::uint64_t>(shard.tokens.begin) * sizeof(float), bytes.data(),
-                             bytes.size());
-            }
-        }
-        seal(scores, layout::kScores);
-    }
-
-    // Positions far apart would make a table that is nearly empty and larger than all the run: then readers
-    // form the means from the shards' sums.
-    constexpr std::uint64_t kSmall = 64'000'000;
-    if (mean_bytes <= kSmall + 4 * shard_bytes) {
-        SafetensorsWriter means(run / layout::kMeans, mean_specs);
-        for (std::size_t begin = 0; begin < pieces.size();) {
-            std::vector<MeanBuilder> builders;
-            std::int64_t numbers = 0;
-            std::size_t end = begin;
-            for (; end < pieces.size(); ++end) {
-                const SiteShape& site = plan_.sites[pieces[end].site];
-                numbers += (pieces[end].end - pieces[end].begin) * site.width();
-                if (end > begin && numbers > kMergedNumbers) break;
-                builders.emplace_back(site, pieces[end].begin, pieces[end].end);
-            }
-            for (const ShardManifest& shard : manifests_) {
-                const Safetensors stats(run / layout::stats_file(shard.number));
-                for (MeanBuilder& builder : builders) builder.add(stats);
-            }
-            for (std::size_t i = begin; i < end; ++i) {
-                const Matrix values = builders[i - begin].means();
-                means.write(pieces[i].site,
-                            static_cast<std::uint64_t>(pieces[i].begin * values.cols()) * sizeof(float),
-                            values.data(), static_cast<std::size_t>(values.size()) * sizeof(float));
-            }
-            begin = end;
-        }
-        seal(means, layout::kMeans);
-    }
-    if (durable_) sync_folder(run / layout::kStats);
-    return files;
 }
 
 }  // namespace tomograph

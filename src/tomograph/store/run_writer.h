@@ -10,9 +10,11 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/json.h"
+#include "tomograph/store/basis.h"
 #include "tomograph/store/dtype.h"
 #include "tomograph/store/layout.h"
 #include "tomograph/store/output_folder.h"
+#include "tomograph/store/site_moments.h"
 #include "tomograph/store/write_queue.h"
 #include "tomograph/words/site.h"
 
@@ -26,7 +28,12 @@ struct RunPlan {
     std::vector<SiteShape> sites;  ///< network order
     /// Per site: the type in which its vectors are kept (f32, f16 or bf16); none: its norms and means only.
     std::vector<std::optional<Dtype>> stored;
-    std::vector<std::string> labels;
+    /// What stands for the vectors, where it is there: scores on the axes of each site, in the type that
+    /// `stored` says (f16 or f32).
+    std::shared_ptr<const Basis> basis = nullptr;
+    bool means = true;     ///< keep sums by position, which the means over sequences are made of
+    bool moments = false;  ///< keep each shard's moments
+    std::vector<std::string> labels = {};
     std::int32_t label_outside_means = -1;  ///< its tokens stay out of the means; -1: none do
     TokenTable tokens;                      ///< `row` is filled by the writer
     std::vector<LabelColumn> columns;       ///< of tokens.further
@@ -35,6 +42,9 @@ struct RunPlan {
     std::vector<std::uint8_t> kept;  ///< per token: is its vector kept?
     std::function<std::string(std::int64_t token)> piece;  ///< the token's bytes; empty: it has none
     std::vector<std::int64_t> shard_ends;                  ///< per shard: one past its last token; ascending
+    /// Of a capture that several processes share, per part: one past its last shard; ascending, the last is
+    /// the number of shards. Empty: it is not shared.
+    std::vector<std::size_t> part_ends = {};
 };
 
 struct RunWriterOptions {
@@ -46,6 +56,12 @@ struct RunWriterOptions {
     int threads = 1;
 };
 
+/// Vectors' scores on a basis, [n, k], and the norm of what is left of each, [n].
+struct Scored {
+    const float* scores = nullptr;
+    const float* residuals = nullptr;
+};
+
 /// A value that float16 cannot hold was to be kept as one.
 class Float16Overflow : public Error {
   public:
@@ -53,6 +69,9 @@ class Float16Overflow : public Error {
 };
 
 class ShardWriter;
+
+/// Scores that stand for each site's vectors; 0: none do.
+std::vector<std::int64_t> ranks_of(const RunPlan& plan);
 
 /// The one writer of run folders. Shards are written in any order, one at a time; each is whole once its
 /// manifest is there, and never changes afterwards. While the next one fills, the last goes to the disk.
@@ -94,12 +113,19 @@ class RunWriter {
     /// tokens of one site come in order; sites come as they like.
     /// Errors: Float16Overflow with the site's name; Error of an earlier write.
     void take(std::size_t site, std::int64_t first, std::int64_t n, const float* values);
+    /// The same where the plan has a basis, with each vector's scores on it [n, k] and what is left of its
+    /// norm [n].
+    void take(std::size_t site, std::int64_t first, std::int64_t n, const float* values,
+              const Scored& scored);
+    /// Where the plan keeps moments: those of the open shard's vectors, once a site, before end_shard().
+    void take_moments(std::size_t site, const SiteMoments& moments);
     /// Numbers of tokens [first, first + n) of the run, all in the open shard: the score at this place in
     /// plan().scores.
     void take_scores(std::size_t score, std::int64_t first, std::int64_t n, const float* values);
     /// The open shard has all its vectors. Errors: Error when it, or the one before it, cannot be written.
     void end_shard();
-    /// All shards are whole: write what is drawn from them together, and run.json.
+    /// All shards are whole: write what is drawn from them together, and run.json. Where the plan has parts,
+    /// other writers may have written the rest: then run.json says which parts are here.
     void finish();
 
     /// Of the vectors' files written so far, or found.
@@ -111,7 +137,6 @@ class RunWriter {
     void collect();  // the shard that goes to the disk
     void write_text(const char* name, const std::string& text) const;
     std::vector<ShardManifest> whole_shards() const;
-    std::vector<FileEntry> write_stats() const;
 
     RunPlan plan_;
     bool durable_;

@@ -40,6 +40,11 @@ std::vector<std::int32_t> mean_positions(const RunPlan& plan, ShardManifest::Spa
     return positions;
 }
 
+/// Where a part of `all` begins, of n_parts that are alike.
+std::int64_t share(std::int64_t all, int part, int n_parts) {
+    return all * part / n_parts;
+}
+
 }  // namespace
 
 ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
@@ -52,13 +57,22 @@ ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
       queue_(queue),
       threads_(threads),
       tensor_of_site_(plan.sites.size(), -1),
-      sums_(mean_positions(plan, planned.tokens), plan.sites) {
+      sums_(mean_positions(plan, planned.tokens),
+            plan.means ? layout::summed_sites(plan.sites, ranks_of(plan)) : std::vector<SiteShape>{}) {
     const ShardManifest::Span tokens = planned.tokens;
     std::vector<TensorSpec> specs;
     for (std::size_t i = 0; i < plan.sites.size(); ++i) {
         if (!stored_[i]) continue;
         tensor_of_site_[i] = static_cast<int>(specs.size());
-        specs.push_back(layout::row_spec(plan.sites[i], manifest_.rows.size(), *stored_[i]));
+        if (!plan.basis) {
+            specs.push_back(layout::row_spec(plan.sites[i], manifest_.rows.size(), *stored_[i]));
+            continue;
+        }
+        const std::string name = plan.sites[i].site.name();
+        specs.push_back({layout::axis_scores_tensor(name),
+                         *stored_[i],
+                         {manifest_.rows.size(), plan.basis->sites[i].rank()}});
+        specs.push_back({layout::residuals_tensor(name), *stored_[i], {manifest_.rows.size()}});
     }
     if (manifest_.rows.size() > 0 && !specs.empty()) {
         specs.push_back({"rows", Dtype::i32, {manifest_.rows.size()}});
@@ -70,6 +84,16 @@ ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
         vectors_->write(specs.size() - 1, 0, rows.data(), rows.size() * sizeof(std::int32_t));
     }
     specs.clear();
+    if (plan.moments) {
+        const std::vector<std::int64_t> ranks = ranks_of(plan);
+        for (std::size_t i = 0; i < plan.sites.size(); ++i) {
+            moments_of_site_.push_back(specs.size());
+            for (TensorSpec& spec : moments_specs(plan.sites[i].site.name(), plan.sites[i].width(), ranks[i]))
+                specs.push_back(std::move(spec));
+        }
+        moments_ = std::make_shared<SafetensorsWriter>(run / layout::moments_file(planned.number), specs);
+        specs.clear();
+    }
     for (const SiteShape& site : plan.sites)
         specs.push_back({layout::norms_tensor(site.site.name()), Dtype::f32, {tokens.size()}});
     for (const std::string& score : plan.scores)
@@ -78,11 +102,44 @@ ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
     stats_ = std::make_shared<SafetensorsWriter>(run / layout::stats_file(planned.number), specs);
 }
 
-/// Of tokens [begin, end) of a batch, those that are kept, to where they stand among the batch's rows. `bad`:
-/// the batch's first value that the type cannot hold, unless there is one before.
-void ShardWriter::convert_rows(std::size_t site, std::int64_t first, const float* values, std::int64_t begin,
-                               std::int64_t end, std::byte* out, std::int64_t& bad) const {
+void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values,
+                       const Scored& scored) {
     const std::int64_t width = plan_.sites[site].width();
+    const std::int64_t in_shard = first - manifest_.tokens.begin;
+    const float* summed = plan_.basis ? scored.scores : values;
+    const std::int64_t summed_width = plan_.basis ? plan_.basis->sites[site].rank() : width;
+    WriteQueue::Buffer norms = queue_.acquire(static_cast<std::size_t>(n) * sizeof(float));
+    if (plan_.means) sums_.open(site);
+    fork_join(threads_for(n * width), [&](int part, int n_parts) {
+        if (plan_.means)
+            sums_.add(site, in_shard, n, summed, share(summed_width, part, n_parts),
+                      share(summed_width, part + 1, n_parts));
+        for (std::int64_t i = share(n, part, n_parts); i < share(n, part + 1, n_parts); ++i) {
+            const float norm =
+                std::sqrt(Eigen::Map<const Eigen::ArrayXf>(values + i * width, width).square().sum());
+            std::memcpy(norms.data() + static_cast<std::size_t>(i) * sizeof(float), &norm, sizeof norm);
+        }
+    });
+    queue_.submit(std::move(norms), [file = stats_, site, in_shard](const WriteQueue::Buffer& bytes) {
+        file->write(site, static_cast<std::uint64_t>(in_shard) * sizeof(float), bytes.data(), bytes.size());
+    });
+
+    if (!vectors_ || tensor_of_site_[site] < 0) return;
+    const auto tensor = static_cast<std::size_t>(tensor_of_site_[site]);
+    if (!plan_.basis) return write_rows(site, tensor, first, n, width, values, 1);
+    const SiteBasis& basis = plan_.basis->sites[site];
+    write_rows(site, tensor, first, n, basis.rank(), scored.scores, basis.scale);
+    write_rows(site, tensor + 1, first, n, 1, scored.residuals, basis.scale);
+}
+
+int ShardWriter::threads_for(std::int64_t numbers) const {
+    constexpr std::int64_t kShared = 1 << 15;  // fewer are done sooner than shared out
+    return numbers < kShared ? 1 : threads_;
+}
+
+void ShardWriter::convert_rows(std::size_t site, std::int64_t first, std::int64_t begin, std::int64_t end,
+                               std::int64_t width, const float* numbers, std::byte* out,
+                               std::int64_t& bad) const {
     const Dtype dtype = *stored_[site];
     const auto kept = [&](std::int64_t token) {
         return plan_.kept[static_cast<std::size_t>(first + token)] != 0;
@@ -95,9 +152,9 @@ void ShardWriter::convert_rows(std::size_t site, std::int64_t first, const float
         std::int64_t last = i;
         while (last < end && kept(last)) ++last;
         const auto count = static_cast<std::size_t>((last - i) * width);
-        if (!convert(dtype, values + i * width, out, count)) {
+        if (!convert(dtype, numbers + i * width, out, count)) {
             bad = i * width;
-            while (!(std::abs(values[bad]) >= kF16Overflow && std::isfinite(values[bad]))) ++bad;
+            while (!(std::abs(numbers[bad]) >= kF16Overflow && std::isfinite(numbers[bad]))) ++bad;
             return;
         }
         out += count * dtype_size(dtype);
@@ -105,59 +162,50 @@ void ShardWriter::convert_rows(std::size_t site, std::int64_t first, const float
     }
 }
 
-void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values) {
-    const std::int64_t width = plan_.sites[site].width();
-    const std::int64_t in_shard = first - manifest_.tokens.begin;
-    const bool stores = vectors_ && tensor_of_site_[site] >= 0;
-    const std::size_t row_bytes = stores ? static_cast<std::size_t>(width) * dtype_size(*stored_[site]) : 0;
+void ShardWriter::write_rows(std::size_t site, std::size_t tensor, std::int64_t first, std::int64_t n,
+                             std::int64_t width, const float* values, float scale) {
+    std::vector<float> scaled;
+    if (scale != 1) {
+        scaled.resize(static_cast<std::size_t>(n * width));
+        for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] = values[i] / scale;
+        values = scaled.data();
+    }
+    const std::size_t row_bytes = static_cast<std::size_t>(width) * dtype_size(*stored_[site]);
     // Of each token: how many of the batch before it are kept.
     std::vector<std::int64_t> before(static_cast<std::size_t>(n) + 1, 0);
     std::int64_t first_row = -1;
-    for (std::int64_t i = 0; stores && i < n; ++i) {
+    for (std::int64_t i = 0; i < n; ++i) {
         const auto token = static_cast<std::size_t>(first + i);
         const bool kept = plan_.kept[token] != 0;
         if (kept && first_row < 0) first_row = plan_.tokens.row[token];
         before[static_cast<std::size_t>(i) + 1] = before[static_cast<std::size_t>(i)] + (kept ? 1 : 0);
     }
-    WriteQueue::Buffer norms = queue_.acquire(static_cast<std::size_t>(n) * sizeof(float));
+    if (first_row < 0) return;
     WriteQueue::Buffer rows = queue_.acquire(static_cast<std::size_t>(before.back()) * row_bytes);
-    sums_.open(site);
-    // Few values are done sooner than shared out.
-    constexpr std::int64_t kShared = 1 << 15;
-    const int threads = n * width < kShared ? 1 : threads_;
+    const int threads = threads_for(n * width);
     std::vector<std::int64_t> bad(static_cast<std::size_t>(threads), -1);
     fork_join(threads, [&](int part, int n_parts) {
-        const auto share = [&](std::int64_t all, int p) { return all * p / n_parts; };
-        sums_.add(site, in_shard, n, values, share(width, part), share(width, part + 1));
-        const std::int64_t begin = share(n, part), end = share(n, part + 1);
-        for (std::int64_t i = begin; i < end; ++i) {
-            const float norm =
-                std::sqrt(Eigen::Map<const Eigen::ArrayXf>(values + i * width, width).square().sum());
-            std::memcpy(norms.data() + static_cast<std::size_t>(i) * sizeof(float), &norm, sizeof norm);
-        }
-        if (stores)
-            convert_rows(
-                site, first, values, begin, end,
-                rows.data() + static_cast<std::size_t>(before[static_cast<std::size_t>(begin)]) * row_bytes,
-                bad[static_cast<std::size_t>(part)]);
-    });
-    queue_.submit(std::move(norms), [file = stats_, site, in_shard](const WriteQueue::Buffer& bytes) {
-        file->write(site, static_cast<std::uint64_t>(in_shard) * sizeof(float), bytes.data(), bytes.size());
+        const std::int64_t begin = share(n, part, n_parts), end = share(n, part + 1, n_parts);
+        const auto done = static_cast<std::size_t>(before[static_cast<std::size_t>(begin)]);
+        convert_rows(site, first, begin, end, width, values, rows.data() + done * row_bytes,
+                     bad[static_cast<std::size_t>(part)]);
     });
     const auto worst = std::find_if(bad.begin(), bad.end(), [](std::int64_t at) { return at >= 0; });
     if (worst != bad.end()) {
         const std::int64_t token = first + *worst / width;
-        throw Float16Overflow(
-            fmt::format("{} holds {:.0f} at token {} (position {})", plan_.sites[site].site.name(),
-                        values[*worst], token, plan_.tokens.position[static_cast<std::size_t>(token)]),
-            "float16 ends at 65,504", "use --dtype auto, bf16 or f32");
+        throw Float16Overflow(fmt::format("{} holds {:.0f} at token {} (position {})",
+                                          plan_.sites[site].site.name(), values[*worst] * scale, token,
+                                          plan_.tokens.position[static_cast<std::size_t>(token)]),
+                              "float16 ends at 65,504", "use --dtype auto, bf16 or f32");
     }
-    if (rows.empty()) return;
     const std::uint64_t offset = static_cast<std::uint64_t>(first_row - manifest_.rows.begin) * row_bytes;
-    const auto tensor = static_cast<std::size_t>(tensor_of_site_[site]);
     queue_.submit(std::move(rows), [file = vectors_, tensor, offset](const WriteQueue::Buffer& bytes) {
         file->write(tensor, offset, bytes.data(), bytes.size());
     });
+}
+
+void ShardWriter::take_moments(std::size_t site, const SiteMoments& moments) {
+    write_moments(*moments_, moments_of_site_[site], moments);
 }
 
 void ShardWriter::take_scores(std::size_t score, std::int64_t first, std::int64_t n, const float* values) {
@@ -178,6 +226,7 @@ ShardManifest ShardWriter::finish(bool durable) {
         file.finish();
     };
     if (vectors_) seal(*vectors_, layout::vectors_file(manifest_.number));
+    if (moments_) seal(*moments_, layout::moments_file(manifest_.number));
     seal(*stats_, layout::stats_file(manifest_.number));
     const std::filesystem::path folder = run_ / layout::kShards;
     if (durable) sync_folder(folder);

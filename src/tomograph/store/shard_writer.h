@@ -18,7 +18,10 @@ class ShardWriter {
                 std::vector<std::optional<Dtype>> stored, const ShardManifest& planned, WriteQueue& queue,
                 int threads);
     /// See RunWriter::take.
-    void take(std::size_t site, std::int64_t first, std::int64_t n, const float* values);
+    void take(std::size_t site, std::int64_t first, std::int64_t n, const float* values,
+              const Scored& scored);
+    /// See RunWriter::take_moments.
+    void take_moments(std::size_t site, const SiteMoments& moments);
     /// See RunWriter::take_scores.
     void take_scores(std::size_t score, std::int64_t first, std::int64_t n, const float* values);
     /// What was taken has been written by the queue: write the sums, give the files their names and, last,
@@ -26,8 +29,14 @@ class ShardWriter {
     ShardManifest finish(bool durable);
 
   private:
-    void convert_rows(std::size_t site, std::int64_t first, const float* values, std::int64_t begin,
-                      std::int64_t end, std::byte* out, std::int64_t& bad) const;
+    /// The kept ones of tokens [first, first + n): `width` numbers of each, divided by `scale`.
+    void write_rows(std::size_t site, std::size_t tensor, std::int64_t first, std::int64_t n,
+                    std::int64_t width, const float* numbers, float scale);
+    /// Of those, tokens [begin, end), to `out`. `bad`: the first number that the type cannot hold, where
+    /// there is one.
+    void convert_rows(std::size_t site, std::int64_t first, std::int64_t begin, std::int64_t end,
+                      std::int64_t width, const float* numbers, std::byte* out, std::int64_t& bad) const;
+    int threads_for(std::int64_t numbers) const;
 
     std::filesystem::path run_;
     const RunPlan& plan_;
@@ -35,9 +44,11 @@ class ShardWriter {
     ShardManifest manifest_;
     WriteQueue& queue_;
     int threads_;
-    std::vector<int> tensor_of_site_;  // in the vectors' file; -1: norms and sums only
-    PositionSums sums_;
+    std::vector<int> tensor_of_site_;             // in the vectors' file; -1: norms and sums only
+    PositionSums sums_;                           // of no site where the plan keeps no means
     std::shared_ptr<SafetensorsWriter> vectors_;  // null where the shard keeps none
+    std::shared_ptr<SafetensorsWriter> moments_;  // null where the plan keeps none
+    std::vector<std::size_t> moments_of_site_;    // its first tensor there
     std::shared_ptr<SafetensorsWriter> stats_;    // norms of each site, then the scores, then the sums
 };
 

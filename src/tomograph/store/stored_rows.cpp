@@ -22,8 +22,9 @@ StoredRows stored_rows(const Run& run, const Site& site, std::size_t number) {
                     fmt::format("it has {}", shard_count(run)), "");
     // Run::open() has read all manifests: these keys are there.
     const ShardManifest shard = shard_manifest(run.json().at("shards")[number]);
-    if (shard.rows.size() == 0) return {.begin = shard.rows.begin, .end = shard.rows.end};
-    auto file = std::make_shared<const Safetensors>(run.path() / layout::vectors_file(number));
+    if (shard.rows.size() == 0 || run.rank(site) > 0)
+        return {.begin = shard.rows.begin, .end = shard.rows.end};
+    auto file = std::make_shared<const Safetensors>(run.path() / layout::vectors_file(shard.number));
     const Safetensors::Tensor& tensor = file->at(name);
     if (tensor.n_rows() != shard.rows.size() || tensor.width() != run.site(site).width() ||
         tensor.dtype == Dtype::i32)

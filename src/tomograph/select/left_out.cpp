@@ -1,0 +1,41 @@
+#include "tomograph/select/left_out.h"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <utility>
+
+namespace tomograph {
+
+LeftOut left_out(const Run& run, const RowLabels& labels) {
+    std::set<std::pair<Component, int>> seen;
+    LeftOut left;
+    double sum = 0, count = 0;
+    for (std::int64_t row = 0; row < labels.size(); ++row) {
+        const Site site = labels.site(row);
+        if (!seen.emplace(site.component, site.layer).second || !run.has_site(site)) continue;
+        const std::int64_t axes = run.rank(site);
+        if (axes == 0) continue;
+        left.axes = left.axes == 0 ? axes : std::min(left.axes, axes);
+        const auto residuals = run.residuals(site), norms = run.norms(site);
+        for (std::size_t i = 0; i < residuals.size(); ++i) {
+            const auto norm = static_cast<double>(norms[static_cast<std::size_t>(run.rows()[i])]);
+            const auto residual = static_cast<double>(residuals[i]);
+            if (!(norm > 0)) continue;
+            sum += residual * residual / (norm * norm);
+            count += 1;
+        }
+    }
+    if (count > 0) left.share = sum / count;
+    return left;
+}
+
+std::string LeftOut::note() const {
+    if (axes == 0) return "";
+    return fmt::format(
+        "the run keeps scores on {} axes, not vectors: {:.2g} % of a vector's squared norm is left out on "
+        "average",
+        axes, 100 * share);
+}
+
+}  // namespace tomograph

@@ -1,0 +1,161 @@
+// What a run keeps beside vectors or in their place: scores on axes, means and moments.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tomograph/base/error.h"
+#include "tomograph/store/opened_files.h"
+#include "tomograph/store/run.h"
+#include "tomograph/store/sums.h"
+
+namespace tomograph {
+namespace {
+
+constexpr std::int64_t kLargestMeans = 1 << 30;  // numbers
+
+[[noreturn]] void does_not_fit(const std::filesystem::path& file, const std::string& why) {
+    throw Error(file.string() + " does not fit its run", why, "capture it again");
+}
+
+/// Rows [begin, end) of a tensor of a shard, [n, width] in float32.
+/// Errors: Error when it has another shape than run.json says.
+void read_tensor(const Safetensors& file, const std::string& name, const ShardManifest& shard,
+                 std::int64_t width, std::int64_t begin, std::int64_t end, float* out) {
+    const auto& tensor = file.at(name);
+    if (tensor.n_rows() != shard.rows.size() || tensor.width() != width || tensor.dtype == Dtype::i32)
+        does_not_fit(file.path(), name + " has another shape than run.json says");
+    tensor.read_rows(begin, end, out);
+}
+
+}  // namespace
+
+std::int64_t Run::rank(const Site& wanted) const {
+    for (std::size_t i = 0; i < sites_.size(); ++i) {
+        if (sites_[i].site == wanted) return ranks_[i];
+    }
+    return 0;
+}
+
+bool Run::has_scores() const {
+    return std::any_of(ranks_.begin(), ranks_.end(), [](std::int64_t rank) { return rank > 0; });
+}
+
+std::vector<SiteShape> Run::summed_sites() const {
+    return has_means_ ? layout::summed_sites(sites_, ranks_) : std::vector<SiteShape>{};
+}
+
+void Run::read_scores(const SiteShape& shape, const ShardManifest& shard, std::int64_t begin,
+                      std::int64_t end, float* out) const {
+    const std::int64_t k = rank(shape.site);
+    const auto file = vectors(shard.number);
+    const auto axes = basis(shape);
+    Matrix scores(end - begin, k);
+    read_tensor(*file, layout::axis_scores_tensor(shape.site.name()), shard, k, begin, end, scores.data());
+    Eigen::Map<Matrix> rows(out, end - begin, shape.width());
+    rows.noalias() = (axes->scale * scores) * axes->components;
+    rows.rowwise() += axes->mean.transpose();
+}
+
+Matrix Run::means_of_scores(const SiteShape& shape) const {
+    const std::int64_t k = rank(shape.site);
+    const auto axes = basis(shape);
+    const std::string outside = json_.value("means_without_label", "");
+    MatrixD sums = MatrixD::Zero(length(), k);
+    VectorD counts = VectorD::Zero(length());
+    Matrix scores;
+    for (const ShardManifest& shard : shards_) {
+        scores.resize(shard.rows.size(), k);
+        read_tensor(*vectors(shard.number), layout::axis_scores_tensor(shape.site.name()), shard, k, 0,
+                    shard.rows.size(), scores.data());
+        for (std::int64_t i = 0; i < shard.rows.size(); ++i) {
+            const auto t = static_cast<std::size_t>(shard.tokens.begin + i);
+            const std::int32_t label = tokens_.label[t];
+            if (!outside.empty() && label >= 0 && labels_[static_cast<std::size_t>(label)] == outside)
+                continue;
+            sums.row(tokens_.position[t]) += scores.row(i).cast<double>();
+            counts[tokens_.position[t]] += 1;
+        }
+    }
+    Matrix means = Matrix::Zero(length(), shape.width());
+    for (Eigen::Index p = 0; p < means.rows(); ++p) {
+        if (counts[p] == 0) continue;
+        const Eigen::RowVectorXf mean = (axes->scale / counts[p] * sums.row(p)).cast<float>();
+        means.row(p) = mean * axes->components + axes->mean.transpose();
+    }
+    return means;
+}
+
+std::vector<float> Run::residuals(const Site& wanted) const {
+    const SiteShape& shape = site(wanted);
+    if (rank(wanted) == 0)
+        throw Error("no scores of " + shape.site.name() + " in " + path_.string(), "",
+                    "capture it with --keep scores:K");
+    std::vector<float> norms(static_cast<std::size_t>(n_rows()));
+    for (const ShardManifest& shard : shards_) {
+        if (shard.rows.size() == 0) continue;
+        read_tensor(*vectors(shard.number), layout::residuals_tensor(shape.site.name()), shard, 1, 0,
+                    shard.rows.size(), norms.data() + shard.rows.begin);
+    }
+    const float scale = basis(shape)->scale;
+    for (float& norm : norms) norm *= scale;
+    return norms;
+}
+
+SiteMoments Run::moments(const Site& wanted) const {
+    const SiteShape& shape = site(wanted);
+    if (!has_moments_)
+        throw Error(path_.string() + " keeps no moments", "it was captured without them",
+                    "capture it with --keep moments");
+    SiteMoments moments;
+    for (const ShardManifest& shard : shards_)
+        moments.merge(
+            read_moments(Safetensors(path_ / layout::moments_file(shard.number), Safetensors::Types::any),
+                         shape, rank(wanted)));
+    return moments;
+}
+
+std::shared_ptr<const SiteBasis> Run::basis(const SiteShape& shape) const {
+    const std::string name = shape.site.name();
+    {
+        const std::lock_guard lock(files_->mutex);
+        if (const auto found = files_->bases.find(name); found != files_->bases.end()) return found->second;
+    }
+    auto axes = std::make_shared<const SiteBasis>(read_basis(*files_->get(path_, layout::kBasis), shape));
+    if (axes->rank() != rank(shape.site))
+        does_not_fit(path_ / layout::kBasis,
+                     "it has another number of axes of " + name + " than run.json says");
+    const std::lock_guard lock(files_->mutex);
+    return files_->bases.emplace(name, std::move(axes)).first->second;
+}
+
+Matrix Run::means(const Site& wanted) const {
+    const SiteShape& shape = site(wanted);
+    if (!has_means_ && rank(wanted) > 0 && n_rows() == n_tokens()) return means_of_scores(shape);
+    if (!has_means_)
+        throw Error(path_.string() + " keeps no means by position", "it was captured without them",
+                    "capture it with --keep means");
+    if (length() > kLargestMeans / shape.width())
+        throw Error(fmt::format("the means of {} do not fit memory", shape.site.name()),
+                    fmt::format("they are {} positions of {} numbers", length(), shape.width()), "");
+    const std::int64_t scores = rank(wanted);
+    SiteShape summed = shape;
+    if (scores > 0) summed.shape = {scores};
+    const auto whole = [&](const Matrix& means) -> Matrix {
+        if (scores == 0) return means;
+        const auto axes = basis(shape);
+        return (means * axes->components).rowwise() + axes->mean.transpose();
+    };
+    if (const auto file = merged(layout::kMeans)) {
+        const auto& tensor = file->at(shape.site.name());
+        if (tensor.n_rows() != length() || tensor.width() != summed.width() || tensor.dtype == Dtype::i32)
+            does_not_fit(file->path(), wanted.name() + " has not one mean a position");
+        Matrix values(tensor.n_rows(), tensor.width());
+        tensor.read_rows(0, tensor.n_rows(), values.data());
+        return whole(values);
+    }
+    MeanBuilder builder(summed, 0, length());
+    for (const ShardManifest& shard : shards_) builder.add(*stats(shard.number));
+    return whole(builder.means());
+}
+
+}  // namespace tomograph
