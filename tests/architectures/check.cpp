@@ -94,6 +94,12 @@ void check_modes(const Model& model, Report& report) {
 /// Rows of the embedding table, given as vectors, are the tokens that they stand for.
 void check_vectors(const Model& model, Engine& engine, Report& report) {
     if (!report.absent.empty()) return;
+    // A vector is no token: it has the padding's own embedding in each layer.
+    const auto& all = report.components;
+    if (std::find(all.begin(), all.end(), "ple_out") != all.end()) {
+        report.vectors = -1;
+        return;
+    }
     const Sequence tokens = sequences_of(model, {9}).front();
     Sequence vectors = tokens;
     const Matrix rows = model.token_embeddings(tokens.tokens);

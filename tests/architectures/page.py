@@ -51,7 +51,8 @@ def main() -> None:
     for r in captured:
         sites = ", ".join(f"`{c}`" for c in r["components"] if c not in EVERYWHERE)
         sites += "" if r["causal"] else "; both ways"
-        vectors = "refused [^vectors]" if r["absent"] else number(r["vectors"])
+        vectors = ("refused [^vectors]" if r["absent"] else "without `ple_out`'s token" if r["vectors"] < 0
+                   else number(r["vectors"]))
         parity = "yes" if r["architecture"] in golden else ""
         print(f"| {r['model']} | {sites} | {number(r['sum'])} | {number(r['isolation'])} | {vectors} | {parity} |")
     print("\n## Refused\n\n| model | why |\n|---|---|")
@@ -59,8 +60,9 @@ def main() -> None:
         print(f"| {r['model']} | {reason(r['refused'])} |")
     for r in failed:
         print(f"| {r['model']} | **captured wrongly**: {r['failed']} |")
-    print("\nllama.cpp cannot load what its generator writes of these, and they are not counted: "
-          + ", ".join(r["model"] for r in unwritten) + ".")
+    if unwritten:
+        print("\nllama.cpp cannot load what its generator writes of these, and they are not counted: "
+              + ", ".join(r["model"] for r in unwritten) + ".")
     absent = sorted({reason(why) for r in captured for why in r["absent"].values()})
     if absent:
         print(f"\n[^vectors]: {'; '.join(absent)}.")

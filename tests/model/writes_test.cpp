@@ -183,7 +183,7 @@ TEST_P(EveryModelWritten, LosesWhatAttentionAddsWhereThatIsZero) {
     const Recording got = written(*engine_, sequences_, "blocks.0.attn_out", kZeros, true);
     EXPECT_EQ(got.at("blocks.0.resid_mid"), got.at("blocks.0.resid_pre"));
     EXPECT_EQ(got.at("blocks.0.resid_pre"), plain_.at("blocks.0.resid_pre"));
-    EXPECT_NE(got.at("blocks.1.attn_out"), plain_.at("blocks.1.attn_out"));
+    EXPECT_NE(got.at("blocks.1.mlp_out"), plain_.at("blocks.1.mlp_out"));
 }
 
 TEST_P(EveryModelWritten, LosesWhatAParallelBlockAddsWhereBothAreZero) {

@@ -297,16 +297,16 @@ class Finder {
             return;
         }
         if (stream_.kind().post_norm) return;
-        for (const auto& [write, component] : writes) {
-            const int norm = input_norm(*write);
-            if (norm == kNone || norm == ln1) continue;
-            const bool mixes = write->kind == Write::Kind::attention || write->kind == Write::Kind::mixer;
-            if (mixes && ln1 == kNone) {
-                add_row(Component::ln1, layer, ln1 = norm);
-            } else if (component == Component::mlp_out && ln2 == kNone) {
-                add_row(Component::ln2, layer, ln2 = norm);
-            }
-        }
+        const auto norm_of = [&](Component component) {
+            const auto at = std::find_if(writes.begin(), writes.end(),
+                                         [&](const auto& write) { return write.second == component; });
+            return at == writes.end() ? kNone : input_norm(*at->first);
+        };
+        ln1 = norm_of(Component::attn_out);
+        if (ln1 == kNone) ln1 = norm_of(Component::mixer_out);
+        if (ln1 != kNone) add_row(Component::ln1, layer, ln1);
+        if (const int norm = norm_of(Component::mlp_out); norm != kNone && norm != ln1)
+            add_row(Component::ln2, layer, norm);
     }
 
     const std::vector<GraphNode>& nodes_;

@@ -194,6 +194,10 @@ const GraphMap& LlamaEngine::graph_map(Kind kind) {
     if (kind == kVectors) check_vectors(found);
     for (const SiteNode& site : found.sites)
         found.unwritable.push_back(unwritable(seen.nodes, found.sites, site));
+    for (std::size_t i = 0; i < seen.nodes.size(); ++i) {
+        if (seen.nodes[i].op == GraphNode::Op::scale && seen.nodes[i].factor == 0)
+            found.resets.push_back(static_cast<int>(i));
+    }
     for (const GraphNode& node : seen.nodes) {
         found.ops.push_back(node.op);
         found.names.push_back(node.name);

@@ -18,6 +18,7 @@ namespace tomograph {
 struct GraphMap {
     std::vector<SiteNode> sites;
     std::vector<SiteSum> sums;
+    std::vector<int> resets;              // nodes that clear a state, which no node reads by name
     double stem_factor = 1;               // of an embedding, on its way to the first block
     std::set<std::string> block_weights;  // that are read where it is computed
     std::vector<std::string> unwritable;  // per site: why it cannot be written; empty where it can
