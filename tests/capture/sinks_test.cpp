@@ -135,7 +135,8 @@ TEST_F(CaptureKeep, ScoresShowThePointsOfTheVectors) {
         const Matrix points = transform(pca, select(vectors, selection));
         const Matrix shown = transform(same, select(other, selection));
         const float range = points.maxCoeff() - points.minCoeff();
-        EXPECT_LE((points - shown).cwiseAbs().maxCoeff(), 5e-3f * range) << component_name(component);
+        // What half of this model's 128 axes leave out; the axes were found on the first sequences.
+        EXPECT_LE((points - shown).cwiseAbs().maxCoeff(), 2e-2f * range) << component_name(component);
     }
 }
 

@@ -113,9 +113,10 @@ TEST_F(BadInput, MayBeAnImageModel) {
 
 TEST_F(BadInput, MayAskAnEncoderWhatItExpects) {
     const std::string path = golden_path("encoders/bert.gguf");
-    EXPECT_EQ(capture_error({"--scores"}, path),
-              "cannot keep scores of bert: its tokens see those that follow them, and none is predicted; leave "
-              "out --scores");
+    EXPECT_EQ(
+        capture_error({"--scores"}, path),
+        "cannot keep scores of bert: its tokens see those that follow them, and none is predicted; leave "
+        "out --scores");
 }
 
 TEST_F(BadInput, MayBeAMissingModelToAskAbout) {
@@ -206,9 +207,9 @@ TEST_F(BadInput, MayBeNoRange) {
 
 TEST_F(BadInput, MayBeAComponentThatNoModelHas) {
     EXPECT_EQ(usage_error({"capture", golden_model("llama"), "--out", "x", "--components", "soul"}),
-              "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, resid_mid, ln2, "
-              "router, "
-              "mlp_out, resid_post, ln_final");
+              "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, mixer_out, "
+              "resid_mid, ln2, "
+              "router, mlp_out, moe_out, ple_out, skip_out, resid_post, ln_final");
 }
 
 TEST_F(BadInput, MayBeAComponentThatThisModelHasNot) {

@@ -21,24 +21,24 @@ namespace {
 constexpr std::int64_t kBlockElements = 1 << 20;
 constexpr std::int64_t kShardBytes = 256'000'000;
 
-std::vector<Part> read_parts(const ImportOptions& options, std::vector<std::string>& notes) {
+std::vector<ImportPart> read_parts(const ImportOptions& options, std::vector<std::string>& notes) {
     if (!options.sites.empty()) {
         if (!options.files.empty() || options.site)
             throw Error("files that name their site, and others", "", "give --site NAME=FILE for each");
         return {read_named_part(options.sites, notes)};
     }
     if (options.files.empty()) throw Error("nothing to import", "", "name a file, or --site NAME=FILE");
-    std::vector<Part> parts;
+    std::vector<ImportPart> parts;
     for (const auto& file : options.files)
         parts.push_back(read_part(file, {.site = options.site, .layers = options.layers}, notes));
     return parts;
 }
 
 /// The shape of one row at each site, the same in all parts.
-std::vector<SiteShape> shapes_of(const std::vector<Part>& parts) {
+std::vector<SiteShape> shapes_of(const std::vector<ImportPart>& parts) {
     std::vector<SiteShape> shapes;
     for (const auto& [site, array] : parts.front().sites) shapes.push_back({site, array.row_shape()});
-    for (const Part& part : parts) {
+    for (const ImportPart& part : parts) {
         for (const auto& [site, shape] : shapes) {
             const auto found = part.sites.find(site);
             if (found == part.sites.end())
@@ -74,9 +74,9 @@ std::int64_t model_width(const std::vector<SiteShape>& shapes) {
 }
 
 /// The type that holds a site's values as they are in every part, or float32.
-Dtype stored_type(const std::vector<Part>& parts, const Site& site) {
+Dtype stored_type(const std::vector<ImportPart>& parts, const Site& site) {
     const auto type = stored_as(parts.front().sites.at(site).array.element());
-    const bool same = type && std::ranges::all_of(parts, [&](const Part& part) {
+    const bool same = type && std::ranges::all_of(parts, [&](const ImportPart& part) {
                           return stored_as(part.sites.at(site).array.element()) == type;
                       });
     return same ? *type : Dtype::f32;
@@ -88,9 +88,9 @@ struct Fate {
     std::int64_t unusable = 0;  ///< rows that are not finite
 };
 
-void note_fate(const std::vector<Part>& parts, const Site& site, const Fate& fate,
+void note_fate(const std::vector<ImportPart>& parts, const Site& site, const Fate& fate,
                std::vector<std::string>& notes) {
-    for (const Part& part : parts) {
+    for (const ImportPart& part : parts) {
         const ForeignArray& array = part.sites.at(site).array;
         if (!stored_as(array.element()))
             notes.push_back(
@@ -107,12 +107,13 @@ void note_fate(const std::vector<Part>& parts, const Site& site, const Fate& fat
 }
 
 /// Hands rows [first, last) of one site to the writer. Rows are those of all parts, one after another.
-void copy_rows(const std::vector<Part>& parts, const SiteShape& site, std::size_t number, std::int64_t first,
-               std::int64_t last, RunWriter& writer, Fate& fate, const Progress& progress) {
+void copy_rows(const std::vector<ImportPart>& parts, const SiteShape& site, std::size_t number,
+               std::int64_t first, std::int64_t last, RunWriter& writer, Fate& fate,
+               const Progress& progress) {
     const std::int64_t width = site.width(), block_rows = std::max<std::int64_t>(1, kBlockElements / width);
     Matrix block(std::min(block_rows, last - first), width);
     std::int64_t before = 0;  // rows of the parts that have been passed
-    for (const Part& part : parts) {
+    for (const ImportPart& part : parts) {
         const SiteArray& source = part.sites.at(site.site);
         const std::int64_t n = source.n_rows();
         for (std::int64_t begin = std::max(first - before, std::int64_t{0});
@@ -133,8 +134,8 @@ void copy_rows(const std::vector<Part>& parts, const SiteShape& site, std::size_
 }
 
 Json description(const ImportOptions& options, const std::vector<SiteShape>& shapes,
-                 const std::vector<std::optional<Dtype>>& stored, const TokenRows& rows,
-                 std::int64_t d_model, const std::vector<std::string>& notes) {
+                 const std::vector<std::optional<Dtype>>& stored, const TokenRows& rows, std::int64_t d_model,
+                 const std::vector<std::string>& notes) {
     Json sources = Json::array();
     std::string contents;
     const auto add = [&](const std::filesystem::path& file) {

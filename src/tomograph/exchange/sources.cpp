@@ -54,7 +54,7 @@ SiteArray as_rows(const Site& site, ForeignArray array, const std::string& from)
 }
 
 /// Adds a site; its rows must be those of the sites before it.
-void add(Part& part, const Site& site, SiteArray array) {
+void add(ImportPart& part, const Site& site, SiteArray array) {
     if (site.layer >= kMostLayers)
         throw Error(fmt::format("{} is said to be {}", array.from, site.name()),
                     "no model has so many layers", "");
@@ -133,7 +133,7 @@ std::optional<std::size_t> layer_axis(const ForeignArray& stack, const std::opti
     return by_ids || !options.layers.empty() ? std::optional<std::size_t>(1) : std::nullopt;
 }
 
-void add_stack(Part& part, const ForeignArray& stack, std::size_t axis, const std::string& from,
+void add_stack(ImportPart& part, const ForeignArray& stack, std::size_t axis, const std::string& from,
                const SourceOptions& options, std::vector<std::string>& notes) {
     const std::int64_t n = stack.axes()[axis].extent;
     if (n >= kMostLayers) throw Error(fmt::format("{} has {} layers", from, n), "no model has so many", "");
@@ -156,7 +156,7 @@ void add_stack(Part& part, const ForeignArray& stack, std::size_t axis, const st
     }
 }
 
-void add_tensors(Part& part, std::map<std::string, ForeignArray> tensors, const fs::path& file,
+void add_tensors(ImportPart& part, std::map<std::string, ForeignArray> tensors, const fs::path& file,
                  const SourceOptions& options, std::vector<std::string>& not_read,
                  std::vector<std::string>& notes) {
     std::string renamed;  // the first such name
@@ -202,8 +202,8 @@ void add_tensors(Part& part, std::map<std::string, ForeignArray> tensors, const 
 
 }  // namespace
 
-Part read_part(const fs::path& file, const SourceOptions& options, std::vector<std::string>& notes) {
-    Part part;
+ImportPart read_part(const fs::path& file, const SourceOptions& options, std::vector<std::string>& notes) {
+    ImportPart part;
     if (is_npy(file)) {
         const Site site = options.site.value_or(Site{Component::resid_post, 0});
         add(part, site, as_rows(site, read_npy(file), file.string()));
@@ -233,11 +233,12 @@ Part read_part(const fs::path& file, const SourceOptions& options, std::vector<s
     return part;
 }
 
-Part read_named_part(const std::vector<std::pair<Site, fs::path>>& files, std::vector<std::string>& notes) {
-    Part part;
+ImportPart read_named_part(const std::vector<std::pair<Site, fs::path>>& files,
+                           std::vector<std::string>& notes) {
+    ImportPart part;
     for (const auto& [site, file] : files) {
         std::vector<std::string> unheard;
-        const Part one =
+        const ImportPart one =
             is_npy(file) ? read_part(file, {.site = site}, notes) : read_part(file, {.site = site}, unheard);
         // A file of several sites gives the one that is asked for.
         const auto found = one.sites.size() == 1 ? one.sites.begin() : one.sites.find(site);

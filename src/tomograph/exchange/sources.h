@@ -30,7 +30,7 @@ struct SiteArray {
 };
 
 /// What one file, or several that share their rows, gives: a vector a row for every site.
-struct Part {
+struct ImportPart {
     std::map<Site, SiteArray, NetworkOrder> sites;
     std::int64_t n_sequences = 1, length = 0;  ///< rows are n_sequences times length, sequence by sequence
     std::vector<std::int64_t> token_ids;       ///< a row; empty: none were kept
@@ -49,11 +49,11 @@ struct SourceOptions {
 /// as vLLM writes it: "hidden_states" [n, layers, d] beside "token_ids" [n], or a control vector of llama.cpp
 /// (.gguf). `notes` says what was assumed
 /// and what was not read. Errors: Error that names what the file holds, with the mend.
-Part read_part(const std::filesystem::path& file, const SourceOptions& options,
-               std::vector<std::string>& notes);
+ImportPart read_part(const std::filesystem::path& file, const SourceOptions& options,
+                     std::vector<std::string>& notes);
 
 /// The same of several files, one a site. Errors: also where their rows are not the same in number.
-Part read_named_part(const std::vector<std::pair<Site, std::filesystem::path>>& files,
-                     std::vector<std::string>& notes);
+ImportPart read_named_part(const std::vector<std::pair<Site, std::filesystem::path>>& files,
+                           std::vector<std::string>& notes);
 
 }  // namespace tomograph

@@ -97,16 +97,16 @@ void read_labels(TokenRows& rows, const std::vector<std::string>& texts, const C
 }
 
 /// Rows by their place in the parts.
-TokenRows by_place(const std::vector<Part>& parts) {
+TokenRows by_place(const std::vector<ImportPart>& parts) {
     TokenRows rows;
     std::int64_t n = 0, sequence = 0;
-    for (const Part& part : parts) n += part.n_sequences * part.length;
+    for (const ImportPart& part : parts) n += part.n_sequences * part.length;
     const auto size = static_cast<std::size_t>(n);
     rows.tokens.token_id.assign(size, -1);
     rows.tokens.label.assign(size, -1);
     rows.pieces.assign(size, "");
     std::size_t row = 0;
-    for (const Part& part : parts) {
+    for (const ImportPart& part : parts) {
         for (std::size_t i = 0; i < part.token_ids.size(); ++i)
             rows.tokens.token_id[row + i] =
                 static_cast<std::int32_t>(std::clamp<std::int64_t>(part.token_ids[i], -1, INT32_MAX));
@@ -122,7 +122,7 @@ TokenRows by_place(const std::vector<Part>& parts) {
 
 }  // namespace
 
-TokenRows token_rows(const std::vector<Part>& parts, const std::optional<std::filesystem::path>& labels,
+TokenRows token_rows(const std::vector<ImportPart>& parts, const std::optional<std::filesystem::path>& labels,
                      std::vector<std::string>& notes) {
     TokenRows rows = by_place(parts);
     const std::int64_t n = rows.tokens.size();

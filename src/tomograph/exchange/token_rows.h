@@ -27,7 +27,7 @@ inline constexpr std::int32_t kMostImported = 1 << 24;
 /// row's place in its sequence. `notes` names the columns that do not count. Errors: Error that names the
 /// line or the column: another number of lines than rows; a column that stands twice or is nearly one of
 /// these; none that counts; no whole number, or one that is too large; labels that are not UTF-8.
-TokenRows token_rows(const std::vector<Part>& parts, const std::optional<std::filesystem::path>& labels,
+TokenRows token_rows(const std::vector<ImportPart>& parts, const std::optional<std::filesystem::path>& labels,
                      std::vector<std::string>& notes);
 
 }  // namespace tomograph

@@ -30,7 +30,8 @@ class Finder {
         std::vector<std::vector<const Station*>> layers;
         for (const Station& station : path_.stations) {
             const int layer = station.front().layer;
-            if (std::any_of(station.begin(), station.end(), [&](const Write& w) { return w.layer != layer; }))
+            if (std::any_of(station.begin(), station.end(),
+                            [&](const StreamWrite& w) { return w.layer != layer; }))
                 refuse_graph("several layers write at " + named(station.front().station) + looped(nodes_));
             if (layer > static_cast<int>(layers.size()))
                 refuse_graph("layer " + std::to_string(layers.size()) + " writes nothing to the stream" +
@@ -73,9 +74,9 @@ class Finder {
     void add_row(Component component, int layer, int index) { add(component, layer, index, {d_model_}); }
 
     /// The norm of `write` that reads the latest stream node which it starts from: output node, or kNone.
-    int input_norm(const Write& write) {
+    int input_norm(const StreamWrite& write) {
         int latest = kNone, output = kNone;
-        if (write.kind == Write::Kind::skip) return kNone;
+        if (write.kind == StreamWrite::Kind::skip) return kNone;
         for (const int index : stream_.ancestors(write.value).nodes) {
             const GraphNode& n = node(index);
             if (n.op != Op::norm || n.shape[0] != d_model_) continue;
@@ -92,7 +93,7 @@ class Finder {
 
     /// The input of attention's output projection: down from what attention adds to the last product with a
     /// weight. Heads are counted at the attention core.
-    void add_heads(const Write& write) {
+    void add_heads(const StreamWrite& write) {
         int at = write.value;
         while (at >= 0) {
             const GraphNode& n = node(at);
@@ -119,7 +120,7 @@ class Finder {
     }
 
     /// The gate's probabilities. A mixture that takes its softmax over the chosen experts only has none.
-    void add_router(const Write& write) {
+    void add_router(const StreamWrite& write) {
         if (!write.experts) return;
         for (const int index : stream_.ancestors(write.value).nodes) {
             const GraphNode& n = node(index);
@@ -182,11 +183,11 @@ class Finder {
     }
 
     /// What each write of a layer is called.
-    std::vector<std::pair<const Write*, Component>> name_writes(int layer,
-                                                                const std::vector<const Station*>& stations) {
-        std::vector<std::pair<const Write*, Component>> named_writes;
+    std::vector<std::pair<const StreamWrite*, Component>> name_writes(
+        int layer, const std::vector<const Station*>& stations) {
+        std::vector<std::pair<const StreamWrite*, Component>> named_writes;
         std::set<Component> taken;
-        const auto name = [&](const Write& write, Component component, const std::string& whose) {
+        const auto name = [&](const StreamWrite& write, Component component, const std::string& whose) {
             if (!taken.insert(component).second)
                 refuse_graph("layer " + std::to_string(layer) +
                              " writes to the stream more than once from its " + whose +
@@ -195,18 +196,18 @@ class Finder {
         };
         std::size_t n_mlps = 0, n_mixtures = 0;
         for (const Station* station : stations) {
-            for (const Write& write : *station) {
-                n_mlps += write.kind == Write::Kind::mlp;
-                n_mixtures += write.kind == Write::Kind::mlp && write.experts;
+            for (const StreamWrite& write : *station) {
+                n_mlps += write.kind == StreamWrite::Kind::mlp;
+                n_mixtures += write.kind == StreamWrite::Kind::mlp && write.experts;
             }
         }
         for (const Station* station : stations) {
-            for (const Write& write : *station) {
-                if (write.kind == Write::Kind::attention) {
+            for (const StreamWrite& write : *station) {
+                if (write.kind == StreamWrite::Kind::attention) {
                     name(write, Component::attn_out, "attention");
-                } else if (write.kind == Write::Kind::mixer) {
+                } else if (write.kind == StreamWrite::Kind::mixer) {
                     name(write, Component::mixer_out, "recurrent mixer");
-                } else if (write.kind == Write::Kind::skip) {
+                } else if (write.kind == StreamWrite::Kind::skip) {
                     name(write, Component::skip_out, "earlier stream");
                 } else if (taken.contains(Component::mlp_out) && write.reads.size() > 1 && !write.experts) {
                     // Gated by the stream, but made of the embedding.
@@ -238,7 +239,7 @@ class Finder {
     /// `next` is what the next layer reads of the stream, or what the end does.
     void add_block(int layer, const std::vector<const Station*>& stations, int next) {
         const auto writes = name_writes(layer, stations);
-        const auto component_of = [&](const Write& write) {
+        const auto component_of = [&](const StreamWrite& write) {
             return std::find_if(writes.begin(), writes.end(), [&](auto& w) { return w.first == &write; })
                 ->second;
         };
@@ -261,21 +262,22 @@ class Finder {
         begin(Component::resid_pre, stations.front()->front().base, stations.front()->front().factor);
         for (std::size_t i = 0; i < stations.size(); ++i) {
             const Station& station = *stations[i];
-            for (const Write& write : station) {
+            for (const StreamWrite& write : station) {
                 const Component component = component_of(write);
                 add_row(component, layer, write.value);
                 parts.push_back({Site{component, layer}, 1});
-                if (write.kind == Write::Kind::attention) add_heads(write);
+                if (write.kind == StreamWrite::Kind::attention) add_heads(write);
                 add_router(write);
             }
             const bool last = i + 1 == stations.size();
             const int base = last ? next : stations[i + 1]->front().base;
             double factor = 1;
             const int point = scaled(base, station.front().station, factor);
-            const bool mixes =
-                station.front().kind == Write::Kind::attention || station.front().kind == Write::Kind::mixer;
-            const bool read_on = !last && std::any_of(stations[i + 1]->begin(), stations[i + 1]->end(),
-                                                      [&](const Write& w) { return w.reads.contains(base); });
+            const bool mixes = station.front().kind == StreamWrite::Kind::attention ||
+                               station.front().kind == StreamWrite::Kind::mixer;
+            const bool read_on =
+                !last && std::any_of(stations[i + 1]->begin(), stations[i + 1]->end(),
+                                     [&](const StreamWrite& w) { return w.reads.contains(base); });
             if (last || (mixes && read_on)) {
                 const Component stream = last ? Component::resid_post : Component::resid_mid;
                 add_row(stream, layer, point);

@@ -98,7 +98,7 @@ class Follower {
             }
             const int side = path_.stream.stream_operand(at);
             const auto& sources = node(at).sources;
-            Write write;
+            StreamWrite write;
             write.station = at;
             write.operand = sources[static_cast<std::size_t>(side)].node;
             write.value = sources[static_cast<std::size_t>(1 - side)].node;
@@ -117,38 +117,38 @@ class Follower {
     }
     int below_views(int at) const { return path_.stream.below_views(at); }
 
-    void describe(Write& write) {
+    void describe(StreamWrite& write) {
         if (path_.stream.is_stream(write.value)) {
-            write.kind = Write::Kind::skip;
+            write.kind = StreamWrite::Kind::skip;
             write.reads = {below_views(write.value)};
             return;
         }
         const Stream::Ancestors a = path_.stream.ancestors(write.value);
         write.reads = a.reads;
         write.experts = a.experts;
-        write.kind = a.attention   ? Write::Kind::attention
-                     : a.recurrent ? Write::Kind::mixer
-                                   : Write::Kind::mlp;
+        write.kind = a.attention   ? StreamWrite::Kind::attention
+                     : a.recurrent ? StreamWrite::Kind::mixer
+                                   : StreamWrite::Kind::mlp;
     }
 
     /// Blocks may add attention, mixer and MLP first and the stream afterwards: take such a sum apart.
     void split(Station& station) {
         Station single;
-        for (Write& write : station) {
+        for (StreamWrite& write : station) {
             describe(write);
             const GraphNode& value = node(write.value);
             const bool sum = value.op == Op::add && value.sources[0].node >= 0 && value.sources[1].node >= 0;
-            if (sum && write.kind != Write::Kind::skip) {
+            if (sum && write.kind != StreamWrite::Kind::skip) {
                 Station sides{write, write};
                 for (std::size_t side = 0; side < 2; ++side) {
                     sides[side].value = value.sources[side].node;
                     describe(sides[side]);
                 }
                 const bool of_stream =
-                    sides[0].kind == Write::Kind::skip || sides[1].kind == Write::Kind::skip;
+                    sides[0].kind == StreamWrite::Kind::skip || sides[1].kind == StreamWrite::Kind::skip;
                 if (sides[0].kind != sides[1].kind && !of_stream) {
                     split(sides);
-                    std::sort(sides.begin(), sides.end(), [](const Write& a, const Write& b) {
+                    std::sort(sides.begin(), sides.end(), [](const StreamWrite& a, const StreamWrite& b) {
                         return std::pair(a.kind, a.value) < std::pair(b.kind, b.value);
                     });
                     single.insert(single.end(), sides.begin(), sides.end());
@@ -163,9 +163,9 @@ class Follower {
     void number_layers() {
         int previous = -1;
         for (Station& station : path_.stations) {
-            for (Write& write : station) {
+            for (StreamWrite& write : station) {
                 std::map<int, int> votes;
-                if (write.kind == Write::Kind::skip) {
+                if (write.kind == StreamWrite::Kind::skip) {
                     votes[layer_of_name(node(write.value).name).value_or(previous)] = 1;
                 } else {
                     // What is computed before the stream that it reads last may be an earlier layer's (RWKV 7
@@ -198,7 +198,7 @@ class Follower {
 
     void find_base(Station& station) {
         std::set<int> reads;
-        for (const Write& write : station) reads.insert(write.reads.begin(), write.reads.end());
+        for (const StreamWrite& write : station) reads.insert(write.reads.begin(), write.reads.end());
         double factor = 1, by = 1;
         int at = below_views(station.front().operand);
         // A stream that only the addition reads multiplied; what the block reads so, is the stream.
@@ -208,7 +208,7 @@ class Follower {
             factor *= by;
             at = below_views(inner);
         }
-        for (Write& write : station) write.base = at, write.factor = factor;
+        for (StreamWrite& write : station) write.base = at, write.factor = factor;
     }
 
     const std::vector<GraphNode>& nodes_;

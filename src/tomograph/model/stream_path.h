@@ -9,7 +9,7 @@
 namespace tomograph {
 
 /// Something that was added to the stream.
-struct Write {
+struct StreamWrite {
     enum class Kind { attention, mixer, mlp, skip };
     int station = -1;  ///< the ADD that carries the stream on
     int operand = -1;  ///< the stream as that ADD reads it
@@ -24,7 +24,7 @@ struct Write {
 };
 
 /// Writes that one ADD carries on, in the order of its operands.
-using Station = std::vector<Write>;
+using Station = std::vector<StreamWrite>;
 
 /// The stream from the embedding to the end, with all that is added on the way.
 struct StreamPath {

@@ -251,9 +251,9 @@ void Run::check_shards() const {
     std::int64_t token = 0, row = 0;
     for (std::size_t i = 0; i < shards_.size(); ++i) {
         const ShardManifest& shard = shards_[i];
-        const std::size_t number = shard.number;
+        const std::size_t number = shards_.front().number + i;
         const fs::path manifest = path_ / layout::manifest_file(number);
-        const bool tiles = number == shards_.front().number + i && shard.tokens.begin == token &&
+        const bool tiles = shard.number == number && shard.tokens.begin == token &&
                            shard.tokens.end > token && shard.tokens.end <= n_tokens() &&
                            shard.rows.begin == row && shard.rows.end >= row && shard.rows.end <= n_rows();
         if (!tiles)
