@@ -31,11 +31,6 @@ constexpr int kProbeTokens = 4;
 
 enum Kind { kTokens, kVectors };
 
-bool is_stream(Component component) {
-    return component == Component::embed || component == Component::resid_pre ||
-           component == Component::resid_mid || component == Component::resid_post;
-}
-
 /// Where rotary positions have several sections (time, height, width, …), vectors need one for each.
 constexpr std::int64_t kPositionSections = 4;
 
@@ -289,10 +284,6 @@ void LlamaEngine::run(std::span<const Sequence> batch, const Plan& plan, Tap& ta
     const Kind kind = batch.front().vectors.empty() ? kTokens : kVectors;
     const GraphMap& map = graph_map(kind);
     const auto to_stem = static_cast<float>(maps_.at(kTokens).stem_factor / map.stem_factor);
-    // What a branch adds would be computed from states that an earlier batch has left in the cache.
-    if (recurrent_ && plan.given && !is_stream(sites_[plan.given->site].site.component))
-        throw Error(fmt::format("{} cannot begin at {}", info_.name, sites_[plan.given->site].site.name()),
-                    "its recurrent states would be those of what it read before", "begin at resid_post");
     SumCheck check(sites_, map.sums, info_.name);
     // A state is kept where the graph says, which may be behind the last node that is wanted.
     const bool in_pieces = recurrent_ && longest_length(batch) > batch_tokens_;
