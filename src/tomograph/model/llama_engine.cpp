@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <exception>
 #include <map>
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "tomograph/base/error.h"
 #include "tomograph/model/context.h"
@@ -87,6 +90,38 @@ class Batch {
     std::vector<std::int32_t> n_ids_;
     std::vector<std::int8_t> outputs_;
 };
+
+/// Of every node, the nodes that it reads: by name, and by way of a cache that they wrote before it does.
+/// Keys and values are written, and states cleared, by nodes that nothing names as its source.
+std::vector<std::vector<int>> read_sources(const std::vector<GraphNode>& nodes) {
+    std::vector<std::set<std::string>> shown(nodes.size());  // caches that a node is, or is a view of
+    std::map<std::string, std::vector<int>> writers;
+    std::vector<std::vector<int>> all(nodes.size());
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        const GraphNode& node = nodes[i];
+        std::set<std::string> caches;
+        for (const GraphNode::Source& source : node.sources) {
+            if (source.node >= 0) {
+                all[i].push_back(source.node);
+                caches.merge(std::set(shown[static_cast<std::size_t>(source.node)]));
+            } else if (source.leaf.starts_with("cache_")) {
+                caches.insert(source.leaf);
+            }
+        }
+        for (const std::string& cache : caches) {
+            const auto& before = writers[cache];
+            all[i].insert(all[i].end(), before.begin(), before.end());
+        }
+        const bool clears = node.op == GraphNode::Op::scale && node.factor == 0;
+        const bool writes = clears || node.kind == "SET_ROWS" || node.kind == "CPY";
+        if (writes) {
+            for (const std::string& cache : caches) writers[cache].push_back(static_cast<int>(i));
+        } else if (node.op == GraphNode::Op::view) {
+            shown[i] = std::move(caches);
+        }
+    }
+    return all;
+}
 
 class LlamaEngine final : public Engine {
   public:
@@ -194,18 +229,11 @@ const GraphMap& LlamaEngine::graph_map(Kind kind) {
     if (kind == kVectors) check_vectors(found);
     for (const SiteNode& site : found.sites)
         found.unwritable.push_back(unwritable(seen.nodes, found.sites, site));
-    for (std::size_t i = 0; i < seen.nodes.size(); ++i) {
-        if (seen.nodes[i].op == GraphNode::Op::scale && seen.nodes[i].factor == 0)
-            found.resets.push_back(static_cast<int>(i));
-    }
     for (const GraphNode& node : seen.nodes) {
         found.ops.push_back(node.op);
         found.names.push_back(node.name);
-        auto& sources = found.sources.emplace_back();
-        for (const GraphNode::Source& source : node.sources) {
-            if (source.node >= 0) sources.push_back(source.node);
-        }
     }
+    found.sources = read_sources(seen.nodes);
     return maps_[kind] = std::move(found);
 }
 

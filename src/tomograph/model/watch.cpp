@@ -66,8 +66,6 @@ void Watch::begin_at(const Given& given, const std::string& model, std::span<con
     std::vector<int> needed;
     for (std::size_t node = first + 1; node < map_.sources.size(); ++node)
         needed.insert(needed.end(), map_.sources[node].begin(), map_.sources[node].end());
-    // A state is cleared in place, and read by way of the cache.
-    needed.insert(needed.end(), map_.resets.begin(), map_.resets.end());
     while (!needed.empty()) {
         const int node = needed.back();
         needed.pop_back();

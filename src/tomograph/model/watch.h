@@ -18,13 +18,12 @@ namespace tomograph {
 struct GraphMap {
     std::vector<SiteNode> sites;
     std::vector<SiteSum> sums;
-    std::vector<int> resets;              // nodes that clear a state, which no node reads by name
     double stem_factor = 1;               // of an embedding, on its way to the first block
     std::set<std::string> block_weights;  // that are read where it is computed
     std::vector<std::string> unwritable;  // per site: why it cannot be written; empty where it can
     std::vector<GraphNode::Op> ops;       // of every node, in order
     std::vector<std::string> names;
-    std::vector<std::vector<int>> sources;  // of every node, those that are nodes
+    std::vector<std::vector<int>> sources;  // of every node, those that are nodes, through a cache, too
 };
 
 /// Follows a graph while it is computed and does at each node what a plan wants there.
