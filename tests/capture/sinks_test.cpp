@@ -120,7 +120,8 @@ TEST_F(CaptureKeep, AsManyScoresAsTheSiteIsWideAreTheVectors) {
     }
 }
 
-// Of a model that was trained: the axes of one that was not have no order.
+// Of a model that was trained: the axes of one that was not have no order. Pooled over layers, what an axis
+// of all of them has outside a layer's own 64 of 128 is lost.
 TEST_F(CaptureKeep, ScoresShowThePointsOfTheVectors) {
     model_ = Model::open("bytes-llama");
     prompts_ = text_prompts(model_.vocabulary(), {.sequences = 24, .length = 64});
@@ -135,7 +136,6 @@ TEST_F(CaptureKeep, ScoresShowThePointsOfTheVectors) {
         const Matrix points = transform(pca, select(vectors, selection));
         const Matrix shown = transform(same, select(other, selection));
         const float range = points.maxCoeff() - points.minCoeff();
-        // What half of this model's 128 axes leave out; the axes were found on the first sequences.
         EXPECT_LE((points - shown).cwiseAbs().maxCoeff(), 2e-2f * range) << component_name(component);
     }
 }
