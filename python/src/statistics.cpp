@@ -54,14 +54,20 @@ nb::dict coil_dict(const Coil& coil) {
     return dict;
 }
 
-void bind_likeness(nb::module_& module) {
+/// How alike two descriptions of the same rows are.
+void bind_likeness_of(nb::module_& module, const char* name,
+                      double (*likeness)(const Matrix&, const Matrix&)) {
     module.def(
-        "cka",
-        [](const Floats& x, const Floats& y) {
+        name,
+        [likeness](const Floats& x, const Floats& y) {
             const Matrix a = matrix_of(x), b = matrix_of(y);
-            return result_of<double>([&](Progress&) { return linear_cka(a, b); }, nb::none());
+            return result_of<double>([&](Progress&) { return likeness(a, b); }, nb::none());
         },
         "x"_a, "y"_a);
+}
+
+void bind_likeness(nb::module_& module) {
+    bind_likeness_of(module, "cka", linear_cka);
     module.def(
         "shifted_cka",
         [](const Floats& x, const Floats& y, int threads) {
@@ -71,13 +77,7 @@ void bind_likeness(nb::module_& module) {
             return nb::make_tuple(cka.value, cka.shifted, cka.p);
         },
         "x"_a, "y"_a, "threads"_a);
-    module.def(
-        "procrustes",
-        [](const Floats& x, const Floats& y) {
-            const Matrix a = matrix_of(x), b = matrix_of(y);
-            return result_of<double>([&](Progress&) { return procrustes_distance(a, b); }, nb::none());
-        },
-        "x"_a, "y"_a);
+    bind_likeness_of(module, "procrustes", procrustes_distance);
     module.def(
         "subspace_overlap",
         [](const Doubles& a, const Doubles& b) {

@@ -32,9 +32,11 @@ def _vector(values: Any, what: str) -> np.ndarray:
     return array
 
 
-def _same_rows(x: np.ndarray, y: np.ndarray) -> None:
+def _same_rows(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    x, y = _matrix(x, "x"), _matrix(y, "y")
     if len(x) != len(y):
         raise InputError(f"x has {len(x)} rows and y has {len(y)}; both describe the same rows")
+    return x, y
 
 
 def cka(x: Any, y: Any) -> float:
@@ -44,8 +46,7 @@ def cka(x: Any, y: Any) -> float:
     Errors: InputError for other shapes, NaN or Inf. Sources: Song et al. (2012), "Feature selection via dependence
     maximization"; Kornblith et al. (2019), "Similarity of neural network representations revisited".
     """
-    x, y = _matrix(x, "x"), _matrix(y, "y")
-    _same_rows(x, y)
+    x, y = _same_rows(x, y)
     return _core.cka(x, y)
 
 
@@ -61,8 +62,7 @@ def shifted_cka(x: Any, y: Any, *, threads: int = 0) -> ShiftedCka:
 
     Errors: InputError as cka().
     """
-    x, y = _matrix(x, "x"), _matrix(y, "y")
-    _same_rows(x, y)
+    x, y = _same_rows(x, y)
     if len(x) < 16:
         raise InputError(f"{len(x)} places are too few to be shifted; at least 16 are needed")
     return ShiftedCka(*_core.shifted_cka(x, y, threads))
@@ -75,8 +75,7 @@ def procrustes(x: Any, y: Any) -> float:
     Errors: InputError as cka(). Source: Williams et al. (2021), "Generalized shape metrics on neural
     representations".
     """
-    x, y = _matrix(x, "x"), _matrix(y, "y")
-    _same_rows(x, y)
+    x, y = _same_rows(x, y)
     return _core.procrustes(x, y)
 
 

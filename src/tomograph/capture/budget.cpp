@@ -27,7 +27,7 @@ CaptureCost capture_cost(const Engine& engine, const ModelInfo& model, const Pro
     const auto n_tokens = static_cast<double>(plan.n_tokens), n_rows = static_cast<double>(plan.n_rows);
     const double sites = static_cast<double>(plan.sites.size());
     const auto size = static_cast<double>(dtype_size(options.dtype.value_or(Dtype::f16)));
-    double row = 0, position = 0, moments = 0, axes = 0, widest = 0, fitting = 0;
+    double row = 0, position = 0, moments = 0, tables = 0, axes = 0, widest = 0, fitting = 0;
     for (std::size_t i = 0; i < plan.sites.size(); ++i) {
         const std::int64_t width = engine.sites()[plan.sites[i]].width();
         const std::int64_t rank = std::min(options.keep.scores, width), summed = rank > 0 ? rank : width;
@@ -35,6 +35,7 @@ CaptureCost capture_cost(const Engine& engine, const ModelInfo& model, const Pro
         if (plan.stored[i]) row += (rank > 0 ? q + 1 : d) * size;
         position += 4 * q;
         moments += 8 * (q * (q + 1) / 2 + 2 * d);
+        tables += 8 * (q * q + 2 * d);
         if (rank > 0) axes += 4 * d * (q + 1);
         fitting += 4 * d * std::min(2 * d, 2 * (q + 16));
         widest = std::max(widest, d);
@@ -55,16 +56,7 @@ CaptureCost capture_cost(const Engine& engine, const ModelInfo& model, const Pro
     const bool wide = longest_shard > 64 * std::max<std::int64_t>(length, 1);
     cost.memory = kWriteBuffers + positions * (wide ? 2.5 : 1.25) +
                   4 * 4 * widest * static_cast<double>(longest_batch) + kTokenBytes * n_tokens;
-    if (options.keep.moments) {
-        double tables = 0;
-        for (const std::size_t site : plan.sites) {
-            const std::int64_t width = engine.sites()[site].width();
-            const auto q =
-                static_cast<double>(options.keep.scores > 0 ? std::min(options.keep.scores, width) : width);
-            tables += 8 * (q * q + 2 * static_cast<double>(width));
-        }
-        cost.memory += tables;
-    }
+    if (options.keep.moments) cost.memory += tables;
     // The sketches are gone when the tables grow, and the axes stay.
     if (options.keep.scores > 0)
         cost.memory = std::max(cost.memory + axes, kWriteBuffers + fitting + axes / 4);

@@ -1,7 +1,6 @@
 #include "tomograph/linear/pca.h"
 
 #include <fmt/format.h>
-#include <lapacke.h>
 
 #include <Spectra/SymEigsSolver.h>
 #include <algorithm>
@@ -11,7 +10,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/threads.h"
-#include "tomograph/linear/blas.h"
+#include "tomograph/linear/eigenpairs.h"
 #include "tomograph/linear/finite.h"
 
 namespace tomograph {
@@ -19,12 +18,6 @@ namespace {
 
 /// Below this total variance, moments are scaled up before their eigenvectors are sought.
 constexpr double smallest_variance = 1e-12;
-
-/// Leading eigenpairs of a symmetric matrix, largest eigenvalue first.
-struct Eigenpairs {
-    VectorD values;   // [k]
-    MatrixD vectors;  // [k, d]
-};
 
 /// y = A x with the whole matrix: Eigen's product of a symmetric view reads half as much but is not
 /// vectorised.
@@ -53,22 +46,12 @@ std::optional<Eigenpairs> lanczos(const MatrixD& symmetric, int k) {
     return Eigenpairs{solver.eigenvalues(), solver.eigenvectors().transpose()};
 }
 
-Eigenpairs divide_and_conquer(const MatrixD& symmetric, int k) {
-    keep_blas_single_threaded();
-    const auto d = static_cast<lapack_int>(symmetric.rows());
-    MatrixD vectors = symmetric;
-    VectorD values(d);
-    // Column-major LAPACK writes eigenvector i, ascending, into what a row-major reader sees as row i.
-    const auto failed = LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', d, vectors.data(), d, values.data());
-    if (failed) throw Error("PCA failed", fmt::format("LAPACK's dsyevd gave {}", failed), "");
-    return {values.tail(k).reverse(), vectors.bottomRows(k).colwise().reverse()};
-}
-
 Eigenpairs leading_eigenpairs(const MatrixD& symmetric, int k) {
     if (symmetric.rows() >= 64 && k <= symmetric.rows() / 8) {
         if (auto pairs = lanczos(symmetric, k)) return *std::move(pairs);
     }
-    return divide_and_conquer(symmetric, k);
+    const Eigenpairs all = all_eigenpairs(symmetric, "PCA failed");
+    return {all.values.head(k), all.vectors.topRows(k)};
 }
 
 void fix_signs(MatrixD& vectors) {

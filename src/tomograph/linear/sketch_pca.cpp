@@ -1,13 +1,10 @@
 #include "tomograph/linear/sketch_pca.h"
 
-#include <lapacke.h>
-
 #include <algorithm>
 #include <cmath>
 
-#include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
-#include "tomograph/linear/blas.h"
+#include "tomograph/linear/eigenpairs.h"
 #include "tomograph/linear/rows_product.h"
 
 namespace tomograph {
@@ -18,19 +15,8 @@ constexpr std::int64_t kRandom = 4;  // of them, those that the first rows know 
 constexpr std::int64_t kSample = 4;  // first rows that are looked at, for each test direction
 constexpr double kNothing = 1e-9;    // share of the largest eigenvalue below which rounding speaks
 
-struct Eigenpairs {
-    VectorD values;   // descending
-    MatrixD vectors;  // rows
-};
-
 Eigenpairs eigen_of(const MatrixD& symmetric) {
-    keep_blas_single_threaded();
-    const auto n = static_cast<lapack_int>(symmetric.rows());
-    MatrixD vectors = symmetric;
-    VectorD values(n);
-    const auto failed = LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', n, vectors.data(), n, values.data());
-    if (failed) throw Error("no axes could be fitted", "LAPACK's dsyevd failed", "");
-    return {values.reverse(), vectors.colwise().reverse()};
+    return all_eigenpairs(symmetric, "no axes could be fitted");
 }
 
 }  // namespace

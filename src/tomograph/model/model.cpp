@@ -52,17 +52,21 @@ struct Model::State {
 
     /// How the weights are to be held, once "auto" has been decided.
     HeldWeights decide(HeldWeights wanted) const {
-        bool quantised = false;
+        if (wanted == HeldWeights::as_stored) return wanted;
+        bool quantised = false, decoded_already = true;
         std::uint64_t n_parameters = 0;
         for (const ModelPart& part : parts) {
             const gguf_context* gguf = part.gguf.get();
             for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf); ++i) {
                 const auto n = gguf_get_tensor_ne(gguf, i);
-                quantised = quantised || ggml_is_quantized(gguf_get_tensor_type(gguf, i));
+                const ggml_type type = gguf_get_tensor_type(gguf, i);
+                quantised = quantised || ggml_is_quantized(type);
+                decoded_already = decoded_already && type == GGML_TYPE_F32;
                 n_parameters += static_cast<std::uint64_t>(n[0] * n[1] * n[2] * n[3]);
             }
         }
-        if (wanted != HeldWeights::automatic) return wanted;
+        // A second copy of the same numbers would be nothing but memory.
+        if (wanted == HeldWeights::f32) return decoded_already ? HeldWeights::as_stored : wanted;
         return quantised && decoded_fits(n_parameters) ? HeldWeights::f32 : HeldWeights::as_stored;
     }
 

@@ -105,6 +105,13 @@ int Stream::norms(int index) const {
     return kNone;
 }
 
+int Stream::goes_through(int index) const {
+    int inner = passes_on(index);
+    if (inner == kNone) inner = scales(index);
+    if (inner == kNone && kind_.post_norm) inner = norms(index);
+    return inner;
+}
+
 int Stream::norm_output(int norm) const {
     int last = norm;
     for (int i = norm + 1; i < size(); ++i) {
@@ -182,10 +189,7 @@ bool Stream::is_stream(int index) {
     bool result = is_stem(index);
     if (!result) {
         const GraphNode& n = node(index);
-        int inner = passes_on(index);
-        if (inner == kNone) inner = scales(index);
-        if (inner == kNone && kind_.post_norm) inner = norms(index);
-        if (inner != kNone) {
+        if (const int inner = goes_through(index); inner != kNone) {
             result = is_stream(inner);
         } else if (n.op == Op::add && n.shape[0] == d_model_) {
             result = stream_operand(index) >= 0;
@@ -223,9 +227,7 @@ int Stream::below_views(int index) const {
 
 int Stream::station_below(int index) const {
     while (index != kInput && !is_stem(index)) {
-        int inner = passes_on(index);
-        if (inner == kNone) inner = scales(index);
-        if (inner == kNone && kind_.post_norm) inner = norms(index);
+        const int inner = goes_through(index);
         if (inner == kNone) break;
         index = inner;
     }
@@ -272,7 +274,6 @@ Stream::Ancestors Stream::ancestors(int value) {
                 // A state that is carried from token to token. The last few inputs of a convolution or of a
                 // token shift alone ("cache_r_l") make no mixer.
                 found.recurrent = found.recurrent || source.leaf.starts_with("cache_s_l");
-                found.cross = found.cross || source.leaf.find("embd_enc") != std::string::npos;
             }
         }
     }

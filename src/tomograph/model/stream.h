@@ -49,6 +49,9 @@ class Stream {
     int scales(int index, double* factor = nullptr) const;
     /// The node that `index` is the norm of, or a part of it: its product with a weight, its bias; kNone.
     int norms(int index) const;
+    /// The node that `index` only shows, scales or, in a post-norm model, norms; kNone if it does another
+    /// thing.
+    int goes_through(int index) const;
     /// A norm's last node, following the multiplication by its weight and the addition of its bias.
     int norm_output(int norm) const;
     /// What `index` shows, under views and picked rows.
@@ -62,7 +65,6 @@ class Stream {
         bool attention = false;
         bool recurrent = false;  ///< a recurrent operation, or a recurrent state
         bool experts = false;
-        bool cross = false;  ///< reads what an encoder gave
     };
     /// Everything that `value` is computed from, back to the stream.
     Ancestors ancestors(int value);

@@ -92,7 +92,7 @@ class Follower {
     void walk_back() {
         int at = path_.end;
         while (at != kInput && !path_.stream.is_stem(at)) {
-            if (const int inner = passed(at); inner != kNone) {
+            if (const int inner = path_.stream.goes_through(at); inner != kNone) {
                 at = inner;
                 continue;
             }
@@ -109,12 +109,6 @@ class Follower {
         std::reverse(path_.stations.begin(), path_.stations.end());
     }
 
-    int passed(int at) const {
-        int inner = path_.stream.passes_on(at);
-        if (inner == kNone) inner = path_.stream.scales(at);
-        if (inner == kNone && path_.stream.kind().post_norm) inner = path_.stream.norms(at);
-        return inner;
-    }
     int below_views(int at) const { return path_.stream.below_views(at); }
 
     void describe(StreamWrite& write) {

@@ -14,6 +14,7 @@
 #include "tomograph/store/plan_file.h"
 #include "tomograph/store/run.h"
 #include "tomograph/store/run_stats.h"
+#include "tomograph/store/text_file.h"
 
 namespace tomograph {
 namespace fs = std::filesystem;
@@ -44,7 +45,7 @@ class Merger {
             for (const FileEntry& file : source->manifest.files) total += file.bytes;
         }
         progress_.begin("merge " + out.string(), static_cast<std::int64_t>(total), "bytes");
-        write_text(run / layout::kPlan, plan_text_);
+        write_text(run / layout::kPlan, plan_text_, true);
         for (const Json& file : plan_.at("tokens")) take(plan_of_, run, file_entry(file));
         fs::create_directories(run / layout::kShards);
         fs::create_directories(run / layout::kStats);
@@ -54,7 +55,8 @@ class Merger {
             for (const FileEntry& file : source->manifest.files) take(source->run, run, file);
             manifests.push_back(source->manifest);
             manifests.back().plan = plan_hash;
-            write_text(run / layout::manifest_file(manifests.size() - 1), file_text(manifests.back().json()));
+            write_text(run / layout::manifest_file(manifests.size() - 1), file_text(manifests.back().json()),
+                       true);
         }
         sync_folder(run / layout::kShards);
         // Reading it checks that what was put together is a run.
@@ -64,7 +66,7 @@ class Merger {
             {merged.sites(), merged.summed_sites(), merged.json().value("scores", std::vector<std::string>{}),
              merged.n_tokens(), merged.length()},
             manifests, true);
-        write_text(run / layout::kRun, file_text(run_description(plan_, manifests, stats, true)));
+        write_text(run / layout::kRun, file_text(run_description(plan_, manifests, stats, true)), true);
         sync_folder(run);
         folder.keep();
         progress_.end();
@@ -187,13 +189,6 @@ class Merger {
             summary_.linked_bytes += entry.bytes;
         }
         progress_.update(static_cast<std::int64_t>(summary_.copied_bytes + summary_.linked_bytes));
-    }
-
-    static void write_text(const fs::path& path, const std::string& text) {
-        AtomicFile file(path);
-        file.write(text);
-        file.sync();
-        file.commit();
     }
 
     MergeOptions options_;

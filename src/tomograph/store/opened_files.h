@@ -9,10 +9,15 @@
 #include <unordered_map>
 #include <vector>
 
+#include "tomograph/base/error.h"
 #include "tomograph/store/run.h"
 
 /// For the reader of runs alone.
 namespace tomograph {
+
+[[noreturn]] inline void does_not_fit(const std::filesystem::path& file, const std::string& why) {
+    throw Error(file.string() + " does not fit its run", why, "capture it again");
+}
 
 /// Files that are opened when they are first read. The most recent ones stay mapped.
 struct Run::Files {

@@ -19,10 +19,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-[[noreturn]] void does_not_fit(const fs::path& file, const std::string& why) {
-    throw Error(file.string() + " does not fit its run", why, "capture it again");
-}
-
 /// Everything after this indexes by these numbers: they are checked once, here.
 void check_tokens(const fs::path& file, const TokenTable& tokens, std::int64_t length,
                   std::int64_t n_sequences, std::int64_t n_labels, const std::vector<LabelColumn>& columns) {

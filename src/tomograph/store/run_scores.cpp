@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::int64_t kLargestMeans = 1 << 30;  // numbers
 
-[[noreturn]] void does_not_fit(const std::filesystem::path& file, const std::string& why) {
-    throw Error(file.string() + " does not fit its run", why, "capture it again");
-}
-
 /// Rows [begin, end) of a tensor of a shard, [n, width] in float32.
 /// Errors: Error when it has another shape than run.json says.
 void read_tensor(const Safetensors& file, const std::string& name, const ShardManifest& shard,

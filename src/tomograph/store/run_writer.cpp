@@ -13,6 +13,7 @@
 #include "tomograph/store/plan_file.h"
 #include "tomograph/store/run_stats.h"
 #include "tomograph/store/shard_writer.h"
+#include "tomograph/store/text_file.h"
 
 namespace tomograph {
 namespace fs = std::filesystem;
@@ -400,10 +401,7 @@ std::uint64_t RunWriter::vector_bytes() const {
 }
 
 void RunWriter::write_text(const char* name, const std::string& text) const {
-    AtomicFile file(folder_.path() / name);
-    file.write(text);
-    if (durable_) file.sync();
-    file.commit();
+    tomograph::write_text(folder_.path() / name, text, durable_);
     if (durable_) sync_folder(folder_.path());
 }
 

@@ -10,6 +10,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/threads.h"
+#include "tomograph/store/text_file.h"
 
 namespace tomograph {
 namespace {
@@ -230,10 +231,7 @@ ShardManifest ShardWriter::finish(bool durable) {
     seal(*stats_, layout::stats_file(manifest_.number));
     const std::filesystem::path folder = run_ / layout::kShards;
     if (durable) sync_folder(folder);
-    AtomicFile file(run_ / layout::manifest_file(manifest_.number));
-    file.write(file_text(manifest_.json()));
-    if (durable) file.sync();
-    file.commit();
+    write_text(run_ / layout::manifest_file(manifest_.number), file_text(manifest_.json()), durable);
     if (durable) sync_folder(folder);
     return manifest_;
 }
