@@ -46,6 +46,25 @@ processor() {
     fi
 }
 
+# read_llama_pins [portable]: sets llama_version, llama_sha256 and llama_revision as cmake/LlamaVersion.cmake has them, and
+# `llama`, where that release is installed.
+# shellcheck disable=SC2034  # used by those who call it
+read_llama_pins() {
+    llama_pin() { sed -n "s/^set(TOMOGRAPH_LLAMA_$1 \\(.*\\))\$/\\1/p" "$root/cmake/LlamaVersion.cmake"; }
+    llama_version=$(llama_pin VERSION)
+    llama_sha256=$(llama_pin SHA256)
+    llama_revision=$(llama_pin REVISION)
+    llama=$cache/llama-$llama_version-$llama_revision-$(processor "$@")
+}
+
+# pip_download NAME VERSION SHA256: the package's file into $work.
+pip_download() {
+    printf '%s==%s --hash=sha256:%s\n' "$@" >"$work/requirements.txt"
+    TMPDIR=$work python3 -m pip download --quiet --disable-pip-version-check --no-cache-dir --no-deps \
+        --no-binary llama-cpp-python --require-hashes --dest "$work" --requirement "$work/requirements.txt" ||
+        die "could not download $1 $2 with pip"
+}
+
 # python_environment [PYTHON]: the environment that the Python module is built and tested in: another one for other
 # requirements and for another interpreter.
 python_environment() {
