@@ -80,7 +80,7 @@ void run_sweep(const Flags& flags, Progress& progress) {
         check_output_file(flags.figure, {.force = flags.force});
     }
     if (!flags.out.empty()) check_output_file(flags.out, {.force = flags.force});
-    const Model model = Model::open(find_model(flags.loss.model, progress));
+    const Model model = flags.loss.open(progress);
     const PromptSet prompts = flags.loss.read(model);
     print_notes(prompts.notes);
     const SweepReport report = sweep(model, prompts, options, progress);
