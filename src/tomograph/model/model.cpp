@@ -219,7 +219,7 @@ Json llama_build() {
             {"ggml", ggml_version()},
             {"release", TOMOGRAPH_LLAMA_RELEASE},
             {"system", llama_print_system_info()},
-            {"float32_products", blas_description()}};
+            {"float32_products", blas_fits_processor() ? blas_description() : "ggml"}};
 }
 
 Json Model::backend() const {

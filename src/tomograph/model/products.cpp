@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "tomograph/base/threads.h"
+#include "tomograph/linear/blas.h"
 #include "tomograph/linear/weights_product.h"
 
 namespace tomograph {
@@ -124,7 +125,7 @@ void register_products() {
                                       .get_device = the_device,
                                       .get_proc_address = find_call},
                                      nullptr};
-    static const bool once = (ggml_backend_register(&registry), true);
+    static const bool once = blas_fits_processor() && (ggml_backend_register(&registry), true);
     (void)once;
 }
 
