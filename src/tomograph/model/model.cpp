@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "tomograph/base/checksum.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/linear/blas.h"
@@ -208,7 +209,7 @@ Vector Model::mean_token_embedding() const {
 std::string Model::checksum() const {
     std::call_once(state_->summed, [this] {
         std::string sums;
-        for (const ModelPart& part : state_->parts) sums += xxh3_128(MappedFile(part.path).bytes());
+        for (const ModelPart& part : state_->parts) sums += file_checksum(part.path).xxh3_128;
         state_->checksum = state_->parts.size() == 1 ? sums : xxh3_128(std::as_bytes(std::span(sums)));
     });
     return state_->checksum;
