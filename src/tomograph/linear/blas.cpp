@@ -11,11 +11,11 @@ void keep_blas_single_threaded() {
     (void)once;
 }
 
-bool blas_fits_processor() {
+bool blas_is_wide([[maybe_unused]] bool avx512) {
 #if defined(__x86_64__)
     const std::string_view kernels = openblas_get_corename();
     if (kernels == "SkylakeX" || kernels == "Cooperlake" || kernels == "SapphireRapids") return true;
-    return !__builtin_cpu_supports("avx512f") && (kernels == "Haswell" || kernels == "Zen");
+    return !avx512 && (kernels == "Haswell" || kernels == "Zen");
 #else
     return true;
 #endif

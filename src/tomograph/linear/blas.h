@@ -7,9 +7,9 @@ namespace tomograph {
 /// change the order of sums, and callers bring theirs. Before the first call of BLAS or LAPACK.
 void keep_blas_single_threaded();
 
-/// Does OpenBLAS compute with the widest float units of this processor? A release that is older than the
-/// processor may know nothing better for it than SSE2.
-bool blas_fits_processor();
+/// Does OpenBLAS compute with float units as wide as AVX2's, or as AVX-512's? A release that is older than
+/// the processor may know nothing better for it than SSE2.
+bool blas_is_wide(bool avx512);
 
 /// The library and the kernels that it chose for this processor.
 std::string blas_description();

@@ -19,6 +19,7 @@
 #include "tomograph/model/llama_engine.h"
 #include "tomograph/model/llama_log.h"
 #include "tomograph/model/llama_vocabulary.h"
+#include "tomograph/model/products.h"
 #include "tomograph/model/quantize.h"
 #include "tomograph/model/vocabulary_notes.h"
 
@@ -220,7 +221,7 @@ Json llama_build() {
             {"ggml", ggml_version()},
             {"release", TOMOGRAPH_LLAMA_RELEASE},
             {"system", llama_print_system_info()},
-            {"float32_products", blas_fits_processor() ? blas_description() : "ggml"}};
+            {"float32_products", register_products() ? blas_description() : "ggml"}};
 }
 
 Json Model::backend() const {

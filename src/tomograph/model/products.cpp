@@ -2,6 +2,7 @@
 
 #include <ggml-backend-impl.h>
 #include <ggml-backend.h>
+#include <ggml-cpu.h>
 #include <ggml.h>
 
 #include <cstring>
@@ -118,15 +119,16 @@ void* find_call(ggml_backend_reg_t, const char* name) {
 
 }  // namespace
 
-void register_products() {
+bool register_products() {
     static ggml_backend_reg registry{GGML_BACKEND_API_VERSION,
                                      {.get_name = [](ggml_backend_reg_t) { return kName; },
                                       .get_device_count = [](ggml_backend_reg_t) { return std::size_t{1}; },
                                       .get_device = the_device,
                                       .get_proc_address = find_call},
                                      nullptr};
-    static const bool once = blas_fits_processor() && (ggml_backend_register(&registry), true);
-    (void)once;
+    static const bool registered =
+        blas_is_wide(ggml_cpu_has_avx512() != 0) && (ggml_backend_register(&registry), true);
+    return registered;
 }
 
 }  // namespace tomograph
