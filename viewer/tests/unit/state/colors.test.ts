@@ -12,7 +12,7 @@ function make(header = {}) {
 
 describe('Colors', () => {
   it('offers what the cloud has', () => {
-    expect(colorable(cloud(), run)).toEqual(['component', 'layer', 'position', 'norm', 'token', 'label', 'sequence'])
+    expect(colorable(cloud(), run)).toEqual(['component', 'layer', 'position', 'from_end', 'norm', 'token', 'label', 'sequence'])
   })
   it('opens by what differs, and stays with what was chosen', () => {
     const { colors } = make()
