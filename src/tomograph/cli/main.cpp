@@ -48,9 +48,10 @@ void hold_standard_streams() {
 
 std::string version_text() {
     const tomograph::Json llama = tomograph::llama_build();
-    return fmt::format("tomograph {}\nllama.cpp of {}, ggml {}\n{}", tomograph::kVersion,
+    return fmt::format("tomograph {}\nllama.cpp of {}, ggml {}\n{}\nfloat32 products: {}", tomograph::kVersion,
                        llama.at("release").get<std::string>(), llama.at("ggml").get<std::string>(),
-                       llama.at("system").get<std::string>());
+                       llama.at("system").get<std::string>(),
+                       llama.at("float32_products").get<std::string>());
 }
 
 int complain_of_usage(const std::string& message, const std::string& command) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "tomograph/base/checksum.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/json.h"
@@ -140,7 +141,7 @@ Json description(const ImportOptions& options, const std::vector<SiteShape>& sha
     std::string contents;
     const auto add = [&](const std::filesystem::path& file) {
         sources.push_back(file.filename().string());
-        contents += xxh3_128(MappedFile(file).bytes());
+        contents += file_checksum(file).xxh3_128;
     };
     for (const auto& file : options.files) add(file);
     for (const auto& [site, file] : options.sites) add(file);

@@ -10,8 +10,10 @@
 #include <span>
 #include <utility>
 
+#include "tomograph/base/checksum.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/linear/blas.h"
 #include "tomograph/model/gguf_file.h"
 #include "tomograph/model/llama_continuation.h"
 #include "tomograph/model/llama_engine.h"
@@ -53,21 +55,21 @@ struct Model::State {
     /// How the weights are to be held, once "auto" has been decided.
     HeldWeights decide(HeldWeights wanted) const {
         if (wanted == HeldWeights::as_stored) return wanted;
-        bool quantised = false, decoded_already = true;
+        bool decoded_already = true;
         std::uint64_t n_parameters = 0;
         for (const ModelPart& part : parts) {
             const gguf_context* gguf = part.gguf.get();
             for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf); ++i) {
                 const auto n = gguf_get_tensor_ne(gguf, i);
                 const ggml_type type = gguf_get_tensor_type(gguf, i);
-                quantised = quantised || ggml_is_quantized(type);
                 decoded_already = decoded_already && type == GGML_TYPE_F32;
                 n_parameters += static_cast<std::uint64_t>(n[0] * n[1] * n[2] * n[3]);
             }
         }
         // A second copy of the same numbers would be nothing but memory.
-        if (wanted == HeldWeights::f32) return decoded_already ? HeldWeights::as_stored : wanted;
-        return quantised && decoded_fits(n_parameters) ? HeldWeights::f32 : HeldWeights::as_stored;
+        if (decoded_already) return HeldWeights::as_stored;
+        return wanted == HeldWeights::f32 || decoded_fits(n_parameters) ? HeldWeights::f32
+                                                                        : HeldWeights::as_stored;
     }
 
     /// The file that holds a tensor; null where none does.
@@ -207,7 +209,7 @@ Vector Model::mean_token_embedding() const {
 std::string Model::checksum() const {
     std::call_once(state_->summed, [this] {
         std::string sums;
-        for (const ModelPart& part : state_->parts) sums += xxh3_128(MappedFile(part.path).bytes());
+        for (const ModelPart& part : state_->parts) sums += file_checksum(part.path).xxh3_128;
         state_->checksum = state_->parts.size() == 1 ? sums : xxh3_128(std::as_bytes(std::span(sums)));
     });
     return state_->checksum;
@@ -217,7 +219,8 @@ Json llama_build() {
     return {{"name", "llama.cpp"},
             {"ggml", ggml_version()},
             {"release", TOMOGRAPH_LLAMA_RELEASE},
-            {"system", llama_print_system_info()}};
+            {"system", llama_print_system_info()},
+            {"float32_products", blas_fits_processor() ? blas_description() : "ggml"}};
 }
 
 Json Model::backend() const {

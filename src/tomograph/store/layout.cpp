@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tomograph/base/checksum.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/json_reason.h"
@@ -122,10 +123,8 @@ FileEntry file_entry(const Json& json) {
 }
 
 FileEntry file_entry(std::string name, const std::filesystem::path& on_disk) {
-    const MappedFile file(on_disk);
-    FileEntry entry{std::move(name), file.bytes().size(), xxh3_128(file.bytes())};
-    file.release();
-    return entry;
+    FileChecksum sum = file_checksum(on_disk);
+    return {std::move(name), sum.bytes, std::move(sum.xxh3_128)};
 }
 
 Json ShardManifest::json() const {
