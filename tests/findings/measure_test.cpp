@@ -220,6 +220,10 @@ TEST(MeasureRun, WritesJsonAndCsvAndPrintsTheContract) {
                              "cka.json", "outliers.json", "outliers.csv", "norms.json", "heads.json"}) {
         EXPECT_TRUE(std::filesystem::exists(run.path() / "measures" / file)) << file;
     }
+    const std::vector<float> scores = Run::open(run.path()).score("outlier");
+    for (const Outlier& one : report.outliers)
+        EXPECT_EQ(scores[static_cast<std::size_t>(one.token)], static_cast<float>(one.score));
+    EXPECT_TRUE(std::isnan(scores[0])) << "first tokens have scores of another kind";
     EXPECT_EQ(load_findings(run)["findings"].size(), 16u);
     const Json json = findings_json(report);
     for (const Json& one : json["findings"]) {

@@ -70,10 +70,10 @@ TEST_F(UmapOfARun, FitsSomeAndPlacesTheOthers) {
 }
 
 TEST_F(UmapOfARun, NeedsAsManyRowsAsNeighbours) {
-    UmapProjectionOptions options{.selection = {.rows = 5}};
+    UmapProjectionOptions options{.selection = {.rows = 8}};
     EXPECT_EQ(
         error_of([&] { project_umap(open_run(folder_ / "run"), "map", options); }),
-        "cannot map 5 rows with n_neighbors 15: there are fewer rows than neighbours; select more rows or "
+        "cannot map 7 rows with n_neighbors 15: there are fewer rows than neighbours; select more rows or "
         "lower n_neighbors");
 }
 

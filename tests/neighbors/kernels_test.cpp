@@ -12,6 +12,7 @@
 #include "support/reduce_golden.h"
 #include "tomograph/neighbors/byte_vectors.h"
 #include "tomograph/neighbors/distances.h"
+#include "tomograph/neighbors/row_products.h"
 
 namespace tomograph {
 namespace {
@@ -66,6 +67,23 @@ TEST_P(Kernels, AboveIsThePlainComparison) {
         const auto bits = above(scores.data(), minus.data(), threshold, GetParam());
         for (int j = 0; j < 48; ++j) EXPECT_EQ(bits >> j & 1, scores[j] - minus[j] > threshold) << j;
         EXPECT_EQ(bits >> 48, 0u);
+    }
+}
+
+TEST_P(Kernels, ProductsAreThoseInFloat64) {
+    for (const std::int64_t width : {1, 7, 16, 33, 64, 575, 576}) {
+        const Matrix rows = Matrix::Random(5, width);
+        const Vector query = Vector::Random(width);
+        std::array<RowProducts, 5> products;
+        row_products(query.data(), rows.data(), width, 5, products.data(), GetParam());
+        for (Eigen::Index i = 0; i < 5; ++i) {
+            const VectorD row = rows.row(i).cast<double>();
+            const double near = 1e-5 * std::sqrt(static_cast<double>(width));
+            const RowProducts& one = products[static_cast<std::size_t>(i)];
+            EXPECT_NEAR(one.dot, row.dot(query.cast<double>()), near) << width;
+            EXPECT_NEAR(one.squares, row.squaredNorm(), near) << width;
+            EXPECT_NEAR(one.sum, row.sum(), near) << width;
+        }
     }
 }
 

@@ -77,7 +77,7 @@ TEST(SelectionJson, SaysEverything) {
     selection.layer_order = LayerOrder::random;
     EXPECT_EQ(selection.json(), Json::parse(R"({"components": ["mlp_out"], "layers": "2:9", "positions": "1:",
         "sequences": "0:", "labels": ["context"], "normalize": "layernorm", "mean": ["samples", "layers"],
-        "rows": 10, "seed": 7, "layer_order": "random"})"));
+        "rows": 10, "sample": "tokens", "seed": 7, "layer_order": "random"})"));
 }
 
 }  // namespace

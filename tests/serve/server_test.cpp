@@ -373,6 +373,36 @@ TEST(ViewTokens, TextsTravelAsJsonStrings) {
     EXPECT_NE(Json::parse(answer->body).dump().find("<img"), std::string::npos);
 }
 
+// One token's way
+
+TEST_F(View, AWayHasAllLayersOfTheRunOnTheMapOrNot) {
+    const tomograph::Run run = tomograph::Run::open(ServedRun::instance().path());
+    ProjectionOptions options;
+    options.selection.components = {Component::attn_out};
+    options.selection.layers = {1, 3};
+    options.selection.rows = 40;
+    const Projection map = project_pca(run, "some-layers", options);
+    save_projection(run, map);
+    const std::string asked = "/api/runs/0/projections/some-layers/way?component=attn_out&token=";
+    const std::int32_t on_map = map.labels.token[3];
+    const Json way = server_.json(asked + std::to_string(on_map));
+    ASSERT_EQ(way["layers"], Json::parse("[0, 1, 2, 3]"));
+    for (std::size_t row = 0; row < map.labels.token.size(); ++row) {
+        if (map.labels.token[row] != on_map) continue;
+        const Json& point = way["points"][static_cast<std::size_t>(map.labels.layer[row])];
+        for (std::size_t k = 0; k < 6; ++k)
+            EXPECT_NEAR(point[k].get<double>(),
+                        map.points(static_cast<Eigen::Index>(row), static_cast<Eigen::Index>(k)), 1e-4);
+    }
+    std::int32_t off_map = 0;
+    while (std::ranges::find(map.labels.token, off_map) != map.labels.token.end()) ++off_map;
+    EXPECT_EQ(server_.json(asked + std::to_string(off_map))["points"].size(), 4u);
+    EXPECT_EQ(status(asked + "100000"), 422);
+    EXPECT_EQ(status(asked + "x"), 400);
+    EXPECT_EQ(status("/api/runs/0/projections/pair/way?component=soul&token=1"), 404);
+    remove_projection(run, "some-layers");
+}
+
 // Two runs
 
 TEST(ViewMixture, TheRoutersFirstChoiceIsAColumn) {

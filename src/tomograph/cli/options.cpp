@@ -22,7 +22,9 @@ void SelectionFlags::add(CLI::App& app) {
     app.add_option("--normalize", normalize, "none, unit or layernorm")->capture_default_str();
     app.add_option("--mean", mean,
                    "Average over samples, positions or layers (comma-separated), after normalising");
-    app.add_option("--rows", rows, "At most so many rows, chosen by seed (default: all)")
+    app.add_option("--rows", rows,
+                   "At most so many rows: whole tokens, with all their layers and components, chosen by seed "
+                   "(default: all)")
         ->check(CLI::NonNegativeNumber);
     app.add_option("--seed", seed, "Seed of every random choice")->capture_default_str();
     app.add_option("--layer-order", layer_order,

@@ -10,6 +10,7 @@
 #include "tomograph/base/output.h"
 #include "tomograph/base/process.h"
 #include "tomograph/cli/commands.h"
+#include "tomograph/cli/common.h"
 #include "tomograph/cli/model_source.h"
 #include "tomograph/live/live_model.h"
 #include "tomograph/model/model.h"
@@ -58,6 +59,18 @@ std::unique_ptr<Reader> open_reader(const Flags& flags, Catalog& catalog, Progre
     throw Error(refused, "", "");
 }
 
+/// How to get the line for prompts, where the first run's model lies on this machine.
+void tell_of_prompts(Catalog& catalog) {
+    const Json& model = catalog.run(0)->json().at("model");
+    const auto path = model.find("path");
+    std::error_code error;
+    if (path == model.end() || !path->is_string() ||
+        !std::filesystem::exists(path->get<std::string>(), error))
+        return;
+    warn("note: with --model {} the page gets a line to type prompts in\n",
+         shell_quoted(path->get<std::string>()));
+}
+
 void view(const Flags& flags, Progress& progress) {
     if (!flags.report.empty()) {
         if (!flags.other.empty()) throw Error("a report shows one run or study", "", "name one folder");
@@ -78,6 +91,7 @@ void view(const Flags& flags, Progress& progress) {
     server.bind();
     say("{}\n", server.url());
     flush_output();
+    if (!reader) tell_of_prompts(catalog);
     if (!flags.no_open) open_browser(server.url());
 
     std::atomic<bool> over{false};

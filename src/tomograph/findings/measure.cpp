@@ -60,6 +60,7 @@ struct Measured {
     std::vector<int> layers;
     int n_groups = 0;
     std::vector<Outlier> outliers, first_tokens;
+    std::vector<float> outlier_scores;
     double outlier_threshold = kNoNumber;
     std::optional<OutlierTest> outlier_test;
 };
@@ -75,6 +76,7 @@ void list_outliers(Subject& subject, const OutlierBoard& board, Measured& measur
         measured.outliers = board.outliers(measured.outlier_threshold);
     }
     measured.first_tokens = board.first_tokens();
+    measured.outlier_scores = board.token_scores();
     if (Json found = board.found_labels(); !found.empty()) subject.tables["found_labels"] = std::move(found);
 }
 
@@ -250,6 +252,7 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
     share_charts(report);
     report.outliers = std::move(measured.outliers);
     report.first_tokens = std::move(measured.first_tokens);
+    report.outlier_scores = std::move(measured.outlier_scores);
     report.outlier_test = std::move(measured.outlier_test);
     report.outlier_threshold = measured.outlier_threshold;
     report.false_alarm_rate = options.false_alarm_rate;

@@ -73,6 +73,7 @@ struct MeasureReport {
     std::vector<Finding> findings;            ///< all, in order; with rope_off and rope_doses one more each
     std::vector<Outlier> outliers;            ///< above the threshold, most odd first
     std::vector<Outlier> first_tokens;        ///< first tokens against first tokens only, most odd first
+    std::vector<float> outlier_scores;        ///< of every token, [n_tokens]; NaN: it was not scored
     std::optional<OutlierTest> outlier_test;  ///< with a reference; without, the threshold below says it
     double outlier_threshold = kNoNumber;
     double false_alarm_rate = 0;
@@ -90,7 +91,8 @@ std::vector<std::string> finding_names();
 /// Errors: Error when a twin, the rope_off run, a dose, the positions or the reference does not fit; Stopped.
 MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progress& progress = no_progress());
 
-/// measures/*.json, findings.csv, sites.csv, separation.csv and outliers.csv in the run's folder.
+/// measures/*.json, findings.csv, sites.csv, separation.csv and outliers.csv in the run's folder, and the outlier scores
+/// as numbers of its tokens (token_numbers.h).
 void save_measures(const Run& run, const MeasureReport& report);
 /// Of these findings.json and findings.csv alone, once the findings know their figures.
 void save_findings(const Run& run, const MeasureReport& report);

@@ -86,6 +86,14 @@ std::vector<Outlier> OutlierBoard::first_tokens() const {
     return ranked(best_first_, 0, kMostFirstTokens);
 }
 
+std::vector<float> OutlierBoard::token_scores() const {
+    std::vector<float> scores(static_cast<std::size_t>(run_.n_tokens()), static_cast<float>(kNoNumber));
+    for (std::size_t row = 0; row < best_.size(); ++row) {
+        if (best_[row].site >= 0) scores[static_cast<std::size_t>(run_.rows()[row])] = best_[row].score;
+    }
+    return scores;
+}
+
 std::vector<Outlier> OutlierBoard::ranked(const std::vector<Best>& best, double threshold,
                                           std::size_t most) const {
     std::vector<std::size_t> rows;

@@ -28,6 +28,9 @@ class OutlierBoard {
     double threshold(double false_alarm_rate) const;
     std::vector<Outlier> outliers(double threshold) const;
     std::vector<Outlier> first_tokens() const;
+    /// The highest score of each token of the run, [n_tokens]; NaN for those whose vectors were not scored, and for first
+    /// tokens, whose scores are of another kind.
+    std::vector<float> token_scores() const;
     /// How well the scores find each label's tokens: by all sites, and by the site that sees them best.
     Json found_labels() const;
 

@@ -14,6 +14,7 @@
 #include "tomograph/findings/measure.h"
 #include "tomograph/findings/sinks.h"
 #include "tomograph/findings/summary.h"
+#include "tomograph/store/token_numbers.h"
 
 namespace tomograph {
 namespace {
@@ -201,6 +202,7 @@ void save_measures(const Run& run, const MeasureReport& report) {
         outliers["first_tokens"].push_back(outlier_json(outlier, true));
     write_json(folder / "outliers.json", outliers);
     write_text(folder / "outliers.csv", csv_of(outliers["outliers"]));
+    if (!report.outlier_scores.empty()) save_token_numbers(run, "outlier", report.outlier_scores);
     save_findings(run, report);
 }
 

@@ -90,6 +90,7 @@ Json Selection::json() const {
                  {"normalize", kNormalize[static_cast<int>(normalize)]},
                  {"mean", means},
                  {"rows", rows},
+                 {"sample", sample == Sample::tokens ? "tokens" : "rows"},
                  {"seed", seed},
                  {"layer_order", kOrder[static_cast<int>(layer_order)]}};
     for (const ColumnFilter& one : where)

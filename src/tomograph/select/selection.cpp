@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -164,6 +165,11 @@ struct Accumulator {
 }  // namespace
 
 void SelectedRows::read(std::int64_t begin, std::int64_t end, float* out) const {
+    read_raw(begin, end, out);
+    normalize_rows(normalize(), out, end - begin, dim_);
+}
+
+void SelectedRows::read_raw(std::int64_t begin, std::int64_t end, float* out) const {
     if (averages_.size() > 0) {
         std::copy(averages_.data() + begin * dim_, averages_.data() + end * dim_, out);
         return;
@@ -190,7 +196,6 @@ void SelectedRows::read(std::int64_t begin, std::int64_t end, float* out) const 
         }
         ++segment;
     }
-    normalize_rows(normalize_, out, end - begin, dim_);
 }
 
 std::string SelectedRows::describe(std::int64_t row) const {
@@ -242,10 +247,23 @@ class Selecting {
     std::int32_t shown_layer(const Site& site) const {
         return site.layer < 0 ? -1 : shown_[static_cast<std::size_t>(site.layer)];
     }
-    std::vector<std::int64_t> cut(std::int64_t n_candidates) {
-        result_.n_candidates_ = n_candidates;
-        return sample_indices(n_candidates, selection_.rows > 0 ? selection_.rows : n_candidates,
-                              selection_.seed);
+    /// Which of the rows that are numbered by site and then by token, or by what an average is of, are kept.
+    std::vector<std::int64_t> cut(std::int64_t n_sites, std::int64_t n_tokens) {
+        const std::int64_t all = n_sites * n_tokens, rows = selection_.rows;
+        result_.n_candidates_ = all;
+        if (rows == 0 || rows >= all || selection_.sample == Sample::rows)
+            return sample_indices(all, rows > 0 ? rows : all, selection_.seed);
+        if (rows < n_sites)
+            throw Error(fmt::format("{} rows do not hold one token whole", rows),
+                        fmt::format("each has {} vectors in this selection", n_sites),
+                        fmt::format("ask for {} rows or more, or for fewer components and layers", n_sites));
+        const auto tokens = sample_indices(n_tokens, rows / n_sites, selection_.seed);
+        std::vector<std::int64_t> kept;
+        kept.reserve(static_cast<std::size_t>(n_sites) * tokens.size());
+        for (std::int64_t site = 0; site < n_sites; ++site) {
+            for (const std::int64_t token : tokens) kept.push_back(site * n_tokens + token);
+        }
+        return kept;
     }
 
     void take_rows() {
@@ -256,7 +274,7 @@ class Selecting {
                         "average with --mean samples, or capture again");
         const TokenTable& tokens = run_.tokens();
         const auto per_site = static_cast<std::int64_t>(stored_.size());
-        const auto chosen = cut(per_site * static_cast<std::int64_t>(sites_.size()));
+        const auto chosen = cut(static_cast<std::int64_t>(sites_.size()), per_site);
         std::size_t next = 0;
         for (std::size_t s = 0; s < sites_.size(); ++s) {
             const Site site = sites_[s].site;
@@ -287,7 +305,13 @@ class Selecting {
                         "only raw means over samples of all sequences can be had",
                         "capture it again with vectors");
         from_means ? add_means() : add_vectors();
-        const auto chosen = cut(static_cast<std::int64_t>(groups_.size()));
+        // Every site has an average of the same positions and sequences: all have the same tokens.
+        std::set<std::pair<Component, std::int32_t>> of_sites;
+        for (const auto& [group, accumulated] : groups_)
+            of_sites.insert({std::get<0>(group), std::get<1>(group)});
+        const auto n_sites = static_cast<std::int64_t>(of_sites.size());
+        const auto n_groups = static_cast<std::int64_t>(groups_.size());
+        const auto chosen = cut(n_sites, n_sites > 0 ? n_groups / n_sites : 0);
         result_.averages_.resize(static_cast<Eigen::Index>(chosen.size()), result_.dim_);
         std::int64_t index = 0, row = 0;
         for (const auto& [group, accumulated] : groups_) {

@@ -23,6 +23,12 @@ enum class LayerOrder {
     random,
 };
 
+/// What Selection::rows keeps some of.
+enum class Sample {
+    tokens,  ///< whole ones: what is kept of a token is kept of it at every site, so that its way has no gaps
+    rows,    ///< each row by itself, as projections of older programs were made
+};
+
 /// Only tokens whose entry in a further column (Run::columns()) is one of these: words of it, or of a column
 /// of numbers, ranges of them ("3", "0:2").
 struct ColumnFilter {
@@ -47,7 +53,8 @@ struct Selection {
     bool mean_positions = false;  ///< average over positions
     bool mean_layers = false;     ///< average over layers
     std::int64_t rows = 0;        ///< at most so many, chosen by seed; 0: all
-    std::uint64_t seed = 42;      ///< for `rows` and for LayerOrder::random
+    Sample sample = Sample::tokens;
+    std::uint64_t seed = 42;  ///< for `rows` and for LayerOrder::random
     LayerOrder layer_order = LayerOrder::given;
 
     bool averages() const { return mean_samples || mean_positions || mean_layers; }
@@ -60,6 +67,10 @@ class SelectedRows final : public RowSource {
     std::int64_t n_rows() const override { return labels_.size(); }
     std::int64_t dim() const override { return dim_; }
     void read(std::int64_t begin, std::int64_t end, float* out) const override;
+    /// The same before they are normalised, for whoever does that by the way; averages as they are.
+    void read_raw(std::int64_t begin, std::int64_t end, float* out) const;
+    /// How read() normalises what read_raw() gives.
+    Normalize normalize() const { return averages_.size() > 0 ? Normalize::none : normalize_; }
     const float* data() const override { return averages_.size() > 0 ? averages_.data() : nullptr; }
 
     const RowLabels& labels() const { return labels_; }
@@ -88,8 +99,8 @@ class SelectedRows final : public RowSource {
 
 /// `run` must outlive the result.
 /// Errors: Error when a component, layer, position, label or column does not exist (it says which do), when
-/// components have different widths, when `rows` is negative, when the run keeps no vectors and the selection
-/// needs them, or when nothing is left.
+/// components have different widths, when `rows` is negative or holds no token whole, when the run keeps no
+/// vectors and the selection needs them, or when nothing is left.
 SelectedRows select(const Run& run, const Selection& selection);
 
 /// Errors: Error for an unknown word. "none", "unit", "layernorm".

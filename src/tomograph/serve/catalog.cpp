@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
-#include <unordered_map>
 
 #include "tomograph/base/contained.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
-#include "tomograph/base/random.h"
 #include "tomograph/base/version.h"
+#include "tomograph/serve/comparison.h"
 #include "tomograph/serve/folder.h"
+#include "tomograph/serve/nearest.h"
 #include "tomograph/store/run_acts.h"
 #include "tomograph/store/run_folder.h"
 
@@ -22,6 +21,8 @@ namespace fs = std::filesystem;
 
 constexpr std::uintmax_t kLargestFindings = 4u << 20;
 constexpr std::size_t kMostKept = 8;
+/// Some 50 bytes a row each.
+constexpr std::size_t kMostLookedAt = 3;
 
 /// What the page may know of a model: no paths of this machine.
 Json model_json(const Json& model) {
@@ -36,31 +37,6 @@ void append_if_json(Json& out, const char* key, const fs::path& folder, const st
         if (fs::file_size(file) <= kLargestFindings) out[key] = read_json(file);
     } catch (const std::exception&) {  // not there, being written, or none of this folder's
     }
-}
-
-std::uint64_t row_key(Component component, std::int32_t layer, std::int32_t sequence, std::int32_t position) {
-    const auto site = (static_cast<std::uint64_t>(component) << 16) ^ static_cast<std::uint16_t>(layer);
-    const auto place = (static_cast<std::uint64_t>(static_cast<std::uint32_t>(sequence)) << 32) ^
-                       static_cast<std::uint32_t>(position);
-    return mix(site, place);
-}
-
-/// Which of `rows` stands where each of `wanted` does: same site, sequence and position; -1: none.
-std::vector<std::int64_t> matching_rows(const RowLabels& wanted, const RowLabels& rows) {
-    const auto key = [](const RowLabels& labels, std::int64_t row) {
-        const Site site = labels.site(row);
-        const auto i = static_cast<std::size_t>(row);
-        return row_key(site.component, site.layer, labels.sequence[i], labels.position[i]);
-    };
-    std::unordered_map<std::uint64_t, std::int64_t> place;
-    place.reserve(static_cast<std::size_t>(rows.size()));
-    for (std::int64_t row = 0; row < rows.size(); ++row) place[key(rows, row)] = row;
-    std::vector<std::int64_t> match;
-    for (std::int64_t row = 0; row < wanted.size(); ++row) {
-        const auto found = place.find(key(wanted, row));
-        match.push_back(found == place.end() ? -1 : found->second);
-    }
-    return match;
 }
 
 }  // namespace
@@ -384,39 +360,39 @@ ColumnPtr Catalog::norms(std::size_t index, Component component) {
     return made->columns.at("norm");
 }
 
+std::shared_ptr<const MapRows> Catalog::rows(std::size_t index, const std::string& name) {
+    check_projection_name(name);
+    const Entry owner = current(index);
+    const std::string version = projection_version(index, owner, name);
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = std::ranges::find_if(looked_at_, [&](const auto& one) {
+            return one->run == owner.run && one->projection->name == name && one->version == version;
+        });
+        if (found != looked_at_.end()) {
+            looked_at_.splice(looked_at_.begin(), looked_at_, found);
+            return looked_at_.front();
+        }
+    }
+    const std::lock_guard one(making_);
+    auto projection = load(index, owner, name);
+    SelectedRows rows = rows_of(*owner.run, *projection);
+    const std::shared_ptr<const MapRows> made(
+        new MapRows{owner.run, std::move(projection), std::move(rows), version});
+    const std::lock_guard lock(mutex_);
+    looked_at_.push_front(made);
+    if (looked_at_.size() > kMostLookedAt) looked_at_.pop_back();
+    return made;
+}
+
 std::shared_ptr<const ColumnSet> Catalog::counterpart(const std::string& name) {
     if (!comparing_) throw Error("there is no second run", "", "start the viewer with two runs");
-    check_projection_name(name);
-    const Entry a = current(0), b = current(1);
-    const std::string version = digest(projection_version(0, a, name) + version_of(b));
+    const auto first = rows(0, name);
+    const Entry b = current(1);
+    const std::string version = digest(first->version + version_of(b));
     return cached(fmt::format("counterpart/{}/{}", version, name), [&] {
-        const auto first = load(0, a, name);
-        if (!first->pca)
-            throw Error("'" + name + "' has no basis", "", "choose a PCA projection to compare two runs in");
-        const SelectedRows rows = select(*b.run, selection_of(*first));
-        if (rows.dim() != first->pca->mean.size())
-            throw Error("these runs cannot share a basis", "their vectors have different widths", "");
-        const Matrix points = transform(*first->pca, rows, {.center = first->info.value("center", true)});
-        const auto match = matching_rows(first->labels, rows.labels());
-        const auto n_matched =
-            std::count_if(match.begin(), match.end(), [](std::int64_t row) { return row >= 0; });
-        if (n_matched == 0)
-            throw Error("no row of the second run matches one of the first", "",
-                        "capture both on the same prompts, layers and positions");
-        const std::size_t n = match.size();
-        ColumnSet set;
-        set.header = {{"name", name},
-                      {"version", version},
-                      {"n", n},
-                      {"dims", points.cols()},
-                      {"n_matched", n_matched}};
-        for (Eigen::Index axis = 0; axis < points.cols(); ++axis) {
-            std::string bytes(n * sizeof(float), '\0');
-            auto* values = reinterpret_cast<float*>(bytes.data());
-            for (std::size_t i = 0; i < n; ++i)
-                values[i] = match[i] < 0 ? std::numeric_limits<float>::quiet_NaN() : points(match[i], axis);
-            set.columns["axis" + std::to_string(axis)] = make_column("f32", std::move(bytes));
-        }
+        ColumnSet set = comparison_columns(*first->run, *first->projection, first->rows, *b.run);
+        set.header["version"] = version;
         return set;
     });
 }

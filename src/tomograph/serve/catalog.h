@@ -13,6 +13,14 @@
 
 namespace tomograph {
 
+/// A projection with the rows that it was made of, as long as somebody looks at them.
+struct MapRows {
+    std::shared_ptr<const Run> run;  ///< outlives the rows
+    std::shared_ptr<const Projection> projection;
+    SelectedRows rows;
+    std::string version;  ///< of the projection
+};
+
 /// What the viewer shows: one run, the runs of a study, or two runs to compare; with their columns, made on
 /// demand and kept within a budget of memory. Safe from several threads.
 ///
@@ -43,12 +51,15 @@ class Catalog {
 
     /// Columns of a projection; header.version is its version. Errors: as load().
     std::shared_ptr<const ColumnSet> projection(std::size_t run, const std::string& name);
+    /// The last few are kept: whoever looks around one row soon looks around another. Errors: as load() and
+    /// rows_of().
+    std::shared_ptr<const MapRows> rows(std::size_t run, const std::string& name);
     std::shared_ptr<const ColumnSet> tokens(std::size_t run);
     /// JSON, [[id, text], ...].
     ColumnPtr vocabulary(std::size_t run);
     ColumnPtr norms(std::size_t run, Component component);
-    /// The second run in the basis of a PCA projection of the first: rows of the same site, sequence and
-    /// position, in the first one's order, NaN where there is none. Columns axis0, axis1, ...
+    /// The second run in the basis of a PCA projection of the first, in the first one's order: the same site
+    /// of the token that has read the same, NaN where there is none. comparison_columns() says which columns.
     std::shared_ptr<const ColumnSet> counterpart(const std::string& name);
 
     /// A figure of the study: only files that study.json lists. Errors: Error, also when the file leads out
@@ -100,6 +111,7 @@ class Catalog {
     std::string study_version_;
     std::list<std::pair<std::string, Made>> cache_;  // newest first
     std::vector<Kept> kept_;
+    std::list<std::shared_ptr<const MapRows>> looked_at_;  // newest first
     int n_kept_ = 0;
 };
 

@@ -144,6 +144,11 @@ Selection selection_from_json(const Json& json) {
         selection.normalize = parse_normalize(json.value("normalize", "none"));
         for (const auto& word : json.value("mean", std::vector<std::string>{})) parse_means(word, selection);
         selection.rows = whole_number(json, "rows", std::int64_t{0});
+        // Older programs said nothing and meant rows.
+        const std::string sample = json.value("sample", "rows");
+        if (sample != "tokens" && sample != "rows")
+            throw Error("no sample of '" + printable(sample) + "'", "", "take one of tokens or of rows");
+        selection.sample = sample == "tokens" ? Sample::tokens : Sample::rows;
         selection.seed = whole_number(json, "seed", std::uint64_t{42});
         selection.layer_order = parse_layer_order(json.value("layer_order", "given"));
         return selection;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <set>
 #include <span>
 
 #include "tomograph/base/contained.h"
@@ -34,6 +35,12 @@ std::string run_version(const fs::path& folder) {
     if (folder_kind(folder) != FolderKind::run) return {};
     std::string versions;
     for (const char* name : kDescriptions) versions += file_version(folder / name) + " ";
+    // Numbers of its tokens are computed and shown beside what was captured.
+    std::set<std::string> numbers;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(folder / "numbers", none))
+        numbers.insert(entry.path().filename().string() + " " + file_version(entry.path()));
+    for (const std::string& one : numbers) versions += one + " ";
     return digest(versions);
 }
 

@@ -25,6 +25,7 @@ ProjectionRequest parse_request(const Json& json, const JobLimits& limits) {
         if (!umap && request.method != "pca")
             throw Error("no method '" + request.method + "'", "", "use pca or umap");
         request.selection = selection_from_json(json.value("selection", Json::object()));
+        request.selection.sample = Sample::tokens;
         request.dims = whole_number(json, "dims", umap ? 2 : 6);
         if (umap && request.dims != 2 && request.dims != 3)
             throw Error("a UMAP has 2 or 3 dimensions", "", "");

@@ -117,10 +117,10 @@ LivePrompt parse_prompt(const Json& json) {
     return prompt;
 }
 
-LivePrompts::LivePrompts(Catalog& catalog, LiveReader* reader, const JobLimits& limits)
+LivePrompts::LivePrompts(Catalog& catalog, LiveReader* reader, Placer& placer)
     : catalog_(catalog),
       reader_(reader),
-      placer_(limits.umap_rows, limits.threads),
+      placer_(placer),
       tasks_("the prompt",
              Busy("another prompt is being read", "one is read at a time", "wait for it or cancel it")) {}
 
@@ -215,12 +215,12 @@ std::shared_ptr<const ColumnSet> LivePrompts::map(int id, const std::string& nam
 
 Json LivePrompts::nearest(int id, const std::string& name, std::int64_t row, int k) {
     const auto read = find(id);
-    const auto projection = catalog_.load(read->of, name);
-    const SelectedRows rows = select(*read->run, prompt_selection(*projection).selection);
+    const auto map = catalog_.rows(read->of, name);
+    const SelectedRows rows = select(*read->run, prompt_selection(*map->projection).selection);
     if (row < 0 || row >= rows.n_rows()) throw Error("the prompt has no such row on this map", "", "");
     Vector query(rows.dim());
     rows.read(row, row + 1, query.data());
-    return nearest_json(nearest_to(*catalog_.run(read->of), *projection, query, k));
+    return nearest_json(nearest_to(map->rows, query, k));
 }
 
 Json LivePrompts::words(int id, std::int64_t token) {

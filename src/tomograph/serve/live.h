@@ -64,8 +64,8 @@ LivePrompt parse_prompt(const Json& json);
 /// folder until the program ends. Safe from several threads.
 class LivePrompts {
   public:
-    /// `reader`: null where no model was given; must outlive this.
-    LivePrompts(Catalog& catalog, LiveReader* reader, const JobLimits& limits);
+    /// `reader`: null where no model was given. All must outlive this.
+    LivePrompts(Catalog& catalog, LiveReader* reader, Placer& placer);
 
     bool on() const { return reader_ != nullptr; }
     /// For the manifest: {"model", "tokens", "chat", "runs": [{"note"} or {"refused"}, ...]}.
@@ -100,7 +100,7 @@ class LivePrompts {
 
     Catalog& catalog_;
     LiveReader* reader_;
-    Placer placer_;
+    Placer& placer_;
     mutable std::mutex mutex_;                       // of what follows
     std::shared_ptr<std::filesystem::path> folder_;  // of all prompts, from the first on; goes with its owner
     std::list<std::shared_ptr<Read>> kept_;          // newest first

@@ -22,15 +22,16 @@ Json nearest_json(const Nearest& nearest);
 /// The rows that a projection was made of. Errors: Error when the run no longer gives them.
 SelectedRows rows_of(const Run& run, const Projection& projection);
 
-/// The k rows nearest to a projection's row in the full space, by comparing it with every other row, block by
-/// block; at most `most_numbers` coordinates are read, evenly spread segments of rows beyond that. Errors: as
-/// rows_of(), and Error when there is no such row.
-Nearest nearest_rows(const Run& run, const Projection& projection, std::int64_t row, int k,
+/// The k rows nearest to one of them in the full space, by comparing it with every other row, block by block,
+/// as the rows lie in the run's files; at most `most_numbers` coordinates are read, evenly spread segments of
+/// rows beyond that. Rows that are not finite are nobody's neighbours. Errors: Error when there is no such
+/// row.
+Nearest nearest_rows(const SelectedRows& rows, std::int64_t row, int k,
                      std::int64_t most_numbers = std::int64_t{1} << 29);
 
-/// The same of a vector that is none of the rows, [dim], normalised as the projection's rows are. Errors:
-/// also when its width is another.
-Nearest nearest_to(const Run& run, const Projection& projection, const Vector& query, int k,
+/// The same of a vector that is none of the rows, [dim], normalised as they are. Errors: Error when its width
+/// is another.
+Nearest nearest_to(const SelectedRows& rows, const Vector& query, int k,
                    std::int64_t most_numbers = std::int64_t{1} << 29);
 
 }  // namespace tomograph

@@ -43,18 +43,20 @@ Placed Placer::place(const Run& prompt, const Run& run, const Projection& map, c
     PromptSelection chosen = prompt_selection(map);
     const SelectedRows rows = select(prompt, chosen.selection);
     Placed placed{{map.name, {}, rows.labels(), {}, map.info}, std::move(chosen.notes)};
-    Matrix& points = placed.projection.points;
-    if (map.constant()) {
-        points = Matrix::Zero(rows.n_rows(), map.points.cols());
-    } else if (map.pca) {
-        points = transform(*map.pca, rows, {.center = map.info.value("center", true), .threads = threads_});
-    } else {
-        points = by_neighbors(rows, run, map, key);
-        placed.notes.push_back(fmt::format(
-            "a {} has no axes to project on: each point stands where its {} nearest of the map stand",
-            map.method() == "umap" ? "UMAP" : map.method(), kNeighbors));
-    }
+    placed.projection.points = lay_out(rows, run, map, key, placed.notes);
     return placed;
+}
+
+Matrix Placer::lay_out(const SelectedRows& rows, const Run& run, const Projection& map,
+                       const std::string& key, std::vector<std::string>& notes) {
+    if (map.constant()) return Matrix::Zero(rows.n_rows(), map.points.cols());
+    if (map.pca)
+        return transform(*map.pca, rows, {.center = map.info.value("center", true), .threads = threads_});
+    Matrix points = by_neighbors(rows, run, map, key);
+    notes.push_back(
+        fmt::format("a {} has no axes to project on: each point stands where its {} nearest of the map stand",
+                    map.method() == "umap" ? "UMAP" : map.method(), kNeighbors));
+    return points;
 }
 
 Matrix Placer::by_neighbors(const SelectedRows& rows, const Run& run, const Projection& map,

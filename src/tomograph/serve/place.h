@@ -34,6 +34,10 @@ class Placer {
     /// has goes to its place. `key` tells one map from another. Errors: Error for a UMAP of more rows than
     /// are searched, or when the run no longer gives the map's rows.
     Placed place(const Run& prompt, const Run& run, const Projection& map, const std::string& key);
+    /// The same of any rows, of the prompt's run or the map's own, selected as the map normalises: points [n,
+    /// dims], and what place() notes of them. Errors: as place().
+    Matrix lay_out(const SelectedRows& rows, const Run& run, const Projection& map, const std::string& key,
+                   std::vector<std::string>& notes);
 
   private:
     Matrix by_neighbors(const SelectedRows& rows, const Run& run, const Projection& map,

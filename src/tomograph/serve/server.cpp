@@ -13,6 +13,8 @@
 #include "tomograph/serve/live.h"
 #include "tomograph/serve/nearest.h"
 #include "tomograph/serve/page.h"
+#include "tomograph/serve/place.h"
+#include "tomograph/serve/way.h"
 
 namespace tomograph {
 namespace {
@@ -184,13 +186,18 @@ struct ViewServer::Impl {
     Catalog& catalog;
     ServeOptions options;
     Jobs jobs;
+    Placer placer;
     LivePrompts live;
     httplib::Server server;
     std::mutex searching;  // one search of the full space at a time
     int port = 0;
 
     Impl(Catalog& c, const ServeOptions& o)
-        : catalog(c), options(o), jobs(c, o.limits), live(c, o.reader, o.limits) {}
+        : catalog(c),
+          options(o),
+          jobs(c, o.limits),
+          placer(o.limits.umap_rows, o.limits.threads),
+          live(c, o.reader, placer) {}
 
     bool host_allowed(const Request& request) const {
         if (request.get_header_value_count("Host") != 1) return false;
@@ -264,13 +271,26 @@ struct ViewServer::Impl {
         const auto row = number<std::int64_t>(request.get_param_value("row"), "row");
         const int k = how_many(request);
         const std::string& name = request.path_params.at("name");
-        if (request.has_param("v")) check_version(request, version_of(*catalog.projection(run, name)));
-        const auto owner = catalog.run(run);
-        const auto projection = catalog.load(run, name);
+        const auto map = catalog.rows(run, name);
+        if (request.has_param("v")) check_version(request, map->version);
         const std::lock_guard one(searching);
-        Json json = nearest_json(nearest_rows(*owner, *projection, row, k));
+        Json json = nearest_json(nearest_rows(map->rows, row, k));
         json["row"] = row;
         send_json(response, json);
+    }
+
+    void way(const Request& request, Response& response) {
+        const std::size_t run = run_of(request);
+        const auto token = number<std::int32_t>(request.get_param_value("token"), "token");
+        const auto component = find_component(request.get_param_value("component"));
+        if (!component) throw Refusal{404, "there is no such component"};
+        const std::string& name = request.path_params.at("name");
+        const std::string version = version_of(*catalog.projection(run, name));
+        check_version(request, version);
+        const auto owner = catalog.run(run);
+        const auto map = catalog.load(run, name);
+        const std::string key = fmt::format("{}/{}/{}", run, name, version);
+        send_json(response, way_json(*owner, *map, placer, key, token, *component));
     }
 
     void add_routes() {
@@ -310,6 +330,8 @@ struct ViewServer::Impl {
         });
         server.Get("/api/runs/:run/projections/:name/nearest",
                    [this](const Request& q, Response& a) { nearest(q, a); });
+        server.Get("/api/runs/:run/projections/:name/way",
+                   [this](const Request& q, Response& a) { way(q, a); });
         server.Get("/api/runs/:run/projections/:name/:column", [this](const Request& q, Response& a) {
             send_column(q, a, *catalog.projection(run_of(q), q.path_params.at("name")));
         });
@@ -383,12 +405,12 @@ struct ViewServer::Impl {
     void add_guards() {
         server.set_payload_max_length(kLargestBody);
         server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-        server.set_default_headers({{"Content-Security-Policy",
-                                     std::string(kPolicy) + (options.framed ? "" : kNoFrame)},
-                                    {"X-Content-Type-Options", "nosniff"},
-                                    {"Referrer-Policy", "no-referrer"},
-                                    {"Cross-Origin-Resource-Policy", "same-origin"},
-                                    {"Cross-Origin-Opener-Policy", "same-origin"}});
+        server.set_default_headers(
+            {{"Content-Security-Policy", std::string(kPolicy) + (options.framed ? "" : kNoFrame)},
+             {"X-Content-Type-Options", "nosniff"},
+             {"Referrer-Policy", "no-referrer"},
+             {"Cross-Origin-Resource-Policy", "same-origin"},
+             {"Cross-Origin-Opener-Policy", "same-origin"}});
         server.set_pre_routing_handler([this](const Request& request, Response& response) {
             try {
                 check(request, response);

@@ -40,6 +40,16 @@ export class Tokens {
     this.starts.push(this.n)
   }
 
+  private ends: Int32Array | null = null
+  /** Position from the end of each token's sequence: -1 is its last. */
+  get fromEnd(): Int32Array {
+    if (!this.ends) {
+      this.ends = new Int32Array(this.n)
+      for (let s = 0; s + 1 < this.starts.length; ++s) for (let i = this.starts[s]; i < this.starts[s + 1]; ++i) this.ends[i] = i - this.starts[s + 1]
+    }
+    return this.ends
+  }
+
   piece(token: number): string {
     return this.text.get(this.tokenId[token]) ?? ''
   }
@@ -242,6 +252,16 @@ export class Cloud {
     for (let i = 0; i < this.n; ++i)
       if (this.labels.position[i] === position && (this.labels.layer[i] === shown || this.labels.layer[i] < 0)) rows.push(i)
     return rows
+  }
+  /** Position from the end of its sequence, -1 is the last; 0: that cannot be said of this average. */
+  fromEnd(row: number): number {
+    const token = this.labels.token[row]
+    if (token >= 0) return this.tokens.fromEnd[token]
+    const position = this.labels.position[row]
+    const { length, n_tokens, n_sequences } = this.run
+    // Averages over what was chosen by its end stand under the longest sequence's positions.
+    const known = n_tokens === length * n_sequences || this.info.selection?.positions.includes('-')
+    return position >= 0 && known ? position - length : 0
   }
   piece(row: number): string {
     const token = this.labels.token[row]

@@ -16,6 +16,8 @@ export interface ProjectionInfo {
     normalize: string
     mean: string[]
     rows: number
+    /** What a sample is of; absent: rows. */
+    sample?: 'tokens' | 'rows'
     seed: number
     layer_order: string
   }
@@ -124,6 +126,26 @@ export interface CloudHeader {
   /** Of a prompt: where its points are not what the map's are. */
   notes?: string[]
   columns: Record<string, ColumnShape>
+}
+
+/** A second run on a map of the first. */
+export interface ComparisonHeader {
+  n_matched: number
+  version?: string
+  notes: string[]
+  /** Farthest first: root mean square displacement over `length`, that of the first run's rows, first positions left out. */
+  sites: { component: string; layer: number; movement: number; length: number; rows: number }[]
+}
+
+/** A token's way through all layers that the run keeps, on a map or not. */
+export interface WayHeader {
+  component: string
+  token: number
+  layers: number[]
+  /** [layers][dims], in the projection's units. */
+  points: number[][]
+  norms: number[]
+  notes: string[]
 }
 
 export interface TokenHeader {

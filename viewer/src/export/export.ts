@@ -1,6 +1,7 @@
 import type { View } from '../state/view.svelte'
 import { overlay, type Key, type Overlay } from '../map/overlay'
 import { paintOverlay } from '../map/paint'
+import { coloringName } from '../state/colors.svelte'
 import { grouped } from '../state/words'
 import { project } from '../map/camera'
 
@@ -86,8 +87,8 @@ function legendLines(view: View): { text: string; color: string }[] {
   const gradient = view.colors.gradient()
   if (!gradient) return []
   return [
-    { text: `${view.colors.coloring} ${gradient.low}`, color: gradient.colors[0] },
-    { text: `${view.colors.coloring} ${gradient.high}`, color: gradient.colors.at(-1)! },
+    { text: `${coloringName(view.colors.coloring)} ${gradient.low}`, color: gradient.colors[0] },
+    { text: `${coloringName(view.colors.coloring)} ${gradient.high}`, color: gradient.colors.at(-1)! },
   ]
 }
 
@@ -96,9 +97,10 @@ function caption(view: View): string {
   const shown = view.axes.slice(0, view.dim).reduce((sum, a) => sum + (info.explained_variance_ratio?.[a] ?? 0), 0)
   const variance = info.explained_variance_ratio ? `, ${(100 * shown).toFixed(1)} % of the variance on ${view.axes.slice(0, view.dim).map((a) => `PC${a + 1}`).join(', ')}` : ''
   const { layer } = view.playback
-  const which = view.beside ? ' · layer by layer, one camera' : layer >= 0 ? ` · ${view.cloud!.layerName(layer)}` : ''
+  const runs = view.beside.runs ? ` · ${view.manifest!.runs.map((r) => r.name).join(' | ')}, one camera` : ''
+  const which = view.beside.layers ? ' · layer by layer, one camera' : layer >= 0 ? ` · ${view.cloud!.layerName(layer)}` : ''
   const sample = view.cloud!.n < info.n_candidates ? `, a sample of ${grouped(info.n_candidates)}` : ''
-  return `${view.run!.model.name} · ${view.run!.name} · ${view.cloud!.name} · ${info.method.toUpperCase()}${variance}${which} · ${grouped(view.hiding.visibleCount)} of ${grouped(view.cloud!.n)} points${sample} · colour: ${view.colors.coloring}`
+  return `${view.run!.model.name} · ${view.run!.name} · ${view.cloud!.name} · ${info.method.toUpperCase()}${variance}${which}${runs} · ${grouped(view.hiding.visibleCount)} of ${grouped(view.cloud!.n)} points${sample} · colour: ${coloringName(view.colors.coloring)}`
 }
 
 /** Lines no wider than the picture, broken between words; a word that is wider stands alone. */
@@ -187,7 +189,9 @@ export function svg(view: View): string {
     const drawn: { row: number; x: number; y: number; depth: number }[] = []
     for (let row = 0; row < cloud.n; ++row) {
       if (!view.hiding.visible(row)) continue
-      const [x, y, z] = view.placeOf(row)
+      const place = view.placeOf(row)
+      if (!place) continue
+      const [x, y, z] = place
       const at = project(matrix, x, y, z, width, height)
       if (!at || at[0] < -9 || at[1] < -9 || at[0] > width + 9 || at[1] > height + 9) continue
       drawn.push({ row, x: at[0], y: at[1], depth: matrix[2] * x + matrix[6] * y + matrix[10] * z })

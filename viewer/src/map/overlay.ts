@@ -140,6 +140,25 @@ function pieces(line: (P2 | null)[]): P2[][] {
   return out.filter((piece) => piece.length > 0)
 }
 
+/** The mean place of whole ways at each layer. */
+function meanWay(ways: number[][], cloud: View['cloud'] & object, placeOf: (row: number) => [number, number, number] | null): { place: [number, number, number]; layer: number }[] {
+  const sums = new Map<number, { place: [number, number, number]; n: number }>()
+  for (const way of ways) {
+    const places = way.map(placeOf)
+    // A second run may lack rows: then its way is no whole one.
+    if (places.includes(null)) continue
+    for (const [i, row] of way.entries()) {
+      const place = places[i]!
+      const layer = cloud.labels.layer[row]
+      const sum = sums.get(layer) ?? { place: [0, 0, 0], n: 0 }
+      for (const k of [0, 1, 2]) sum.place[k] += place[k]
+      ++sum.n
+      sums.set(layer, sum)
+    }
+  }
+  return [...sums].sort((a, b) => a[0] - b[0]).map(([layer, { place: [x, y, z], n }]) => ({ place: [x / n, y / n, z / n], layer }))
+}
+
 /** Rows from position to position where each has one row: the curve of positions. Empty: they have several, or none. */
 function positionCurve(view: View): number[] {
   const cloud = view.cloud!
@@ -210,7 +229,7 @@ function drawPrompts(view: View, out: Overlay, spots: Spots, to: (x: number, y: 
       if (live.near && live.chosen?.which === which && cloud.components[cloud.labels.component[way[0]]] === live.component) {
         const from = at(way.find((r) => cloud.labels.layer[r] === live.near!.layer) ?? way[shown])
         for (const row of live.near.rows) {
-          const place = to(...view.placeOf(row), view.cloud!.labels.layer[row])
+          const place = to(...view.placeOf(row)!, view.cloud!.labels.layer[row])
           if (from && place) out.strokes.push({ points: [from, place], color, width: 1, alpha: 0.7 })
         }
       }
@@ -230,17 +249,31 @@ export function overlay(view: View): Overlay {
   if (!scene || !cloud) return out
   const matrix = scene.camera.matrix()
   const { width, height } = scene
-  const cells = scene.cells.length > 0
-  /** Of a layer: in its own part of the picture, where layers are side by side. */
-  const to = (x: number, y: number, z: number, layer: number): P2 | null => {
+  const runs = scene.cells.length > 0 && scene.cells[0].layer < 0
+  /** Layers have a picture each. */
+  const cells = scene.cells.length > 0 && !runs
+  const sides = runs ? [0, 1] : [0]
+  /** Of a layer, or of a run: in its own part of the picture, where they are side by side. */
+  const to = (x: number, y: number, z: number, layer: number, side = 0): P2 | null => {
     const place = project(matrix, x, y, z, scene.camera.width, scene.camera.height)
-    if (!place || !cells) return place
-    const cell = scene.cells.find((c) => c.layer === layer)
+    if (!place || !scene.cells.length) return place
+    const cell = runs ? scene.cells[side] : scene.cells.find((c) => c.layer === layer)
     return cell && place[0] > 0 && place[1] > 0 && place[0] < cell.width && place[1] < cell.height ? [place[0] + cell.x, place[1] + cell.y] : null
   }
-  const at = (row: number): P2 | null => to(...view.placeOf(row), cloud.labels.layer[row])
-  const fixed = (row: number): P2 | null =>
-    row < 0 ? null : to(view.places.positions[3 * row], view.places.positions[3 * row + 1], view.places.positions[3 * row + 2], cloud.labels.layer[row])
+  const at = (row: number, side = 0): P2 | null => {
+    const place = view.placeOf(row, side)
+    return place && to(...place, cloud.labels.layer[row], side)
+  }
+  /** Where a row is on no way to anywhere. */
+  const resting = (row: number, side: number): [number, number, number] | null => {
+    if (side) return view.comparison.placeOf(row, 0)
+    const { positions } = view.places
+    return [positions[3 * row], positions[3 * row + 1], positions[3 * row + 2]]
+  }
+  const fixed = (row: number, side = 0): P2 | null => {
+    const place = row < 0 ? null : resting(row, side)
+    return place && to(...place, cloud.labels.layer[row], side)
+  }
   const ink = view.colors.dark ? '#ffffff' : '#000000'
   const soft = view.colors.dark ? '#a3abb6' : '#565d66'
   const orange = view.colors.dark ? '#ffd34d' : '#c2410c'
@@ -256,7 +289,22 @@ export function overlay(view: View): Overlay {
     spots.block(corner[0] - 50, 0, width, corner[1] + 50)
   }
 
-  if (view.comparison.otherPositions && view.comparison.lines && !cells) {
+  if (runs && view.comparison.lines) {
+    // In the second run's picture: from where the first one has them.
+    const rows = view.marks.selectedCount ? movedRows(view) : view.picking.picked >= 0 ? [view.picking.picked] : []
+    const step = Math.max(1, Math.ceil(rows.length / MOST_LINES))
+    out.ofLines = rows.length
+    for (let i = 0; i < rows.length; i += step) {
+      const from = view.placeOf(rows[i])
+      const a = from && to(...from, -1, 1)
+      const b = at(rows[i], 1)
+      if (!a || !b) continue
+      ++out.shownLines
+      out.strokes.push({ points: [a, b], color: ink, width: 1.4, alpha: 0.7 })
+      if (rows.length === 1) out.marks.push({ at: a, radius: 3, color: ink })
+    }
+    if (out.shownLines) key('line', ink, 'from its place in the first run')
+  } else if (view.comparison.otherPositions && view.comparison.lines && !cells) {
     const rows = movedRows(view)
     const step = Math.max(1, Math.ceil(rows.length / MOST_LINES))
     out.ofLines = rows.length
@@ -270,51 +318,42 @@ export function overlay(view: View): Overlay {
     }
     if (out.shownLines) key('line', soft, 'from the first run to the second')
   }
-  if (view.comparison.ghostly) key('ring', soft, 'the second run’s places')
+  if (view.comparison.ghostly && !runs) key('ring', soft, 'the second run’s places')
 
   if (!cells) {
-    const curve = pieces(positionCurve(view).map(at)).filter((p) => p.length > 1)
+    const curve = sides.flatMap((side) => pieces(positionCurve(view).map((row) => at(row, side))).filter((p) => p.length > 1))
     for (const points of curve) out.strokes.push({ points, color: ink, width: 1, alpha: 0.25 })
     if (curve.length) key('line', soft, 'positions, from first to last')
+  }
+
+  const numbered = (line: (P2 | null)[], layers: number[], color: string) => {
+    for (const points of pieces(line)) if (points.length > 1) out.strokes.push({ points, color, width: 3, alpha: 1 })
+    const dots = line.flatMap((p, i) => (p ? [{ at: p, text: String(layers[i]) }] : []))
+    out.strokes.push({ points: [], color, width: 3, alpha: 1, dots })
+  }
+
+  const { whole } = view.ways
+  const looked = view.picking.picked < 0 ? -1 : cloud.labels.token[view.picking.picked]
+  if (whole && !cells && (looked < 0 || looked === whole.token)) {
+    const { positions } = view.ways
+    numbered(whole.layers.map((layer, i) => to(positions[3 * i], positions[3 * i + 1], positions[3 * i + 2], layer)), whole.layers, ink)
+    const lacks = whole.layers.filter((layer) => cloud.find(whole.component, layer, whole.token) < 0).length
+    key('thick', ink, `its whole way; ${lacks ? `${lacks} of ${whole.layers.length} layers are not on this map` : 'numbers are layers'}`)
   }
 
   if (view.paths && cloud.hasLayers) {
     const { rows, of } = pathRows(view)
     out.shownPaths = rows.length
     out.ofPaths = of
-    const sums = new Map<number, { x: number; y: number; z: number; n: number }>()
-    let whole = 0
-    const numbered = (line: (P2 | null)[], layers: number[], color: string) => {
-      for (const points of pieces(line)) if (points.length > 1) out.strokes.push({ points, color, width: 3, alpha: 1 })
-      const dots = line.flatMap((p, i) => (p ? [{ at: p, text: String(layers[i]) }] : []))
-      out.strokes.push({ points: [], color, width: 3, alpha: 1, dots })
-    }
-    rows.forEach((row, i) => {
-      const way = cloud.way(row)
-      const complete = way.every((r) => r >= 0)
-      if (!complete) ++out.tornPaths
+    const ways = rows.map((row) => cloud.way(row))
+    const complete = ways.filter((way) => way.every((r) => r >= 0))
+    out.tornPaths = ways.length - complete.length
+    if (!cells) for (const side of sides) ways.forEach((way, i) => {
       const color = css(categoryColor(i % 6, view.colors.dark))
-      if (cells) return
-      if (rows.length === 1) {
-        const there = way.filter((r) => r >= 0)
-        // Gaps stay: a line over layers that the map lacks would claim to know the way.
-        const layers = way.map((r) => (r < 0 ? -1 : cloud.labels.layer[r]))
-        if (there.length) numbered(way.map(fixed), layers, ink)
-        return
-      }
-      if (complete) {
-        ++whole
-        for (const r of way) {
-          const layer = cloud.labels.layer[r]
-          const sum = sums.get(layer) ?? { x: 0, y: 0, z: 0, n: 0 }
-          sum.x += view.places.positions[3 * r]
-          sum.y += view.places.positions[3 * r + 1]
-          sum.z += view.places.positions[3 * r + 2]
-          ++sum.n
-          sums.set(layer, sum)
-        }
-      }
-      for (const piece of pieces(way.map(fixed))) {
+      // Gaps stay: a line over layers that the map lacks would claim to know the way.
+      const line = way.map((r) => fixed(r, side))
+      if (rows.length === 1) return numbered(line, way.map((r) => (r < 0 ? -1 : cloud.labels.layer[r])), ink)
+      for (const piece of pieces(line)) {
         if (piece.length > 1) out.strokes.push({ points: piece, color, width: 1.2, alpha: rows.length > 20 ? 0.35 : 0.75 })
         else out.marks.push({ at: piece[0], radius: 3, color })
       }
@@ -322,11 +361,13 @@ export function overlay(view: View): Overlay {
     const who = cloud.averages ? 'averages' : 'tokens'
     if (rows.length === 1 && !cells) key('thick', ink, `its way; numbers are layers`)
     if (rows.length > 1 && !cells) key('line', css(categoryColor(0, view.colors.dark)), `ways of single ${who}`)
-    if (whole > 1) {
-      // Of whole ways alone: a mean over other tokens at each layer would jump where they change.
-      const layers = [...sums.keys()].sort((a, b) => a - b)
-      numbered(layers.map((l) => { const s = sums.get(l)!; return to(s.x / s.n, s.y / s.n, s.z / s.n, l) }), layers, ink)
-      key('thick', ink, `mean of ${whole === rows.length ? 'them' : `the ${whole} whole ones`}; numbers are layers`)
+    // Of whole ways alone: a mean over other tokens at each layer would jump where they change.
+    if (complete.length > 1 && !cells) {
+      for (const side of sides) {
+        const means = meanWay(complete, cloud, (row) => resting(row, side))
+        numbered(means.map(({ place, layer }) => to(...place, layer, side)), means.map(({ layer }) => layer), ink)
+      }
+      key('thick', ink, `mean of ${complete.length === rows.length ? 'them' : `the ${complete.length} whole ones`}; numbers are layers`)
     }
   }
 
@@ -336,22 +377,27 @@ export function overlay(view: View): Overlay {
 
   const ring = view.pointSize / 2 + 6
   if (view.picking.picked >= 0 && view.picking.near?.full && !cells) {
-    const from = at(view.picking.picked)
-    for (const r of view.picking.near.full.rows) {
-      const b = at(r)
-      if (from && b) out.strokes.push({ points: [from, b], color: ink, width: 1, alpha: 0.5 })
+    for (const side of sides) {
+      const from = at(view.picking.picked, side)
+      for (const r of view.picking.near.full.rows) {
+        const b = at(r, side)
+        if (from && b) out.strokes.push({ points: [from, b], color: ink, width: 1, alpha: 0.5 })
+      }
+      if (from && !side) key('line', ink, `to its nearest in the full space${runs ? ' of the first run' : ''}`)
     }
-    if (from) key('line', ink, 'to its nearest in the full space')
   }
   if (view.picking.hovered >= 0 && view.picking.hovered !== view.picking.picked) {
-    const p = at(view.picking.hovered)
-    if (p) out.marks.push({ at: p, radius: view.pointSize / 2 + 4, color: ink })
+    for (const side of sides) {
+      const p = at(view.picking.hovered, side)
+      if (p) out.marks.push({ at: p, radius: view.pointSize / 2 + 4, color: ink })
+    }
   }
   if (view.picking.picked >= 0) {
-    const p = at(view.picking.picked)
-    if (p) {
+    for (const side of sides) {
+      const p = at(view.picking.picked, side)
+      if (!p) continue
       out.marks.push({ at: p, radius: ring, color: orange })
-      out.keys.unshift({ sign: 'ring', color: orange, text: 'the picked point' })
+      if (!side) out.keys.unshift({ sign: 'ring', color: orange, text: 'the picked point' })
       const row = view.picking.picked
       const label: Label = { at: [p[0], p[1] - ring - 9], text: seen(cloud.piece(row)) || `@${cloud.labels.position[row]}`, size: 13, strong: true }
       if (label.at[1] < 12) label.at = [p[0], p[1] + ring + 11]
@@ -363,24 +409,33 @@ export function overlay(view: View): Overlay {
   if (view.labels && view.marks.any) {
     const rows = labelledRows(view)
     const tell = teller(cloud, rows)
-    let n = 0
-    for (const row of rows) {
-      if (n >= MOST_LABELS) break
-      const p = row === view.picking.picked ? null : at(row)
-      if (!p) continue
-      const label: Label = { at: [p[0], p[1] - view.pointSize / 2 - 9], text: tell(row), size: 11 }
-      if (label.text && spots.place(label)) {
-        out.labels.push(label)
-        ++n
+    for (const side of sides) {
+      let n = 0
+      for (const row of rows) {
+        if (n >= MOST_LABELS) break
+        const p = row === view.picking.picked ? null : at(row, side)
+        if (!p) continue
+        const label: Label = { at: [p[0], p[1] - view.pointSize / 2 - 9], text: tell(row), size: 11 }
+        if (label.text && spots.place(label)) {
+          out.labels.push(label)
+          ++n
+        }
       }
     }
   }
   if (out.keys.length) spots.block(0, 0, 235, 16 + 18 * out.keys.length)
+  for (const { x, y, width: w, height: h } of scene.cells)
+    out.strokes.push({ points: [[x, y + h], [x + w, y + h], [x + w, y]], color: ink, width: 1, alpha: runs ? 0.4 : 0.15 })
+  if (runs) {
+    for (const { side, x, y, width: w } of scene.cells) {
+      const label: Label = { at: [x + w / 2, y + 14], text: view.manifest!.runs[side].name, size: 13, strong: true }
+      spots.place(label, true)
+      out.labels.push(label)
+    }
+  }
   if (cells) {
     for (const { layer, x, y } of scene.cells) out.labels.push({ at: [x + 12 + 3 * cloud.layerName(layer).length, y + 12], text: cloud.layerName(layer), size: 12, strong: true })
-    for (const { x, y, width: w, height: h } of scene.cells)
-      out.strokes.push({ points: [[x, y + h], [x + w, y + h], [x + w, y]], color: ink, width: 1, alpha: 0.15 })
-  } else if (view.labels && !view.playback.playing && !view.comparison.other) {
+  } else if (view.labels && !view.playback.playing && (runs || !view.comparison.other)) {
     for (const { row, text, token } of namesShown(view)) {
       const p = at(row)
       if (!p) continue

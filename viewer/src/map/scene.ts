@@ -29,7 +29,7 @@ import type { Cloud } from '../data/cloud'
 import type { Rgb } from '../color/palette'
 import type { Filter } from '../select/visible'
 import { MapCamera } from './camera'
-import { layOut, type Cell } from './cells'
+import { layOut, type Cell, type Part } from './cells'
 import {
   colorings,
   densityFragmentShader,
@@ -46,7 +46,7 @@ const PICK = 11 // pixels across
 
 export class NoWebGL extends Error {}
 
-/** The cloud on the card: one geometry, one draw; or a draw a layer, side by side. */
+/** The cloud on the card: one geometry, one draw; or a draw a layer or a run, side by side. */
 export class MapScene {
   readonly renderer: WebGLRenderer
   readonly camera = new MapCamera()
@@ -83,15 +83,18 @@ export class MapScene {
   private sumTarget: WebGLRenderTarget | null = null
   private points: Points<BufferGeometry, RawShaderMaterial> | null = null
   private lost = false
-  /** Layers that have a part of the canvas each; empty: one picture. */
+  /** Layers or runs that have a part of the canvas each; empty: one picture. */
   cells: Cell[] = []
   width = 1
   height = 1
-  private beside: number[] = []
+  private beside: Part[] = []
   private bottom = 0
   /** Rows of each layer: [from, number]. */
   private ranges = new Map<number, [number, number][]>()
   private onlyLayer = -1
+  private otherNext: BufferAttribute | null = null
+  /** The first run's places, while the second's stand in for them. */
+  private first: Record<'position' | 'next', BufferAttribute> | null = null
 
   constructor(
     readonly canvas: HTMLCanvasElement,
@@ -215,12 +218,17 @@ export class MapScene {
     this.scene.remove(this.points)
     this.points.geometry.dispose()
     this.points = null
+    this.otherNext = null
   }
 
   private setPlaces(name: 'next' | 'other', places: Float32Array | null): void {
     const geometry = this.points?.geometry
     if (!geometry) return
     geometry.setAttribute(name, places ? new BufferAttribute(places, 3) : geometry.getAttribute('position'))
+  }
+  /** Where the second run's points go at the next layer; null: they stay. */
+  setOtherNext(places: Float32Array | null): void {
+    this.otherNext = places && new BufferAttribute(places, 3)
   }
   setNext(places: Float32Array | null): void {
     this.setPlaces('next', places)
@@ -282,9 +290,9 @@ export class MapScene {
     this.layOut()
   }
 
-  /** Each of these layers in a part of its own, all from the same camera; none: one picture. `bottom`: pixels left free. */
-  setBeside(layers: number[], bottom: number): void {
-    this.beside = layers
+  /** Each of these in a part of its own, all from the same camera; none: one picture. `bottom`: pixels left free. */
+  setBeside(parts: Part[], bottom: number): void {
+    this.beside = parts
     this.bottom = bottom
     this.layOut()
   }
@@ -338,10 +346,23 @@ export class MapScene {
     }
   }
 
-  /** Only this layer is drawn from now on; -1: all. */
-  private only(layer: number): void {
+  /** What is drawn from now on is a part's: its layer alone, if it is a layer's, and its run's places. null: all. */
+  private only(part: Part | null): void {
+    const layer = part && part.layer >= 0 ? part.layer : this.onlyLayer
     this.uniforms.uOnlyLayer.value = layer + 1
     this.drawing.uniformsNeedUpdate = this.picking.uniformsNeedUpdate = true
+    const { geometry } = this.points!
+    const second = part?.side === 1
+    if (second === (this.first !== null)) return
+    const attribute = (name: string) => geometry.getAttribute(name) as BufferAttribute
+    if (second) {
+      this.first = { position: attribute('position'), next: attribute('next') }
+      geometry.setAttribute('position', attribute('other'))
+      geometry.setAttribute('next', this.otherNext ?? attribute('other'))
+    } else {
+      for (const [name, own] of Object.entries(this.first!)) geometry.setAttribute(name, own)
+      this.first = null
+    }
   }
 
   private renderCells(camera: ReturnType<MapCamera['camera']>): void {
@@ -349,12 +370,13 @@ export class MapScene {
     const { geometry } = this.points!
     const n = geometry.drawRange.count
     renderer.setScissorTest(true)
-    for (const { layer, x, y, width, height } of this.cells) {
+    for (const cell of this.cells) {
+      const { layer, x, y, width, height } = cell
       renderer.setViewport(x, this.height - y - height, width, height)
       renderer.setScissor(x, this.height - y - height, width, height)
-      this.only(layer)
+      this.only(cell)
       // Each layer's own rows: as many vertices in all as one picture has.
-      for (const [from, count] of this.ranges.get(layer) ?? []) {
+      for (const [from, count] of layer < 0 ? [[0, n]] : (this.ranges.get(layer) ?? [])) {
         geometry.setDrawRange(from, count)
         renderer.render(this.scene, camera)
       }
@@ -362,7 +384,7 @@ export class MapScene {
     geometry.setDrawRange(0, n)
     renderer.setScissorTest(false)
     renderer.setViewport(0, 0, this.width, this.height)
-    this.only(this.onlyLayer)
+    this.only(null)
   }
 
   private renderDensity(camera: ReturnType<MapCamera['camera']>): void {
@@ -406,9 +428,9 @@ export class MapScene {
     const gl = renderer.getContext() as WebGL2RenderingContext
     gl.clearBufferuiv(gl.COLOR, 0, new Uint32Array(4))
     renderer.clearDepth()
-    if (place.cell) this.only(place.cell.layer)
+    this.only(place.cell)
     renderer.render(this.scene, camera)
-    if (place.cell) this.only(this.onlyLayer)
+    this.only(null)
     const ids = new Uint32Array(4 * PICK * PICK)
     gl.readPixels(0, 0, PICK, PICK, gl.RGBA_INTEGER, gl.UNSIGNED_INT, ids)
     renderer.setRenderTarget(null)

@@ -1,8 +1,8 @@
 /** Columns that a point can be coloured by, as the shader numbers them; after them it reads `more`, as categories and
  * as numbers. */
 export const colorings = ['component', 'layer', 'position', 'label', 'norm', 'token', 'sequence', 'expert'] as const
-/** By one of them, or by a further column of labels or a score of the run's tokens. */
-export type Coloring = (typeof colorings)[number] | `column.${string}` | `score.${string}`
+/** By one of them, by the position from the end, or by a further column of labels or a score of the run's tokens. */
+export type Coloring = (typeof colorings)[number] | 'from_end' | `column.${string}` | `score.${string}`
 
 export const vertexShader = /* glsl */ `
 precision highp float;

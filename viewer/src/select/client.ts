@@ -25,6 +25,11 @@ export class SearchClient {
     this.worker.postMessage({ kind: 'next', next } satisfies Question)
   }
 
+  /** Where the second run's rows are, and where they go at the next layer; null: there is none. */
+  setOther(positions: Float32Array | null, next: Float32Array | null): void {
+    this.worker.postMessage({ kind: 'other', positions, next } satisfies Question)
+  }
+
   private ask<T>(question: Omit<Extract<Question, { id: number }>, 'id'> & Record<string, unknown>): Promise<T> {
     const id = ++this.id
     return new Promise((resolve) => {
@@ -33,8 +38,8 @@ export class SearchClient {
     })
   }
 
-  lasso(matrix: Float32Array, width: number, height: number, polygon: Float32Array, filter: Filter, mix: number) {
-    return this.ask<{ rows: Uint32Array; milliseconds: number }>({ kind: 'lasso', matrix, width, height, polygon, filter, mix })
+  lasso(matrix: Float32Array, width: number, height: number, polygon: Float32Array, filter: Filter, mix: number, side: number) {
+    return this.ask<{ rows: Uint32Array; milliseconds: number }>({ kind: 'lasso', matrix, width, height, polygon, filter, mix, side })
   }
   nearest(row: number, k: number, dims: number, filter: Filter) {
     return this.ask<{ rows: number[]; distances: number[] }>({ kind: 'nearest', row, k, dims, filter })

@@ -90,8 +90,10 @@ export class Colors {
   }
   /** What a row has in a further column or score, on the scale that is shown; NaN: nothing. */
   private valueOf(by: Coloring): (row: number) => number {
-    const values = this.cloud!.tokens.further.get(by)
-    const { token } = this.cloud!.labels
+    const cloud = this.cloud!
+    if (by === 'from_end') return (row) => cloud.fromEnd(row) || NaN
+    const values = cloud.tokens.further.get(by)
+    const { token } = cloud.labels
     const whole = by.startsWith('column.')
     return (row) => {
       const value = values && token[row] >= 0 ? values[token[row]] : NaN
@@ -273,13 +275,23 @@ export class Colors {
   }
 }
 
-const isFurther = (by: Coloring): boolean => by.startsWith('column.') || by.startsWith('score.')
+const isFurther = (by: Coloring): boolean => by === 'from_end' || by.startsWith('column.') || by.startsWith('score.')
+
+/** What a colouring is called. */
+export function coloringName(by: Coloring): string {
+  if (by === 'from_end') return 'position from the end'
+  const name = by.replace(/^(column|score)\./, '')
+  return by === 'score.logprob' ? 'log-probability' : name.replaceAll('_', ' ')
+}
 
 export function colorable(cloud: Cloud, run: RunInfo): Coloring[] {
   const list: Coloring[] = []
   if (cloud.components.length > 0) list.push('component')
   if (cloud.layers.length > 0) list.push('layer')
-  if (cloud.labels.position.some((p) => p >= 0)) list.push('position')
+  if (cloud.labels.position.some((p) => p >= 0)) {
+    list.push('position')
+    if (run.length > 1 && cloud.labels.position.some((_, row) => cloud.fromEnd(row) < 0)) list.push('from_end')
+  }
   list.push('norm')
   if (cloud.labels.token.some((t) => t >= 0 && cloud.tokens.tokenId[t] >= 0)) list.push('token')
   if (run.labels.length > 0) list.push('label')

@@ -70,6 +70,11 @@ export class Hiding {
     this.hide(kind, new Set(isAlone ? [] : others))
   }
 
+  /** This one, and no other of all, whatever was hidden. */
+  alone(kind: Kind, index: number, all: number[]): void {
+    this.hide(kind, new Set(all.filter((i) => i !== index)))
+  }
+
   private hide(kind: Kind, set: Set<number>): void {
     this.hidden = { ...this.hidden, [kind]: set }
     this.applyFilter()

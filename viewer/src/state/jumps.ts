@@ -26,10 +26,7 @@ export class Jumps {
     const { run } = view
     if (!run) return
     const here = this.rowOf(outlier)
-    if (here >= 0) {
-      this.bringInView(here)
-      return void view.picking.pick(here)
-    }
+    if (here >= 0) return this.goToRow(here)
     for (const name of mapsOf(run, outlier)) {
       if (name === view.cloud?.name) continue
       const cloud = await loadCloud(view.source, run, name, [], view.runTokens(run))
@@ -43,8 +40,7 @@ export class Jumps {
     const where = outlier.site ?? 'its site'
     if (row < 0)
       return view.notices.say(`No map of this run holds ${where} of this token, and this one none of its other vectors: New… makes one.`)
-    this.bringInView(row)
-    void view.picking.pick(row)
+    this.goToRow(row)
     view.notices.say(`No map of this run holds ${where} of this token: this is the same token at ${view.cloud!.site(row)}.`)
   }
 
@@ -53,10 +49,44 @@ export class Jumps {
     const { view } = this
     const path = view.cloud?.path(row) ?? []
     if (path.length < 2) return view.notices.say('This map has this token at one layer only.')
-    if (view.beside) view.setBeside(false)
+    view.leaveLayers()
     if (view.playback.layer >= 0) view.playback.setLayer(-1)
     view.paths = true
     view.marks.select(path, 'replace')
+  }
+
+  /** A row's token through all layers that the run keeps, those too that this map lacks. */
+  async fetchWay(row: number): Promise<void> {
+    const { view } = this
+    const { cloud } = view
+    if (!cloud) return
+    view.leaveLayers()
+    if (view.playback.layer >= 0) view.playback.setLayer(-1)
+    const here = cloud.way(row)
+    try {
+      const whole = await view.ways.fetch(cloud, row, view.axes, view.places)
+      if (!whole) return
+      if (whole.notes.length) view.notices.say(`${whole.notes.join('. ')}.`)
+      else if (!here.includes(-1) && whole.layers.length === here.length) view.notices.say('The run keeps no other layers of it.')
+    } catch (error) {
+      view.fail(error)
+    }
+  }
+
+  /** Picks a row, shown whatever hides it. */
+  goToRow(row: number): void {
+    this.bringInView(row)
+    void this.view.picking.pick(row)
+  }
+
+  /** One layer of one component alone. */
+  showSite(component: string, layer: number): void {
+    const { cloud, hiding, playback } = this.view
+    if (!cloud) return
+    this.view.leaveLayers()
+    playback.stopPlaying()
+    if (cloud.components.length > 1) hiding.alone('component', cloud.components.indexOf(component), cloud.components.map((_, i) => i))
+    playback.setLayer(cloud.layers.includes(layer) ? layer : -1)
   }
 
   /** A row that a filter or the layer shown hides is shown. */

@@ -7,9 +7,15 @@ import { isSomewhere, type Places } from './places'
 const MOST_BYTES = 60_000
 const NEIGHBORS = 10
 
+/** A turn of a conversation. */
+export interface Message {
+  role: string
+  content: string
+}
 /** A prompt that the model has read. */
 export interface Prompt {
   id: number
+  /** What was typed; of a conversation all that was said. */
   text: string
   run: number
   tokens: LiveToken[]
@@ -63,14 +69,15 @@ export class Live {
     return this.status !== null
   }
 
-  /** Reads a prompt in place of all that there are, or `beside` the first one. */
-  async read(run: RunInfo, text: string, chat: boolean, beside: boolean): Promise<void> {
+  /** Reads a text or a conversation in place of all that there are, or `beside` the first one. */
+  async read(run: RunInfo, prompt: string | Message[], beside: boolean): Promise<void> {
     if (this.busy) return
     this.error = ''
-    if (!text.trim()) return this.fail('The prompt is empty: type something.')
-    const body = { run: run.id, ...(chat ? { messages: [{ role: 'user', content: text }] } : { text }) }
+    const texts = typeof prompt === 'string' ? [prompt] : prompt.map((m) => m.content)
+    if (!texts.some((text) => text.trim())) return this.fail('The prompt is empty: type something.')
+    const body = { run: run.id, ...(typeof prompt === 'string' ? { text: prompt } : { messages: prompt }) }
     // A server ends the connection on what is too large, which says nothing.
-    if (text.length > MOST_BYTES || new TextEncoder().encode(JSON.stringify(body)).length > MOST_BYTES)
+    if (texts.some((text) => text.length > MOST_BYTES) || new TextEncoder().encode(JSON.stringify(body)).length > MOST_BYTES)
       return this.fail('The prompt is too long to be sent: nothing was read.')
     try {
       this.status = { id: 0, state: 'running', task: 'asking', done: 0, total: 0, unit: '' }
@@ -79,7 +86,7 @@ export class Live {
         const status = await this.source.json<LiveStatus>(`live/${id}`)
         if (status.state === 'cancelled') return
         if (status.state === 'failed') return this.fail(status.error ?? 'the prompt was not read')
-        if (status.state === 'done') return await this.take({ id, text, run: run.id, tokens: status.tokens!, next: status.next ?? [], notes: status.notes ?? [], seconds: status.seconds ?? 0 }, beside)
+        if (status.state === 'done') return await this.take({ id, text: texts.join('\n'), run: run.id, tokens: status.tokens!, next: status.next ?? [], notes: status.notes ?? [], seconds: status.seconds ?? 0 }, beside)
         this.status = status
         await this.wait(pause)
       }

@@ -1,5 +1,6 @@
 import type { Cloud } from '../data/cloud'
 import type { Shared } from './url'
+import { inRange } from './words'
 
 export type Mode = 'replace' | 'add' | 'subtract'
 
@@ -71,14 +72,28 @@ export class Marks {
     return rows
   }
 
-  /** Rows whose token's text holds the words; with quotes, is them. */
+  /** Rows at positions as the command line writes them: "@3", "@-1", "@-8:-1". */
+  private findPositions(range: string): void {
+    const cloud = this.cloud!
+    const { position } = cloud.labels
+    for (let i = 0; i < cloud.n; ++i) {
+      if (position[i] < 0) continue
+      const end = cloud.fromEnd(i)
+      if (range.includes('-') && !end) continue
+      if (inRange(range, position[i], end ? position[i] - end : Infinity)) this.state[i] |= FOUND
+    }
+  }
+
+  /** Rows whose token's text holds the words; with quotes, is them; with @, those at positions. */
   runSearch(): void {
     const cloud = this.cloud
     if (!cloud) return
     for (let i = 0; i < this.state.length; ++i) this.state[i] &= ~FOUND
     const asked = this.search
     this.matches = []
-    if (asked) {
+    const positions = /^@(-?\d+|-?\d*:-?\d*)$/.exec(asked)
+    if (positions) this.findPositions(positions[1])
+    else if (asked) {
       const exact = asked.length > 1 && asked.startsWith('"') && asked.endsWith('"')
       const text = (exact ? asked.slice(1, -1) : asked).replaceAll('·', ' ')
       const lower = text.toLowerCase()

@@ -4,6 +4,13 @@ import type { Cloud } from '../data/cloud'
 export const NOWHERE = 1e30
 export const isSomewhere = (coordinate: number) => coordinate < NOWHERE / 2
 
+/** Places one after another, [n, 3]. */
+export function flat(places: ArrayLike<number>[]): Float32Array {
+  const out = new Float32Array(3 * places.length)
+  places.forEach((place, i) => out.set(place, 3 * i))
+  return out
+}
+
 /** Where points lie: three axes of a cloud, scaled so that all but the outermost 0.4 % fit the picture. */
 export class Places {
   /** [n, 3] */
@@ -11,6 +18,7 @@ export class Places {
   /** [n, 3]: each row's token at the next layer; null until it is asked for. */
   next: Float32Array | null = null
   scale = 1
+  private rows: Int32Array = new Int32Array(0)
   private center = [0, 0, 0]
 
   open(cloud: Cloud, axes: number[]): void {
@@ -56,10 +64,17 @@ export class Places {
 
   /** Finds where each row goes at the next layer. */
   findNext(cloud: Cloud): Float32Array {
-    const rows = cloud.nextRows()
-    const next = new Float32Array(3 * cloud.n)
-    for (let i = 0; i < cloud.n; ++i) for (let k = 0; k < 3; ++k) next[3 * i + k] = this.positions[3 * rows[i] + k]
-    return (this.next = next)
+    this.rows = cloud.nextRows()
+    return (this.next = this.following(this.positions))
+  }
+  /** Of places of the same rows: where each goes at the next layer; it stays where that is nowhere. After findNext(). */
+  following(positions: Float32Array): Float32Array {
+    const next = new Float32Array(positions.length)
+    for (let i = 0; i < this.rows.length; ++i) {
+      const row = isSomewhere(positions[3 * this.rows[i]]) ? this.rows[i] : i
+      for (let k = 0; k < 3; ++k) next[3 * i + k] = positions[3 * row + k]
+    }
+    return next
   }
 
   /** Where a row is on its way to the next layer and to its counterpart, each from 0 to 1. */

@@ -15,7 +15,8 @@ export interface Shared {
   layer?: number
   paths?: boolean
   labels?: boolean
-  beside?: boolean
+  /** Layers or runs in a picture each; '': all in one. */
+  beside?: '' | 'layers' | 'runs'
   pick?: number
   search?: string
   selected?: number[]
@@ -49,7 +50,7 @@ export function write(state: Shared): string {
   if (state.layer !== undefined && state.layer >= 0) q.set('layer', String(state.layer))
   if (state.paths) q.set('paths', '1')
   if (state.labels === false) q.set('labels', '0')
-  if (state.beside) q.set('beside', '1')
+  if (state.beside) q.set('beside', state.beside === 'layers' ? '1' : state.beside)
   if (state.pick !== undefined && state.pick >= 0) q.set('pick', String(state.pick))
   if (state.search) q.set('q', state.search)
   if (state.selected && state.selected.length && state.selected.length <= MOST_SELECTED) q.set('sel', list(state.selected))
@@ -87,7 +88,8 @@ export function read(hash: string): Shared {
   if (q.has('layer')) state.layer = unlist(q.get('layer')!)[0]
   state.paths = q.get('paths') === '1'
   if (q.has('labels')) state.labels = q.get('labels') !== '0'
-  if (q.get('beside') === '1') state.beside = true
+  const beside = q.get('beside')
+  state.beside = beside === '1' ? 'layers' : beside === 'runs' ? 'runs' : ''
   if (q.has('pick')) state.pick = unlist(q.get('pick')!)[0]
   state.search = text('q')
   if (q.has('sel')) state.selected = unlist(q.get('sel')!)

@@ -5,6 +5,7 @@ import type { Manifest, RunInfo } from '../data/types'
 import { restPose, type Pose } from '../map/camera'
 import type { MapScene } from '../map/scene'
 import { SearchClient } from '../select/client'
+import { Beside, MOST_BESIDE } from './beside.svelte'
 import { Colors } from './colors.svelte'
 import { Comparison } from './comparison.svelte'
 import { Hiding } from './hiding.svelte'
@@ -14,16 +15,14 @@ import { Live } from './live.svelte'
 import { Marks, type Mode } from './marks.svelte'
 import { Notices } from './notices.svelte'
 import { Picking } from './picking.svelte'
-import { Places } from './places'
+import { flat, isSomewhere, Places } from './places'
 import { Playback } from './playback.svelte'
 import { firstProjection, heatOf, sameRun } from './opening'
+import { Ways } from './ways.svelte'
 import { Link, read, type Shared } from './url'
 import { grouped } from './words'
 
 const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches
-
-/** Pictures that are told apart on one screen. */
-const MOST_BESIDE = 40
 
 /**
  * What the page shows: a run, one of its projections as a cloud, and the parts that say how it is seen. Each part holds
@@ -41,8 +40,6 @@ export class View {
   paths = $state(false)
   /** Names of clouds and of points that are selected or found. */
   labels = $state(true)
-  /** Every layer in a picture of its own, from one camera. */
-  beside = $state(false)
   /** Points that the fitted view leaves outside. */
   outside = $state(0)
   heat = $state('')
@@ -58,6 +55,7 @@ export class View {
   scene: MapScene | null = null
   readonly searcher = new SearchClient()
   readonly places = new Places()
+  readonly beside = new Beside()
   readonly marks = new Marks(() => this.showMarks())
   readonly hiding = new Hiding(() => this.showFilter())
   readonly colors = new Colors(this.hiding, () => this.showColors())
@@ -66,6 +64,7 @@ export class View {
   readonly comparison: Comparison
   readonly jobs: Jobs
   readonly live: Live
+  readonly ways: Ways
   readonly notices = new Notices()
   readonly jumps = new Jumps(this)
   private readonly link = new Link()
@@ -82,7 +81,8 @@ export class View {
     this.comparison = new Comparison(source)
     this.jobs = new Jobs(source)
     this.live = new Live(source, () => this.redraw())
-    this.onClear(() => this.live.clear())
+    this.ways = new Ways(source, () => this.redraw())
+    this.onClear(() => (this.live.clear(), this.ways.clear()))
   }
 
   // --- opening ---------------------------------------------------------------------------------------------------
@@ -195,7 +195,8 @@ export class View {
     this.colors.open(cloud, run, shared)
     this.paths = shared.paths ?? false
     this.labels = shared.labels ?? this.labels
-    this.beside = (shared.beside ?? false) && cloud.hasLayers
+    this.beside.open(cloud, shared)
+    this.ways.clear()
     this.density = shared.density ?? false
     this.pointSize = shared.size ?? (cloud.n > 300_000 ? 2 : cloud.n > 50_000 ? 3 : cloud.n > 3000 ? 5 : 8)
     this.dim = cloud.dims < 3 ? 2 : (shared.dim ?? this.dim)
@@ -230,8 +231,13 @@ export class View {
     if (!cloud || !this.manifest?.compare || this.run?.id !== 0) return
     try {
       const current = () => cloud === this.cloud && axes === this.axes
-      if (await this.comparison.load(cloud, axes, this.places, current)) this.scene?.setOther(this.comparison.otherPositions)
-      this.redraw()
+      if (!(await this.comparison.load(cloud, axes, this.places, current))) return
+      const { atHome } = this
+      this.showOther()
+      if (!this.beside.runs) return this.redraw()
+      this.layOut()
+      if (atHome) this.home()
+      else this.redraw()
     } catch (error) {
       this.fail(error)
     }
@@ -245,6 +251,7 @@ export class View {
     this.places.open(cloud, this.axes)
     this.searcher.load(this.places.positions, this.hiding.columns!)
     this.live.show(cloud, this.axes, this.places)
+    this.ways.place(cloud, this.axes, this.places)
     this.attach(pose)
   }
 
@@ -256,7 +263,7 @@ export class View {
     this.layOut()
     scene.setState(this.marks.state, this.marks.any)
     if (this.places.next) scene.setNext(this.places.next)
-    if (this.comparison.otherPositions) scene.setOther(this.comparison.otherPositions)
+    this.showOther()
     const wanted = pose ?? this.restored.pose
     this.restored = {}
     this.hiding.applyFilter()
@@ -264,6 +271,16 @@ export class View {
     else this.home()
     this.colors.applyColors()
     this.redraw()
+  }
+
+  /** The second run's places, on the card and in the worker. */
+  private showOther(): void {
+    const { comparison, places } = this
+    const { otherPositions } = comparison
+    comparison.otherNext = places.next && otherPositions && places.following(otherPositions)
+    this.scene?.setOther(otherPositions)
+    this.scene?.setOtherNext(comparison.otherNext)
+    this.searcher.setOther(otherPositions, comparison.otherNext)
   }
 
   private showMarks(): void {
@@ -285,6 +302,7 @@ export class View {
       const next = this.places.findNext(this.cloud)
       this.scene?.setNext(next)
       this.searcher.setNext(next)
+      if (this.comparison.otherPositions) this.showOther()
     }
     this.hiding.showOnly(this.playback.layer)
     if (!this.playback.playing) this.live.atLayer(this.playback.layer)
@@ -294,13 +312,13 @@ export class View {
     if (this.frame) return
     this.frame = requestAnimationFrame((now) => {
       this.frame = 0
-      const { scene, playback, comparison } = this
+      const { scene, playback, comparison, beside } = this
       playback.tick(now)
       if (scene) {
         scene.pointSize = this.pointSize
         scene.density = this.density
-        scene.ghosts = comparison.ghostly
-        scene.setMix(playback.mix, comparison.other)
+        scene.ghosts = comparison.ghostly && !beside.runs
+        scene.setMix(playback.mix, beside.runs ? 0 : comparison.other)
         scene.render()
       }
       this.moved = untrack(() => this.moved) + 1
@@ -308,9 +326,10 @@ export class View {
     })
   }
 
-  /** Where a row is drawn just now. */
-  placeOf(row: number): [number, number, number] {
-    return this.places.at(row, this.playback.mix, this.comparison.other, this.comparison.otherPositions)
+  /** Where a row is drawn just now; side by side, in the picture of the first run or (`side` 1) of the second, where it may be nowhere. */
+  placeOf(row: number, side = 0): [number, number, number] | null {
+    if (side) return this.comparison.placeOf(row, this.playback.mix)
+    return this.places.at(row, this.playback.mix, this.beside.runs ? 0 : this.comparison.other, this.comparison.otherPositions)
   }
 
   setDim(dim: 2 | 3): void {
@@ -331,7 +350,11 @@ export class View {
     const room = this.pointSize / 2 + 3
     const cells = scene.cells.length > 0
     const inset = { top: room + (cells ? 18 : 8), right: room, bottom: room + (cells ? 0 : this.footer), left: room }
-    this.outside = rows.length ? step * scene.camera.fit(this.places.positions, rows, inset) : 0
+    // Both runs, where they are side by side.
+    const second = this.beside.runs ? this.comparison.otherPositions : null
+    const places = [this.places.positions, ...(second ? [second] : [])].flatMap((of) => rows.filter((r) => isSomewhere(of[3 * r])).map((r) => of.subarray(3 * r, 3 * r + 3)))
+    const sample = second ? flat(places) : this.places.positions
+    this.outside = rows.length ? step * scene.camera.fit(sample, second ? places.map((_, i) => i) : rows, inset) : 0
     this.fitted = JSON.stringify(scene.camera.pose)
     this.redraw()
   }
@@ -353,25 +376,26 @@ export class View {
     this.redraw()
   }
 
-  /** Layers in one picture, or each in its own. */
-  setBeside(beside: boolean): void {
-    const { cloud } = this
-    if (beside && !cloud?.hasLayers) return this.notices.say('This map has one layer only.')
-    this.beside = beside
-    if (beside) {
-      this.playback.stopPlaying()
-      if (this.playback.layer >= 0) this.playback.setLayer(-1)
+  /** All in one picture (''), or a picture for each layer or run. */
+  setBeside(mode: Beside['mode']): void {
+    const { cloud, beside, comparison, playback } = this
+    if (mode === 'layers' && !cloud?.hasLayers) return this.notices.say('This map has one layer only.')
+    if (mode === 'runs' && !comparison.otherPositions) return this.notices.say('There is no second run on this map.')
+    beside.mode = mode
+    if (mode === 'layers') {
+      playback.stopPlaying()
+      if (playback.layer >= 0) playback.setLayer(-1)
       if (cloud!.layers.length > MOST_BESIDE) this.notices.say(`${MOST_BESIDE} of ${cloud!.layers.length} layers are shown, evenly.`)
     }
     this.layOut()
     this.home()
   }
   private layOut(): void {
-    const layers = this.beside ? (this.cloud?.layers ?? []) : []
-    const step = Math.max(1, (layers.length - 1) / (MOST_BESIDE - 1))
-    const some: number[] = []
-    for (let i = 0; i < layers.length - 0.5; i += step) some.push(layers[Math.round(i)])
-    this.scene?.setBeside(some, this.footer)
+    this.scene?.setBeside(this.beside.parts(this.cloud, this.comparison.otherPositions !== null), this.footer)
+  }
+  /** One layer is to be shown: not all side by side. */
+  leaveLayers(): void {
+    if (this.beside.layers) this.setBeside('')
   }
 
   // --- what several parts do together ----------------------------------------------------------------------------
@@ -382,11 +406,11 @@ export class View {
     this.playback.stopPlaying()
     const lasso = ++this.lassos
     const began = performance.now()
-    // Side by side: of the layer in whose picture it was begun.
+    // Side by side: of the layer or run in whose picture it was begun.
     const { cell } = scene.local(polygon[0], polygon[1])
     const outline = cell ? polygon.map((v, i) => v - (i % 2 ? cell.y : cell.x)) : polygon
-    const filter = cell ? { ...this.hiding.filter, onlyLayer: cell.layer } : this.hiding.filter
-    const { rows } = await this.searcher.lasso(scene.camera.matrix(), scene.camera.width, scene.camera.height, outline, filter, this.playback.mix)
+    const filter = cell && cell.layer >= 0 ? { ...this.hiding.filter, onlyLayer: cell.layer } : this.hiding.filter
+    const { rows } = await this.searcher.lasso(scene.camera.matrix(), scene.camera.width, scene.camera.height, outline, filter, this.playback.mix, cell?.side ?? 0)
     // Cleared meanwhile: what comes late must not bring it back.
     if (cloud !== this.cloud || lasso !== this.lassos) return 0
     this.marks.lassoMilliseconds = performance.now() - began
@@ -410,12 +434,12 @@ export class View {
   }
 
   play(): void {
-    if (this.beside) this.setBeside(false)
+    this.leaveLayers()
     if (this.cloud?.hasLayers) this.playback.play()
     else this.notices.say('This map has one layer only: there is nothing to play.')
   }
   stepLayer(by: number): void {
-    if (this.beside) this.setBeside(false)
+    this.leaveLayers()
     if (this.cloud?.hasLayers) this.playback.stepLayer(by)
     else this.notices.say('This map has one layer only.')
   }
@@ -442,7 +466,6 @@ export class View {
       density: this.density,
       paths: this.paths,
       labels: this.labels,
-      beside: this.beside,
       heat: this.heat,
       pose: this.scene?.camera.pose,
       ...this.colors.shared(),
@@ -451,6 +474,7 @@ export class View {
       ...this.marks.shared(),
       ...this.picking.shared(),
       ...this.comparison.shared(),
+      ...this.beside.shared(),
     }
   }
 

@@ -90,20 +90,6 @@ test('what a projection’s maker had to say is shown where it is listed', async
   })
 })
 
-test('two runs: the second in the first one’s basis, with lines', async () => {
-  const other = join(work, 'other')
-  run('capture', 'bytes-gpt2', '--out', other, '--sequences', '12', '--exact')
-  await viewing([text, other], async (page) => {
-    await page.waitForFunction(() => window.tomograph.comparison.matched !== null)
-    const state = await page.evaluate(() => ({ matched: window.tomograph.comparison.matched, n: window.tomograph.cloud.n, moved: window.tomograph.comparison.displacement }))
-    assert.equal(state.matched, state.n)
-    assert.ok(state.moved > 0 && state.moved < 1)
-    await page.getByLabel('From the first run to the second').fill('1')
-    await settle(page)
-    await shoot(page, 'compare')
-  })
-})
-
 test('the report opens from disk with the same cloud', async () => {
   const page = await open(shared.context, writtenReport() + '#p=pair')
   assert.deepEqual(page.complaints, [])

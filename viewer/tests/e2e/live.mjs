@@ -143,6 +143,33 @@ test('a conversation is written out by the template', () =>
     await panel(page).getByText('user').waitFor()
   }))
 
+test('a conversation of several messages is read as one, and can be changed', () =>
+  viewing([text, ...typed], async (page) => {
+    await page.getByLabel('chat').check()
+    const says = (role) => page.getByRole('textbox', { name: `What the ${role} says` })
+    await page.getByLabel('Who says it').selectOption('system')
+    await says('system').fill('Be kind.')
+    await page.getByRole('button', { name: '+ message' }).click()
+    await says('user').fill('Who?')
+    await page.getByRole('button', { name: '+ message' }).click()
+    await says('assistant').fill('I.')
+    await page.getByRole('button', { name: '+ message' }).click()
+    await says('user').fill('And?')
+    await page.keyboard.press('Enter')
+    await laid(page)
+    assert.deepEqual((await chips(page).allTextContents()).join(''), '[Be·kind.][Who?][I.][And?]>')
+    await chips(page).nth(1).click()
+    await panel(page).getByText('system').waitFor()
+    await chips(page).nth(18).click()
+    await panel(page).getByText('assistant').waitFor()
+    await shoot(page, 'live-chat')
+    await page.getByRole('button', { name: 'Take message 1 out' }).click()
+    await page.getByRole('textbox', { name: 'Message 1', exact: true }).fill('Where?')
+    await says('user').press('Enter')
+    await page.waitForFunction(() => !window.tomograph.live.busy && window.tomograph.live.prompts[0].tokens.length === 19)
+    assert.deepEqual((await chips(page).allTextContents()).join(''), '[Where?][I.][And?]>')
+  }))
+
 test('a prompt that is kept is a run', () =>
   viewing([text, ...typed], async (page) => {
     await read(page, 'keep me')
@@ -187,7 +214,7 @@ test('of two tabs the second is told that one is under way; a prompt can be canc
     for (const [status, error] of answers) assert.ok(status === 202 || (status === 409 && error.startsWith('another prompt is being read')), `${status} ${error}`)
     await read(other, 'the other tab')
     await line(page).fill('b'.repeat(128))
-    await page.evaluate(() => { const { live } = window.tomograph; void live.read(window.tomograph.run, 'b'.repeat(128), false, false); return live.cancel() })
+    await page.evaluate(() => { const { live } = window.tomograph; void live.read(window.tomograph.run, 'b'.repeat(128), false); return live.cancel() })
     await page.waitForFunction(() => !window.tomograph.live.busy, null, { timeout: 20_000 })
     await read(page, 'after it')
     await other.close()

@@ -1,9 +1,23 @@
 // The map: drawing, picking, lassos, layers, links.
 import assert from 'node:assert/strict'
-import { rmSync } from 'node:fs'
+import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { open } from './browser.mjs'
 import { box, drawLasso, inside, run, screen, settle, shared, shoot, test, tests, text, viewing, work } from './harness.mjs'
+import { thin } from './synthetic.mjs'
+
+/** Straight lines of a width that one frame draws over the points. */
+const lines = (page, width) =>
+  page.evaluate(async (width) => {
+    const own = CanvasRenderingContext2D.prototype.lineTo
+    let frame = 0
+    const met = new Map()
+    CanvasRenderingContext2D.prototype.lineTo = function (...at) { if (this.lineWidth === width) met.set(frame, (met.get(frame) ?? 0) + 1); own.call(this, ...at) }
+    window.tomograph.redraw()
+    for (; frame < 3; ++frame) await new Promise(requestAnimationFrame)
+    CanvasRenderingContext2D.prototype.lineTo = own
+    return Math.max(0, ...met.values())
+  }, width)
 
 test('WebGL 2 draws something', () =>
   viewing([text], async (page) => {
@@ -280,42 +294,84 @@ test('clouds have names, points that are picked, found or selected have labels, 
     assert.ok(!(await written(page)).some((w) => w.startsWith('attn_out')))
   }))
 
-test('one token’s way through all layers is one click, and layers that the map lacks are not bridged', async () => {
-  run('project', text, '--name', 'some', '--components', 'resid_post', '--positions', '1:', '--rows', '700')
+test('a sample is of whole tokens, and says so', async () => {
+  run('project', text, '--name', 'some', '--components', 'attn_out,mlp_out', '--positions', '1:', '--rows', '700')
+  try {
+    await viewing([text], async (page) => {
+      await page.locator('.counts', { hasText: 'a sample of 12,192: whole tokens, with all their layers' }).waitFor()
+      const { n, sites, torn } = await page.evaluate(() => {
+        const { cloud } = window.tomograph
+        let torn = 0
+        for (let r = 0; r < cloud.n; ++r) torn += cloud.way(r).includes(-1)
+        return { n: cloud.n, sites: cloud.header.segments.length, torn }
+      })
+      assert.deepEqual([n, sites, torn], [696, 8, 0])
+    }, { hash: '#p=some' })
+  } finally {
+    for (const ending of ['json', 'safetensors']) rmSync(join(text, 'projections', `some.${ending}`))
+  }
+})
+
+test('one token’s way through all layers is one click; layers that the map lacks are not bridged, but can be fetched', async () => {
+  const torn = join(work, 'torn')
+  cpSync(text, torn, { recursive: true })
+  // A map as older programs sampled it: single rows. Of every third token layer 1 is missing.
+  thin(torn, 'paths', (row, n) => !(row >= n / 4 && row < n / 2 && row % 3 === 0))
   await viewing([text], async (page) => {
     await page.evaluate(() => window.tomograph.picking.pick(40))
+    assert.equal(await page.getByRole('button', { name: 'Its whole way' }).count(), 0)
     await page.getByRole('button', { name: 'Its way through all 4 layers' }).click()
     assert.deepEqual(await page.evaluate(() => { const v = window.tomograph; return v.marks.selectedRows().map((r) => v.cloud.labels.layer[r]) }), [0, 1, 2, 3])
     await page.locator('.key', { hasText: 'numbers are layers' }).waitFor()
     for (const layer of ['0', '1', '2', '3']) assert.ok((await written(page)).includes(layer), layer)
-    // A sample: a token at layers 0 and 2, say, but not at 1.
-    await page.getByLabel('Projection', { exact: true }).selectOption('some')
-    await page.waitForFunction(() => window.tomograph.cloud?.name === 'some')
-    const torn = await page.evaluate(() => {
-      const { cloud } = window.tomograph
-      for (let r = 0; r < cloud.n; ++r) {
-        const there = [0, 1, 2, 3].map((layer) => cloud.find('resid_post', layer, cloud.labels.token[r]) >= 0)
-        if (there[0] && !there[1] && there[2]) return { row: r, layers: there.filter(Boolean).length }
-      }
-    })
-    assert.ok(torn)
-    await page.evaluate((row) => window.tomograph.picking.pick(row), torn.row)
-    await page.getByRole('button', { name: `Its way through ${torn.layers} of 4 layers` }).click()
-    await page.locator('.counts', { hasText: 'the gaps stay open' }).waitFor()
-    await page.locator('.counts', { hasText: 'a sample of' }).waitFor()
-    const lines = await page.evaluate(async () => {
-      const own = CanvasRenderingContext2D.prototype.lineTo
-      const widths = []
-      CanvasRenderingContext2D.prototype.lineTo = function (...at) { widths.push(this.lineWidth); own.call(this, ...at) }
-      window.tomograph.redraw()
-      for (let i = 0; i < 3; ++i) await new Promise(requestAnimationFrame)
-      CanvasRenderingContext2D.prototype.lineTo = own
-      return widths.filter((w) => w === 3).length
-    })
-    assert.equal(lines, torn.layers === 3 ? 1 : 0, 'lines join neighbouring layers alone')
   }, { hash: '#p=paths' })
-  for (const ending of ['json', 'safetensors']) rmSync(join(text, 'projections', `some.${ending}`))
+  await viewing([torn], async (page) => {
+    const row = await page.evaluate(() => {
+      const { cloud } = window.tomograph
+      for (let r = 0; r < cloud.n; ++r) if (cloud.way(r)[1] < 0) return r
+    })
+    await page.evaluate((row) => window.tomograph.picking.pick(row), row)
+    await page.getByRole('button', { name: 'Its way through 3 of 4 layers' }).click()
+    await page.locator('.counts', { hasText: 'the gaps stay open' }).waitFor()
+    assert.equal(await lines(page, 3), 1, 'lines join neighbouring layers alone')
+    // What the run itself has of the token: its place at layer 1 too, as on the whole map.
+    await page.getByRole('button', { name: 'Its whole way' }).click()
+    await page.locator('.key', { hasText: 'its whole way; 1 of 4 layers are not on this map' }).waitFor()
+    const off = await page.evaluate((row) => {
+      const { ways, cloud } = window.tomograph
+      return Math.max(...cloud.way(row).flatMap((r, i) => (r < 0 ? [] : [0, 1, 2].map((k) => Math.abs(cloud.axis(k)[r] - ways.whole.points[i][k])))))
+    }, row)
+    assert.ok(off < 1e-3, `${off}`)
+    assert.equal(await lines(page, 3), 1 + 3)
+    await page.keyboard.press('Escape')
+    await page.locator('.key', { hasText: 'its whole way' }).waitFor({ state: 'detached' })
+  }, { hash: '#p=paths', mayComplain: true }) // its rows are none that a selection gives: there are no neighbours
 })
+
+test('positions count from the end, too: as a colour, in the details, in the search', () =>
+  viewing([text], async (page) => {
+    await page.getByLabel('Colour by').selectOption('from_end')
+    await page.locator('.ends', { hasText: '-127' }).waitFor()
+    await page.evaluate(() => window.tomograph.picking.pick(40))
+    const at = await page.evaluate(() => window.tomograph.cloud.labels.position[40])
+    await page.getByText(`${at}, ${at - 128} from the end`).waitFor()
+    for (const [words, positions] of [['@-1', [127]], ['@-3:', [125, 126, 127]], ['@5', [5]], ['@2:4', [2, 3]]]) {
+      await page.getByLabel('Search tokens').fill(words)
+      await page.waitForFunction((n) => window.tomograph.marks.found === n, positions.length * 12 * 4)
+      assert.deepEqual(await page.evaluate(() => [...new Set(window.tomograph.marks.foundRows().map((r) => window.tomograph.cloud.labels.position[r]))].sort((a, b) => a - b)), positions)
+    }
+  }, { hash: '#p=paths' }))
+
+test('each token’s outlier score is a colour once it was measured', () =>
+  viewing([text], async (page) => {
+    await page.getByLabel('Colour by').selectOption({ label: 'outlier' })
+    const { score, most } = await page.evaluate(() => {
+      const v = window.tomograph
+      const scores = v.cloud.tokens.further.get('score.outlier')
+      return { score: v.run.outliers.outliers[0].score, most: Math.max(...[...scores].filter((s) => s === s)) }
+    })
+    assert.ok(Math.abs(most - score) < 1e-3 * score, `${most} and ${score}`)
+  }))
 
 test('layers stand side by side under one camera: drawn, picked and lassoed each in its own picture', () =>
   viewing([text], async (page) => {

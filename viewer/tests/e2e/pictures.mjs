@@ -73,6 +73,15 @@ const pictures = {
       await page.waitForFunction(() => window.tomograph.comparison.matched !== null)
     },
   },
+  runs: {
+    runs: twoPrecisions,
+    hash: 'p=stream&theme=light&color=layer&dim=2&beside=runs',
+    async show(page) {
+      await page.waitForFunction(() => window.tomograph.scene.cells.length === 2)
+      await page.getByRole('list', { name: 'Rows by how far they moved' }).getByRole('button').first().click()
+      await page.waitForFunction(() => window.tomograph.picking.near?.full && window.tomograph.picking.near.map)
+    },
+  },
   live: {
     // The model that the study's first run names.
     runs: () => [study, '--model', JSON.parse(readFileSync([study, join(study, 'text')].map((f) => join(f, 'run.json')).find(existsSync))).model.path],

@@ -7,6 +7,7 @@ import './map.mjs'
 import './data.mjs'
 import './hand.mjs'
 import './live.mjs'
+import './runs.mjs'
 import './size.mjs'
 
 let failed = 0

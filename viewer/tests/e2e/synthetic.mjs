@@ -1,6 +1,6 @@
 // A run folder of any size: what a test needs to know about a million points is how many there are.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { binary } from './browser.mjs'
 
@@ -80,4 +80,23 @@ export function synthesizeProjection(folder, name, n, { position, sequence } = {
   const selection = { components: ['attn_out', 'mlp_out'], layers: '0:', positions: '0:', sequences: '0:', labels: [], normalize: 'none', mean: [], rows: 0, seed: 42, layer_order: 'given' }
   writeFileSync(join(folder, 'projections', `${name}.json`), JSON.stringify({ method: 'pca', n_rows: n, n_candidates: n, dim: 8, selection, center: true, constant: false, dims: 3, total_variance: 1, explained_variance: [0.5, 0.3, 0.1], explained_variance_ratio: [0.5, 0.3, 0.1] }))
   return folder
+}
+
+/** Leaves of a projection the rows that `keep(row, n)` lets through: a map that lacks some. */
+export function thin(folder, name, keep) {
+  const path = join(folder, 'projections', `${name}.safetensors`)
+  const bytes = readFileSync(path)
+  const size = Number(bytes.readBigUInt64LE(0))
+  const { __metadata__, ...tensors } = JSON.parse(bytes.subarray(8, 8 + size))
+  const n = tensors.points.shape[0]
+  const rows = Array.from({ length: n }, (_, row) => row).filter((row) => keep(row, n))
+  const thinned = {}
+  for (const [tensor, { dtype, shape, data_offsets: [begin, end] }] of Object.entries(tensors)) {
+    const data = bytes.subarray(8 + size + begin, 8 + size + end)
+    const each = data.length / n
+    thinned[tensor] = shape[0] !== n ? { dtype, shape, data } : { dtype, shape: [rows.length, ...shape.slice(1)], data: Buffer.concat(rows.map((row) => data.subarray(row * each, (row + 1) * each))) }
+  }
+  safetensors(path, thinned, __metadata__)
+  const described = path.replace(/safetensors$/, 'json')
+  writeFileSync(described, JSON.stringify({ ...JSON.parse(readFileSync(described)), n_rows: rows.length }))
 }

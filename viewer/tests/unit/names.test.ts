@@ -89,7 +89,7 @@ describe('labels', () => {
 describe('layers side by side', () => {
   it('fill the picture and touch no other', () => {
     for (const [n, width, height] of [[5, 800, 600], [30, 1300, 700], [2, 390, 700], [40, 1000, 200]]) {
-      const cells = layOut(all(n), width, height)
+      const cells = layOut(all(n).map((layer) => ({ layer, side: 0 })), width, height)
       expect(cells).toHaveLength(n)
       for (const c of cells) expect(c.x + c.width <= width && c.y + c.height <= height).toBe(true)
       for (const a of cells) for (const b of cells) expect(a === b || a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y).toBe(true)

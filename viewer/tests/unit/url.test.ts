@@ -15,6 +15,7 @@ describe('URL state', () => {
       first: false,
       layer: 4,
       paths: true,
+      beside: 'runs',
       pick: 77,
       search: ' the & "whale"',
       selected: [1, 5, 9],

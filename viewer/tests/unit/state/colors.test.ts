@@ -12,7 +12,7 @@ function make(header = {}) {
 
 describe('Colors', () => {
   it('offers what the cloud has', () => {
-    expect(colorable(cloud(), run)).toEqual(['component', 'layer', 'position', 'norm', 'token', 'label', 'sequence'])
+    expect(colorable(cloud(), run)).toEqual(['component', 'layer', 'position', 'from_end', 'norm', 'token', 'label', 'sequence'])
   })
   it('opens by what differs, and stays with what was chosen', () => {
     const { colors } = make()
@@ -53,6 +53,18 @@ describe('Colors', () => {
       expect(legend.reduce((sum, e) => sum + e.count, 0)).toBe(18)
       expect(legend.map((e) => e.color)).toEqual([...new Set(legend.map((e) => e.color))])
     }
+  })
+  it('counts positions from the end of each sequence', () => {
+    const long = { ...run, length: 4 }
+    const { colors } = make()
+    const c = cloud()
+    expect([0, 1, 2, 3, 4, 5].map((row) => c.fromEnd(row))).toEqual([-4, -3, -2, -1, -2, -1])
+    expect(colorable(c, long)).toContain('from_end')
+    expect(colorable(c, { ...run, length: 1 })).not.toContain('from_end')
+    colors.color('from_end')
+    expect([colors.gradient()!.low, colors.gradient()!.high]).toEqual(['-4', '-1'])
+    expect(colors.rowColor(3)).toBe(colors.rowColor(5))
+    expect(colors.rowColor(0)).not.toBe(colors.rowColor(4))
   })
   it('shows further columns and scores of the run’s tokens', () => {
     const talk = { ...run, columns: [{ name: 'role', words: ['user', 'assistant'] }, { name: 'turn' }], scores: ['rank'] }

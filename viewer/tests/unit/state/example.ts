@@ -11,6 +11,7 @@ export const run = {
   labels: ['question', 'answer'],
   n_sequences: 2,
   n_tokens: 6,
+  length: 4,
   prompts: 'text',
   norm_maps: ['attn_out', 'mlp_out'],
   projections: [{ name: 'p', version: 'v1', saved: true, info: {} }],

@@ -30,7 +30,7 @@ describe('Live', () => {
   it('reads a prompt and lays it on the map', async () => {
     const states = [{ id: 1, state: 'running', task: 'reading' }, done]
     const { live, source, places } = make({ 'live/1': () => states.shift(), ...onMap })
-    await live.read(run, ' ab', false, false)
+    await live.read(run, ' ab', false)
     expect(live.error).toBe('')
     expect(source.asked[0]).toBe('POST live {"run":0,"text":" ab"}')
     expect(live.busy).toBe(false)
@@ -42,44 +42,44 @@ describe('Live', () => {
   })
   it('puts conversations as the user’s words', async () => {
     const { live, source } = make({ 'live/1': done, ...onMap })
-    await live.read(run, 'hi', true, false)
+    await live.read(run, [{ role: 'user', content: 'hi' }], false)
     expect(source.asked[0]).toBe('POST live {"run":0,"messages":[{"role":"user","content":"hi"}]}')
   })
   it('says what went wrong, and is free again', async () => {
     const { live } = make({ 'live/1': { id: 1, state: 'failed', error: 'too long' } })
-    await live.read(run, 'x', false, false)
+    await live.read(run, 'x', false)
     expect([live.error, live.busy, live.prompts.length]).toEqual(['too long', false, 0])
     const gone = make({})
-    await gone.live.read(run, 'x', false, false)
+    await gone.live.read(run, 'x', false)
     expect([gone.live.error !== '', gone.live.busy]).toEqual([true, false])
   })
   it('sends neither nothing nor megabytes', async () => {
     const { live, source } = make({})
-    await live.read(run, ' \n', false, false)
+    await live.read(run, ' \n', false)
     expect(live.error).toMatch('empty')
     for (const text of ['x'.repeat(5e6), '\u0001'.repeat(12_000)]) {
-      await live.read(run, text, false, false)
+      await live.read(run, text, false)
       expect(live.error).toMatch('too long')
     }
     expect(source.asked).toEqual([])
   })
   it('keeps two beside each other, and one alone', async () => {
     const { live } = make({ 'live/1': done, ...onMap })
-    await live.read(run, 'a', false, true)
-    await live.read(run, 'b', false, true)
-    await live.read(run, 'c', false, true)
+    await live.read(run, 'a', true)
+    await live.read(run, 'b', true)
+    await live.read(run, 'c', true)
     expect(live.prompts.map((p) => p.text)).toEqual(['a', 'c'])
     live.drop(0)
     expect(live.prompts.map((p) => p.text)).toEqual(['c'])
     expect(live.laid.length).toBe(1)
-    await live.read(run, 'd', false, false)
+    await live.read(run, 'd', false)
     expect(live.prompts.map((p) => p.text)).toEqual(['d'])
   })
   it('has no place until it is laid out, though the one before it had', async () => {
     const { live } = make({ 'live/1': done, ...onMap })
-    await live.read(run, 'a', false, false)
+    await live.read(run, 'a', false)
     const first = live.laid[0]
-    const reading = live.read(run, 'b', false, true)
+    const reading = live.read(run, 'b', true)
     const places: unknown[] = []
     while (live.prompts.length < 2) await Promise.resolve()
     places.push(...live.laid)
@@ -89,7 +89,7 @@ describe('Live', () => {
   })
   it('is on no map of another run', async () => {
     const { live } = make({ 'live/1': done, ...onMap })
-    await live.read({ ...run, id: 5 }, 'a', false, false)
+    await live.read({ ...run, id: 5 }, 'a', false)
     expect(live.laid).toEqual([null])
   })
 })

@@ -35,6 +35,19 @@ describe('Marks', () => {
     expect(marks.found).toBe(6)
     expect(finds('')).toEqual([])
   })
+  it('finds positions, from the start and from each sequence’s end', () => {
+    const finds = (words: string) => {
+      marks.search = words
+      marks.runSearch()
+      return [...marks.state].flatMap((s, i) => (s & 2 && i < 6 ? [i] : []))
+    }
+    expect(finds('@-1')).toEqual([3, 5])
+    expect(finds('@-2:')).toEqual([2, 3, 4, 5])
+    expect(finds('@-3:-1')).toEqual([1, 2, 4])
+    expect(finds('@0')).toEqual([0, 4])
+    expect(finds('@1:3')).toEqual([1, 2, 5])
+    expect(finds('@')).toEqual([])
+  })
   it('keeps what is selected apart from what is found', () => {
     marks.select([0, 1], 'replace')
     marks.search = 'b'
