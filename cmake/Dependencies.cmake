@@ -10,13 +10,15 @@ endif()
 include(${CMAKE_CURRENT_LIST_DIR}/LlamaVersion.cmake)
 find_package(Threads REQUIRED)
 set(tomograph_llama ${tomograph_cache}/llama-${TOMOGRAPH_LLAMA_VERSION}-${TOMOGRAPH_LLAMA_REVISION}-${TOMOGRAPH_PROCESSOR})
-# A build folder remembers where llama.cpp was; an older one of the cache must not outlive its version.
-string(FIND "${llama_DIR}" "${tomograph_cache}/" in_cache)
-string(FIND "${llama_DIR}" "${tomograph_llama}/" is_current)
-if(in_cache EQUAL 0 AND NOT is_current EQUAL 0)
-    unset(llama_DIR CACHE)
-    unset(ggml_DIR CACHE)
-endif()
+# A build folder remembers where llama.cpp and what lies beside it were; an older one of the cache must not
+# outlive its version.
+foreach(place llama_DIR llama_LIBRARY ggml_DIR TOMOGRAPH_JINJA TOMOGRAPH_HTTPLIB_INCLUDE TOMOGRAPH_HTTPLIB_SOURCE)
+    string(FIND "${${place}}" "${tomograph_cache}/" in_cache)
+    string(FIND "${${place}}" "${tomograph_llama}/" is_current)
+    if(in_cache EQUAL 0 AND NOT is_current EQUAL 0)
+        unset(${place} CACHE)
+    endif()
+endforeach()
 find_package(llama QUIET HINTS ${tomograph_llama})
 if(NOT llama_FOUND)
     message(FATAL_ERROR "llama.cpp is not installed: run scripts/setup first (scripts/setup --portable "

@@ -7,6 +7,7 @@
 #include "tomograph/intervene/effects.h"
 #include "tomograph/intervene/sweep.h"
 #include "tomograph/model/model.h"
+#include "tomograph/statistics/ranks.h"
 
 namespace tomograph {
 namespace {
@@ -66,6 +67,18 @@ TEST_P(Sweeps, GiveWhatSingleActsGive) {
         }
         ASSERT_EQ(report.correlations.size(), kGeometries);
         EXPECT_TRUE(report.correlations.front().interval);
+        for (const SweepCorrelation& correlation : report.correlations) {
+            // Of one component at a time, as if the sweep had been over that one alone.
+            for (const auto& [component, rho] : correlation.within) {
+                std::vector<double> values, damage;
+                for (const SweepUnit& unit : report.units) {
+                    if (unit.over != SweepOver::components || unit.component != component) continue;
+                    values.push_back(unit.geometry[static_cast<std::size_t>(correlation.geometry)]);
+                    damage.push_back(unit.change);
+                }
+                EXPECT_NEAR(rho, rank_correlation(values, damage), 1e-12);
+            }
+        }
     }
 }
 

@@ -22,6 +22,7 @@ namespace tomograph {
 namespace {
 
 constexpr std::string_view kTemporary = ".tmp";
+constexpr ssize_t kWorthTheDisk = 1 << 16;  // bytes of one write that it is told of
 
 /// A new file beside `path` under a name that nobody else uses, and its descriptor; -1 with errno. It stays
 /// locked while its process lives, which is how remove_abandoned() tells what was left by a killed one.
@@ -85,6 +86,9 @@ void AtomicFile::write_at(std::uint64_t offset, const void* bytes, std::size_t s
         const ssize_t written = ::pwrite(descriptor_, next, size, static_cast<off_t>(offset));
         if (written < 0 && errno == EINTR) continue;
         if (written <= 0) fail("write");
+        // The disk begins now, not when a sync waits for all of it.
+        if (written >= kWorthTheDisk)
+            (void)::sync_file_range(descriptor_, static_cast<off_t>(offset), written, SYNC_FILE_RANGE_WRITE);
         next += written;
         offset += static_cast<std::uint64_t>(written);
         size -= static_cast<std::size_t>(written);

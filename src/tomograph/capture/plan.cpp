@@ -13,7 +13,7 @@ namespace {
 
 /// A shard's sums take as much room however few its sequences are: it goes on until the rest of it is so many
 /// times larger,
-constexpr std::int64_t kSumShare = 4;
+constexpr std::int64_t kSumShare = 10;
 /// or it has so many tokens: minutes of a small model, hours of a large one.
 constexpr std::int64_t kShardTokens = 1 << 18;
 

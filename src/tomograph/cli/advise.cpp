@@ -87,7 +87,7 @@ void run_advise(Flags flags, Progress& progress) {
                                 .seed = flags.loss.seed};
     if (!flags.out.empty()) check_output_file(flags.out, {.force = flags.force});
     flags.loss.model = find_model(flags.loss.model, progress);
-    const Model model = Model::open(flags.loss.model);
+    const Model model = flags.loss.open(progress);
     const PromptSet prompts = flags.loss.read(model);
     print_notes(prompts.notes);
     const auto weights = weight_tensors(flags.loss.model);

@@ -48,7 +48,7 @@ void run(const Flags& flags, Progress& progress) {
     if (!flags.contrast.empty() && flags.contrast.size() != 2)
         throw CLI::ValidationError("--contrast takes two tokens");
     const auto [spec, folder] = read_spec(flags.spec);
-    const Model model = Model::open(find_model(flags.loss.model, progress));
+    const Model model = flags.loss.open(progress);
     const Vocabulary& vocabulary = model.vocabulary();
     const PromptSet prompts = flags.loss.read(model);
     print_notes(prompts.notes);

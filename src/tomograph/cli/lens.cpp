@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Flags {
-    std::string source, model, out, figure, lens = "logit";
+    std::string source, model, out, figure, weights, lens = "logit";
     std::vector<std::string> text, prompts, twins;
     std::optional<std::int64_t> sequences, length;
     std::int64_t rows = 512;
@@ -100,11 +100,12 @@ void draw(const Run& run, const LensTable& table, const std::vector<LensTable>& 
     draw_chart(charts.at(1), run, rank);
 }
 
-std::vector<LensTable> lenses_of_twins(const Flags& flags, const Run& run, const PassingFolder& passing,
-                                       Progress& progress) {
+std::vector<LensTable> lenses_of_twins(const Flags& flags, const Model& model, const Run& run,
+                                       const PassingFolder& passing, Progress& progress) {
     std::vector<LensTable> tables;
     for (const std::string& path : flags.twins) {
-        const Model twin = Model::open(path);
+        const Model twin = Model::open(
+            path, model.info().held.empty() ? HeldWeights::as_stored : HeldWeights::f32, flags.threads);
         LensOptions options = options_of(flags);
         options.beside.clear();
         const Run read =
@@ -127,7 +128,9 @@ void read_text(const Flags& flags, Progress& progress) {
             throw Error(flags.source + " does not say which model it is from", "",
                         "name it with --model GGUF");
     }
-    const Model model = Model::open(find_model(model_path, progress));
+    const Model model = open_held(
+        find_model(model_path, progress),
+        !flags.weights.empty() ? flags.weights : (run ? weights_of(*run) : kDefaultWeights), flags.threads);
     if (!run) {
         const PromptSet prompts = text_of(flags, model);
         print_notes(prompts.notes);
@@ -141,7 +144,7 @@ void read_text(const Flags& flags, Progress& progress) {
             {fmt::format("ridge lenses of {} coordinates were fitted on {} tokens: more text makes them "
                          "better",
                          model.info().d_model, result.table.fitted_on)});
-    const std::vector<LensTable> twins = lenses_of_twins(flags, *run, passing, progress);
+    const std::vector<LensTable> twins = lenses_of_twins(flags, model, *run, passing, progress);
     const bool kept = of_run || !flags.out.empty();
     if (kept) save_lens(*run, result);
     if (!flags.figure.empty()) draw(*run, result.table, twins, flags.figure);
@@ -224,7 +227,8 @@ Json words_json(const LensReading& reading, const Vocabulary& vocabulary) {
 
 void read_given(const Flags& flags, Progress& progress) {
     const PassingFolder passing;
-    const Model model = Model::open(find_model(flags.source, progress));
+    const Model model = open_held(find_model(flags.source, progress),
+                                  flags.weights.empty() ? kDefaultWeights : flags.weights, flags.threads);
     const PromptSet prompts = given_prompts(
         model.vocabulary(),
         {.prompts = flags.prompts, .length = flags.length.value_or(default_length(model.info()))});
@@ -309,6 +313,7 @@ void add_lens(CLI::App& app, Progress& progress) {
         "Draw divergence by layer, and ranks beside it as NAME-rank: a .png, .svg or .pdf file");
     command->add_flag("--force", flags->force, "Replace what --out and --figure name");
     command->add_flag("--json", flags->json, "Print JSON alone");
+    add_weights(*command, flags->weights)->default_str("as the run was read; auto for a MODEL");
     command->add_flag("--exact", flags->exact, "F32 key-value cache, no flash attention");
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command->add_option("--seed", flags->seed, "Seed of every random choice")->capture_default_str();

@@ -18,9 +18,14 @@ void LossFlags::add(CLI::App& command, std::int64_t default_sequences, bool with
         ->check(CLI::PositiveNumber);
     command.add_option("--length", length, "Tokens a sequence (default: the context, at most 512)")
         ->check(CLI::PositiveNumber);
+    add_weights(command, weights);
     command.add_flag("--exact", exact, "F32 key-value cache, no flash attention");
     command.add_option("--threads", threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     command.add_option("--seed", seed, "Seed of every random choice")->capture_default_str();
+}
+
+Model LossFlags::open(Progress& progress) const {
+    return open_held(find_model(model, progress), weights, threads);
 }
 
 PromptSet LossFlags::read(const Model& opened) const {

@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "tomograph/model/model.h"
+#include "tomograph/cli/model_source.h"
 #include "tomograph/prompts/prompts.h"
 
 namespace tomograph {
 
 /// What commands that measure losses share: what is read, and how the model runs.
 struct LossFlags {
-    std::string model;
+    std::string model, weights = kDefaultWeights;
     std::vector<std::string> text, prompts;
     std::optional<std::int64_t> sequences, length;
     bool exact = false;
@@ -21,6 +21,7 @@ struct LossFlags {
 
     /// `default_sequences` of text; a command may have no --prompt.
     void add(CLI::App& command, std::int64_t default_sequences, bool with_prompts);
+    Model open(Progress& progress) const;
     /// Errors: CLI::ValidationError where both --text and --prompt are given.
     PromptSet read(const Model& opened) const;
 

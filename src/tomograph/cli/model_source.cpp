@@ -16,14 +16,19 @@ std::string find_model(const std::string& name, Progress& progress) {
     return model.path.string();
 }
 
-void add_weights(CLI::App& command, std::string& weights) {
-    command
-        .add_option("--weights", weights,
-                    "Quantised weights: as-stored, f32 (decoded into memory: nearer to what was stored, and "
-                    "faster on "
-                    "most processors), or auto (f32 where it fits)")
+CLI::Option* add_weights(CLI::App& command, std::string& weights) {
+    return command
+        .add_option(
+            "--weights", weights,
+            "How weights are held: as-stored, f32 (decoded into memory: nearer to what was stored, and "
+            "faster for more than a few tokens), or auto (f32 where it fits into half of the memory "
+            "that is free)")
         ->capture_default_str()
         ->check(CLI::IsMember({"as-stored", "f32", "auto"}));
+}
+
+std::string weights_of(const Run& run) {
+    return run.json().at("model").value("held", "").empty() ? "as-stored" : "f32";
 }
 
 Model open_held(const std::string& file, const std::string& weights, int threads) {

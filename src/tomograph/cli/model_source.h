@@ -4,6 +4,7 @@
 
 #include "tomograph/base/progress.h"
 #include "tomograph/model/model.h"
+#include "tomograph/store/run.h"
 
 namespace tomograph {
 
@@ -16,9 +17,12 @@ inline constexpr const char* kModelHelp =
 /// fetch_hub_model.
 std::string find_model(const std::string& name, Progress& progress);
 
-inline constexpr const char* kDefaultWeights = "as-stored";
-/// --weights: how a command that captures holds them.
-void add_weights(CLI::App& command, std::string& weights);
+inline constexpr const char* kDefaultWeights = "auto";
+/// --weights: how a command that runs a model holds them.
+CLI::Option* add_weights(CLI::App& command, std::string& weights);
+/// As --weights would say it: how a run's model held them. What is asked about a run is asked of the same
+/// numbers.
+std::string weights_of(const Run& run);
 /// The model of a file, with its weights held as --weights says; a note says so where they were decoded.
 Model open_held(const std::string& file, const std::string& weights, int threads);
 

@@ -36,8 +36,8 @@ void open_browser(const std::string& url) {
 struct Reader {
     Model model;
     LiveModel live;
-    Reader(const Flags& flags, Progress& progress)
-        : model(Model::open(find_model(flags.model, progress))),
+    Reader(const Flags& flags, const Run& run, Progress& progress)
+        : model(open_held(find_model(flags.model, progress), weights_of(run), flags.threads)),
           live(model, {.chat_template = flags.chat_template.empty() ? "" : read_file(flags.chat_template),
                        .threads = flags.threads}) {}
 };
@@ -45,7 +45,7 @@ struct Reader {
 /// Null where no model is given. Errors: Error also when it is the model of none of the runs.
 std::unique_ptr<Reader> open_reader(const Flags& flags, Catalog& catalog, Progress& progress) {
     if (flags.model.empty()) return nullptr;
-    auto reader = std::make_unique<Reader>(flags, progress);
+    auto reader = std::make_unique<Reader>(flags, *catalog.run(0), progress);
     std::string refused;
     for (std::size_t i = 0; i < catalog.n_runs(); ++i) {
         try {

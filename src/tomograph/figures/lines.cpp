@@ -68,7 +68,8 @@ Drawn draw_lines(const std::filesystem::path& path, const std::vector<Series>& s
         const Mark mark = series[i].dash == Dash::solid    ? Mark::line
                           : series[i].dash == Dash::dashed ? Mark::dashed
                                                            : Mark::dotted;
-        legend.push_back({series[i].name, color_of(i), mark, series[i].markers});
+        legend.push_back({series[i].name, color_of(i), series[i].connected ? mark : Mark::disc,
+                          series[i].connected && series[i].markers});
     }
     if (series.size() > 1 || !series.front().name.empty()) draw_legend(page, area, legend);
 
@@ -84,7 +85,7 @@ Drawn draw_lines(const std::filesystem::path& path, const std::vector<Series>& s
     for (std::size_t i = 0; i < series.size(); ++i) {
         std::vector<Point> points;
         Discs markers;
-        markers.radius = 1.5;
+        markers.radius = series[i].connected ? 1.5 : 2.2;
         for (std::size_t j = 0; j < series[i].x.size(); ++j) {
             points.push_back(axes.place(series[i].x[j], series[i].y[j]));
             const Point at = points.back();
@@ -100,7 +101,7 @@ Drawn draw_lines(const std::filesystem::path& path, const std::vector<Series>& s
             markers.y.push_back(static_cast<float>(at.y));
             markers.color.push_back(color_of(i));
         }
-        page.polyline(points, {options.line_width, color_of(i), series[i].dash});
+        if (series[i].connected) page.polyline(points, {options.line_width, color_of(i), series[i].dash});
         page.discs(std::move(markers));
     }
     page.save(path, options.figure.render);

@@ -20,6 +20,8 @@ struct Series {
     Dash dash = Dash::solid;
     /// Discs at the points.
     bool markers = false;
+    /// False: points alone, nothing between them; needs `markers`.
+    bool connected = true;
 };
 
 struct LinesOptions {

@@ -186,6 +186,15 @@ void Sweep::correlate(SweepReport& report) const {
         correlation.interval = bootstrap(
             static_cast<int>(damage.size()), {.replicates = options_.bootstrap, .seed = options_.seed},
             [&](std::span<const double> weights) { return rank_correlation(values, damage, weights); });
+        for (const SweepUnit& unit : report.units) {
+            if (unit.over != SweepOver::components || correlation.within.contains(unit.component)) continue;
+            std::vector<double> weights;
+            for (const SweepUnit& other : report.units)
+                weights.push_back(
+                    other.over == SweepOver::components && other.component == unit.component ? 1 : 0);
+            correlation.within[unit.component] = rank_correlation(values, damage, weights);
+        }
+        if (correlation.within.size() == 1) correlation.within.clear();
         report.correlations.push_back(correlation);
     }
 }
@@ -237,11 +246,15 @@ Json sweep_json(const SweepReport& report, const SweepOptions& options) {
         json["places"].push_back(std::move(one));
     }
     json["correlations"] = Json::array();
-    for (const SweepCorrelation& correlation : report.correlations)
-        json["correlations"].push_back(
-            {{"geometry", geometry_name(correlation.geometry)},
-             {"rho", std::isfinite(correlation.rho) ? Json(correlation.rho) : Json(nullptr)},
-             {"interval", interval_json(correlation.interval)}});
+    const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); };
+    for (const SweepCorrelation& correlation : report.correlations) {
+        Json& one =
+            json["correlations"].emplace_back(Json{{"geometry", geometry_name(correlation.geometry)},
+                                                   {"rho", number(correlation.rho)},
+                                                   {"interval", interval_json(correlation.interval)}});
+        for (const auto& [component, rho] : correlation.within)
+            one["within"][std::string(component_name(component))] = number(rho);
+    }
     json["notes"] = report.notes;
     return json;
 }
@@ -260,9 +273,13 @@ std::string sweep_table(const SweepReport& report) {
         text += "\n";
     }
     text += "\nrank correlation of the change with\n";
-    for (const SweepCorrelation& correlation : report.correlations)
-        text += fmt::format("  {:<14}{:>+8.3f} {}\n", geometry_name(correlation.geometry), correlation.rho,
+    for (const SweepCorrelation& correlation : report.correlations) {
+        text += fmt::format("  {:<14}{:>+8.3f} {:<20}", geometry_name(correlation.geometry), correlation.rho,
                             interval_text(correlation.interval));
+        for (const auto& [component, rho] : correlation.within)
+            text += fmt::format("  within {} {:+.3f}", component_name(component), rho);
+        text += "\n";
+    }
     text += fmt::format(
         "\nloss {:.4f} nats; {} places over {} tokens in {:.1f} s, a whole pass takes {:.1f} s\n",
         report.before, report.units.size(), report.n_tokens, report.sweep_seconds, report.whole_seconds);

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,6 +67,9 @@ struct SweepCorrelation {
     Geometry geometry;
     double rho = 0;                    ///< Spearman's
     std::optional<Interval> interval;  ///< by bootstrap over places
+    /// The same among the places of one component: what differs between attention and MLP is no part of it.
+    /// Empty where all places are of one, or none.
+    std::map<Component, double> within = {};
 };
 
 struct SweepReport {

@@ -9,4 +9,10 @@ void keep_blas_single_threaded() {
     (void)once;
 }
 
+std::string blas_description() {
+    std::string text = openblas_get_config();
+    while (!text.empty() && text.back() == ' ') text.pop_back();
+    return text;
+}
+
 }  // namespace tomograph

@@ -4,14 +4,14 @@
 
 namespace tomograph {
 
-/// How a model's weights are held while it computes. Quantised products round what a layer reads to 8 bits as
-/// well; the same weights decoded once are multiplied in float32, which is nearer to what was stored and, on
-/// processors with wide float units, faster wherever many tokens are read at once. It takes the memory of
-/// float32.
+/// How a model's weights are held while it computes. Products with quantised weights round what a layer reads
+/// to 8 bits as well, and those with 16-bit floats to 16 bits; the same weights decoded once are multiplied
+/// in float32, which is nearer to what was stored and faster wherever many tokens are read at once. It takes
+/// the memory of float32.
 enum class HeldWeights {
     as_stored,
     f32,        ///< decoded into float32
-    automatic,  ///< f32 where the model's matrices are quantised and the decoded ones fit; else as_stored
+    automatic,  ///< f32 where the decoded ones fit; else as_stored
 };
 
 /// "as-stored", "f32" or "auto". Errors: Error for another.

@@ -312,7 +312,7 @@ void LlamaEngine::run(std::span<const Sequence> batch, const Plan& plan, Tap& ta
     const Kind kind = batch.front().vectors.empty() ? kTokens : kVectors;
     const GraphMap& map = graph_map(kind);
     const auto to_stem = static_cast<float>(maps_.at(kTokens).stem_factor / map.stem_factor);
-    SumCheck check(sites_, map.sums, info_.name);
+    SumCheck check(sites_, map.sums, info_.name, llama_n_threads_batch(context_.get()));
     // A state is kept where the graph says, which may be behind the last node that is wanted.
     const bool in_pieces = recurrent_ && longest_length(batch) > batch_tokens_;
     Watch watch(map, sites_, info_.name, plan, tap, plan.check_sums ? &check : nullptr, in_pieces);

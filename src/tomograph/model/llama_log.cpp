@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "tomograph/model/products.h"
+
 namespace tomograph {
 namespace {
 
@@ -40,6 +42,7 @@ void start_llama() {
     std::call_once(once, [] {
         llama_log_set(hear, nullptr);
         llama_backend_init();
+        register_products();
     });
 }
 

@@ -12,6 +12,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/linear/blas.h"
 #include "tomograph/model/gguf_file.h"
 #include "tomograph/model/llama_continuation.h"
 #include "tomograph/model/llama_engine.h"
@@ -53,21 +54,21 @@ struct Model::State {
     /// How the weights are to be held, once "auto" has been decided.
     HeldWeights decide(HeldWeights wanted) const {
         if (wanted == HeldWeights::as_stored) return wanted;
-        bool quantised = false, decoded_already = true;
+        bool decoded_already = true;
         std::uint64_t n_parameters = 0;
         for (const ModelPart& part : parts) {
             const gguf_context* gguf = part.gguf.get();
             for (std::int64_t i = 0; i < gguf_get_n_tensors(gguf); ++i) {
                 const auto n = gguf_get_tensor_ne(gguf, i);
                 const ggml_type type = gguf_get_tensor_type(gguf, i);
-                quantised = quantised || ggml_is_quantized(type);
                 decoded_already = decoded_already && type == GGML_TYPE_F32;
                 n_parameters += static_cast<std::uint64_t>(n[0] * n[1] * n[2] * n[3]);
             }
         }
         // A second copy of the same numbers would be nothing but memory.
-        if (wanted == HeldWeights::f32) return decoded_already ? HeldWeights::as_stored : wanted;
-        return quantised && decoded_fits(n_parameters) ? HeldWeights::f32 : HeldWeights::as_stored;
+        if (decoded_already) return HeldWeights::as_stored;
+        return wanted == HeldWeights::f32 || decoded_fits(n_parameters) ? HeldWeights::f32
+                                                                        : HeldWeights::as_stored;
     }
 
     /// The file that holds a tensor; null where none does.
@@ -217,7 +218,8 @@ Json llama_build() {
     return {{"name", "llama.cpp"},
             {"ggml", ggml_version()},
             {"release", TOMOGRAPH_LLAMA_RELEASE},
-            {"system", llama_print_system_info()}};
+            {"system", llama_print_system_info()},
+            {"float32_products", blas_description()}};
 }
 
 Json Model::backend() const {

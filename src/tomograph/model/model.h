@@ -40,7 +40,7 @@ class Model final : public LanguageModel {
 const std::vector<std::string>& embedded_models();
 
 /// The llama.cpp that is linked: name, release (the package that it came in), ggml
-/// (its version) and system (kernels, as it says them).
+/// (its version), system (kernels, as it says them) and float32_products (who computes those of many tokens).
 Json llama_build();
 
 /// Called with llama.cpp's last words before it ends the process, which it does on inputs that no check here

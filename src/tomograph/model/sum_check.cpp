@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/threads.h"
 
 namespace tomograph {
 namespace {
@@ -14,17 +16,11 @@ namespace {
 /// Below this norm a row's own rounding is lost among numbers too small to be exact.
 constexpr double kTinyRow = 1e-30;
 
-double norm_of(const float* row, std::int64_t width) {
-    double sum = 0;
-    for (std::int64_t i = 0; i < width; ++i) sum += static_cast<double>(row[i]) * row[i];
-    return std::sqrt(sum);
-}
-
 }  // namespace
 
 SumCheck::SumCheck(const std::vector<SiteShape>& sites, const std::vector<SiteSum>& model_sums,
-                   std::string model)
-    : sites_(sites), model_(std::move(model)) {
+                   std::string model, int threads)
+    : sites_(sites), model_(std::move(model)), threads_(threads) {
     const auto index_of = [&](const Site& site) {
         return static_cast<std::size_t>(
             std::find_if(sites.begin(), sites.end(), [&](const SiteShape& s) { return s.site == site; }) -
@@ -47,7 +43,7 @@ void SumCheck::take_part(std::size_t which, std::int64_t first_token, std::int64
     const std::size_t site = parts[which];
     for (Equation& equation : equations_) {
         if (!equation.factors.contains(site)) continue;
-        equation.parts[site].assign(data, data + n_tokens * sites_[site].width());
+        equation.parts[site] = copy(data, n_tokens * sites_[site].width());
         check(equation, first_token, n_tokens);
     }
 }
@@ -55,51 +51,87 @@ void SumCheck::take_part(std::size_t which, std::int64_t first_token, std::int64
 void SumCheck::take_sum(std::size_t which, std::int64_t first_token, std::int64_t n_tokens,
                         const float* data) {
     Equation& equation = equations_[which];
-    equation.total.assign(data, data + n_tokens * sites_[equation.site].width());
+    equation.total = copy(data, n_tokens * sites_[equation.site].width());
     check(equation, first_token, n_tokens);
 }
 
 void SumCheck::check(Equation& equation, std::int64_t first_token, std::int64_t n_tokens) {
     if (equation.total.empty() || equation.parts.size() < equation.factors.size()) return;
     compare(equation, first_token, n_tokens);
+    for (auto& [site, values] : equation.parts) spare_.push_back(std::move(values));
+    spare_.push_back(std::move(equation.total));
     equation.parts.clear();
     equation.total.clear();
 }
 
-void SumCheck::compare(const Equation& equation, std::int64_t first_token, std::int64_t n_tokens) {
-    const std::int64_t width = sites_[equation.site].width();
+/// As what a part of the tokens shows.
+struct SumCheck::Found {
     double worst = 0;
     std::int64_t worst_token = 0;
-    for (std::int64_t token = 0; token < n_tokens; ++token) {
-        const auto row = [&](const Values& all) { return all.data() + token * width; };
-        const auto refuse_unless_finite = [&](double norm, std::size_t site) {
-            if (std::isfinite(norm)) return;
-            throw Error(fmt::format("{} computes what is no number", model_),
-                        fmt::format("{} of token {} is infinite or not a number", sites_[site].site.name(),
-                                    first_token + token),
-                        "its weights are damaged or too large for the precision that it runs with; try "
-                        "--exact, or another file");
+    std::int64_t bad_token = -1;  // the first that is infinite or not a number, and where
+    std::size_t bad_site = 0;
+};
+
+SumCheck::Values SumCheck::copy(const float* data, std::int64_t numbers) {
+    Values values;
+    if (!spare_.empty()) {
+        values = std::move(spare_.back());
+        spare_.pop_back();
+    }
+    values.assign(data, data + numbers);
+    return values;
+}
+
+SumCheck::Found SumCheck::look(const Equation& equation, std::int64_t begin, std::int64_t end) const {
+    const std::int64_t width = sites_[equation.site].width();
+    Found found;
+    Eigen::ArrayXd left(width);
+    for (std::int64_t token = begin; token < end; ++token) {
+        const auto row = [&](const Values& all) {
+            return Eigen::Map<const Eigen::ArrayXf>(all.data() + token * width, width).cast<double>();
         };
         // A sum is rounded by what it is made of, which may be far larger than it.
         double size = kTinyRow;
+        const auto measure = [&](const Values& all, std::size_t site, double factor) {
+            const double norm = std::sqrt(row(all).square().sum());
+            if (!std::isfinite(norm) && found.bad_token < 0) found.bad_token = token, found.bad_site = site;
+            size = std::max(size, norm * std::abs(factor));
+        };
+        left.setZero();
         for (const auto& [site, values] : equation.parts) {
-            const double norm = norm_of(row(values), width);
-            refuse_unless_finite(norm, site);
-            size = std::max(size, norm * std::abs(equation.factors.at(site)));
+            const double factor = equation.factors.at(site);
+            measure(values, site, factor);
+            left += factor * row(values);
         }
-        const double norm = norm_of(row(equation.total), width);
-        refuse_unless_finite(norm, equation.site);
-        size = std::max(size, norm);
-        double difference = 0;
-        for (std::int64_t i = 0; i < width; ++i) {
-            double total = 0;
-            for (const auto& [site, values] : equation.parts)
-                total += equation.factors.at(site) * row(values)[i];
-            difference += (total - row(equation.total)[i]) * (total - row(equation.total)[i]);
+        measure(equation.total, equation.site, 1);
+        if (found.bad_token >= 0) return found;
+        left -= row(equation.total);
+        if (const double error = std::sqrt(left.square().sum()) / size; error > found.worst) {
+            found.worst = error;
+            found.worst_token = token;
         }
-        if (const double error = std::sqrt(difference) / size; error > worst) {
-            worst = error;
-            worst_token = first_token + token;
+    }
+    return found;
+}
+
+void SumCheck::compare(const Equation& equation, std::int64_t first_token, std::int64_t n_tokens) {
+    std::vector<Found> found(static_cast<std::size_t>(threads_));
+    fork_join(threads_, [&](int part, int n_parts) {
+        found[static_cast<std::size_t>(part)] =
+            look(equation, n_tokens * part / n_parts, n_tokens * (part + 1) / n_parts);
+    });
+    double worst = 0;
+    std::int64_t worst_token = 0;
+    for (const Found& part : found) {
+        if (part.bad_token >= 0)
+            throw Error(fmt::format("{} computes what is no number", model_),
+                        fmt::format("{} of token {} is infinite or not a number",
+                                    sites_[part.bad_site].site.name(), first_token + part.bad_token),
+                        "its weights are damaged or too large for the precision that it runs with; try "
+                        "--exact, or another file");
+        if (part.worst > worst) {
+            worst = part.worst;
+            worst_token = first_token + part.worst_token;
         }
     }
     worst_ = std::max(worst_, worst);

@@ -17,8 +17,9 @@ class SumCheck {
     /// is added; a misread site by the size of what it left out.
     static constexpr double kTolerance = 1e-6;
 
-    /// Of a model's sites, in its order, and of what they add up to.
-    SumCheck(const std::vector<SiteShape>& sites, const std::vector<SiteSum>& sums, std::string model);
+    /// Of a model's sites, in its order, and of what they add up to; compared on fork_join's `threads`.
+    SumCheck(const std::vector<SiteShape>& sites, const std::vector<SiteSum>& sums, std::string model,
+             int threads = 1);
 
     std::vector<std::size_t> parts;  ///< indices into the model's sites, of what is added
     std::vector<std::size_t> sums;   ///< and of what it adds up to: resid_mid is both
@@ -42,10 +43,15 @@ class SumCheck {
     };
     void check(Equation& equation, std::int64_t first_token, std::int64_t n_tokens);
     void compare(const Equation& equation, std::int64_t first_token, std::int64_t n_tokens);
+    struct Found;
+    Found look(const Equation& equation, std::int64_t begin, std::int64_t end) const;
+    Values copy(const float* data, std::int64_t numbers);
 
     const std::vector<SiteShape>& sites_;
     std::string model_;
     std::vector<Equation> equations_;
+    std::vector<Values> spare_;  // memory of equations that were compared, for the next
+    int threads_;
     double worst_ = 0;
 };
 

@@ -91,7 +91,10 @@ void Watch::begin(std::int64_t first_token, std::int64_t n_tokens, std::int64_t 
 }
 
 bool Watch::on_eval(ggml_tensor* t, bool ask) {
-    if (failure) return false;
+    if (failure) {
+        if (ask) leave_out(t);
+        return false;
+    }
     try {
         return ask ? want(t) : take(t);
     } catch (...) {
@@ -103,19 +106,25 @@ bool Watch::on_eval(ggml_tensor* t, bool ask) {
 
 bool Watch::want(ggml_tensor* t) {
     const std::size_t node = next_node_++;
-    // Where several devices share the graph, the next one's part still comes after take() has ended this
-    // one's; and logits are computed after the last node that is wanted.
-    if (static_cast<int>(node) > last_node_) return false;
+    // Logits are computed after the last node that is wanted. Without them take() has ended its device's part
+    // of the graph there, but the next devices' parts still come.
+    if (static_cast<int>(node) > last_node_) {
+        if (!whole_) leave_out(t);
+        return false;
+    }
     const bool wanted = visits_[node].wanted();
     if (op_of(t) != map_.ops[node] || (wanted && map_.names[node] != t->name)) {
         throw Error("llama.cpp changed its graph between batches",
                     fmt::format("node {} is now '{}'", node, t->name), "please report this model");
     }
-    if (node < needless_.size() && needless_[node] && (t->flags & GGML_TENSOR_FLAG_COMPUTE) != 0) {
-        t->flags &= ~GGML_TENSOR_FLAG_COMPUTE;
-        left_out_.push_back(t);
-    }
+    if (node < needless_.size() && needless_[node]) leave_out(t);
     return wanted;
+}
+
+void Watch::leave_out(ggml_tensor* t) {
+    if ((t->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) return;
+    t->flags &= ~GGML_TENSOR_FLAG_COMPUTE;
+    left_out_.push_back(t);
 }
 
 void Watch::restore() {

@@ -61,6 +61,8 @@ class Watch {
         }
     };
     Visit& visit(std::size_t site);
+    /// llama.cpp passes `t` over, until restore().
+    void leave_out(ggml_tensor* t);
     void begin_at(const Given& given, const std::string& model, std::span<const SiteShape> sites);
     bool want(ggml_tensor* t);
     bool take(ggml_tensor* t);

@@ -10,6 +10,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/json_reason.h"
+#include "tomograph/base/threads.h"
 #include "tomograph/store/layout.h"
 #include "tomograph/store/plan_file.h"
 #include "tomograph/store/run.h"
@@ -65,7 +66,7 @@ class Merger {
             run,
             {merged.sites(), merged.summed_sites(), merged.json().value("scores", std::vector<std::string>{}),
              merged.n_tokens(), merged.length()},
-            manifests, true);
+            manifests, true, thread_count(0));
         write_text(run / layout::kRun, file_text(run_description(plan_, manifests, stats, true)), true);
         sync_folder(run);
         folder.keep();

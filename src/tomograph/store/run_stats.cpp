@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tomograph/base/file.h"
+#include "tomograph/base/threads.h"
 #include "tomograph/store/sums.h"
 
 namespace tomograph {
@@ -20,7 +21,7 @@ struct MeanPiece {
 }  // namespace
 
 std::vector<FileEntry> write_stats(const fs::path& run, const StatsPlan& plan,
-                                   const std::vector<ShardManifest>& shards, bool durable) {
+                                   const std::vector<ShardManifest>& shards, bool durable, int threads) {
     const std::int64_t length = plan.length;
     std::vector<TensorSpec> norm_specs, mean_specs;
     std::vector<MeanPiece> pieces;
@@ -88,14 +89,16 @@ std::vector<FileEntry> write_stats(const fs::path& run, const StatsPlan& plan,
             }
             for (const ShardManifest& shard : shards) {
                 const Safetensors stats(run / layout::stats_file(shard.number));
-                for (MeanBuilder& builder : builders) builder.add(stats);
+                parallel_for(static_cast<std::int64_t>(builders.size()), threads,
+                             [&](std::int64_t i) { builders[static_cast<std::size_t>(i)].add(stats); });
             }
-            for (std::size_t i = begin; i < end; ++i) {
+            parallel_for(static_cast<std::int64_t>(builders.size()), threads, [&](std::int64_t b) {
+                const std::size_t i = begin + static_cast<std::size_t>(b);
                 const Matrix values = builders[i - begin].means();
                 means.write(pieces[i].site,
                             static_cast<std::uint64_t>(pieces[i].begin * values.cols()) * sizeof(float),
                             values.data(), static_cast<std::size_t>(values.size()) * sizeof(float));
-            }
+            });
             begin = end;
         }
         seal(means, layout::kMeans);

@@ -19,8 +19,9 @@ struct StatsPlan {
     std::int64_t length = 0;  ///< of the longest sequence
 };
 
-/// Writes stats/* of a run whose shards are all whole. Memory: 64 MB of means at a time.
+/// Writes stats/* of a run whose shards are all whole. Memory: 64 MB of means at a time, formed on
+/// `threads`.
 std::vector<FileEntry> write_stats(const std::filesystem::path& run, const StatsPlan& plan,
-                                   const std::vector<ShardManifest>& shards, bool durable);
+                                   const std::vector<ShardManifest>& shards, bool durable, int threads);
 
 }  // namespace tomograph

@@ -385,7 +385,7 @@ void RunWriter::finish() {
         {plan_.sites,
          plan_.means ? layout::summed_sites(plan_.sites, ranks_of(plan_)) : std::vector<SiteShape>{},
          plan_.scores, plan_.tokens.size(), last + 1},
-        manifests_, durable_);
+        manifests_, durable_, threads_);
     write_text(layout::kRun, file_text(run_description(description_, manifests_, stats, true)));
     complete_ = true;
 }
