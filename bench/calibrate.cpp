@@ -2,7 +2,8 @@
 // something is, and how often an interval holds the truth.
 //
 //     calibrate [PART...] [--draws N] [--size NxD]... [--only FAMILY]
-//     PART: helix, intervals, verdicts: single statistics; alarms, power, coverage: whole runs, every finding
+//     PART: helix, intervals, verdicts: single statistics; alarms, power, coverage: whole runs, every
+//     finding; further: runs without what findings say that need a lens or other runs beside
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -31,6 +32,9 @@ struct Plan {
     std::string only;  // families whose names hold this
 };
 
+// As many as position_helix draws.
+constexpr int kSurrogates = 999;
+
 double share_of(const std::vector<Coil>& coils, const std::function<bool(const Coil&)>& what) {
     return static_cast<double>(std::count_if(coils.begin(), coils.end(), what)) /
            static_cast<double>(coils.size());
@@ -48,12 +52,13 @@ void calibrate_helix(const Plan& plan) {
         for (const bool truth : {false, true}) {
             for (const auto& family : truth ? planted::helices() : planted::curves_without_a_helix()) {
                 if (family.name.find(plan.only) == std::string::npos) continue;
-                std::vector<Coil> coils;
-                for (int i = 0; i < plan.draws; ++i) {
+                std::vector<Coil> coils(static_cast<std::size_t>(plan.draws));
+                parallel_for(plan.draws, thread_count(0), [&](std::int64_t i) {
                     Rng rng(mix(truth, 77, static_cast<std::uint64_t>(i)));
-                    coils.push_back(measure_coil(family.draw(n, d, rng).cast<float>(),
-                                                 {.seed = static_cast<std::uint64_t>(i), .threads = 1}));
-                }
+                    coils[static_cast<std::size_t>(i)] = measure_coil(
+                        family.draw(n, d, rng).cast<float>(),
+                        {.replicates = kSurrogates, .seed = static_cast<std::uint64_t>(i), .threads = 1});
+                });
                 const auto called = [&](const char* shape) {
                     return 100 * share_of(coils, [&](const Coil& c) { return c.shape == shape; });
                 };
@@ -116,6 +121,19 @@ double true_overlap(Eigen::Index shared) {
     return 24.0 / 6 * static_cast<double>(shared) / 6;
 }
 
+/// As the findings do it: pairs of sequences left out, too.
+Jackknife of_pairs(int n, const std::function<double(std::span<const double>)>& statistic) {
+    std::vector<double> weights(static_cast<std::size_t>(n), 1.0), one_out, pairs_out;
+    const double all = statistic(weights);
+    for (double& weight : weights) {
+        weight = 0;
+        one_out.push_back(statistic(weights));
+        weight = 1;
+    }
+    leave_out_pairs(n, [&](auto without) { pairs_out.push_back(statistic(without)); });
+    return jackknife(all, one_out, pairs_out);
+}
+
 struct Sampled {
     std::string name;
     double truth = 0;
@@ -140,13 +158,13 @@ std::vector<Sampled> sampled_statistics() {
         all.push_back({fmt::format("position share, variance {}", position), position / (1.5 + position),
                        [position](int n, Rng& rng) {
                            const PositionTable table = sequences(n, position, rng);
-                           return jackknife(n, [&](auto w) { return table.split(w).position; });
+                           return of_pairs(n, [&](auto w) { return table.split(w).position; });
                        }});
     for (const Eigen::Index shared : {0, 2, 6})
         all.push_back({fmt::format("near-orthogonality A, {} of 6 shared", shared), true_overlap(shared),
                        [shared](int n, Rng& rng) {
                            const SharedSpread spread = two_clouds(n, shared, rng);
-                           return jackknife(n, [&](auto w) { return spread.overlap(w); });
+                           return of_pairs(n, [&](auto w) { return spread.overlap(w); });
                        }});
     return all;
 }
@@ -197,7 +215,7 @@ void calibrate_verdicts(const Plan& plan) {
     for (const double position : {0.0, 0.01, 0.05, 0.2})
         row(fmt::format("position share, variance {}", position), [position](int n, Rng& rng) {
             const PositionTable table = sequences(n, position, rng);
-            const Jackknife result = jackknife(n, [&](auto w) { return table.split(w).position; });
+            const Jackknife result = of_pairs(n, [&](auto w) { return table.split(w).position; });
             return Evidence{.effect = result.corrected, .interval = result.interval, .margin = 0.02};
         });
     for (const Eigen::Index shared : {0, 1, 2, 3, 6})
@@ -205,7 +223,7 @@ void calibrate_verdicts(const Plan& plan) {
             [shared](int n, Rng& rng) {
                 const SharedSpread spread = two_clouds(n, shared, rng);
                 const Jackknife result =
-                    jackknife(n, [&](auto w) { return std::log(std::max(1e-3, spread.overlap(w))); });
+                    of_pairs(n, [&](auto w) { return std::log(std::max(1e-3, spread.overlap(w))); });
                 return Evidence{.effect = result.corrected,
                                 .interval = result.interval,
                                 .null = std::log(kOrthogonalLow),
@@ -216,13 +234,15 @@ void calibrate_verdicts(const Plan& plan) {
 
 const MeasureOptions kOfRuns{.rows = 300, .bootstrap = 40, .threads = 1};
 
-/// Reports of so many runs of a family, several at once.
+/// Reports of so many runs of a family, several at once; `only`: of one finding.
 std::vector<MeasureReport> reports_of(const planted::RunFamily& family, int sequences, int draws,
-                                      std::uint64_t first_seed) {
+                                      std::uint64_t first_seed, const std::string& only = "") {
+    MeasureOptions options = kOfRuns;
+    if (!only.empty()) options.only = {only};
     std::vector<MeasureReport> reports(static_cast<std::size_t>(draws));
     parallel_for(draws, thread_count(0), [&](std::int64_t i) {
         reports[static_cast<std::size_t>(i)] =
-            planted::measured(family, sequences, first_seed + static_cast<std::uint64_t>(i), kOfRuns);
+            planted::measured(family, sequences, first_seed + static_cast<std::uint64_t>(i), options);
     });
     return reports;
 }
@@ -231,12 +251,6 @@ const Finding* finding_of(const MeasureReport& report, const std::string& name) 
     for (const Finding& finding : report.findings)
         if (finding.name == name) return &finding;
     return nullptr;
-}
-
-/// Effects are planted for findings of other versions, too.
-bool is_finding(const std::string& name) {
-    const auto names = finding_names();
-    return std::ranges::find(names, name) != names.end();
 }
 
 std::string percent_of(int part, int all) {
@@ -279,6 +293,28 @@ void calibrate_alarms(const Plan& plan) {
     std::fflush(stdout);
 }
 
+/// The same of the findings that need a lens or further runs, each under families of its own.
+void calibrate_further(const Plan& plan) {
+    fmt::print(
+        "\nFalse alarms of findings that need more than a run, percent of {} runs each\n\n"
+        "| finding | family | sequences | holds | absent | undecided | not measurable |\n"
+        "|---|---|---|---|---|---|---|\n",
+        plan.draws);
+    for (const auto& [name, family] : planted::further_runs_without_findings()) {
+        if (name.find(plan.only) == std::string::npos) continue;
+        std::map<Verdict, int> counts;
+        const int sequences = planted::sequences_of(name);
+        for (const MeasureReport& report : reports_of(family, sequences, plan.draws, 1000))
+            ++counts[finding_of(report, name)->verdict];
+        fmt::print("| `{}` | {} | {} |", name, family.name, sequences);
+        for (const Verdict verdict :
+             {Verdict::holds, Verdict::absent, Verdict::undecided, Verdict::not_measurable})
+            fmt::print("{}", percent_of(counts[verdict], plan.draws));
+        fmt::print("\n");
+        std::fflush(stdout);
+    }
+}
+
 /// By strength: how often a planted effect's verdict is "holds", and "absent".
 void calibrate_power(const Plan& plan) {
     const std::vector<double> strengths{0, 0.1, 0.25, 0.5, 1};
@@ -294,11 +330,11 @@ void calibrate_power(const Plan& plan) {
         plan.draws, heads, rule);
     for (const planted::PlantedEffect& effect : planted::planted_effects()) {
         if (effect.finding.find(plan.only) == std::string::npos) continue;
-        if (!is_finding(effect.finding)) continue;
         std::string line;
         for (const double strength : strengths) {
             int holds = 0, absent = 0;
-            for (const MeasureReport& report : reports_of(effect.with(strength), 8, plan.draws, 2000)) {
+            for (const MeasureReport& report :
+                 reports_of(effect.with(strength), planted::sequences_of(effect.finding), plan.draws, 2000)) {
                 const Finding* finding = finding_of(report, effect.finding);
                 holds += finding != nullptr && finding->verdict == Verdict::holds;
                 absent += finding != nullptr && finding->verdict == Verdict::absent;
@@ -320,15 +356,15 @@ void calibrate_coverage(const Plan& plan) {
         plan.draws, kOfMany, kMany);
     for (const planted::PlantedEffect& effect : planted::planted_effects()) {
         if (effect.finding.find(plan.only) == std::string::npos) continue;
-        if (!is_finding(effect.finding)) continue;
         const planted::RunFamily family = effect.with(0.5);
         double truth = 0;
-        for (const MeasureReport& report : reports_of(family, kMany, kOfMany, 3000))
+        for (const MeasureReport& report : reports_of(family, kMany, kOfMany, 3000, effect.finding))
             truth += finding_of(report, effect.finding)->effect / kOfMany;
         std::string line;
         for (const int sequences : {5, 8, 32}) {
             int held = 0, given = 0;
-            for (const MeasureReport& report : reports_of(family, sequences, plan.draws, 4000)) {
+            for (const MeasureReport& report :
+                 reports_of(family, sequences, plan.draws, 4000, effect.finding)) {
                 const Finding* finding = finding_of(report, effect.finding);
                 if (!finding->interval) continue;
                 ++given;
@@ -343,8 +379,9 @@ void calibrate_coverage(const Plan& plan) {
 
 int run(int argc, char** argv) {
     const std::map<std::string, std::function<void(const Plan&)>> parts{
-        {"helix", calibrate_helix},   {"intervals", calibrate_intervals}, {"verdicts", calibrate_verdicts},
-        {"alarms", calibrate_alarms}, {"power", calibrate_power},         {"coverage", calibrate_coverage}};
+        {"helix", calibrate_helix},    {"intervals", calibrate_intervals}, {"verdicts", calibrate_verdicts},
+        {"alarms", calibrate_alarms},  {"power", calibrate_power},         {"coverage", calibrate_coverage},
+        {"further", calibrate_further}};
     Plan plan;
     std::vector<std::string> chosen;
     for (int i = 1; i < argc; ++i) {

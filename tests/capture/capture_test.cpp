@@ -52,6 +52,45 @@ TEST_P(CaptureAsType, WritesThatType) {
     EXPECT_EQ(Safetensors(out() / "shards/000000.safetensors").at("embed").dtype, GetParam());
 }
 
+// Each token's vectors are those of a sequence of its last few tokens.
+TEST_F(Capture, OfAShortContextIsThatOfShortSequences) {
+    CaptureOptions how = options();
+    how.exact = how.scores = true;
+    how.context = 4;
+    const auto run = take(how);
+    EXPECT_EQ(run.json().at("capture").at("context"), 4);
+    const auto engine = model_.make_engine({.max_length = 4, .exact = true, .threads = 1});
+    std::int64_t token = 0;
+    for (const Sequence& sequence : prompts_.sequences) {
+        for (std::int64_t t = 0; t < sequence.length(); ++t, ++token) {
+            const std::int64_t first = std::max<std::int64_t>(0, t - 3);
+            const Sequence last{.tokens = {sequence.tokens.begin() + first, sequence.tokens.begin() + t + 1}};
+            const Recording want = record(*engine, std::span(&last, 1));
+            for (const SiteShape& site : run.sites()) {
+                Matrix row(1, site.width());
+                run.read_rows(site.site, token, token + 1, row.data());
+                const Matrix& values = want.at(site.site.name());
+                ASSERT_TRUE(row.isApprox(values.bottomRows(1), 1e-4f)) << site.site.name() << " at " << token;
+            }
+        }
+    }
+    EXPECT_EQ(token, run.n_tokens());
+    // What only two tokens stand before is expected as ever, what more stand before is not.
+    how.context = 0;
+    const auto whole =
+        (capture(model_, prompts_, folder_ / "whole", how, no_progress()), open_run(folder_ / "whole"));
+    const auto own = whole.score("logprob"), cut = run.score("logprob");
+    int differ = 0;
+    for (std::size_t t = 0; t < own.size(); ++t) {
+        if (std::isnan(own[t])) continue;
+        if (run.tokens().position[t] <= 4)
+            EXPECT_NEAR(own[t], cut[t], 1e-3) << t;
+        else
+            differ += std::abs(own[t] - cut[t]) > 1e-3f;
+    }
+    EXPECT_GT(differ, 5);
+}
+
 TEST_F(Capture, KeepsTheShapeOfHeads) {
     take(options());
     EXPECT_EQ(Safetensors(out() / "shards/000000.safetensors").at("blocks.1.z").shape,

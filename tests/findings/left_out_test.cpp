@@ -28,6 +28,44 @@ bool notes_hold(const MeasureReport& report, const std::string& text) {
                                [&](const std::string& note) { return note.find(text) != note.npos; });
 }
 
+// A start token inside the text is held against what stood there.
+TEST(Sinks, APlantedStartTokenIsCountedAgainstWhatStoodThere) {
+    const TempFolder folder;
+    RunSketch sketch = white_run();
+    sketch.write(folder / "run");
+    sketch.lengths.assign(4, 33);
+    sketch.value_of = [&](const std::string& site, std::int64_t token) -> Vector {
+        const auto [position, sequence] = sketch.place(token);
+        const bool is_sink = position == 16 && sequence < 3 && site == "blocks.3.resid_post";
+        return noise(site, token) * (is_sink ? 100.0f : 1.0f);
+    };
+    sketch.edit = [](Json& run) {
+        run["model"]["d_model"] = kDim;
+        run["prompts"]["planted"] = {{"token", 9}, {"position", 16}};
+    };
+    sketch.write(folder / "planted");
+    const tomograph::Run run = tomograph::Run::open(folder / "run"),
+                         planted = tomograph::Run::open(folder / "planted");
+    MeasureOptions options = kSmall;
+    options.planted = &planted;
+    const MeasureReport report = measure_run(run, options);
+    const Json& found = report.tables.at("sinks").at("planted");
+    EXPECT_EQ(found.at("token_id"), 9);
+    EXPECT_EQ(found.at("sequences"), 4);
+    EXPECT_EQ(found.at("sinks"), 3);
+    EXPECT_GT(found.at("ratio").get<double>(), 50);
+    EXPECT_NEAR(found.at("interval")[0].get<double>(), 0.1941, 1e-3);
+    EXPECT_EQ(found.at("before").at("sinks"), 0);
+    EXPECT_LT(found.at("before").at("ratio").get<double>(), 3);
+    EXPECT_NE(
+        findings_table(report).find("a start token planted at position 16 is a sink in 3 of 4 sequences"),
+        std::string::npos);
+    options.planted = &run;
+    EXPECT_EQ(
+        error_of([&] { measure_run(run, options); }),
+        (folder / "run").string() + " holds no planted start token; capture it with --plant-start POSITION");
+}
+
 TEST(NotANumber, RowsAreNamedLeftOutAndCounted) {
     RunSketch sketch = white_run();
     sketch.labels = {"odd"};

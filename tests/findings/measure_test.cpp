@@ -44,6 +44,21 @@ const Finding& finding(const MeasureReport& report, const std::string& name) {
     throw std::runtime_error("no finding " + name);
 }
 
+TEST(MeasureRun, OfOneFindingIsThatOfAll) {
+    const TempFolder folder;
+    const tomograph::Run run = capture_run(folder, "run", {});
+    MeasureOptions options = kQuick;
+    options.only = {"anisotropy"};
+    const MeasureReport one = measure_run(run, options), all = measure_run(run, kQuick);
+    ASSERT_EQ(one.findings.size(), 1u);
+    EXPECT_EQ(one.findings[0].effect, finding(all, "anisotropy").effect);
+    EXPECT_EQ(one.findings[0].interval->lo, finding(all, "anisotropy").interval->lo);
+    EXPECT_TRUE(one.outliers.empty());
+    options.only = {"soul"};
+    EXPECT_EQ(error_of([&] { measure_run(run, options); }),
+              "no finding soul; tomograph measure --list names them");
+}
+
 TEST(MeasureRun, GivesAllFindingsWithIntervalAndNull) {
     const TempFolder folder;
     const tomograph::Run run = capture_run(folder, "run", {});

@@ -67,6 +67,11 @@ TEST_F(UmapOfARun, FitsSomeAndPlacesTheOthers) {
     EXPECT_EQ(map.info.at("n_fitted"), 300);
     EXPECT_EQ(map.info.at("umap").at("neighbor_search_recall"), 1.0);
     EXPECT_GT(map.info.at("trustworthiness").get<double>(), 0.5);
+    // Six sites of 120 rows each.
+    const Json& own = map.info.at("neighbors_of_own_site");
+    EXPECT_NEAR(own.at("chance").get<double>(), 119.0 / 719, 1e-12);
+    EXPECT_GT(own.at("map").get<double>(), 0);
+    EXPECT_GT(own.at("space").get<double>(), 0);
 }
 
 TEST_F(UmapOfARun, NeedsAsManyRowsAsNeighbours) {

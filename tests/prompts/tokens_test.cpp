@@ -21,6 +21,37 @@ using namespace test;
 using Tokens = std::vector<std::int32_t>;
 using Prefix = RepeatOptions::Prefix;
 
+// A start token inside
+// -------------------------------------------------------------------------------------------------------------
+
+TEST(PlantStart, StandsInPlaceOfAToken) {
+    const TempFolder folder;
+    const Model model = Model::open(with_start_token(folder, "llama", 7).string());
+    PromptSet text = text_prompts(model.vocabulary(), {.sequences = 2, .length = 8});
+    const PromptSet planted = plant_start(text, model.vocabulary(), 4);
+    ASSERT_EQ(planted.sequences.size(), 2u);
+    for (std::size_t s = 0; s < 2; ++s) {
+        Tokens want = text.sequences[s].tokens;
+        want[4] = 7;
+        EXPECT_EQ(planted.sequences[s].tokens, want);
+    }
+    EXPECT_EQ(planted.description.at("planted"), Json::parse(R"({"token": 7, "position": 4})"));
+    EXPECT_EQ(
+        error_of([&] { plant_start(text, model.vocabulary(), 8); }),
+        "no start token can stand at position 8: the first is its usual place, and a sequence has 8 tokens; "
+        "choose one inside all sequences");
+    EXPECT_NE(error_of([&] { plant_start(text, model.vocabulary(), 0); }), "");
+}
+
+TEST(PlantStart, NeedsAStartToken) {
+    const Model model = Model::open("bytes-gpt2");
+    EXPECT_NE(error_of([&] {
+                  plant_start(text_prompts(model.vocabulary(), {.sequences = 1, .length = 8}),
+                              model.vocabulary(), 4);
+              }).find("has no start token"),
+              std::string::npos);
+}
+
 // Repeat
 // -------------------------------------------------------------------------------------------------------------
 

@@ -116,6 +116,42 @@ TEST_P(SelectAverages, OfStoredTokensAreThoseByHand) {
     expect_by_hand();
 }
 
+// As the positions of a stream are pooled over the states after each of a block's additions.
+TEST_F(SelectRows, PoolsComponents) {
+    Selection selection = of({Component::attn_out, Component::mlp_out});
+    selection.mean_samples = selection.mean_layers = selection.mean_components = true;
+    selection.layers = {1, 3};
+    const SelectedRows rows = select(run(), selection);
+    const Matrix values = read_all(rows);
+    ASSERT_EQ(rows.n_rows(), run().length());
+    for (Eigen::Index position = 0; position < values.rows(); ++position) {
+        VectorD sum = VectorD::Zero(values.cols());
+        int count = 0;
+        for (const SketchSite& site : sketch_.sites) {
+            const Site parsed = parse_site(site.name).value();
+            if ((parsed.component != Component::attn_out && parsed.component != Component::mlp_out) ||
+                parsed.layer < 1 || parsed.layer > 2)
+                continue;
+            for (const std::int64_t token : sketch_.kept()) {
+                if (sketch_.place(token).first != position) continue;
+                sum += sketch_.vector(site.name, token).cast<double>();
+                ++count;
+            }
+        }
+        EXPECT_TRUE(Vector(values.row(position)).cast<double>().isApprox(sum / count, 1e-6)) << position;
+        EXPECT_EQ(rows.labels().component[static_cast<std::size_t>(position)], Component::mlp_out);
+        EXPECT_EQ(rows.labels().layer[static_cast<std::size_t>(position)], -1);
+    }
+}
+
+// One row a layer: all of its sites.
+TEST_F(SelectRows, PoolsComponentsByLayer) {
+    Selection selection = of({Component::attn_out, Component::mlp_out});
+    selection.mean_samples = selection.mean_positions = selection.mean_components = true;
+    const SelectedRows rows = select(run(), selection);
+    EXPECT_EQ(rows.labels().layer, (std::vector<std::int32_t>{0, 1, 2}));
+}
+
 TEST_F(SelectRows, AveragesLabelsApart) {
     sketch_.labels = {"context", "question"};
     sketch_.token_labels = {0, 1, 0};

@@ -36,6 +36,10 @@ TEST(ParseMeans, TakesSeveral) {
     Selection selection;
     parse_means("layers,samples", selection);
     EXPECT_TRUE(selection.mean_layers && selection.mean_samples && !selection.mean_positions);
+    EXPECT_FALSE(selection.mean_components);
+    parse_means("components", selection);
+    EXPECT_TRUE(selection.mean_components);
+    EXPECT_EQ(selection.json().at("mean"), Json::parse(R"(["samples", "layers", "components"])"));
 }
 TEST(ParseMeans, TakesNone) {
     Selection selection;
@@ -44,8 +48,9 @@ TEST(ParseMeans, TakesNone) {
 }
 TEST(ParseMeans, NamesTheWordsThereAre) {
     Selection selection;
-    EXPECT_EQ(error_of([&] { parse_means("samples,heads", selection); }),
-              "cannot average over 'heads'; use samples, positions or layers, separated by commas");
+    EXPECT_EQ(
+        error_of([&] { parse_means("samples,heads", selection); }),
+        "cannot average over 'heads'; use samples, positions, layers or components, separated by commas");
 }
 
 TEST(ParseComponents, TakesSeveral) {

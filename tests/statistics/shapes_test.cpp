@@ -143,6 +143,30 @@ TEST(MedianInterval, CoversTheMedianOfASkewedDistribution) {
     EXPECT_EQ(median_interval({5, 4, 3, 2, 1})->hi, 5);
 }
 
+// Percentiles alone hold the mean of 5 normal values in 83 of 100 draws.
+TEST(Bootstrap, OfFewGroupsHoldsTheTruthAsOftenAsItSays) {
+    for (const int n : {5, 8, 32}) {
+        constexpr int kDraws = 600;
+        int held = 0;
+        for (int i = 0; i < kDraws; ++i) {
+            Rng rng(mix(77, static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(i)));
+            std::vector<double> values;
+            for (int g = 0; g < n; ++g) values.push_back(rng.normal());
+            const auto mean = [&](std::span<const double> w) {
+                return std::inner_product(w.begin(), w.end(), values.begin(), 0.0) / n;
+            };
+            const auto interval =
+                bootstrap(n, {.replicates = 100, .seed = static_cast<std::uint64_t>(i)}, mean);
+            ASSERT_TRUE(interval);
+            held += interval->lo <= 0 && interval->hi >= 0;
+        }
+        EXPECT_GE(held, kDraws * 92 / 100) << n;
+        EXPECT_LE(held, kDraws * 98 / 100) << n;
+    }
+    EXPECT_NEAR(small_sample_reach(5), 1.584, 1e-3);
+    EXPECT_NEAR(small_sample_reach(32), 1.057, 1e-3);
+}
+
 TEST(Bootstrap, TooFewGroupsGiveNoInterval) {
     const auto mean = [](std::span<const double> w) { return w[0]; };
     EXPECT_FALSE(bootstrap(4, {}, mean));

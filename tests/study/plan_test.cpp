@@ -7,7 +7,9 @@
 #include "study/study_support.h"
 #include "support/golden.h"
 #include "support/open_run.h"
+#include "support/start_token.h"
 #include "support/temp_folder.h"
+#include "tomograph/study/lens_plan.h"
 
 namespace tomograph {
 namespace {
@@ -50,6 +52,47 @@ TEST(StudyPlan, LeavesPartsOut) {
     options.vocabulary_rows = 30;
     EXPECT_EQ(plan_study(Model::open("bytes-gpt2"), options, no_progress()).runs[1].prompts.sequences.size(),
               30u);
+}
+
+// A start token gives two more runs: the vocabulary the other way, and the text with one inside.
+TEST(StudyPlan, OfAModelWithAStartTokenHasTwoMore) {
+    const TempFolder folder;
+    for (const bool adds : {true, false}) {
+        const Model model = Model::open(with_start_token(folder, "llama", 7, adds).string());
+        const StudyPlan plan = plan_study(model, small_study(9), no_progress());
+        const std::string other = adds ? "vocabulary-alone" : "vocabulary-start";
+        EXPECT_EQ(names(plan), (std::vector<std::string>{"text", "repeat", "vocabulary", other, "positions",
+                                                         "planted", "twin-1", "twin-spectrum"}));
+        EXPECT_EQ(plan.runs[2].prompts.sequences[3].length(), adds ? 2 : 1);
+        EXPECT_EQ(plan.runs[3].prompts.sequences[3].length(), adds ? 1 : 2);
+        EXPECT_EQ(plan.runs[2].prompts.sequences[3].tokens.back(),
+                  plan.runs[3].prompts.sequences[3].tokens.back());
+        EXPECT_EQ(plan.runs[5].prompts.sequences[0].tokens[8], 7);
+        EXPECT_EQ(plan.runs[5].prompts.sequences.size(), 8u);
+    }
+}
+
+TEST(StudyPlan, LensesAreOfWhatIsCheap) {
+    const StudyPlan plan = plan_study(Model::open("bytes-gpt2"), small_study(9), no_progress());
+    ASSERT_TRUE(plan.runs[0].lens);
+    EXPECT_EQ(plan.runs[0].lens->rows, 512);
+    EXPECT_EQ(plan.runs[0].lens->beside.size(), 2u);
+    EXPECT_TRUE(plan.runs[4].lens && plan.runs[5].lens) << "both twins";
+    EXPECT_FALSE(plan.runs[1].lens);
+    StudyOptions options = small_study(9);
+    options.parts = {StudyPart::twins};
+    for (const PlannedRun& run : plan_study(Model::open("bytes-gpt2"), options, no_progress()).runs)
+        EXPECT_FALSE(run.lens) << run.name;
+
+    ModelInfo info{.d_model = 576, .n_layers = 30, .n_vocab = 49152};
+    const LensPlan small = plan_lens(info, 16'384, 6);
+    ASSERT_TRUE(small.text);
+    EXPECT_TRUE(small.text->beside.empty()) << "the stream only";
+    EXPECT_GE(small.n_twins, 1);
+    EXPECT_LT(small.n_twins, 6);
+    EXPECT_EQ(plan_lens(info, 16'384, 0).n_twins, 0);
+    info = {.d_model = 4096, .n_layers = 32, .n_vocab = 32'000};
+    EXPECT_FALSE(plan_lens(info, 16'384, 6).text) << "seven thousand million parameters";
 }
 
 TEST(StudyPlan, SaysBeforeThatSequencesAreTooFew) {

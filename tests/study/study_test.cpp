@@ -88,6 +88,43 @@ TEST(LongStudy, IsWholeForARotaryModel) {
     for (const char* number : {"first_token_norm_ratio", "variance_explained_2", "attention_mlp_cosine"})
         EXPECT_TRUE(summary.numbers.contains(number)) << number;
     EXPECT_TRUE(summary.failed.empty());
+    for (const Finding& finding : summary.measures.findings) {
+        if (finding.name != "answer_depth") continue;
+        EXPECT_NE(finding.verdict, Verdict::not_measurable) << finding.reason;
+        EXPECT_FALSE(finding.twins.empty()) << "the twins have a lens, too";
+        EXPECT_EQ(finding.figure, "figures/lens-kl-by-layer.png");
+    }
+    // The stream after each addition, in the network's order and in others.
+    for (const char* way : {"layerwise", "layerwise_rest"}) {
+        EXPECT_GT(summary.numbers.at(way).at("way_over_shuffled").get<double>(), 0);
+        EXPECT_GE(summary.numbers.at(way).at("p").get<double>(), 0.001);
+    }
+    for (const char* figure :
+         {"layerwise-2d", "layerwise-rest-2d", "positions-pooled-raw", "norm-by-layer-in-between"})
+        EXPECT_TRUE(fs::exists(folder / ("study/figures/" + std::string(figure) + ".png"))) << figure;
+}
+
+// A learned table: the repeated token is held against it.
+TEST(LongStudy, HoldsTheRepeatedTokenAgainstALearnedTable) {
+    const TempFolder folder;
+    StudyOptions options = small_study(9);
+    options.length = 64;
+    options.parts = {StudyPart::repeat, StudyPart::positions};
+    const StudySummary summary =
+        make_study(Model::open("bytes-gpt2"), folder / "study", options, no_progress());
+    EXPECT_TRUE(summary.failed.empty());
+    for (const Finding& finding : summary.measures.findings) {
+        if (finding.name != "position_helix") continue;
+        const Json& inside = finding.detail.at("repeat_in_table");
+        ASSERT_FALSE(inside.at("layers").empty());
+        const Json& first = inside.at("layers")[0];
+        EXPECT_EQ(first.at("layer"), 0);
+        // After one block most of what tells the positions of one token apart is still the table's.
+        EXPECT_GT(first.at("share").get<double>(), first.at("random").get<double>());
+        EXPECT_GT(first.at("share").get<double>(), first.at("text").get<double>());
+        EXPECT_NEAR(first.at("p").get<double>(), 0.005, 1e-6);
+    }
+    EXPECT_TRUE(fs::exists(folder / "study/figures/repeat-in-table-by-layer.png"));
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "tomograph/capture/plan.h"
 #include "tomograph/capture/shard_moments.h"
 #include "tomograph/engine/score.h"
+#include "tomograph/engine/truncated.h"
 #include "tomograph/store/run_writer.h"
 
 namespace tomograph {
@@ -67,6 +68,7 @@ Json describe(const LanguageModel& model, const PromptSet& prompts, const Captur
         json["capture"]["fit_tokens"] = keep.fit_tokens;
     }
     if (options.part.of > 1) json["capture"]["parts"] = options.part.of;
+    if (options.context > 0) json["capture"]["context"] = options.context;
     if (options.rope_frequency != 1) json["capture"]["rope_frequency"] = options.rope_frequency;
     if (options.intervention) json["capture"]["acts"] = options.intervention->acts;
     for (const Component component : options.components)
@@ -251,10 +253,21 @@ EngineOptions engine_options(const PromptSet& prompts, const CaptureOptions& opt
             .stop_requested = [&progress] { return progress.stop_requested(); }};
 }
 
+std::unique_ptr<Engine> capture_engine(const LanguageModel& model, const PromptSet& prompts,
+                                       const CaptureOptions& options, Progress& progress) {
+    EngineOptions how = engine_options(prompts, options, progress);
+    if (options.context == 0) return model.make_engine(how);
+    how.max_length = std::min(how.max_length, options.context);
+    const Json start = prompts.description.value("start_token", Json());
+    return std::make_unique<TruncatedContext>(
+        model.make_engine(how), options.context,
+        start.is_number() ? std::optional(start.get<std::int32_t>()) : std::nullopt);
+}
+
 CaptureSummary capture(const LanguageModel& model, const PromptSet& prompts, const std::filesystem::path& out,
                        const CaptureOptions& options, Progress& progress) {
     check_output_folder(out, FolderKind::run, options.begin);
-    const auto engine = model.make_engine(engine_options(prompts, options, progress));
+    const auto engine = capture_engine(model, prompts, options, progress);
     return capture(model, *engine, prompts, out, options, progress);
 }
 

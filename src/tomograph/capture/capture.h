@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -61,6 +62,9 @@ struct CaptureOptions {
     bool exact = false;         ///< see EngineOptions
     bool rope_off = false;      ///< see EngineOptions
     double rope_frequency = 1;  ///< see EngineOptions
+    /// Each token reads at most its last so many tokens, itself and a start token at the head included
+    /// (TruncatedContext): as many times the cost. 0: all before it.
+    std::int64_t context = 0;
     int threads = 0;
     std::uint64_t seed = 42;  ///< for `sample`
     std::optional<Intervention> intervention = std::nullopt;
@@ -90,8 +94,12 @@ struct CaptureSummary {
     double mean_logprob = 0;  ///< with scores: of the tokens read now that something predicted; else 0
 };
 
-/// For an engine that reads `prompts` as `options` say, and stops when `progress` is told to.
+/// For an engine that reads `prompts` as `options` say, but for their context, and stops when `progress` is
+/// told to.
 EngineOptions engine_options(const PromptSet& prompts, const CaptureOptions& options, Progress& progress);
+/// That engine, with their context. Errors: as make_engine() and TruncatedContext().
+std::unique_ptr<Engine> capture_engine(const LanguageModel& model, const PromptSet& prompts,
+                                       const CaptureOptions& options, Progress& progress);
 
 /// Run prompts through a model and write a run folder. Memory is bounded by one batch and the sums of one
 /// shard (see PositionSums). The first batch is checked: a model whose blocks do not add up is refused. When

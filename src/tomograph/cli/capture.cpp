@@ -34,7 +34,7 @@ struct Flags {
         chat_template, spec, part, weights = kDefaultWeights;
     std::vector<std::string> text, prompts, stops;
     std::optional<std::int32_t> token;
-    std::optional<std::int64_t> sequences, length, stride, rows, generate;
+    std::optional<std::int64_t> sequences, length, stride, rows, generate, plant_start, context;
     std::optional<double> temperature;
     double sample = 1, shard_mb = 256, rope_frequency = 1;
     bool no_vectors = false, last = false, no_ask = false, scores = false, exact = false, rope_off = false,
@@ -84,6 +84,7 @@ void refuse_unused(const Flags& flags) {
     refuse(flags.sequences.has_value(), "--sequences", {"text", "jsonl", "csv", "positions"});
     refuse(flags.length.has_value(), "--length", {"text", "repeat", "jsonl", "csv", "positions", "prompt"});
     refuse(flags.generate.has_value(), "--generate", {"text", "jsonl", "csv", "prompt"});
+    refuse(flags.plant_start.has_value(), "--plant-start", {"text", "jsonl", "csv", "prompt"});
     if (!flags.generate && flags.temperature) throw CLI::ValidationError("--temperature needs --generate N");
     if (!flags.generate && !flags.stops.empty()) throw CLI::ValidationError("--stop needs --generate N");
     if (kind == "jsonl" && flags.jsonl.empty())
@@ -215,6 +216,7 @@ void run(const Flags& flags, Progress& progress) {
     options.exact = flags.exact;
     options.rope_off = flags.rope_off;
     options.rope_frequency = flags.rope_frequency;
+    options.context = flags.context.value_or(0);
     options.threads = flags.threads;
     options.seed = flags.seed;
     options.begin = flags.resume ? Begin::resume : flags.force ? Begin::replace : Begin::fresh;
@@ -238,6 +240,7 @@ void run(const Flags& flags, Progress& progress) {
     }
     const Model model = open_held(find_model(flags.model, progress), flags.weights, flags.threads);
     PromptSet prompts = make_prompts(model, flags);
+    if (flags.plant_start) prompts = plant_start(std::move(prompts), model.vocabulary(), *flags.plant_start);
     if (flags.generate) {
         add_answers(prompts, model,
                     {.most = *flags.generate,
@@ -255,7 +258,7 @@ void run(const Flags& flags, Progress& progress) {
     print_notes(prompts.notes);
     if (!flags.spec.empty())
         options.intervention = read_intervention(model, prompts, flags.spec, options, progress);
-    const auto engine = model.make_engine(engine_options(prompts, options, progress));
+    const auto engine = capture_engine(model, prompts, options, progress);
     if (flags.sinks.planned()) flags.sinks.plan(*engine, model.info(), prompts, options);
     const CaptureSummary summary = capture(model, *engine, prompts, out, options, progress);
     print_notes(summary.notes);
@@ -343,6 +346,10 @@ void add_capture(CLI::App& app, Progress& progress) {
                      "Begin sequences with the start token: yes or no (default: as the model says)")
         ->check(CLI::IsMember({"yes", "no"}));
     command
+        ->add_option("--plant-start", flags->plant_start,
+                     "Put the start token in place of the token at this position, for measure --planted-run")
+        ->check(CLI::PositiveNumber);
+    command
         ->add_option("--sequences", flags->sequences,
                      "At most so many sequences (default 32; jsonl, csv, documents: all)")
         ->check(CLI::PositiveNumber);
@@ -380,6 +387,11 @@ void add_capture(CLI::App& app, Progress& progress) {
         ->capture_default_str()
         ->excludes(rope_off)
         ->check(CLI::Range(0.01, 100.0));
+    command
+        ->add_option("--context", flags->context,
+                     "Each token reads its last so many tokens only (itself and a start token included), at "
+                     "as many times the cost: a control for measure --context-run")
+        ->check(CLI::PositiveNumber);
     add_weights(*command, flags->weights);
     command->add_option("--part", flags->part,
                         "i/n: read the i-th of n parts only, for tomograph merge; or slurm: the part that "

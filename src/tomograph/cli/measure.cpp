@@ -21,10 +21,10 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Flags {
-    std::string run, rope_off, positions, reference;
+    std::string run, rope_off, positions, repeat, planted, context, reference;
     std::vector<std::string> twins, rope_doses;
     double fdr = 0.05;
-    std::vector<std::string> fail_on;
+    std::vector<std::string> fail_on, only;
     bool json = false;
     std::int64_t rows = 4000;
     int bootstrap = 100, threads = 0;
@@ -70,17 +70,24 @@ void draw(const std::string& path, const Run& run, MeasureReport& report) {
 void run_measure(const Flags& flags, Progress& progress) {
     check_fail_on(flags.fail_on, !flags.reference.empty());
     const Run run = Run::open(run_folder(flags.run));
-    std::optional<Run> rope_off, positions, reference;
+    std::optional<Run> rope_off, positions, repeat, planted, context, reference;
     std::vector<Run> twins, rope_doses;
     for (const std::string& dose : flags.rope_doses) rope_doses.push_back(Run::open(run_folder(dose)));
     for (const std::string& twin : flags.twins) twins.push_back(Run::open(run_folder(twin)));
     if (flags.twins.empty() && is_study(flags.run)) twins = twins_of_study(flags.run);
     if (!flags.rope_off.empty()) rope_off = Run::open(run_folder(flags.rope_off));
-    if (!flags.positions.empty())
-        positions = Run::open(run_folder(flags.positions));
-    else if (const fs::path own = fs::path(flags.run) / "positions";
-             is_study(flags.run) && folder_kind(own) == FolderKind::run)
-        positions = Run::open(own);
+    // What is not named is the study's own, where there is one.
+    const auto open_part = [&](std::optional<Run>& part, const std::string& named, const char* name) {
+        const fs::path own = fs::path(flags.run) / name;
+        if (!named.empty())
+            part = Run::open(run_folder(named));
+        else if (is_study(flags.run) && folder_kind(own) == FolderKind::run)
+            part = Run::open(own);
+    };
+    open_part(positions, flags.positions, "positions");
+    open_part(repeat, flags.repeat, "repeat");
+    open_part(planted, flags.planted, "planted");
+    if (!flags.context.empty()) context = Run::open(run_folder(flags.context));
     if (!flags.reference.empty()) reference = Run::open(run_folder(flags.reference));
     std::vector<const Run*> to_twins, to_doses;
     for (const Run& dose : rope_doses) to_doses.push_back(&dose);
@@ -88,9 +95,13 @@ void run_measure(const Flags& flags, Progress& progress) {
     MeasureOptions options{.twins = to_twins,
                            .rope_off = rope_off ? &*rope_off : nullptr,
                            .rope_doses = to_doses,
+                           .context = context ? &*context : nullptr,
                            .positions = positions ? &*positions : nullptr,
+                           .repeat = repeat ? &*repeat : nullptr,
+                           .planted = planted ? &*planted : nullptr,
                            .reference = reference ? &*reference : nullptr,
                            .fdr = flags.fdr,
+                           .only = flags.only,
                            .rows = flags.rows,
                            .bootstrap = flags.bootstrap,
                            .seed = flags.seed,
@@ -124,10 +135,18 @@ void add_measure(CLI::App& app, Progress& progress) {
     command->add_option("--rope-off-run", flags->rope_off, "Run of the same model captured with --rope-off");
     command->add_option("--rope-dose-run", flags->rope_doses,
                         "Runs of the same model and text captured with other values of --rope-frequency");
+    command->add_option("--context-run", flags->context,
+                        "Run of the same model and text captured with a short --context");
     command->add_option(
         "--positions-run", flags->positions,
         "Run of the same model on positions alone, whose learned table is longer than the text "
         "(default: the study's own)");
+    command->add_option("--repeat-run", flags->repeat,
+                        "Run of the same model on one token repeated, to be held against a learned table of "
+                        "positions (default: the study's own)");
+    command->add_option("--planted-run", flags->planted,
+                        "Run of the same model on the text with a start token planted inside (capture "
+                        "--plant-start): is it a sink there? (default: the study's own)");
     command->add_option("--reference", flags->reference,
                         "Run of the same model on ordinary text: outliers are what it does not account for");
     command->add_option("--fdr", flags->fdr, "How large a share of the outliers may be ordinary")
@@ -149,6 +168,8 @@ void add_measure(CLI::App& app, Progress& progress) {
             "--fail-on", flags->fail_on,
             "Exit with 3 when one of these findings holds, or has the verdict of NAME:VERDICT: holds, "
             "as-untrained, absent, undecided, not-measurable; outliers (with --reference) also")
+        ->delimiter(',');
+    command->add_option("--only", flags->only, "Only these findings, and no outliers: faster")
         ->delimiter(',');
     command->add_option("--rows", flags->rows, "Rows a site for what compares rows, drawn by seed")
         ->capture_default_str()

@@ -20,8 +20,9 @@ void SelectionFlags::add(CLI::App& app) {
                    "Only tokens with COLUMN=VALUE[,VALUE], such as role=user or turn=0:2; may be given again")
         ->allow_extra_args(false);
     app.add_option("--normalize", normalize, "none, unit or layernorm")->capture_default_str();
-    app.add_option("--mean", mean,
-                   "Average over samples, positions or layers (comma-separated), after normalising");
+    app.add_option(
+        "--mean", mean,
+        "Average over samples, positions, layers or components (comma-separated), after normalising");
     app.add_option("--rows", rows,
                    "At most so many rows: whole tokens, with all their layers and components, chosen by seed "
                    "(default: all)")

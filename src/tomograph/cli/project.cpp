@@ -113,6 +113,12 @@ void print_honesty(const Projection& projection) {
             info.at("knn_recall").get<double>(), info.at("quality_k").get<int>(),
             info.at("quality_sample").get<std::int64_t>(),
             info.at("umap").at("neighbor_search_recall").get<double>());
+        if (const auto own = info.find("neighbors_of_own_site"); own != info.end())
+            say("neighbours of the same component and layer: {:.0f} % on the map, {:.0f} % in the full "
+                "space, "
+                "{:.0f} % by chance\n",
+                100 * own->at("map").get<double>(), 100 * own->at("space").get<double>(),
+                100 * own->at("chance").get<double>());
         return;
     }
     double sum = 0;

@@ -36,9 +36,11 @@ struct Flags {
     bool force = false, dry_run = false;
 };
 
-constexpr std::array<std::pair<std::string_view, StudyPart>, 4> kParts{{{"repeat", StudyPart::repeat},
+constexpr std::array<std::pair<std::string_view, StudyPart>, 6> kParts{{{"repeat", StudyPart::repeat},
                                                                         {"vocabulary", StudyPart::vocabulary},
                                                                         {"positions", StudyPart::positions},
+                                                                        {"planted", StudyPart::planted},
+                                                                        {"lens", StudyPart::lens},
                                                                         {"twins", StudyPart::twins}}};
 
 /// The parts that a comma-separated list names; "text" may stand in --only, since it is always read.
@@ -52,8 +54,8 @@ std::vector<StudyPart> named_parts(const std::string& flag, const std::string& l
         const auto found =
             std::find_if(kParts.begin(), kParts.end(), [&](const auto& part) { return part.first == word; });
         if (found == kParts.end())
-            throw CLI::ValidationError(
-                fmt::format("{}: no part '{}'; use repeat, vocabulary, positions, twins", flag, word));
+            throw CLI::ValidationError(fmt::format(
+                "{}: no part '{}'; use repeat, vocabulary, positions, planted, lens, twins", flag, word));
         parts.push_back(found->second);
     }
     return parts;
@@ -167,12 +169,16 @@ void add_run(CLI::App& app, Progress& progress) {
                      "auto, f32, f16 or bf16; auto is f16, and bf16 from where f16 ends")
         ->capture_default_str()
         ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
-    command->add_option("--only", flags->only,
-                        "Beside the text only these parts: repeat, vocabulary, positions, twins");
+    command->add_option(
+        "--only", flags->only,
+        "Beside the text only these parts: repeat, vocabulary, positions, planted (a start token "
+        "inside each sequence), lens, twins");
     command->add_option("--skip", flags->skip, "Without these parts")->excludes("--only");
     command
-        ->add_option("--vocabulary", flags->vocabulary,
-                     "Tokens of the vocabulary part (default: as many as the text has, 512 to 4096)")
+        ->add_option(
+            "--vocabulary", flags->vocabulary,
+            "Tokens of the vocabulary part (default: all of a small model, else as many as the text has, "
+            "512 to 4096; a number beyond it: all)")
         ->check(CLI::PositiveNumber);
     command->add_flag("--dry-run", flags->dry_run,
                       "Say what would be read, how long and how large; write nothing");

@@ -16,7 +16,7 @@ struct Overlap {
     double overlap = kNoNumber, deviation = kNoNumber, same = kNoNumber;
     double participation_attention = kNoNumber, participation_mlp = kNoNumber;
     double cosine = kNoNumber, cosine_repaired = kNoNumber;
-    std::vector<double> left_out, cosine_left_out, repaired_left_out;
+    std::vector<double> left_out, pairs_out, cosine_left_out, repaired_left_out;
 };
 
 class AttnMlpOverlap final : public Measurement {
@@ -48,6 +48,8 @@ class AttnMlpOverlap final : public Measurement {
         numbers.left_out =
             leave_out_groups(subject_, [&](std::span<const double> w) { return spread.overlap(w); });
         if (!pair.headline()) return;
+        numbers.pairs_out =
+            leave_out_group_pairs(subject_, [&](std::span<const double> w) { return spread.overlap(w); });
         numbers.cosine_left_out =
             leave_out_groups(subject_, [&](std::span<const double> w) { return paired.rms(w); });
         numbers.repaired_left_out =
@@ -65,7 +67,8 @@ class AttnMlpOverlap final : public Measurement {
                                       ? "one sequence only: its tokens resemble each other anyway"
                                       : "a component does not vary, so it spans no directions";
         if (subject_.effects_only) return effect;
-        effect.interval = jackknife_interval(effect.value, means.left_out(&Overlap::left_out));
+        effect.interval = jackknife_interval(effect.value, means.left_out(&Overlap::left_out),
+                                             means.left_out(&Overlap::pairs_out));
         effect.controls.push_back({"random rotations", 1 - 1.96 * deviation_of_mean()});
         if (effect.interval && effect.interval->lo >= kOrthogonalLow &&
             effect.interval->hi <= kOrthogonalHigh)

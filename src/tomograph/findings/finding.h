@@ -51,8 +51,9 @@ struct Margin {
 /// Runs besides its own without which a finding is not measured.
 enum class Needs {
     nothing,
-    rope_off,   ///< one without rotation
-    rope_doses  ///< some at other speeds of rotation
+    rope_off,    ///< one without rotation
+    rope_doses,  ///< some at other speeds of rotation
+    context      ///< one in which tokens read a short context
 };
 
 /// One of the claims: all that is said of it anywhere, and how it is measured.

@@ -58,6 +58,20 @@ std::optional<Interval> jackknife_interval(double value, const std::vector<doubl
     return jackknife(value, left_out).interval;
 }
 
+std::optional<Interval> jackknife_interval(double value, const std::vector<double>& left_out,
+                                           const std::vector<double>& pairs_out) {
+    if (static_cast<int>(left_out.size()) < kFewestGroups) return std::nullopt;
+    return jackknife(value, left_out, pairs_out).interval;
+}
+
+std::vector<double> leave_out_group_pairs(const Subject& subject,
+                                          const std::function<double(std::span<const double>)>& statistic) {
+    std::vector<double> values;
+    leave_out_pairs(subject.sample.n_groups,
+                    [&](std::span<const double> weights) { values.push_back(statistic(weights)); });
+    return values;
+}
+
 void add_point(ChartLine& line, double layer, double value, const std::vector<double>& left_out) {
     const auto interval = jackknife_interval(value, left_out);
     line.layer.push_back(layer);

@@ -40,6 +40,12 @@ std::vector<double> leave_out_groups(const Subject& subject,
                                      const std::function<double(std::span<const double> weights)>& statistic);
 /// The 95 % interval by jackknife; nothing below kFewestGroups.
 std::optional<Interval> jackknife_interval(double value, const std::vector<double>& left_out);
+/// The same where pairs of groups were left out, too (statistics/inference.h).
+std::optional<Interval> jackknife_interval(double value, const std::vector<double>& left_out,
+                                           const std::vector<double>& pairs_out);
+/// `statistic` without each pair of the sample's groups.
+std::vector<double> leave_out_group_pairs(
+    const Subject& subject, const std::function<double(std::span<const double> weights)>& statistic);
 /// One more point of a line, with its jackknife interval where there is one.
 void add_point(ChartLine& line, double layer, double value, const std::vector<double>& left_out);
 /// An interval for JSON; null where there is none.

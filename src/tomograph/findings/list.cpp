@@ -28,6 +28,7 @@ std::string findings_reference() {
         text += fmt::format("| `{}` | {}{} | {} | {}{} | {} |\n", kind->name,
                             kind->needs == Needs::rope_off     ? "with `--rope-off-run`: "
                             : kind->needs == Needs::rope_doses ? "with `--rope-dose-run`: "
+                            : kind->needs == Needs::context    ? "with `--context-run`: "
                                                                : "",
                             kind->effect_is, kind->smaller_counts ? "smaller" : "larger", kind->controls,
                             kind->twin_counts ? ", twins" : "", margin_text(kind->margin));

@@ -22,7 +22,8 @@
     FINDING(layer_cka)              \
     FINDING(answer_depth)           \
     FINDING(rope_share)             \
-    FINDING(rope_dose)
+    FINDING(rope_dose)              \
+    FINDING(context_share)
 
 namespace tomograph {
 

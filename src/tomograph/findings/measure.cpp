@@ -91,12 +91,15 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
         const FindingKind& kind = *finding_kinds()[i];
         if (kind.needs == Needs::rope_off && (effects_only || options.rope_off == nullptr)) continue;
         if (kind.needs == Needs::rope_doses && (effects_only || options.rope_doses.empty())) continue;
+        if (kind.needs == Needs::context && (effects_only || options.context == nullptr)) continue;
+        if (!options.only.empty() && std::ranges::find(options.only, kind.name) == options.only.end())
+            continue;
         if (kind.needs_vectors && from_scores) continue;
         measurements.push_back(kind.measure(subject));
         place.push_back(i);
     }
     std::optional<OutlierBoard> board;
-    if (!effects_only) board.emplace(run, subject.sites, subject.census.left_out);
+    if (!effects_only && options.only.empty()) board.emplace(run, subject.sites, subject.census.left_out);
     visit_sites(subject, measurements, board ? &*board : nullptr);
 
     Measured measured;
@@ -104,7 +107,7 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
     for (std::size_t i = 0; i < measurements.size(); ++i)
         measured.effects[place[i]] = measurements[i]->finish();
     for (std::size_t i = 0; from_scores && i < finding_kinds().size(); ++i) {
-        if (finding_kinds()[i]->needs_vectors)
+        if (finding_kinds()[i]->needs_vectors && options.only.empty())
             measured.effects[i] =
                 Effect{.unmeasurable =
                            "the run keeps scores on a few axes; capture with --keep vectors (a few "
@@ -114,9 +117,13 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
         subject.notes.emplace_back(
             "the run keeps scores on a few axes: everything but norms is of what these hold of the vectors");
     if (!effects_only) {
-        list_outliers(subject, *board, measured);
-        measure_heads(subject);
+        if (board) {
+            list_outliers(subject, *board, measured);
+            measure_heads(subject);
+        }
         subject.tables["sinks"] = describe_sinks(run, subject.census.sinks);
+        if (options.planted != nullptr)
+            subject.tables["sinks"]["planted"] = describe_planted(*options.planted, run);
         subject.tables["sites"] = subject.site_lines;
     }
     measured.tables = std::move(subject.tables);
@@ -141,7 +148,7 @@ std::vector<TwinMeasured> measure_twins(const MeasureOptions& options, Progress&
     MeasureOptions of_twins = options;
     of_twins.rows = std::min(options.rows, kTwinRows);
     of_twins.twins.clear();
-    of_twins.positions = nullptr;
+    of_twins.positions = of_twins.repeat = of_twins.planted = nullptr;
     std::vector<TwinMeasured> twins;
     for (const Run* run : options.twins) {
         Measured measured = measure_one(*run, of_twins, true, progress);
@@ -206,11 +213,40 @@ void check_options(const Run& run, const MeasureOptions& options) {
             throw Error(dose->path().string() + " was captured at the run's own speed of rotation", "",
                         "capture it with another --rope-frequency");
     }
-    if (options.positions != nullptr && (options.positions->model_name() != run.model_name() ||
-                                         options.positions->d_model() != run.d_model()))
-        throw Error(options.positions->path().string() + " has no positions of " + run.path().string(),
+    if (options.context != nullptr) {
+        require_same_kind(run, *options.context, "run with a short context");
+        if (short_context(*options.context) == 0)
+            throw Error(options.context->path().string() + " was captured with all of the context", "",
+                        "capture it with --context N");
+        if (short_context(*options.context) >= run.length())
+            throw Error(options.context->path().string() + " was captured with all of the context",
+                        fmt::format("{} tokens are as many as a sequence has", run.length()),
+                        "capture it with a shorter --context");
+        if (short_context(run) != 0)
+            throw Error(run.path().string() + " was captured with a short context itself", "",
+                        "capture it without --context");
+    }
+    const auto require_same_model = [&](const Run* other, const char* what) {
+        if (other == nullptr ||
+            (other->model_name() == run.model_name() && other->d_model() == run.d_model()))
+            return;
+        throw Error(fmt::format("{} has no {} of {}", other->path().string(), what, run.path().string()),
                     "it is of another model", "capture it from the same one");
+    };
+    require_same_model(options.positions, "positions");
+    require_same_model(options.repeat, "repeated token");
+    require_same_model(options.planted, "planted start token");
+    if (options.planted != nullptr && !options.planted->json().at("prompts").contains("planted"))
+        throw Error(options.planted->path().string() + " holds no planted start token", "",
+                    "capture it with --plant-start POSITION");
+    if (options.repeat != nullptr && options.repeat->prompts() != "repeat")
+        throw Error(options.repeat->path().string() + " holds no repeated token",
+                    "it is of prompts " + options.repeat->prompts(), "capture it with --prompts repeat");
     if (options.reference != nullptr) require_reference(run, *options.reference);
+    for (const std::string& name : options.only) {
+        if (std::ranges::find(finding_kinds(), name, &FindingKind::name) == finding_kinds().end())
+            throw Error("no finding " + name, "", "tomograph measure --list names them");
+    }
     if (options.rows < 16)
         throw Error("too few rows to measure", std::to_string(options.rows), "use at least 16");
 }
@@ -267,6 +303,7 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
         report.how["twins"].push_back(
             {{"run", twin.path}, {"kind", twin.kind}, {"sequences", twin.n_sequences}, {"rows", twin.rows}});
     report.how["rope_off"] = path(options.rope_off);
+    if (options.context != nullptr) report.how["context"] = path(options.context);
     if (!options.rope_doses.empty()) {
         report.how["rope_doses"] = Json::array();
         for (const Run* dose : options.rope_doses) report.how["rope_doses"].push_back(path(dose));

@@ -22,9 +22,18 @@ struct MeasureOptions {
     const Run* rope_off = nullptr;
     /// The same model and prompts captured at other speeds of rotation (`capture --rope-frequency`).
     std::vector<const Run*> rope_doses = {};
+    /// The same model and prompts, each token of which read its last tokens only (`capture --context`). Null:
+    /// none.
+    const Run* context = nullptr;
     /// A run of the same model on positions alone (`capture --prompts positions`), whose learned table is
     /// longer than the text. Null: the table as far as the run goes.
     const Run* positions = nullptr;
+    /// A run of the same model on one token repeated (`capture --prompts repeat`), whose positions are held
+    /// against a learned table. Null: none.
+    const Run* repeat = nullptr;
+    /// A run of the same model on text with a start token inside each sequence (`capture --plant-start`): is
+    /// it a sink there? Null: none.
+    const Run* planted = nullptr;
     /// A run of the same model on ordinary text, which says what is ordinary: outliers are the tokens that it
     /// does not account for. Null: outliers are the most odd of the run's own tokens, of which there always
     /// are some.
@@ -32,6 +41,8 @@ struct MeasureOptions {
     /// With a reference: how large a share of the outliers may be ordinary. Smaller finds fewer. Default
     /// 0.05.
     double fdr = 0.05;
+    /// Only these findings, and no outliers or heads; p is corrected for their number. Empty: all.
+    std::vector<std::string> only = {};
     /// Rows a site for what compares rows, drawn by seed; of twins kTwinRows at most. Default 4000.
     std::int64_t rows = 4000;
     /// Replicates of the bootstrap over sequences. Default 100.
@@ -70,8 +81,8 @@ struct OutlierTest {
 };
 
 struct MeasureReport {
-    std::vector<Finding> findings;            ///< all, in order; with rope_off and rope_doses one more each
-    std::vector<Outlier> outliers;            ///< above the threshold, most odd first
+    std::vector<Finding> findings;  ///< all, in order; with rope_off, rope_doses and context one more each
+    std::vector<Outlier> outliers;  ///< above the threshold, most odd first
     std::vector<Outlier> first_tokens;        ///< first tokens against first tokens only, most odd first
     std::vector<float> outlier_scores;        ///< of every token, [n_tokens]; NaN: it was not scored
     std::optional<OutlierTest> outlier_test;  ///< with a reference; without, the threshold below says it
@@ -88,7 +99,7 @@ struct MeasureReport {
 std::vector<std::string> finding_names();
 
 /// Measure everything that the run allows. What it lacks makes findings `not measurable`, not an error.
-/// Errors: Error when a twin, the rope_off run, a dose, the positions or the reference does not fit; Stopped.
+/// Errors: Error when `only` names no finding, when a twin or another of the runs that the options name does not fit; Stopped.
 MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progress& progress = no_progress());
 
 /// measures/*.json, findings.csv, sites.csv, separation.csv and outliers.csv in the run's folder, and the outlier scores

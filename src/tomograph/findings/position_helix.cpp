@@ -1,8 +1,10 @@
 #include <fmt/format.h>
+
 #include <algorithm>
 
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/position_numbers.h"
+#include "tomograph/findings/repeat_in_table.h"
 #include "tomograph/statistics/cka.h"
 #include "tomograph/statistics/coil.h"
 #include "tomograph/statistics/phases.h"
@@ -126,6 +128,10 @@ class PositionHelix final : public Measurement {
         add_points(curve, position, table);
         effect.charts.push_back(
             chart(curve, position, coil, "Learned position embeddings", "The learned position table"));
+        if (auto repeated = measure_repeat_in_table(subject_, table_rows)) {
+            effect.detail["repeat_in_table"] = std::move(repeated->detail);
+            effect.charts.push_back(std::move(repeated->chart));
+        }
         return true;
     }
 

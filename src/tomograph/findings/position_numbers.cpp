@@ -7,6 +7,7 @@
 #include "tomograph/base/random.h"
 #include "tomograph/base/threads.h"
 #include "tomograph/linear/pca.h"
+#include "tomograph/statistics/inference.h"
 #include "tomograph/statistics/positions.h"
 
 namespace tomograph {
@@ -14,7 +15,7 @@ namespace {
 
 constexpr std::int64_t kTableBytes = 160'000'000;  // of sums by group and position, each thread
 
-/// Stored rows of the longest sequences, at the positions after the first that all of them keep.
+/// Stored rows of the longest sequences, at the positions from `first` on that all of them keep.
 struct Grid {
     std::vector<std::vector<std::int64_t>> rows;  // per sequence: [n_positions] stored rows
     std::vector<int> group;                       // per sequence
@@ -23,7 +24,7 @@ struct Grid {
     std::string why_not;
 };
 
-Grid make_grid(const Subject& subject) {
+Grid make_grid(const Subject& subject, std::int64_t first) {
     Grid grid;
     const Run& run = subject.run;
     const TokenTable& tokens = run.tokens();
@@ -41,7 +42,7 @@ Grid make_grid(const Subject& subject) {
     for (std::int64_t row = 0; row < run.n_rows(); ++row) {
         const auto t = static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)]);
         const auto s = static_cast<std::size_t>(tokens.sequence[t]);
-        if (lengths[s] != run.length() || tokens.position[t] == 0) continue;
+        if (lengths[s] != run.length() || tokens.position[t] < first) continue;
         by_sequence[s].push_back(row);
         ++seen[static_cast<std::size_t>(tokens.position[t])];
     }
@@ -124,6 +125,11 @@ void measure_shares(const Subject& subject, const PositionTable& table, Position
         numbers.shared_left_out[g] += table.shared(weights);
         weights[g] = 1;
     }
+    numbers.shared_pairs_out.resize(weights.size() * (weights.size() - 1) / 2, 0.0);
+    std::size_t pair = 0;
+    leave_out_pairs(table.n_groups(), [&](std::span<const double> without) {
+        numbers.shared_pairs_out[pair++] += table.shared(without);
+    });
     numbers.shared_replicates.resize(static_cast<std::size_t>(subject.options.bootstrap), 0.0);
     for (std::size_t r = 0; r < numbers.shared_replicates.size(); ++r)
         numbers.shared_replicates[r] +=
@@ -156,14 +162,14 @@ std::optional<Interval> PositionNumbers::spread(
         const auto weights = bootstrap_weights(n_groups, subject.options.seed, static_cast<int>(r));
         values[static_cast<std::size_t>(r)] = statistic(curve_under(weights));
     });
-    return spread_interval(effect, values, 0, 1);
+    return spread_interval(effect, values, n_groups, 0, 1);
 }
 
-PositionNumbers measure_positions(const Subject& subject, const Matrix* basis) {
+PositionNumbers measure_positions(const Subject& subject, const Matrix* basis, std::int64_t first) {
     PositionNumbers numbers;
     numbers.why_not = subject.lacks_stream();
     if (!numbers.why_not.empty()) return numbers;
-    const Grid grid = make_grid(subject);
+    const Grid grid = make_grid(subject, first);
     numbers.why_not = grid.why_not;
     if (!numbers.why_not.empty()) return numbers;
     const Run& run = subject.run;
@@ -192,7 +198,7 @@ PositionNumbers measure_positions(const Subject& subject, const Matrix* basis) {
         subject.progress.update(static_cast<std::int64_t>(l) + 1);
     }
     subject.progress.end();
-    for (auto* sums : {&numbers.shared_replicates, &numbers.shared_left_out}) {
+    for (auto* sums : {&numbers.shared_replicates, &numbers.shared_left_out, &numbers.shared_pairs_out}) {
         for (double& sum : *sums) sum /= static_cast<double>(numbers.sites.size());
     }
     numbers.mean_shared = mean_of(numbers.shared);

@@ -25,6 +25,7 @@ struct PositionNumbers {
     std::vector<double> eta2, shuffled, shared;
     double mean_shared = kNoNumber;
     std::vector<double> shared_replicates, shared_left_out;  ///< the latter without each group, [n_groups]
+    std::vector<double> shared_pairs_out;  ///< without each pair of them (statistics/inference.h)
     std::vector<PositionTable::Split> split;                 ///< of the mean squared norm, by layer
 
     std::int64_t n_sequences = 0, n_positions = 0;
@@ -44,8 +45,9 @@ struct PositionNumbers {
 };
 
 /// Use Subject::positions(). `basis`: axes of another run's curve to take in place of the curve's own.
-/// Errors: Stopped.
-PositionNumbers measure_positions(const Subject& subject, const Matrix* basis = nullptr);
+/// `first`: positions before it are left out. Errors: Stopped.
+PositionNumbers measure_positions(const Subject& subject, const Matrix* basis = nullptr,
+                                  std::int64_t first = 1);
 
 /// Scores of points [n, d] on their leading components, by PCA.
 MatrixD leading_scores(const Matrix& points, int components);

@@ -28,7 +28,8 @@ class PositionShare final : public Measurement {
         for (const Site& site : positions.sites) effect.detail["layers"].push_back(site.layer);
         if (std::isnan(effect.value)) effect.unmeasurable = "the rows do not vary";
         if (subject_.effects_only) return effect;
-        effect.interval = jackknife_interval(effect.value, positions.shared_left_out);
+        effect.interval =
+            jackknife_interval(effect.value, positions.shared_left_out, positions.shared_pairs_out);
         effect.controls.push_back({"positions shuffled", 0});
         add_to_table(positions);
         effect.charts.push_back(chart(positions));

@@ -138,7 +138,7 @@ Effect RopeDose::finish() {
         const double one = slope(bootstrap_weights(own.n_groups, subject_.options.seed, r));
         if (!std::isnan(one)) replicates.push_back(one);
     }
-    effect.interval = spread_interval(value, replicates, -10, 10);
+    effect.interval = spread_interval(value, replicates, own.n_groups, -10, 10);
     return effect;
 }
 

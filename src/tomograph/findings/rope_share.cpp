@@ -43,20 +43,15 @@ class RopeShare final : public Measurement {
                                       : share.unmeasurable;
             return effect;
         }
-        if (!(on.mean_shared > 0)) {
+        const GoneShare gone = gone_share(on, off);
+        if (std::isnan(gone.value)) {
             effect.unmeasurable = "positions share nothing with rotation on";
             return effect;
         }
-        effect.value = 1 - off.mean_shared / on.mean_shared;
-        std::vector<double> replicates;
-        for (std::size_t r = 0; r < std::min(on.shared_replicates.size(), off.shared_replicates.size());
-             ++r) {
-            if (on.shared_replicates[r] > 0)
-                replicates.push_back(1 - off.shared_replicates[r] / on.shared_replicates[r]);
-        }
-        if (replicates.size() < 10) return effect;
-        effect.interval = Interval{quantile(replicates, 0.025), quantile(replicates, 0.975)};
-        if (!(effect.interval->lo > 0)) effect.instead = "positions share as much, or more, without rotation";
+        effect.value = gone.value;
+        effect.interval = gone.interval;
+        if (gone.interval && !(gone.interval->lo > 0))
+            effect.instead = "positions share as much, or more, without rotation";
         return effect;
     }
 

@@ -11,6 +11,7 @@
 #include "tomograph/findings/finding.h"
 #include "tomograph/findings/sample.h"
 #include "tomograph/statistics/concentration.h"
+#include "tomograph/statistics/distributions.h"
 
 namespace tomograph {
 namespace {
@@ -109,6 +110,27 @@ Json coordinates_of(const Run& run, const std::vector<Sink>& sinks) {
     return {{"site", site.name()}, {"coordinates", massive.coordinates}, {"shares", numbers(massive.shares)}};
 }
 
+/// The largest norm of each sequence's token at a position, over the median of its site.
+std::vector<double> largest_ratios(const Run& run, std::int32_t position, std::int64_t most_sequences) {
+    std::map<std::int32_t, double> largest;
+    for (const SiteShape& shape : run.sites()) {
+        if (!is_stream(shape.site)) continue;
+        const std::vector<double> norms = token_norms(run, shape.site);
+        const double middle = median(norms);
+        if (!(middle > 0)) continue;
+        for (std::size_t t = 0; t < norms.size(); ++t) {
+            if (run.tokens().position[t] != position || run.tokens().sequence[t] >= most_sequences ||
+                !std::isfinite(norms[t]))
+                continue;
+            double& of = largest[run.tokens().sequence[t]];
+            of = std::max(of, norms[t] / middle);
+        }
+    }
+    std::vector<double> ratios;
+    for (const auto& [sequence, ratio] : largest) ratios.push_back(ratio);
+    return ratios;
+}
+
 }  // namespace
 
 std::vector<SinkCount> count_sinks(const Run& run) {
@@ -187,9 +209,47 @@ Json describe_sinks(const Run& run, const std::vector<Sink>& sinks) {
             {"list", list}};
 }
 
+Json describe_planted(const Run& planted, const Run& text) {
+    const Json& what = planted.json().at("prompts").at("planted");
+    const auto position = what.at("position").get<std::int32_t>();
+    const auto count = [](const std::vector<double>& ratios) {
+        return std::ranges::count_if(ratios, [](double ratio) { return ratio > kSinkRatio; });
+    };
+    const std::vector<double> ratios = largest_ratios(planted, position, planted.n_sequences());
+    const auto n = std::ssize(ratios), sinks = count(ratios);
+    const Interval interval = binomial_interval(sinks, n);
+    const std::vector<double> before = largest_ratios(text, position, planted.n_sequences());
+    Json json = {{"token_id", what.at("token")},
+                 {"position", position},
+                 {"sequences", n},
+                 {"sinks", sinks},
+                 {"share", number(n > 0 ? static_cast<double>(sinks) / static_cast<double>(n) : kNoNumber)},
+                 {"interval", {number(interval.lo), number(interval.hi)}},
+                 {"ratio", number(median(ratios))},
+                 {"before", nullptr}};
+    if (!before.empty()) json["before"] = {{"sinks", count(before)}, {"ratio", number(median(before))}};
+    return json;
+}
+
+/// One line; empty where nothing was planted.
+static std::string planted_text(const Json& census) {
+    const auto planted = census.find("planted");
+    if (planted == census.end() || !planted->at("share").is_number()) return "";
+    std::string text = fmt::format(
+        "\na start token planted at position {} is a sink in {} of {} sequences ({:.0f} to {:.0f} %), {:.3g} "
+        "times the\nmedian norm",
+        planted->at("position").get<int>(), planted->at("sinks").get<int>(),
+        planted->at("sequences").get<int>(), 100 * planted->at("interval")[0].get<double>(),
+        100 * planted->at("interval")[1].get<double>(), planted->at("ratio").get<double>());
+    if (const Json& before = planted->at("before"); before.is_object())
+        text += fmt::format("; of the tokens that stood there {}, {:.3g} times",
+                            before.at("sinks").get<int>(), before.at("ratio").get<double>());
+    return text + "\n";
+}
+
 std::string sinks_text(const Json& census) {
     const auto n = census.at("sinks").get<std::int64_t>();
-    if (n == 0) return "";
+    if (n == 0) return planted_text(census);
     const auto layers = [](const Json& counts) {
         const Json* most = &counts.front();
         for (const Json& entry : counts) {
@@ -219,7 +279,7 @@ std::string sinks_text(const Json& census) {
         text += fmt::format("; of {} start tokens elsewhere {} are sinks",
                             start.at("elsewhere").get<std::int64_t>(),
                             start.at("sinks_elsewhere").get<std::int64_t>());
-    return text + "\n";
+    return text + "\n" + planted_text(census);
 }
 
 }  // namespace tomograph

@@ -42,6 +42,13 @@ std::vector<Sink> find_sinks(const Run& run);
 /// all sequences begin with one token, how often it stands elsewhere and how often that is a sink; else null.
 Json describe_sinks(const Run& run, const std::vector<Sink>& sinks);
 
+/// Of a run with a start token planted inside each sequence, against the run of the text without:
+/// {"token_id","position","sequences","sinks","share","interval","ratio","before"}. `sinks` of the planted
+/// tokens are sinks, `share` of them with its exact 95 % interval; `ratio`: the median of their largest norms
+/// over the stream's median. `before` says the same (`sinks`, `ratio`) of the tokens that stood there, of the
+/// sequences that the run has, too; null where it has none.
+Json describe_planted(const Run& planted, const Run& text);
+
 /// For a terminal, two lines; empty where there is none.
 std::string sinks_text(const Json& census);
 

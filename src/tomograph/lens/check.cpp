@@ -84,6 +84,11 @@ LensCheck check_last_layer(const LanguageModel& model, const Run& run, const Sit
         check.unchecked = "the model was changed while it read: " + acts;
         return check;
     }
+    const Json capture = run.json().value("capture", Json::object());
+    if (const auto context = capture.value("context", std::int64_t{0}); context > 0) {
+        check.unchecked = fmt::format("each token read its last {} only", context);
+        return check;
+    }
     // The first batch as it was captured: in another one products round otherwise.
     const std::vector<Sequence> all = prompts_of_run(run).sequences;
     const auto engine = model.make_engine(engine_options(run, run.length(), threads, progress));

@@ -21,6 +21,7 @@ namespace {
 struct RowQuality {
     double rank_excess = 0;
     std::int64_t kept = 0;
+    std::int64_t own_on_map = 0, own_in_space = 0;  // neighbours of the row's own group
 };
 
 /// Place of row j among all rows around another one by ascending distance, ties by index: 0 is the nearest.
@@ -52,6 +53,8 @@ MapQuality measure_quality(const RowSource& rows, const Matrix& points, const Qu
         throw Error(fmt::format("cannot compare {} rows with {} points", rows.n_rows(), points.rows()), "",
                     "");
     }
+    if (!options.groups.empty() && std::ssize(options.groups) != rows.n_rows())
+        throw Error(fmt::format("{} rows have no {} groups", rows.n_rows(), options.groups.size()), "", "");
     const auto chosen = sample_indices(rows.n_rows(), options.sample, mix(options.seed, 0x7175));
     const auto n = static_cast<std::int64_t>(chosen.size());
     if (n < 4) throw Error(fmt::format("cannot judge a map of {} points", n), "", "select more rows");
@@ -70,6 +73,14 @@ MapQuality measure_quality(const RowSource& rows, const Matrix& points, const Qu
     std::vector<std::int32_t> all(n);
     std::iota(all.begin(), all.end(), 0);
     std::vector<RowQuality> per_row(n);
+    std::vector<std::int32_t> group;  // of the sampled rows
+    if (!options.groups.empty()) {
+        for (const std::int64_t row : chosen) group.push_back(options.groups[row]);
+    }
+    const auto of_own = [&](std::int64_t i, const std::vector<std::int32_t>& neighbors) {
+        return std::count_if(neighbors.begin(), neighbors.end(),
+                             [&](std::int32_t j) { return group[j] == group[i]; });
+    };
     constexpr float infinity = std::numeric_limits<float>::infinity();
     constexpr std::int64_t block_rows = 32;
     parallel_for((n + block_rows - 1) / block_rows, thread_count(options.threads), [&](std::int64_t block) {
@@ -86,6 +97,9 @@ MapQuality measure_quality(const RowSource& rows, const Matrix& points, const Qu
                 if (beyond > 0) per_row[i].rank_excess += static_cast<double>(beyond);
                 per_row[i].kept += beyond <= 0;
             }
+            if (group.empty()) continue;
+            per_row[i].own_on_map = of_own(i, on_map);
+            per_row[i].own_in_space = of_own(i, nearest(squared, order, quality.k));
         }
     });
     double excess = 0;
@@ -94,6 +108,15 @@ MapQuality measure_quality(const RowSource& rows, const Matrix& points, const Qu
     const auto count = static_cast<double>(n), k = static_cast<double>(quality.k);
     quality.trustworthiness = 1 - excess * 2 / (count * k * (2 * count - 3 * k - 1));
     quality.neighbor_recall = static_cast<double>(kept) / (count * k);
+    if (group.empty()) return quality;
+    std::int64_t on_map = 0, in_space = 0, pairs = 0;
+    for (const auto& row : per_row) on_map += row.own_on_map, in_space += row.own_in_space;
+    std::map<std::int32_t, std::int64_t> sizes;
+    for (const std::int32_t g : group) ++sizes[g];
+    for (const auto& [g, size] : sizes) pairs += size * (size - 1);
+    quality.own_group_on_map = static_cast<double>(on_map) / (count * k);
+    quality.own_group_in_space = static_cast<double>(in_space) / (count * k);
+    quality.own_group_by_chance = static_cast<double>(pairs) / (count * (count - 1));
     return quality;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 #include <cstdint>
+#include <limits>
+#include <span>
 #include <vector>
 
 #include "tomograph/base/matrix.h"
@@ -17,6 +19,10 @@ struct MapQuality {
     /// Share of each row's k nearest in space that are among its k nearest on the map, both within the
     /// sample.
     double neighbor_recall = 0;
+    /// With groups: how many of a row's k nearest are of its own group, on the map and in space, as a share;
+    /// and what rows drawn at random would be. NaN without.
+    double own_group_on_map = std::numeric_limits<double>::quiet_NaN(), own_group_in_space = own_group_on_map,
+           own_group_by_chance = own_group_on_map;
     std::int64_t n_sampled = 0;
     int k = 0;
 };
@@ -29,10 +35,13 @@ struct QualityOptions {
     std::int64_t sample = 5000;
     std::uint64_t seed = 0;
     int threads = 0;
+    /// Which group each row is of, [n]; empty: none. Must live as long as the call.
+    std::span<const std::int32_t> groups = {};
 };
 
 /// points [n, dims] of rows [n, d]. k is lowered to what the sample allows: k < n / 2.
-/// Errors: Error when the numbers of rows differ or there are fewer than 4; NonFinite naming the row.
+/// Errors: Error when the numbers of rows (or groups) differ or there are fewer than 4; NonFinite naming the
+/// row.
 MapQuality measure_quality(const RowSource& rows, const Matrix& points, const QualityOptions& options = {});
 
 /// Mean silhouette (Rousseeuw 1987) of labelled points, euclidean, on a seeded sample; sklearn's

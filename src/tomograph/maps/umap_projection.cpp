@@ -1,3 +1,5 @@
+#include <map>
+
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
 #include "tomograph/base/version.h"
@@ -106,6 +108,17 @@ void put(const Matrix& points, const SubsetRows& rows, Matrix& into) {
     for (std::int64_t i = 0; i < rows.n_rows(); ++i) into.row(rows.row(i)) = points.row(i);
 }
 
+/// A number for each component at each layer, [n]; empty where all rows are of one.
+std::vector<std::int32_t> sites_of(const RowLabels& labels) {
+    std::map<Site, std::int32_t> numbers;
+    std::vector<std::int32_t> sites;
+    for (std::int64_t row = 0; row < labels.size(); ++row)
+        sites.push_back(
+            numbers.try_emplace(labels.site(row), static_cast<std::int32_t>(numbers.size())).first->second);
+    if (numbers.size() < 2) sites.clear();
+    return sites;
+}
+
 /// Fit the one part, place the other: projection.points.
 Umap make_map(const Run& run, const SelectedRows& selected, const Parts& parts,
               const UmapProjectionOptions& options, Projection& projection, Progress& progress) {
@@ -161,12 +174,14 @@ Projection project_umap(const Run& run, const std::string& name, const UmapProje
         reduce(parts, selected, options, info, progress);
     const Umap umap = make_map(run, selected, parts, options, projection, progress);
     progress.begin("measuring how far to believe the map", 1, "");
+    const std::vector<std::int32_t> sites = sites_of(projection.labels);
     const MapQuality quality = with_names(selected, all, [&] {
         return measure_quality(selected, projection.points,
                                {.metric = options.umap.metric,
                                 .k = options.umap.n_neighbors,
                                 .seed = options.umap.seed,
-                                .threads = options.umap.threads});
+                                .threads = options.umap.threads,
+                                .groups = sites});
     });
     if (progress.stop_requested()) throw Stopped("nothing, the map was not finished");
     const UmapOptions& used = umap.options;
@@ -185,6 +200,10 @@ Projection project_umap(const Run& run, const std::string& name, const UmapProje
     info["knn_recall"] = quality.neighbor_recall;
     info["quality_sample"] = quality.n_sampled;
     info["quality_k"] = quality.k;
+    if (!sites.empty())
+        info["neighbors_of_own_site"] = {{"map", quality.own_group_on_map},
+                                         {"space", quality.own_group_in_space},
+                                         {"chance", quality.own_group_by_chance}};
     return projection;
 }
 

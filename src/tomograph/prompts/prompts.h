@@ -110,6 +110,11 @@ struct PositionsOptions {
 /// embedding.
 PromptSet positions_prompts(const LanguageModel& model, const PositionsOptions& options);
 
+/// The same sequences, the token at `position` being the start token instead: is it at the first place that a
+/// token becomes a sink, or by what it is? Errors: Error where the vocabulary has no start token, where
+/// `position` is the first or beyond the shortest sequence, and for raw vectors.
+PromptSet plant_start(PromptSet prompts, const Vocabulary& vocabulary, std::int64_t position);
+
 struct JsonlOptions {
     std::filesystem::path file;
     std::int64_t sequences = 0;  ///< at most; 0: all lines
@@ -130,9 +135,9 @@ struct JsonlOptions {
 /// template.
 PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& options);
 
-/// One conversation that is at hand, read as jsonl_prompts() reads a line. Options: the file and the number of
-/// sequences mean nothing here. Errors: Error when it has no message, when it is longer than options.length
-/// (nothing is cut), when the model has no template, or with the template's own complaint.
+/// One conversation that is at hand, read as jsonl_prompts() reads a line. Options: the file and the number
+/// of sequences mean nothing here. Errors: Error when it has no message, when it is longer than
+/// options.length (nothing is cut), when the model has no template, or with the template's own complaint.
 PromptSet conversation_prompts(const Vocabulary& vocabulary, const std::vector<ChatMessage>& messages,
                                const JsonlOptions& options);
 

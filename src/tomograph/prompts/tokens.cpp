@@ -68,6 +68,21 @@ PromptSet vocabulary_prompts(const Vocabulary& vocabulary, const VocabularyOptio
     return set;
 }
 
+PromptSet plant_start(PromptSet prompts, const Vocabulary& vocabulary, std::int64_t position) {
+    const auto start = start_token(vocabulary, Start::yes, "name a model that has one");
+    for (Sequence& sequence : prompts.sequences) {
+        if (!sequence.vectors.empty()) throw Error("no token can stand among raw vectors", "", "");
+        if (position < 1 || position >= sequence.length())
+            throw Error(
+                fmt::format("no start token can stand at position {}", position),
+                fmt::format("the first is its usual place, and a sequence has {} tokens", sequence.length()),
+                "choose one inside all sequences");
+        sequence.tokens[static_cast<std::size_t>(position)] = *start;
+    }
+    prompts.description["planted"] = {{"token", *start}, {"position", position}};
+    return prompts;
+}
+
 PromptSet positions_prompts(const LanguageModel& model, const PositionsOptions& options) {
     const ModelInfo& info = model.info();
     check_length(model.vocabulary(), options.length);

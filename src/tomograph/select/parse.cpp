@@ -45,9 +45,11 @@ void parse_means(const std::string& text, Selection& selection) {
             selection.mean_positions = true;
         else if (word == "layers")
             selection.mean_layers = true;
+        else if (word == "components")
+            selection.mean_components = true;
         else
             throw Error("cannot average over '" + word + "'", "",
-                        "use samples, positions or layers, separated by commas");
+                        "use samples, positions, layers or components, separated by commas");
     }
 }
 
@@ -82,6 +84,7 @@ Json Selection::json() const {
     if (mean_samples) means.push_back("samples");
     if (mean_positions) means.push_back("positions");
     if (mean_layers) means.push_back("layers");
+    if (mean_components) means.push_back("components");
     Json json = {{"components", names},
                  {"layers", layers.text()},
                  {"positions", positions.text()},

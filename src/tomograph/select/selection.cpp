@@ -336,8 +336,10 @@ class Selecting {
 
     void add(const Site& site, std::int32_t position, std::int32_t sequence, const float* row,
              std::int64_t weight) {
+        const Component component =
+            selection_.mean_components ? sites_.back().site.component : site.component;
         Accumulator& group =
-            groups_[{site.component, selection_.mean_layers ? -1 : shown_layer(site),
+            groups_[{component, selection_.mean_layers ? -1 : shown_layer(site),
                      selection_.mean_positions ? -1 : position, selection_.mean_samples ? -1 : sequence}];
         if (group.count == 0) {
             group.sum = VectorD::Zero(result_.dim_);

@@ -52,12 +52,14 @@ struct Selection {
     bool mean_samples = false;    ///< average over sequences
     bool mean_positions = false;  ///< average over positions
     bool mean_layers = false;     ///< average over layers
-    std::int64_t rows = 0;        ///< at most so many, chosen by seed; 0: all
+    /// Average over components: all sites of a layer are one, and stand under the last of them.
+    bool mean_components = false;
+    std::int64_t rows = 0;  ///< at most so many, chosen by seed; 0: all
     Sample sample = Sample::tokens;
     std::uint64_t seed = 42;  ///< for `rows` and for LayerOrder::random
     LayerOrder layer_order = LayerOrder::given;
 
-    bool averages() const { return mean_samples || mean_positions || mean_layers; }
+    bool averages() const { return mean_samples || mean_positions || mean_layers || mean_components; }
     Json json() const;
 };
 
@@ -107,7 +109,7 @@ SelectedRows select(const Run& run, const Selection& selection);
 Normalize parse_normalize(const std::string& text);
 /// "given", "reversed", "swapped", "random".
 LayerOrder parse_layer_order(const std::string& text);
-/// Comma-separated "samples,positions,layers" into the flags of `selection`.
+/// Comma-separated "samples,positions,layers,components" into the flags of `selection`.
 void parse_means(const std::string& text, Selection& selection);
 /// "role=user,assistant". Errors: Error where it names no column or no value.
 ColumnFilter parse_where(const std::string& text);

@@ -72,4 +72,19 @@ double student_t_quantile(double p, double freedom) {
     return 0.5 * (low + high);
 }
 
+Interval binomial_interval(std::int64_t count, std::int64_t n) {
+    const auto k = static_cast<double>(count), all = static_cast<double>(n);
+    // Where I_x(a, b) is p.
+    const auto beta_quantile = [](double p, double a, double b) {
+        double lo = 0, hi = 1;
+        for (int i = 0; i < 60; ++i) {
+            const double middle = 0.5 * (lo + hi);
+            (incomplete_beta(a, b, middle) < p ? lo : hi) = middle;
+        }
+        return 0.5 * (lo + hi);
+    };
+    return {count > 0 ? beta_quantile(0.025, k, all - k + 1) : 0,
+            count < n ? beta_quantile(0.975, k + 1, all - k) : 1};
+}
+
 }  // namespace tomograph

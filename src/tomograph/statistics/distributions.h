@@ -1,4 +1,7 @@
 #pragma once
+#include <cstdint>
+
+#include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
 
@@ -12,5 +15,9 @@ double f_tail(double f, double above, double below);
 /// P(T <= t) of Student's t, and its inverse for p in (0, 1).
 double student_t(double t, double freedom);
 double student_t_quantile(double p, double freedom);
+
+/// Exact 95 % interval of a share of which `count` of `n` draws were seen; 0 to 1 of no draws. Source:
+/// Clopper & Pearson (1934).
+Interval binomial_interval(std::int64_t count, std::int64_t n);
 
 }  // namespace tomograph

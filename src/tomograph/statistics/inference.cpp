@@ -75,6 +75,69 @@ Jackknife jackknife(int n_groups, const std::function<double(std::span<const dou
     return jackknife(statistic(std::vector<double>(left_out.size(), 1.0)), left_out);
 }
 
+namespace {
+
+constexpr std::size_t kFewestForPairs = 8;
+
+/// For a degenerate U statistic of second order, whose pairs have variance 1.
+struct DegenerateMoments {
+    double variance = 0;   // of the statistic
+    double jackknife = 0;  // expectation of the jackknife's estimate of it
+    double pairs = 0;      // expectation of the sum of squares of what pairs add, about their mean
+};
+
+DegenerateMoments degenerate_moments(double n) {
+    const double all = n * (n - 1) / 2, apart = all - 2 * (n - 2) - 1;
+    const auto square = [](double x) { return x * x; };
+    // theta(i) = alpha (T - T_i), T the sum over pairs and T_i over those with i.
+    const double alpha = 2 / ((n - 1) * (n - 2));
+    const double spread = (n - 1) * square(1 - 2 / n) + (all - n + 1) * square(2 / n);
+    // What a pair adds: a T + b (T_i + T_j) + e h_ij, less its mean over pairs, m T.
+    const double a = 2 / (n - 1) - 4 / (n - 2) + 2 / (n - 3), b = 2 / (n - 2) - 2 / (n - 3), e = 2 / (n - 3);
+    const double m = a + 4 * b / n + e / all;
+    const double one = square(a + 2 * b + e - m) + 2 * (n - 2) * square(a + b - m) + apart * square(a - m);
+    return {1 / all, (n - 1) * square(alpha) * spread, all * one};
+}
+
+}  // namespace
+
+Jackknife jackknife(double all, std::span<const double> left_out, std::span<const double> pairs_out) {
+    Jackknife result = jackknife(all, left_out);
+    const std::size_t groups = left_out.size();
+    if (!result.interval || groups < kFewestForPairs || pairs_out.size() != groups * (groups - 1) / 2)
+        return result;
+    const auto n = static_cast<double>(groups);
+    std::vector<double> added;
+    for (std::size_t i = 0; i < groups; ++i) {
+        for (std::size_t j = i + 1; j < groups; ++j)
+            added.push_back(n * all - (n - 1) * (left_out[i] + left_out[j]) +
+                            (n - 2) * pairs_out[added.size()]);
+    }
+    const Spread spread = spread_of(added);
+    if (spread.n < static_cast<double>(added.size())) return result;
+    const DegenerateMoments degenerate = degenerate_moments(n);
+    const double squares = spread.deviation * spread.deviation * (spread.n - 1);
+    const double too_much = squares * (degenerate.jackknife - degenerate.variance) / degenerate.pairs;
+    const double variance = result.error * result.error;
+    result.error =
+        std::sqrt(std::max(variance - too_much, variance * degenerate.variance / degenerate.jackknife));
+    result.interval = around(result.corrected, result.error, n - 1);
+    return result;
+}
+
+void leave_out_pairs(int n_groups, const std::function<void(std::span<const double>)>& each) {
+    std::vector<double> weights(static_cast<std::size_t>(std::max(0, n_groups)), 1.0);
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        weights[i] = 0;
+        for (std::size_t j = i + 1; j < weights.size(); ++j) {
+            weights[j] = 0;
+            each(weights);
+            weights[j] = 1;
+        }
+        weights[i] = 1;
+    }
+}
+
 std::vector<double> holm_adjusted(std::span<const double> p) {
     std::vector<double> adjusted(p.begin(), p.end());
     const auto order = ascending(p);

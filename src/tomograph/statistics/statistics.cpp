@@ -5,6 +5,7 @@
 
 #include "tomograph/base/random.h"
 #include "tomograph/base/threads.h"
+#include "tomograph/statistics/distributions.h"
 
 namespace tomograph {
 
@@ -43,6 +44,20 @@ std::vector<double> bootstrap_weights(int n_groups, std::uint64_t seed, int repl
     return weights;
 }
 
+double small_sample_reach(int n_groups) {
+    if (n_groups < 2) return 1;
+    const double n = n_groups;
+    return std::sqrt(n / (n - 1)) * student_t_quantile(0.975, n - 1) / 1.959964;
+}
+
+Interval stretched_percentiles(double value, const std::vector<double>& replicates, int n_groups) {
+    const double reach = small_sample_reach(n_groups);
+    const double lo = quantile(replicates, 0.025), hi = quantile(replicates, 0.975);
+    if (std::isnan(value)) return {lo, hi};
+    // Replicates that lie to one side of the value reach it all the same.
+    return {std::min(lo, value - reach * (value - lo)), std::max(hi, value + reach * (hi - value))};
+}
+
 std::optional<Interval> bootstrap(int n_groups, const BootstrapOptions& options,
                                   const std::function<double(std::span<const double>)>& statistic) {
     if (n_groups < kFewestGroups) return std::nullopt;
@@ -53,11 +68,12 @@ std::optional<Interval> bootstrap(int n_groups, const BootstrapOptions& options,
     });
     const auto numbers = std::count_if(values.begin(), values.end(), [](double v) { return !std::isnan(v); });
     if (2 * numbers < options.replicates) return std::nullopt;
-    return Interval{quantile(values, 0.025), quantile(values, 0.975)};
+    return stretched_percentiles(statistic(std::vector<double>(static_cast<std::size_t>(n_groups), 1.0)),
+                                 values, n_groups);
 }
 
-std::optional<Interval> spread_interval(double effect, std::span<const double> replicates, double least,
-                                        double most) {
+std::optional<Interval> spread_interval(double effect, std::span<const double> replicates, int n_groups,
+                                        double least, double most) {
     double sum = 0, squares = 0, n = 0;
     for (const double value : replicates) {
         if (std::isnan(value)) continue;
@@ -68,8 +84,8 @@ std::optional<Interval> spread_interval(double effect, std::span<const double> r
     for (const double value : replicates) {
         if (!std::isnan(value)) squares += (value - sum / n) * (value - sum / n);
     }
-    const double deviation = std::sqrt(squares / (n - 1));
-    return Interval{std::max(least, effect - 1.96 * deviation), std::min(most, effect + 1.96 * deviation)};
+    const double reach = 1.96 * small_sample_reach(n_groups) * std::sqrt(squares / (n - 1));
+    return Interval{std::max(least, effect - reach), std::min(most, effect + reach)};
 }
 
 double auroc(std::span<const double> scores, std::span<const std::uint8_t> planted) {

@@ -112,4 +112,31 @@ double shuffled_common_direction(std::span<const Matrix> layers, std::uint64_t s
     return sums.rowwise().norm().mean() / static_cast<double>(n);
 }
 
+WayLength way_length(const MatrixD& points, int shuffles, std::uint64_t seed) {
+    const Eigen::Index n = points.rows();
+    MatrixD distance(n, n);
+    for (Eigen::Index i = 0; i < n; ++i) {
+        for (Eigen::Index j = 0; j < n; ++j) distance(i, j) = (points.row(i) - points.row(j)).norm();
+    }
+    WayLength way;
+    for (Eigen::Index i = 0; i + 1 < n; ++i) way.length += distance(i, i + 1);
+    if (n < 3 || shuffles < 1) {
+        way.shuffled = way.shortest = way.p = kNoNumber;
+        return way;
+    }
+    std::vector<double> lengths(static_cast<std::size_t>(shuffles), 0.0);
+    int as_short = 1;
+    for (std::size_t s = 0; s < lengths.size(); ++s) {
+        const auto order = permutation(n, mix(seed, 0x3a7, s));
+        for (std::size_t i = 0; i + 1 < order.size(); ++i)
+            lengths[s] +=
+                distance(static_cast<Eigen::Index>(order[i]), static_cast<Eigen::Index>(order[i + 1]));
+        as_short += lengths[s] <= way.length * (1 + 1e-12);
+    }
+    way.shuffled = std::accumulate(lengths.begin(), lengths.end(), 0.0) / static_cast<double>(shuffles);
+    way.shortest = quantile(lengths, 0.025);
+    way.p = static_cast<double>(as_short) / (shuffles + 1);
+    return way;
+}
+
 }  // namespace tomograph

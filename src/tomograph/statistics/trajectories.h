@@ -45,6 +45,17 @@ class Dispersion {
     VectorD squares_, count_;  // [n_groups]
 };
 
+/// How long the way through some points is in their order, beside the same points in shuffled orders.
+struct WayLength {
+    double length = 0;    ///< sum of the distances from each point to the next
+    double shuffled = 0;  ///< mean over the shuffles
+    double shortest = 0;  ///< 2.5 % of the shuffles are shorter
+    double p = 1;         ///< share of the orders, the given one counted, that are as short
+};
+
+/// points [n, d]. Fewer than 3 points have one way only: kNoNumber in place of what shuffles give.
+WayLength way_length(const MatrixD& points, int shuffles, std::uint64_t seed);
+
 /// common_direction() when each token goes through the layers in an order of its own: what is left of a
 /// common path once the order of layers says nothing.
 double shuffled_common_direction(std::span<const Matrix> layers, std::uint64_t seed);

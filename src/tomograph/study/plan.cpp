@@ -9,12 +9,15 @@
 
 #include "tomograph/base/random.h"
 #include "tomograph/statistics/statistics.h"
+#include "tomograph/study/lens_plan.h"
 
 namespace tomograph {
 namespace {
 
 constexpr std::int64_t kVocabularyRows = 4096, kFewestVocabularyRows = 512;
+constexpr double kWholeVocabulary = 1e12;     // parameters times tokens: some twenty seconds on two cores
 constexpr std::size_t kTwinSequences = 8;     // twins differ by more than their samples err
+constexpr std::int64_t kFewestPlanted = 8;    // tokens of a sequence with a start token inside
 constexpr std::int64_t kLongestTable = 2048;  // positions of a learned table that are drawn
 
 /// What the published study recorded, in network order; `z` and `resid_pre` are the sums' other sides.
@@ -60,6 +63,34 @@ std::int64_t count_tokens(const PromptSet& prompts) {
     return n;
 }
 
+/// Which runs get a lens: the text, and of the twins one of each kind before a second of any.
+void add_lenses(StudyPlan& plan, const ModelInfo& info, const StudyOptions& options) {
+    std::vector<PlannedRun*> twins;
+    for (PlannedRun& run : plan.runs) {
+        if (!run.twin) continue;
+        const bool second = !twins.empty() && run.twin->keep == twins.front()->twin->keep;
+        // The first, then the first of the other kind, then the rest.
+        twins.insert(second || twins.empty() ? twins.end() : twins.begin() + 1, &run);
+    }
+    PlannedRun& text = plan.runs.front();
+    const bool fits = text.prompts.sequences.size() > 1 && longest_length(text.prompts.sequences) > 3;
+    LensPlan lens = plan_lens(info, text.n_tokens, static_cast<int>(twins.size()));
+    if (!fits || !info.causal) return;
+    if (!lens.text) {
+        plan.notes.push_back(
+            "no lens: of a model so large it takes longer than a study should; tomograph lens reads the "
+            "study");
+        return;
+    }
+    const auto set = [&](PlannedRun& run, LensOptions how) {
+        how.seed = options.seed;
+        how.threads = options.threads;
+        run.lens = std::move(how);
+    };
+    set(text, *lens.text);
+    for (int i = 0; i < lens.n_twins; ++i) set(*twins[static_cast<std::size_t>(i)], lens.twin);
+}
+
 /// Means take a vector of sums a position.
 std::int64_t size_of(const PlannedRun& run, const std::vector<SiteShape>& sites) {
     const auto has = [](const std::vector<Component>& list, Component component) {
@@ -70,7 +101,8 @@ std::int64_t size_of(const PlannedRun& run, const std::vector<SiteShape>& sites)
     for (const SiteShape& site : sites) {
         if (!has(run.capturing.components, site.site.component)) continue;
         const auto& kept = run.capturing.vector_components;
-        if (kept.empty() || has(kept, site.site.component)) bytes += run.n_tokens * site.width() * value;
+        if (run.capturing.vectors && (kept.empty() || has(kept, site.site.component)))
+            bytes += run.n_tokens * site.width() * value;
         bytes += run.n_tokens * static_cast<std::int64_t>(sizeof(float));
         bytes +=
             longest_length(run.prompts.sequences) * site.width() * static_cast<std::int64_t>(sizeof(float));
@@ -137,13 +169,25 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
             repeat_prompts(model.vocabulary(), {.token = most_frequent_token(text), .length = longest}),
             capturing);
     if (options.has(StudyPart::vocabulary)) {
-        // Of a small text a small study: the vocabulary takes no more tokens than the text does.
-        const std::int64_t fitting = std::clamp(n_text, kFewestVocabularyRows, kVocabularyRows);
-        const std::int64_t rows = options.vocabulary_rows > 0
-                                      ? std::min(options.vocabulary_rows, info.n_vocab)
-                                      : std::min(fitting, info.n_vocab);
-        add("vocabulary", vocabulary_prompts(model.vocabulary(), {.rows = rows, .seed = options.seed}),
-            keeping({Component::embed}));
+        // Of a small text a small study: the vocabulary takes no more tokens than the text does, unless all
+        // of it is cheap.
+        const bool whole =
+            static_cast<double>(info.n_parameters) * static_cast<double>(info.n_vocab) <= kWholeVocabulary;
+        const std::int64_t fitting =
+            whole ? info.n_vocab : std::clamp(n_text, kFewestVocabularyRows, kVocabularyRows);
+        const std::int64_t rows =
+            std::min(options.vocabulary_rows > 0 ? options.vocabulary_rows : fitting, info.n_vocab);
+        VocabularyOptions tokens{.rows = rows, .seed = options.seed};
+        add("vocabulary", vocabulary_prompts(model.vocabulary(), tokens), keeping({Component::embed}));
+        if (const VocabularyInfo& words = model.vocabulary().info(); words.start_token) {
+            // The other way to begin: norms of the stream are all that is shown of it.
+            tokens.start = words.adds_start_token ? Start::no : Start::yes;
+            CaptureOptions norms = capturing;
+            norms.components = {Component::resid_post};
+            norms.vectors = false;
+            add(words.adds_start_token ? "vocabulary-alone" : "vocabulary-start",
+                vocabulary_prompts(model.vocabulary(), tokens), norms);
+        }
     }
     if (options.has(StudyPart::positions)) {
         // A learned table is shown whole; rotary positions at the length of the text.
@@ -153,6 +197,19 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
         if (info.learned_positions) vectors.push_back(Component::pos_embed);
         add("positions", positions_prompts(model, {.length = length, .seed = options.seed}),
             keeping(std::move(vectors)));
+    }
+    if (options.has(StudyPart::planted) && model.vocabulary().info().start_token) {
+        PromptSet first = beginning(text, kTwinSequences);
+        const std::int64_t shortest =
+            std::ranges::min(first.sequences, {}, [](const Sequence& one) { return one.length(); }).length();
+        if (shortest < kFewestPlanted) first.sequences.clear();
+        CaptureOptions norms = capturing;
+        std::erase_if(norms.components, [](Component component) {
+            return component != Component::resid_mid && component != Component::resid_post;
+        });
+        norms.vectors = false;
+        if (!first.sequences.empty())
+            add("planted", plant_start(std::move(first), model.vocabulary(), shortest / 2), norms);
     }
     if (options.has(StudyPart::twins) && options.twins > 0) {
         CaptureOptions of_twins = capturing;
@@ -169,6 +226,7 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
         add("twin-spectrum", read, of_twins,
             RandomizeOptions{.keep = TwinKeeps::spectrum, .seed = options.seed, .threads = options.threads});
     }
+    if (options.has(StudyPart::lens)) add_lenses(plan, info, options);
     return plan;
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tomograph/capture/capture.h"
+#include "tomograph/lens/lens.h"
 #include "tomograph/model/model.h"
 #include "tomograph/model/randomize.h"
 #include "tomograph/prompts/prompts.h"
@@ -17,6 +18,7 @@ struct PlannedRun {
     PromptSet prompts;
     CaptureOptions capturing;
     std::optional<RandomizeOptions> twin = {};  ///< read by a model with such weights
+    std::optional<LensOptions> lens = {};       ///< what its stream would answer is asked, too
     std::int64_t n_tokens = 0;
     std::int64_t bytes = 0;  ///< of its vectors, norms and means, about
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "tomograph/base/error.h"
 #include "tomograph/base/version.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/figures/gnuplot.h"
@@ -18,6 +19,18 @@
 namespace tomograph {
 namespace {
 
+/// What a run's stream would answer, kept in it. What cannot be had is noted and costs nothing else.
+void add_lens(const Model& model, const PlannedRun& planned, const std::filesystem::path& folder,
+              std::vector<std::string>& notes, Progress& progress) {
+    if (!planned.lens) return;
+    try {
+        const Run run = Run::open(folder);
+        save_lens(run, measure_lens(model, run, *planned.lens, progress));
+    } catch (const Error& error) {
+        notes.push_back(std::string("no lens: ") + error.what());
+    }
+}
+
 /// Prompts through the same architecture with random weights.
 CaptureSummary capture_twin(const Model& model, const PlannedRun& planned,
                             const std::filesystem::path& folder, Progress& progress) {
@@ -29,6 +42,7 @@ CaptureSummary capture_twin(const Model& model, const PlannedRun& planned,
                                        model.info().held.empty() ? HeldWeights::as_stored : HeldWeights::f32,
                                        planned.capturing.threads);
         CaptureSummary captured = capture(twin, planned.prompts, folder, planned.capturing, progress);
+        add_lens(twin, planned, folder, captured.notes, progress);
         std::filesystem::remove(weights);
         return captured;
     } catch (...) {
@@ -98,6 +112,7 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
         write_json(folder.path() / "study.json", description);
         folder.keep();
         // From here on the folder has its name.
+        if (!planned.twin) add_lens(model, planned, folder.path() / planned.name, summary.notes, progress);
         summary.runs.push_back(planned.name);
         runs.emplace(planned.name, Run::open(folder.path() / planned.name));
     }
@@ -113,18 +128,26 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
     }
 
     // Numbers first, and kept before anything is drawn: a figure must not cost them.
-    summary.measures = measure_run(
-        text_run,
-        {.twins = twins, .positions = find("positions"), .seed = options.seed, .threads = options.threads},
-        progress);
+    summary.measures = measure_run(text_run,
+                                   {.twins = twins,
+                                    .positions = find("positions"),
+                                    .repeat = find("repeat"),
+                                    .planted = find("planted"),
+                                    .seed = options.seed,
+                                    .threads = options.threads},
+                                   progress);
     save_measures(text_run, summary.measures);
     summary.numbers = numbers_of(text_run);
 
     StudyFigures figures(folder.path(), options.threads, options.seed, progress);
-    figures.text(text_run);
+    figures.text(text_run, twins.empty() ? nullptr : twins.front());
     if (const Run* run = find("positions")) figures.positions(*run);
-    if (const Run* run = find("vocabulary")) figures.vocabulary(*run);
+    if (const Run* run = find("vocabulary")) {
+        const Run* alone = find("vocabulary-alone");
+        figures.vocabulary(*run, alone != nullptr ? alone : find("vocabulary-start"));
+    }
     if (const Run* run = find("repeat")) figures.repeat(*run);
+    summary.numbers.update(figures.numbers());
     if (figures.variance_explained()) summary.numbers["variance_explained_2"] = *figures.variance_explained();
     const MeasureFigures of_measures = draw_measures(text_run, summary.measures, folder.path());
     summary.figures = figures.figures();

@@ -22,6 +22,8 @@ enum class StudyPart {
     repeat,      ///< one token repeated
     vocabulary,  ///< tokens alone
     positions,   ///< positions alone
+    planted,     ///< the text's beginning with a start token in the middle of each sequence
+    lens,        ///< what the text's stream would answer, layer by layer, where that is cheap
     twins,       ///< the text once more, by untrained twins
 };
 
@@ -32,9 +34,10 @@ struct StudyOptions {
     /// Untrained twins with Gaussian weights, whose spread is one of the findings' controls; where there are
     /// any, one more keeps each matrix's singular values.
     int twins = 5;
-    std::vector<StudyPart> parts{StudyPart::repeat, StudyPart::vocabulary, StudyPart::positions,
-                                 StudyPart::twins};
-    /// Of the vocabulary part. 0: as many as the text has tokens, at least 512 and at most 4096.
+    std::vector<StudyPart> parts{StudyPart::repeat,  StudyPart::vocabulary, StudyPart::positions,
+                                 StudyPart::planted, StudyPart::lens,       StudyPart::twins};
+    /// Of the vocabulary part. 0: all where the model is small (parameters times tokens at most 1e12), else
+    /// as many as the text has tokens, at least 512 and at most 4096.
     std::int64_t vocabulary_rows = 0;
     std::uint64_t seed = 42;
     std::optional<Dtype> dtype = {};  ///< of the captured vectors; none: as CaptureOptions says
