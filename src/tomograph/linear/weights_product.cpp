@@ -15,6 +15,10 @@ constexpr std::int64_t kSlice = 96;
 // Slices begin where OpenBLAS's own tiles do, whatever their width: sums keep their order.
 constexpr std::int64_t kGrain = 48;
 
+// OpenBLAS ends the process where more callers at once want memory than it has places for, some two for each of
+// its 64 threads.
+constexpr int kMostCallers = 64;
+
 struct Range {
     std::int64_t begin, end;
 };
@@ -30,6 +34,7 @@ Range slice(std::int64_t n, std::int64_t part, std::int64_t parts) {
 void multiply_by_weights(const float* rows, const float* weights, float* out, std::int64_t n, std::int64_t m,
                          std::int64_t k, int threads) {
     keep_blas_single_threaded();
+    threads = std::min(threads, kMostCallers);
     const std::int64_t by_weights = std::clamp<std::int64_t>(m / kSlice, 1, threads);
     const std::int64_t by_rows = std::clamp<std::int64_t>(n / kSlice, 1, threads / by_weights);
     fork_join(threads, [&](int part, int n_parts) {
