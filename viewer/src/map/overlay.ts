@@ -427,8 +427,8 @@ export function overlay(view: View): Overlay {
   for (const { x, y, width: w, height: h } of scene.cells)
     out.strokes.push({ points: [[x, y + h], [x + w, y + h], [x + w, y]], color: ink, width: 1, alpha: runs ? 0.4 : 0.15 })
   if (runs) {
-    for (const { side, x, y, width: w } of scene.cells) {
-      const label: Label = { at: [x + w / 2, y + 14], text: view.manifest!.runs[side].name, size: 13, strong: true }
+    for (const { side, x, y, width: w, height: h } of scene.cells) {
+      const label: Label = { at: [x + w / 2, y + h - 14], text: view.manifest!.runs[side].name, size: 13, strong: true }
       spots.place(label, true)
       out.labels.push(label)
     }
