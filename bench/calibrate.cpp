@@ -296,7 +296,8 @@ void calibrate_alarms(const Plan& plan) {
 /// The same of the findings that need a lens or further runs, each under families of its own.
 void calibrate_further(const Plan& plan) {
     fmt::print(
-        "\nFalse alarms of findings that need more than a run, percent of {} runs each\n\n"
+        "\nFalse alarms of findings that need more than a run, each measured by itself, percent of {} "
+        "runs\n\n"
         "| finding | family | sequences | holds | absent | undecided | not measurable |\n"
         "|---|---|---|---|---|---|---|\n",
         plan.draws);
@@ -304,7 +305,7 @@ void calibrate_further(const Plan& plan) {
         if (name.find(plan.only) == std::string::npos) continue;
         std::map<Verdict, int> counts;
         const int sequences = planted::sequences_of(name);
-        for (const MeasureReport& report : reports_of(family, sequences, plan.draws, 1000))
+        for (const MeasureReport& report : reports_of(family, sequences, plan.draws, 1000, name))
             ++counts[finding_of(report, name)->verdict];
         fmt::print("| `{}` | {} | {} |", name, family.name, sequences);
         for (const Verdict verdict :

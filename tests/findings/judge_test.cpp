@@ -114,6 +114,7 @@ TEST(Judge, CorrectsForTheNumberOfFindings) {
 TEST(Judge, EveryFindingSaysWhatIsNoEffect) {
     EXPECT_EQ(margin_text({.width = 0.05, .no_effect = 0}), "0 ± 0.05");
     EXPECT_EQ(margin_text({.width = 0.1, .share = true}), "null ± 10 %");
+    EXPECT_EQ(margin_text({.width = 1.25, .no_effect = 1, .ratio = true}), "0.8 to 1.25");
     EXPECT_EQ(margin_text({}), "–");
 }
 

@@ -163,6 +163,6 @@ const FindingKind findings::attn_mlp_overlap{
     .measure = [](Subject& subject) -> std::unique_ptr<Measurement> {
         return std::make_unique<AttnMlpOverlap>(subject);
     },
-    .margin = {.width = 0.2, .no_effect = 1}};
+    .margin = {.width = kOrthogonalHigh, .no_effect = 1, .ratio = true}};
 
 }  // namespace tomograph

@@ -46,6 +46,7 @@ struct Margin {
     double width = 0;              ///< 0: "absent" is never said
     double no_effect = kNoNumber;  ///< in the middle of it; kNoNumber: the null
     bool share = false;            ///< `width` is a share of `no_effect`
+    bool ratio = false;            ///< from `no_effect` divided by `width` to as many times it
 };
 
 /// Runs besides its own without which a finding is not measured.

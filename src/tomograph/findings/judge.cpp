@@ -70,6 +70,12 @@ Finding without_verdict(const Case& measured) {
     finding.null = strictest(finding.controls, kind.smaller_counts);
     finding.no_effect = std::isnan(kind.margin.no_effect) ? finding.null : kind.margin.no_effect;
     finding.margin = kind.margin.width * (kind.margin.share ? std::abs(finding.no_effect) : 1);
+    if (kind.margin.ratio) {
+        const double low = finding.no_effect / kind.margin.width,
+                     high = finding.no_effect * kind.margin.width;
+        finding.no_effect = 0.5 * (low + high);
+        finding.margin = 0.5 * (high - low);
+    }
     if (finding.interval) finding.p = chance_by_interval(finding, measured.n_groups);
     if (effect.p) finding.p = std::isnan(finding.p) ? *effect.p : std::max(finding.p, *effect.p);
     return finding;
@@ -109,7 +115,11 @@ void decide(const Case& measured, Finding& finding) {
         case Claim::absent:
             finding.verdict = Verdict::absent;
             finding.reason =
-                fmt::format("within {:.4g} of {:.4g}, which is no effect", finding.margin, finding.no_effect);
+                measured.kind->margin.ratio
+                    ? fmt::format("within {:.4g} to {:.4g}, which is no effect",
+                                  finding.no_effect - finding.margin, finding.no_effect + finding.margin)
+                    : fmt::format("within {:.4g} of {:.4g}, which is no effect", finding.margin,
+                                  finding.no_effect);
             break;
         case Claim::undecided:
             finding.verdict = Verdict::undecided;

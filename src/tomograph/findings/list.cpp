@@ -17,6 +17,8 @@ const std::vector<const FindingKind*>& finding_kinds() {
 
 std::string margin_text(const Margin& margin) {
     if (margin.width == 0) return "–";
+    if (margin.ratio)
+        return fmt::format("{} to {}", margin.no_effect / margin.width, margin.no_effect * margin.width);
     return fmt::format(
         "{} ± {}", std::isnan(margin.no_effect) ? "null" : fmt::format("{}", margin.no_effect),
         margin.share ? fmt::format("{} %", 100 * margin.width) : fmt::format("{}", margin.width));

@@ -39,7 +39,7 @@ const std::vector<const FindingKind*>& finding_kinds();
 /// The table of docs/measures.md: name, effect, which side counts, controls, what is no effect;
 /// Markdown.
 std::string findings_reference();
-/// "0 ± 0.05", "null ± 10 %", "–".
+/// "0 ± 0.05", "null ± 10 %", "0.8 to 1.25", "–".
 std::string margin_text(const Margin& margin);
 
 }  // namespace tomograph

@@ -5,7 +5,7 @@
 namespace tomograph {
 namespace {
 
-constexpr double kBudget = 2e12;  // floating point operations
+constexpr double kBudget = 1.5e12;  // floating point operations
 constexpr std::int64_t kRows[] = {512, 256, 128};
 constexpr std::int64_t kTwinRows = 64;
 constexpr std::int64_t kMostFitted = 8192;
@@ -24,21 +24,25 @@ double work_of(const ModelInfo& model, const LensOptions& options) {
 
 LensPlan plan_lens(const ModelInfo& model, std::int64_t n_tokens, int n_twins) {
     LensPlan plan;
-    const std::int64_t fitted = std::min({8 * model.d_model, kMostFitted, n_tokens});
     double left = kBudget;
-    for (const bool beside : {true, false}) {
-        for (const std::int64_t rows : kRows) {
-            LensOptions options{.rows = rows, .fit_rows = fitted};
-            if (!beside) options.beside.clear();
-            if (plan.text || work_of(model, options) > kBudget) continue;
-            left -= work_of(model, options);
-            plan.text = options;
+    // Maps that are fitted well say more than further sites, and these more than further tokens.
+    for (const std::int64_t most : {kMostFitted, 8 * model.d_model}) {
+        for (const bool beside : {true, false}) {
+            for (const std::int64_t rows : kRows) {
+                LensOptions options{.rows = rows, .fit_rows = std::min({most, kMostFitted, n_tokens})};
+                if (!beside) options.beside.clear();
+                if (plan.text || work_of(model, options) > kBudget) continue;
+                left -= work_of(model, options);
+                plan.text = options;
+            }
         }
     }
-    plan.twin = {.rows = kTwinRows, .fit_rows = std::min(fitted, 4 * model.d_model), .beside = {}};
-    if (plan.text && n_twins > 0)
-        plan.n_twins =
-            static_cast<int>(std::clamp(left / work_of(model, plan.twin), 1.0, static_cast<double>(n_twins)));
+    if (!plan.text || n_twins < 1) return plan;
+    plan.twin = {.rows = kTwinRows, .fit_rows = plan.text->fit_rows, .beside = {}};
+    if (work_of(model, plan.twin) * n_twins > left)
+        plan.twin.fit_rows = std::min(plan.twin.fit_rows, 4 * model.d_model);
+    plan.n_twins =
+        static_cast<int>(std::clamp(left / work_of(model, plan.twin), 1.0, static_cast<double>(n_twins)));
     return plan;
 }
 

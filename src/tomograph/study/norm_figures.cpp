@@ -121,6 +121,7 @@ void StudyFigures::norm_by_layer(const Run& run, const Run* twin) {
         }
         if (series.empty()) return;
         LinesOptions lines{.x_label = "layer", .y_label = "mean norm", .log_y = true, .whole_x = true};
+        lines.figure.width = 4.4;  // for as many names
         lines.figure.title = what + "\n" + run_text(run) + "\nfirst token apart, dashed";
         add(file, kNorms, caption, [&](const auto& to) { draw_lines(to, series, lines); });
     };
