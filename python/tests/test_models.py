@@ -26,12 +26,14 @@ def test_says_what_it_is(model: tg.Model) -> None:
     assert "bytes-gpt2" in repr(model)
 
 
-def test_decodes_weights_when_asked(tmp_path: Path) -> None:
+def test_decodes_weights_unless_told_otherwise(tmp_path: Path) -> None:
     small = tmp_path / "q8.gguf"
     program("quantize", "bytes-llama", "--type", "q8_0", "--out", small)
     with tg.Model(small, weights="f32") as decoded:
         assert (decoded.info["type"], decoded.info["held"]) == ("Q8_0", "F32")
-    with tg.Model(small) as stored:
+    with tg.Model(small) as decoded:
+        assert decoded.info["held"] == "F32"
+    with tg.Model(small, weights="as-stored") as stored:
         assert "held" not in stored.info
     with pytest.raises(tg.InputError, match="int4"):
         tg.Model(small, weights="int4")

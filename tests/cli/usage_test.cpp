@@ -56,7 +56,7 @@ TEST(Usage, PrintsTheVersion) {
     EXPECT_EQ(outcome.code, 0);
     EXPECT_TRUE(outcome.out.starts_with(std::string("tomograph ") + kVersion + "\nllama.cpp of "))
         << outcome.out;
-    EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 3) << outcome.out;
+    EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 4) << outcome.out;
 }
 
 /// What the hand types at first, and what it gets.

@@ -7,6 +7,11 @@
 #include "tomograph/sources/hub.h"
 
 namespace tomograph {
+namespace {
+
+constexpr double kWorthANote = 50e6;  // bytes of memory: what takes less is said by run.json alone
+
+}  // namespace
 
 std::string find_model(const std::string& name, Progress& progress) {
     if (!is_hub_name(name)) return name;
@@ -34,10 +39,10 @@ std::string weights_of(const Run& run) {
 Model open_held(const std::string& file, const std::string& weights, int threads) {
     Model model = Model::open(file, as_usage([&] { return parse_held_weights(weights); }), threads);
     const ModelInfo& info = model.info();
-    if (!info.held.empty())
-        print_notes(
-            {fmt::format("the {} weights are decoded and multiplied in {}, which takes {} of memory",
-                         info.type, info.held, bytes_text(static_cast<double>(info.n_parameters) * 4))});
+    const double bytes = static_cast<double>(info.n_parameters) * sizeof(float);
+    if (!info.held.empty() && bytes >= kWorthANote)
+        print_notes({fmt::format("the {} weights are decoded and multiplied in {}, which takes {} of memory",
+                                 info.type, info.held, bytes_text(bytes))});
     return model;
 }
 

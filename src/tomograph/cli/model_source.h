@@ -23,7 +23,8 @@ CLI::Option* add_weights(CLI::App& command, std::string& weights);
 /// As --weights would say it: how a run's model held them. What is asked about a run is asked of the same
 /// numbers.
 std::string weights_of(const Run& run);
-/// The model of a file, with its weights held as --weights says; a note says so where they were decoded.
+/// The model of a file, with its weights held as --weights says; a note says so where they were decoded
+/// and take much memory.
 Model open_held(const std::string& file, const std::string& weights, int threads);
 
 }  // namespace tomograph
