@@ -119,7 +119,7 @@ test('playback walks through the layers in one basis', () =>
     assert.ok(moves.same)
     assert.deepEqual(moves.at, moves.there)
     await page.keyboard.press(' ')
-    await page.waitForFunction(() => window.tomograph.playback.layer === 3 && !window.tomograph.playback.playing, null, { timeout: 15_000 })
+    await page.waitForFunction(() => window.tomograph.playback.layer === 3 && !window.tomograph.playback.playing, null, { timeout: 60_000 })
     await page.keyboard.press('[')
     assert.equal(await page.evaluate(() => window.tomograph.playback.layer), 2)
   }, { hash: '#p=paths' }))
