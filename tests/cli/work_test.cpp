@@ -169,8 +169,7 @@ TEST(Cli, DecodesQuantisedWeightsWhenAsked) {
     };
     const Outcome decoded = capture("decoded", "auto");
     ASSERT_EQ(decoded.code, 0) << decoded.err;
-    EXPECT_NE(decoded.err.find("note: the Q8_0 weights are decoded and multiplied in F32"), std::string::npos)
-        << decoded.err;
+    EXPECT_EQ(decoded.err, "") << "the note is for weights that take much memory";
     EXPECT_EQ(parse_json(read_file(program / "decoded/run.json")).at("model").at("held"), "F32");
     EXPECT_EQ(capture("stored", "as-stored").err, "");
     const Outcome resumed = program.run({"capture", "q8.gguf", "--out", "stored", "--prompt",

@@ -104,8 +104,7 @@ std::vector<LensTable> lenses_of_twins(const Flags& flags, const Model& model, c
                                        const PassingFolder& passing, Progress& progress) {
     std::vector<LensTable> tables;
     for (const std::string& path : flags.twins) {
-        const Model twin = Model::open(
-            path, model.info().held.empty() ? HeldWeights::as_stored : HeldWeights::f32, flags.threads);
+        const Model twin = Model::open(path, held_weights(model.info()), flags.threads);
         LensOptions options = options_of(flags);
         options.beside.clear();
         const Run read =

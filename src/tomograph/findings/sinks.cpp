@@ -45,9 +45,11 @@ std::vector<double> token_norms(const Run& run, const Site& site) {
     return result;
 }
 
-/// Of each site of the stream, every token that is a sink there.
-void for_each_sink(const Run& run,
-                   const std::function<void(const Site& site, std::size_t token, double ratio)>& show) {
+/// A token's norm at a site of the stream, over the site's median.
+using ShowRatio = std::function<void(const Site& site, std::size_t token, double ratio)>;
+
+/// Of each site of the stream, every token whose ratio is a number.
+void for_each_ratio(const Run& run, const ShowRatio& show) {
     for (const SiteShape& shape : run.sites()) {
         if (!is_stream(shape.site)) continue;
         const std::vector<double> norms = token_norms(run, shape.site);
@@ -55,9 +57,16 @@ void for_each_sink(const Run& run,
         if (!(middle > 0)) continue;
         for (std::size_t t = 0; t < norms.size(); ++t) {
             const double ratio = norms[t] / middle;
-            if (ratio > kSinkRatio && std::isfinite(ratio)) show(shape.site, t, ratio);
+            if (std::isfinite(ratio)) show(shape.site, t, ratio);
         }
     }
+}
+
+/// Of each site of the stream, every token that is a sink there.
+void for_each_sink(const Run& run, const ShowRatio& show) {
+    for_each_ratio(run, [&](const Site& site, std::size_t token, double ratio) {
+        if (ratio > kSinkRatio) show(site, token, ratio);
+    });
 }
 
 /// Whether what stands first makes a sink anywhere, or only there.
@@ -113,19 +122,11 @@ Json coordinates_of(const Run& run, const std::vector<Sink>& sinks) {
 /// The largest norm of each sequence's token at a position, over the median of its site.
 std::vector<double> largest_ratios(const Run& run, std::int32_t position, std::int64_t most_sequences) {
     std::map<std::int32_t, double> largest;
-    for (const SiteShape& shape : run.sites()) {
-        if (!is_stream(shape.site)) continue;
-        const std::vector<double> norms = token_norms(run, shape.site);
-        const double middle = median(norms);
-        if (!(middle > 0)) continue;
-        for (std::size_t t = 0; t < norms.size(); ++t) {
-            if (run.tokens().position[t] != position || run.tokens().sequence[t] >= most_sequences ||
-                !std::isfinite(norms[t]))
-                continue;
-            double& of = largest[run.tokens().sequence[t]];
-            of = std::max(of, norms[t] / middle);
-        }
-    }
+    for_each_ratio(run, [&](const Site&, std::size_t t, double ratio) {
+        if (run.tokens().position[t] != position || run.tokens().sequence[t] >= most_sequences) return;
+        double& of = largest[run.tokens().sequence[t]];
+        of = std::max(of, ratio);
+    });
     std::vector<double> ratios;
     for (const auto& [sequence, ratio] : largest) ratios.push_back(ratio);
     return ratios;

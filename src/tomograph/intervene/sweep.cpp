@@ -225,6 +225,7 @@ SweepReport sweep(const LanguageModel& model, const PromptSet& prompts, const Sw
 }
 
 Json sweep_json(const SweepReport& report, const SweepOptions& options) {
+    const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); };
     Json json = {{"act", act_name(options.act)},
                  {"loss", report.before},
                  {"sequences", report.n_sequences},
@@ -241,12 +242,10 @@ Json sweep_json(const SweepReport& report, const SweepOptions& options) {
         if (unit.head >= 0) one["head"] = unit.head;
         if (unit.control) one["control"] = *unit.control;
         for (std::size_t g = 0; g < kGeometries; ++g)
-            one["geometry"][std::string(kGeometryNames[g])] =
-                std::isfinite(unit.geometry[g]) ? Json(unit.geometry[g]) : Json(nullptr);
+            one["geometry"][std::string(kGeometryNames[g])] = number(unit.geometry[g]);
         json["places"].push_back(std::move(one));
     }
     json["correlations"] = Json::array();
-    const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); };
     for (const SweepCorrelation& correlation : report.correlations) {
         Json& one =
             json["correlations"].emplace_back(Json{{"geometry", geometry_name(correlation.geometry)},

@@ -14,6 +14,10 @@ HeldWeights parse_held_weights(const std::string& text) {
     throw Error("weights cannot be held as '" + text + "'", "", "use as-stored, f32 or auto");
 }
 
+HeldWeights held_weights(const ModelInfo& info) {
+    return info.held.empty() ? HeldWeights::as_stored : HeldWeights::f32;
+}
+
 bool decoded_fits(std::uint64_t n_parameters) {
     return n_parameters * sizeof(float) <= available_memory() / 2;
 }

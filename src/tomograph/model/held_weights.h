@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <string>
 
+#include "tomograph/engine/model_info.h"
+
 namespace tomograph {
 
 /// How a model's weights are held while it computes. Products with quantised weights round what a layer reads
@@ -16,6 +18,9 @@ enum class HeldWeights {
 
 /// "as-stored", "f32" or "auto". Errors: Error for another.
 HeldWeights parse_held_weights(const std::string& text);
+
+/// How a model that is open holds them: for another that is to differ from it in one thing only.
+HeldWeights held_weights(const ModelInfo& info);
 
 /// Whether decoded weights of so many parameters fit into half of the memory that is free now.
 bool decoded_fits(std::uint64_t n_parameters);

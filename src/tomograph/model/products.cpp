@@ -5,10 +5,8 @@
 #include <ggml-cpu.h>
 #include <ggml.h>
 
-#include <cstring>
 #include <string_view>
 
-#include "tomograph/base/threads.h"
 #include "tomograph/linear/blas.h"
 #include "tomograph/linear/weights_product.h"
 

@@ -38,9 +38,8 @@ CaptureSummary capture_twin(const Model& model, const PlannedRun& planned,
     randomize(model.info().path, weights, *planned.twin);
     try {
         // Held as the model is: a control differs in one thing only.
-        const Model twin = Model::open(weights.string(),
-                                       model.info().held.empty() ? HeldWeights::as_stored : HeldWeights::f32,
-                                       planned.capturing.threads);
+        const Model twin =
+            Model::open(weights.string(), held_weights(model.info()), planned.capturing.threads);
         CaptureSummary captured = capture(twin, planned.prompts, folder, planned.capturing, progress);
         add_lens(twin, planned, folder, captured.notes, progress);
         std::filesystem::remove(weights);
