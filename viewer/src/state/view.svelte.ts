@@ -18,6 +18,7 @@ import { Picking } from './picking.svelte'
 import { flat, isSomewhere, Places } from './places'
 import { Playback } from './playback.svelte'
 import { firstProjection, heatOf, sameRun } from './opening'
+import { Telling } from './telling'
 import { Ways } from './ways.svelte'
 import { Link, read, type Shared } from './url'
 import { grouped } from './words'
@@ -65,6 +66,7 @@ export class View {
   readonly jobs: Jobs
   readonly live: Live
   readonly ways: Ways
+  readonly telling: Telling
   readonly notices = new Notices()
   readonly jumps = new Jumps(this)
   readonly tables: TokenTables
@@ -83,6 +85,7 @@ export class View {
     this.jobs = new Jobs(source)
     this.live = new Live(source, () => this.redraw())
     this.ways = new Ways(source, () => this.redraw())
+    this.telling = new Telling(source)
     this.onClear(() => (this.live.clear(), this.ways.clear()))
   }
 
@@ -196,6 +199,7 @@ export class View {
     this.marks.restore(shared)
     this.picking.restore(shared)
     this.loading = ''
+    this.tellSelection()
   }
 
   /** Other principal components of the same cloud. */
@@ -275,6 +279,12 @@ export class View {
   private showMarks(): void {
     this.scene?.setState(this.marks.state, this.marks.any)
     this.redraw()
+    this.tellSelection()
+  }
+  /** To the notebook that the page is shown in. */
+  private tellSelection(): void {
+    const { cloud, run, manifest } = this
+    if (manifest?.selection && run && cloud) void this.telling.tell({ run: run.id, name: cloud.name, version: cloud.version }, this.marks.state)
   }
   private showFilter(): void {
     this.scene?.setFilter(this.hiding.filter)
