@@ -1,4 +1,6 @@
+import type { Cloud } from '../data/cloud'
 import type { Source } from '../data/source'
+import type { Manifest, RunInfo } from '../data/types'
 import { SELECTED } from './marks.svelte'
 
 /** Which projection of which run is shown. */
@@ -22,6 +24,11 @@ export class Telling {
   private busy = false
 
   constructor(private readonly source: Source) {}
+
+  /** To the notebook that the page is shown in, if it is: what is selected on the map in view. */
+  show(manifest: Manifest | null, run: RunInfo | null, cloud: Cloud | null, state: Uint8Array): void {
+    if (manifest?.selection && run && cloud) void this.tell({ run: run.id, name: cloud.name, version: cloud.version ?? '' }, state)
+  }
 
   async tell(shown: Shown, state: Uint8Array): Promise<void> {
     this.waiting = { shown, bits: selectedBits(state) }

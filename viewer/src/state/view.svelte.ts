@@ -199,7 +199,7 @@ export class View {
     this.marks.restore(shared)
     this.picking.restore(shared)
     this.loading = ''
-    this.tellSelection()
+    this.telling.show(this.manifest, this.run, this.cloud, this.marks.state)
   }
 
   /** Other principal components of the same cloud. */
@@ -279,12 +279,7 @@ export class View {
   private showMarks(): void {
     this.scene?.setState(this.marks.state, this.marks.any)
     this.redraw()
-    this.tellSelection()
-  }
-  /** To the notebook that the page is shown in. */
-  private tellSelection(): void {
-    const { cloud, run, manifest } = this
-    if (manifest?.selection && run && cloud) void this.telling.tell({ run: run.id, name: cloud.name, version: cloud.version }, this.marks.state)
+    this.telling.show(this.manifest, this.run, this.cloud, this.marks.state)
   }
   private showFilter(): void {
     this.scene?.setFilter(this.hiding.filter)
@@ -403,8 +398,7 @@ export class View {
     const { scene, cloud } = this
     if (!scene || !cloud) return 0
     this.playback.stopPlaying()
-    const lasso = ++this.lassos
-    const began = performance.now()
+    const [lasso, began] = [++this.lassos, performance.now()]
     // Side by side: of the layer or run in whose picture it was begun.
     const { cell } = scene.local(polygon[0], polygon[1])
     const outline = cell ? polygon.map((v, i) => v - (i % 2 ? cell.y : cell.x)) : polygon
