@@ -257,6 +257,8 @@ LlamaEngine::LlamaEngine(llama_model* model, const ModelInfo& info, const Engine
     batch_tokens_ = std::clamp(kLogitBytes / (info.n_vocab * 4), kMinBatchTokens, kMaxBatchTokens);
     // Whole sequences only: room that no sequence fills would still be paid for in logits.
     if (options.max_length < batch_tokens_) batch_tokens_ -= batch_tokens_ % options.max_length;
+    // llama.cpp has room for the logits of every slot, and wants no more of them than of tokens.
+    n_slots_ = std::min<std::int64_t>(kMaxSequences, batch_tokens_);
     // A recurrent state is there for every slot, used or not, and may be larger than all of a short sequence.
     if (recurrent_) n_slots_ = std::clamp<std::int64_t>(batch_tokens_ / options.max_length, 1, kMaxSequences);
     // llama.cpp's graph of PLaMo 2 lays several sequences of one batch into each other.
