@@ -37,7 +37,7 @@ struct SumTap final : Tap {
 };
 
 struct Report {
-    std::string model, architecture, refused, failed;
+    std::string model, side, architecture, refused, failed;
     std::set<std::string> modes;
     std::vector<std::string> components;
     std::map<std::string, std::string> absent;  // mode: why not
@@ -47,11 +47,20 @@ struct Report {
     bool causal = true;
 };
 
+/// What a decoder beside an encoder reads, of another length for each.
+void add_source(const Model& model, Sequence& sequence, std::size_t number) {
+    const std::int64_t n = std::min<std::int64_t>(model.info().n_vocab, 100);
+    if (model.info().side == "target")
+        sequence.source = random_sequence(3 + static_cast<std::int64_t>(number) % 7, n, 70 + number).tokens;
+}
+
 std::vector<Sequence> sequences_of(const Model& model, std::initializer_list<std::int64_t> lengths) {
     std::vector<Sequence> sequences;
     const std::int64_t n = std::min<std::int64_t>(model.info().n_vocab, 100);
-    for (const std::int64_t length : lengths)
+    for (const std::int64_t length : lengths) {
         sequences.push_back(random_sequence(length, n, 7 + sequences.size()));
+        add_source(model, sequences.back(), sequences.size());
+    }
     return sequences;
 }
 
@@ -74,8 +83,11 @@ void check_modes(const Model& model, Report& report) {
     for (std::size_t i = 0; i < rows; ++i)
         mean.vectors[i] = row(static_cast<Eigen::Index>(i) % model.info().d_model);
 
-    const std::map<std::string, std::vector<Sequence>> modes{
+    std::map<std::string, std::vector<Sequence>> modes{
         {"text", text}, {"repeat", repeat}, {"vocabulary", vocabulary}, {"positions", {even, mean}}};
+    for (auto& [mode, sequences] : modes) {
+        for (std::size_t i = 0; i < sequences.size(); ++i) add_source(model, sequences[i], i);
+    }
     for (const bool exact : {true, false}) {
         const auto engine = model.make_engine({.max_length = 16, .exact = exact, .threads = 1});
         for (const auto& [mode, sequences] : modes) {
@@ -160,10 +172,12 @@ void check_isolation(const Model& model, Engine& engine, const Recording& text,
         throw Error("no token sees the next one", fmt::format("{:.1e}", report.past), "it is said to");
 }
 
-Report check(const std::string& path) {
+Report check(const std::string& path, Side side) {
     Report report{.model = std::filesystem::path(path).stem().string()};
     try {
-        const Model model = Model::open(path);
+        const Model model = Model::open(path, HeldWeights::as_stored, 0, side);
+        report.side = model.info().side;
+        if (!report.side.empty()) report.model += ", " + report.side;
         report.architecture = model.info().architecture;
         report.causal = model.info().causal;
         const auto engine = model.make_engine({.max_length = 16, .exact = true, .threads = 1});
@@ -242,9 +256,9 @@ int run(const std::vector<std::string>& arguments) {
             models.push_back(arguments[i]);
     }
     std::map<std::string, int> count;
-    int n_unexpected = 0;
-    for (const std::string& path : models) {
-        const Report report = check(path);
+    int n_unexpected = 0, n_checked = 0;
+    const auto account_for = [&](const Report& report) {
+        ++n_checked;
         const std::string outcome = !report.refused.empty()  ? "refused"
                                     : !report.failed.empty() ? "failed"
                                                              : "captured";
@@ -255,10 +269,15 @@ int run(const std::vector<std::string>& arguments) {
             std::printf("expected %s to be %s\n", report.model.c_str(), want->second.c_str());
             ++n_unexpected;
         }
+    };
+    for (const std::string& path : models) {
+        const Report report = check(path, Side::source);
+        account_for(report);
+        if (report.side == "source") account_for(check(path, Side::target));
     }
     if (!json)
-        std::printf("%d captured, %d refused, %d failed of %zu\n", count["captured"], count["refused"],
-                    count["failed"], models.size());
+        std::printf("%d captured, %d refused, %d failed of %d\n", count["captured"], count["refused"],
+                    count["failed"], n_checked);
     return count["failed"] + n_unexpected > 0;
 }
 

@@ -208,7 +208,7 @@ TEST_F(BadInput, MayBeNoRange) {
 TEST_F(BadInput, MayBeAComponentThatNoModelHas) {
     EXPECT_EQ(usage_error({"capture", golden_model("llama"), "--out", "x", "--components", "soul"}),
               "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, mixer_out, "
-              "resid_mid, ln2, "
+              "cross_attn_out, resid_mid, ln2, "
               "router, mlp_out, moe_out, ple_out, skip_out, resid_post, ln_final");
 }
 

@@ -53,11 +53,25 @@ TEST_F(ColorRows, ByAScore) {
     EXPECT_FALSE(std::get<Values>(by("logprob")).log);
 }
 
+TEST_F(ColorRows, ByTheExpertThatTheRouterPrefers) {
+    for (const std::int32_t token : {2, 5})
+        projection_.labels.add({{Component::mlp_out, 1}, 1, 0, token, 0, -1, 1.0f}, false);
+    const auto colors = std::get<Categories>(by("expert"));
+    RunSketch sketch;
+    for (const std::size_t row : {3u, 4u}) {
+        Eigen::Index best = 0;
+        sketch.vector("blocks.1.router", row == 3 ? 2 : 5).maxCoeff(&best);
+        const auto shown = static_cast<std::size_t>(colors.of_point[row]);
+        EXPECT_EQ(colors.names[shown], "expert " + std::to_string(best));
+    }
+    EXPECT_EQ(colors.names[static_cast<std::size_t>(colors.of_point[0])], "none");  // no mixture's
+}
+
 TEST_F(ColorRows, ByNothingElse) {
     EXPECT_EQ(
         error_of([&] { by("mood"); }),
         "cannot colour by 'mood'; use component, layer, position, token, label, norm, role, turn, logprob, "
-        "rank");
+        "rank, expert");
 }
 
 }  // namespace

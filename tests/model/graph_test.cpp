@@ -677,5 +677,46 @@ TEST(FindSitesRefuses, AStreamThatIsMultipliedOnItsWay) {
     EXPECT_NE(refusal(graph, 2), "");
 }
 
+// A decoder beside an encoder: attention to its own tokens, then to what the encoder gave, in one layer.
+TEST(FindSites, TellsAttentionToASource) {
+    for (const bool fused : {true, false}) {
+        Graph g;
+        int stream = g.tokens();
+        const int self = g.attention(g.norm(stream, "attn_norm-0"), "-0");
+        const int behind = g.add(self, stream, "cross_inp-0");
+        const int query = g.product(g.norm(behind, "attn_norm_cross-0"), "Qcur-0");
+        const auto of_source = [&](const std::string& name) {
+            return g.add_node(Op::mul_mat, name, {Graph::weight("w.weight"), Graph::input("cross_embd")});
+        };
+        const int key = of_source("Kcur-0"), value = of_source("Vcur-0");
+        int heads = -1;
+        if (fused) {
+            heads = g.add_node(Op::attention, "fa", {Graph::at(query), Graph::at(key), Graph::at(value)},
+                               {kWidth / kHeads, kHeads, kTokens, 1});
+        } else {
+            const int scores = g.add_node(Op::mul_mat, "kq", {Graph::at(key), Graph::at(query)},
+                                          {kTokens, kTokens, kHeads, 1});
+            const int soft =
+                g.add_node(Op::soft_max, "soft", {Graph::at(scores)}, {kTokens, kTokens, kHeads, 1});
+            heads = g.add_node(Op::mul_mat, "kqv", {Graph::at(value), Graph::at(soft)},
+                               {kWidth / kHeads, kTokens, kHeads, 1});
+        }
+        const int cross = g.product(heads, "kqv_out-0");
+        const int mid = g.add(cross, behind, "ffn_inp-0");
+        const int mlp = g.mlp(g.norm(mid, "ffn_norm-0"), "-0");
+        const int post = g.add(mlp, mid, "l_out-0");
+        g.end(post);
+        const FoundSites found = find_sites(g.nodes, kWidth, 1);
+        const Nodes nodes = nodes_of(found.sites);
+        EXPECT_EQ(nodes.at("blocks.0.attn_out"), self);
+        EXPECT_EQ(nodes.at("blocks.0.cross_attn_out"), cross);
+        EXPECT_EQ(nodes.at("blocks.0.resid_mid"), mid);
+        EXPECT_EQ(nodes.at("blocks.0.mlp_out"), mlp);
+        EXPECT_EQ(nodes.at("blocks.0.resid_post"), post);
+        ASSERT_EQ(found.sums.size(), 2u);
+        EXPECT_EQ(found.sums[0].parts.size(), 3u);
+    }
+}
+
 }  // namespace
 }  // namespace tomograph

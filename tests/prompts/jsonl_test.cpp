@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/errors.h"
+#include "support/golden.h"
 #include "support/start_token.h"
 #include "support/temp_folder.h"
 #include "tomograph/model/model.h"
@@ -183,7 +184,7 @@ TEST_P(BrokenLine, IsNamedByItsNumber) {
         error("{\"text\": \"a\"}\n{\"text\": \"b\"}\n" + std::string(GetParam()) + "\n");
     EXPECT_TRUE(message.starts_with("line 3 of " + path() + " cannot be used: ")) << message;
     EXPECT_TRUE(message.ends_with(
-        R"(; a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, {"messages": [{"role": "...", "content": "..."}]} or {"ids": [...]})"))
+        R"(; a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, {"messages": [{"role": "...", "content": "..."}]}, {"ids": [...]} or {"source": "...", "target": "..."})"))
         << message;
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
 }
@@ -206,13 +207,70 @@ INSTANTIATE_TEST_SUITE_P(
                     Slip{R"({"segments": [{"text": "a"}]})", "a segment has no 'label'"},
                     Slip{R"({"segments": {"label": "x", "text": "a"}})", "'segments' is no list"},
                     Slip{R"({"text": ["a"]})", "'text' is no text"}, Slip{R"(["a"])", "a line is no object"},
-                    Slip{R"({})", "it has no 'text'"}));
+                    Slip{R"({})", "it has no 'text'"},
+                    Slip{R"({"target": "a"})", "it has a 'target' and no 'source'"},
+                    Slip{R"({"source": "a", "text": "b"})",
+                         "beside a 'source' stands a 'target' or nothing"}));
 
 TEST_P(RefusedLine, SaysWhatIsWrongWithIt) {
     EXPECT_EQ(
         error("{\"text\": \"a\"}\n" + std::string(GetParam().line) + "\n"),
         "line 2 of " + path() + " cannot be used: " + GetParam().why +
-            R"(; a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, {"messages": [{"role": "...", "content": "..."}]} or {"ids": [...]})");
+            R"(; a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, {"messages": [{"role": "...", "content": "..."}]}, {"ids": [...]} or {"source": "...", "target": "..."})");
+}
+
+// Two streams: what each of them reads of a line.
+class JsonlPairs : public testing::Test {
+  protected:
+    PromptSet read(Side side, const std::string& lines, std::int64_t length = 100) const {
+        const Model model = Model::open(golden_model("t5"), HeldWeights::as_stored, 0, side);
+        return jsonl_prompts(model.vocabulary(), {.file = folder_.write("a.jsonl", lines), .length = length});
+    }
+    const std::string lines_ = "{\"source\": \"abc\", \"target\": \"de\"}\n{\"source\": \"f\"}\n";
+    TempFolder folder_;
+};
+
+TEST_F(JsonlPairs, AreASourceAndATarget) {
+    const PromptSet set = read(Side::target, lines_);
+    ASSERT_EQ(set.sequences.size(), 2u);
+    EXPECT_EQ(set.sequences[0].source, (Tokens{'a', 'b', 'c', 1}));
+    EXPECT_EQ(set.sequences[0].tokens, (Tokens{0, 'd', 'e'}));
+    EXPECT_EQ(set.sequences[1].source, (Tokens{'f', 1}));
+    EXPECT_EQ(set.sequences[1].tokens, (Tokens{0}));
+    EXPECT_EQ(set.texts.at(0), (Json{{"source", "abc"}}));
+    EXPECT_EQ(set.description.at("longest_source"), 4);
+    EXPECT_TRUE(set.notes.empty());
+}
+
+TEST_F(JsonlPairs, AreSourcesToTheEncoder) {
+    const PromptSet set = read(Side::source, lines_);
+    EXPECT_EQ(set.sequences[0].tokens, (Tokens{'a', 'b', 'c', 1}));
+    EXPECT_TRUE(set.sequences[0].source.empty());
+    EXPECT_EQ(set.notes, (std::vector<std::string>{"1 target is not read: --side target of an encoder and a "
+                                                   "decoder in one file reads targets"}));
+}
+
+TEST_F(JsonlPairs, CutSourcesAndKeepTheirEnd) {
+    const PromptSet set = read(Side::target, lines_, 3);
+    EXPECT_EQ(set.sequences[0].source, (Tokens{'a', 'b', 1}));
+    EXPECT_EQ(set.sequences[0].tokens, (Tokens{0, 'd', 'e'}));
+    EXPECT_EQ(set.notes, (std::vector<std::string>{"1 of 2 lines were cut to 3 tokens"}));
+}
+
+TEST_F(JsonlPairs, NeedASource) {
+    EXPECT_NE(error_of([&] { read(Side::target, "{\"source\": \"\", \"target\": \"a\"}\n"); })
+                  .find("'source' is empty"),
+              std::string::npos);
+}
+
+TEST_F(JsonlPairs, MayBeTextsOfWhichOnlyTheBeginningOfATargetIsRead) {
+    const PromptSet set =
+        read(Side::target, R"({"segments": [{"label": "x", "text": "ab"}, {"label": "y", "text": "c"}]})");
+    EXPECT_EQ(set.sequences[0].source, (Tokens{'a', 'b', 'c', 1}));
+    EXPECT_EQ(set.sequences[0].tokens, (Tokens{0}));
+    EXPECT_EQ(set.sequences[0].labels, (Tokens{0}));
+    ASSERT_EQ(set.notes.size(), 1u);
+    EXPECT_TRUE(set.notes[0].starts_with("1 of 1 texts are sources alone")) << set.notes[0];
 }
 
 TEST_F(JsonlPrompts, RefuseALineOfAnyDepth) {

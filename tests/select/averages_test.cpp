@@ -162,6 +162,16 @@ TEST_F(SelectRows, AveragesLabelsApart) {
     EXPECT_TRUE(Vector(read_all(select(run(), selection)).row(0)).isApprox(want, 1e-6f));
 }
 
+// A sentence pooled over its tokens is what they all are, whatever start and end are not.
+TEST_F(SelectRows, AveragesKeepTheLabelThatTheirRowsShare) {
+    sketch_.lengths = {3, 3, 2};
+    sketch_.labels = {"whale", "ship"};
+    sketch_.token_labels = {-1, 1, -1, 0, 1, 0, -1, -1};
+    Selection selection = embeddings();
+    selection.mean_positions = true;
+    EXPECT_EQ(select(run(), selection).labels().label, (std::vector<std::int32_t>{1, -1, -1}));
+}
+
 /// What `selection` gives of the same run without its vectors.
 class SelectFromMeans : public SelectRows {
   protected:

@@ -46,6 +46,7 @@ inline std::string golden_model(const std::string& name) {
 /// What transformers computed for one sequence.
 struct Golden {
     std::vector<std::int32_t> tokens;
+    std::vector<std::int32_t> source;     ///< of a decoder beside an encoder
     std::map<std::string, Matrix> sites;  ///< [n_tokens, width]
 };
 
@@ -54,7 +55,8 @@ inline Golden read_golden(const std::string& name) {
     Golden golden;
     golden.tokens = file.integers("token_id");
     for (const auto& [site, tensor] : file.tensors()) {
-        if (site == "token_id") continue;
+        if (site == "source_id") golden.source = file.integers(site);
+        if (site == "token_id" || site == "source_id") continue;
         Matrix& values = golden.sites[site];
         values.resize(tensor.n_rows(), tensor.width());
         tensor.read_rows(0, tensor.n_rows(), values.data());

@@ -13,16 +13,17 @@ TEST(Component, NamesArePinnedInNetworkOrder) {
     std::vector<std::string> names;
     for (const Component component : all_components()) names.emplace_back(component_name(component));
     EXPECT_EQ(names, (std::vector<std::string>{"embed", "pos_embed", "resid_pre", "ln1", "z", "attn_out",
-                                               "mixer_out", "resid_mid", "ln2", "router", "mlp_out",
-                                               "moe_out", "ple_out", "skip_out", "resid_post", "ln_final"}));
+                                               "mixer_out", "cross_attn_out", "resid_mid", "ln2", "router",
+                                               "mlp_out", "moe_out", "ple_out", "skip_out", "resid_post",
+                                               "ln_final"}));
 }
 
 TEST(Component, WritesToTheStreamWhereItIsAddedToIt) {
     std::vector<std::string> names;
     for (const Component component : all_components())
         if (writes_to_stream(component)) names.emplace_back(component_name(component));
-    EXPECT_EQ(names, (std::vector<std::string>{"attn_out", "mixer_out", "mlp_out", "moe_out", "ple_out",
-                                               "skip_out"}));
+    EXPECT_EQ(names, (std::vector<std::string>{"attn_out", "mixer_out", "cross_attn_out", "mlp_out",
+                                               "moe_out", "ple_out", "skip_out"}));
 }
 
 TEST(Component, IsFoundByItsName) {

@@ -38,6 +38,7 @@ std::string hash_of(const PromptSet& prompts) {
         add(sequence.tokens);
         add(sequence.labels);
         add(sequence.vectors);
+        if (!sequence.source.empty()) add(sequence.source);
         for (const auto& column : sequence.columns) add(column);
     }
     return xxh3_128(std::as_bytes(std::span(all)));
@@ -245,7 +246,7 @@ PartOfPlan part_of(const CapturePlan& plan, const Part& asked) {
 }  // namespace
 
 EngineOptions engine_options(const PromptSet& prompts, const CaptureOptions& options, Progress& progress) {
-    return {.max_length = std::max<std::int64_t>(longest_length(prompts.sequences), 1),
+    return {.max_length = std::max<std::int64_t>(longest_read(prompts.sequences), 1),
             .exact = options.exact,
             .rope_off = options.rope_off,
             .rope_frequency = options.rope_frequency,
@@ -257,7 +258,10 @@ std::unique_ptr<Engine> capture_engine(const LanguageModel& model, const PromptS
                                        const CaptureOptions& options, Progress& progress) {
     EngineOptions how = engine_options(prompts, options, progress);
     if (options.context == 0) return model.make_engine(how);
-    how.max_length = std::min(how.max_length, options.context);
+    // What is read anew for each token is short; a source is read whole.
+    const std::int64_t longest = longest_length(prompts.sequences);
+    if (options.context < longest)
+        how.max_length = how.max_length > longest ? how.max_length : options.context;
     const Json start = prompts.description.value("start_token", Json());
     return std::make_unique<TruncatedContext>(
         model.make_engine(how), options.context,

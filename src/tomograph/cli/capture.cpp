@@ -31,7 +31,7 @@ namespace fs = std::filesystem;
 struct Flags {
     std::string model, out, kind, word, prefix, start, components,
         layers = ":", positions = ":", dtype = "auto", jsonl, csv, column, label_column, documents, special,
-        chat_template, spec, part, weights = kDefaultWeights;
+        chat_template, spec, part, side, weights = kDefaultWeights;
     std::vector<std::string> text, prompts, stops;
     std::optional<std::int32_t> token;
     std::optional<std::int64_t> sequences, length, stride, rows, generate, plant_start, context;
@@ -238,7 +238,8 @@ void run(const Flags& flags, Progress& progress) {
         if (rank->number == 1) say("{} is complete\n", flags.out);
         return;
     }
-    const Model model = open_held(find_model(flags.model, progress), flags.weights, flags.threads);
+    const Model model =
+        open_held(find_model(flags.model, progress), flags.weights, flags.threads, flags.side);
     PromptSet prompts = make_prompts(model, flags);
     if (flags.plant_start) prompts = plant_start(std::move(prompts), model.vocabulary(), *flags.plant_start);
     if (flags.generate) {
@@ -306,7 +307,7 @@ void add_capture(CLI::App& app, Progress& progress) {
                         "Text files, - for standard input (default: a chapter of Moby-Dick)");
     command->add_option("--jsonl", flags->jsonl,
                         "File with one sequence a line, - for standard input: text, labelled segments, "
-                        "conversations (messages) or ids");
+                        "conversations (messages), ids, or a source with its target");
     command
         ->add_option("--documents", flags->documents,
                      "Read --text by documents, a sequence each: line or file (default: cut to --length)")
@@ -393,6 +394,7 @@ void add_capture(CLI::App& app, Progress& progress) {
                      "as many times the cost: a control for measure --context-run")
         ->check(CLI::PositiveNumber);
     add_weights(*command, flags->weights);
+    add_side(*command, flags->side);
     command->add_option("--part", flags->part,
                         "i/n: read the i-th of n parts only, for tomograph merge; or slurm: the part that "
                         "is this task's of its job array");

@@ -40,8 +40,9 @@ void print_sites(const std::vector<SiteShape>& sites) {
     }
 }
 
-void model_info(const std::string& path, bool json) {
-    const Model model = Model::open(path);
+void model_info(const std::string& path, const std::string& side, bool json) {
+    const Model model =
+        Model::open(path, HeldWeights::as_stored, 0, side == "target" ? Side::target : Side::source);
     const ModelInfo& info = model.info();
     const Vocabulary& vocabulary = model.vocabulary();
     const auto [start, adds_start] =
@@ -66,6 +67,10 @@ void model_info(const std::string& path, bool json) {
         info.n_files > 1 ? fmt::format(" in {} files", info.n_files) : "");
     say("{} layers, d_model {}, {} heads ({} for keys and values), vocabulary {}, context {}\n",
         info.n_layers, info.d_model, info.n_heads, info.n_kv_heads, info.n_vocab, info.context_length);
+    if (!info.side.empty())
+        say("two sides: this is the {}; --side {} of capture reads the other\n",
+            info.side == "source" ? "source's, an encoder" : "target's, a decoder",
+            info.side == "source" ? "target" : "source");
     if (!info.causal) say("every token sees all of its sequence, also what follows it\n");
     say("positions: {}; start token: {}\n",
         info.learned_positions ? "learned table" : "rotary or other, no table",
@@ -140,7 +145,7 @@ void study_info(const std::filesystem::path& path, bool json) {
 
 void add_info(CLI::App& app, Progress& progress) {
     struct Flags {
-        std::string what;
+        std::string what, side;
         bool json = false;
     };
     auto flags = std::make_shared<Flags>();
@@ -149,6 +154,7 @@ void add_info(CLI::App& app, Progress& progress) {
         ->add_option("MODEL|RUN", flags->what,
                      "GGUF file, hf:org/name from a hub, built-in model, run or study folder")
         ->required();
+    add_side(*command, flags->side);
     command->add_flag("--json", flags->json, "Print JSON alone");
     command->callback([flags, &progress] {
         switch (folder_kind(flags->what)) {
@@ -157,7 +163,7 @@ void add_info(CLI::App& app, Progress& progress) {
             case FolderKind::study:
                 return study_info(flags->what, flags->json);
             default:
-                return model_info(find_model(flags->what, progress), flags->json);
+                return model_info(find_model(flags->what, progress), flags->side, flags->json);
         }
     });
 }

@@ -127,9 +127,10 @@ void read_text(const Flags& flags, Progress& progress) {
             throw Error(flags.source + " does not say which model it is from", "",
                         "name it with --model GGUF");
     }
-    const Model model = open_held(
-        find_model(model_path, progress),
-        !flags.weights.empty() ? flags.weights : (run ? weights_of(*run) : kDefaultWeights), flags.threads);
+    const Model model =
+        open_held(find_model(model_path, progress),
+                  !flags.weights.empty() ? flags.weights : (run ? weights_of(*run) : kDefaultWeights),
+                  flags.threads, run ? side_of(*run) : "");
     if (!run) {
         const PromptSet prompts = text_of(flags, model);
         print_notes(prompts.notes);

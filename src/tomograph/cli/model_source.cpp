@@ -48,9 +48,25 @@ std::string weights_of(const Run& run) {
     return run.json().at("model").value("held", "").empty() ? "as-stored" : "f32";
 }
 
-Model open_held(const std::string& file, const std::string& weights, int threads) {
-    Model model = Model::open(file, as_usage([&] { return parse_held_weights(weights); }), threads);
+CLI::Option* add_side(CLI::App& command, std::string& side) {
+    return command
+        .add_option("--side", side,
+                    "Of an encoder and a decoder in one file (T5): source, the encoder (the default), or "
+                    "target, the decoder, which attends to the source")
+        ->check(CLI::IsMember({"source", "target"}));
+}
+
+std::string side_of(const Run& run) {
+    return run.json().at("model").value("side", "");
+}
+
+Model open_held(const std::string& file, const std::string& weights, int threads, const std::string& side) {
+    Model model = Model::open(file, as_usage([&] { return parse_held_weights(weights); }), threads,
+                              side == "target" ? Side::target : Side::source);
     const ModelInfo& info = model.info();
+    if (side.empty() && info.side == "source")
+        print_notes(
+            {fmt::format("{} is read as the encoder that it has; --side target is its decoder", info.name)});
     const double bytes = static_cast<double>(info.n_parameters) * sizeof(float);
     if (!info.held.empty() && bytes >= kWorthANote)
         print_notes({fmt::format("the {} weights are decoded and multiplied in {}, which takes {} of memory",

@@ -23,8 +23,13 @@ CLI::Option* add_weights(CLI::App& command, std::string& weights);
 /// As --weights would say it: how a run's model held them. What is asked about a run is asked of the same
 /// numbers.
 std::string weights_of(const Run& run);
-/// The model of a file, with its weights held as --weights says; a note says so where they were decoded
-/// and take much memory.
-Model open_held(const std::string& file, const std::string& weights, int threads);
+/// --side: which of the two streams of an encoder and a decoder in one file.
+CLI::Option* add_side(CLI::App& command, std::string& side);
+/// As --side would say it of a run's model; empty where there is one.
+std::string side_of(const Run& run);
+/// The model of a file, with its weights held as --weights says and the side that --side names; notes say so
+/// where they were decoded and take much memory, and where there is another side.
+Model open_held(const std::string& file, const std::string& weights, int threads,
+                const std::string& side = "");
 
 }  // namespace tomograph

@@ -52,7 +52,7 @@ void add_plot(CLI::App& app) {
     command
         ->add_option("--color", flags->color,
                      "component, layer, position, token, label, norm, or a further column or score of the "
-                     "run: role, turn, part, logprob ...")
+                     "run: role, turn, part, logprob ..., or a mixture's expert (its router prefers it)")
         ->capture_default_str();
     command->add_option("--out", flags->out, "Figure to write: .png, .svg or .pdf")->required();
     command->add_option("--dims", flags->dims, "2 or 3")->capture_default_str()->check(CLI::Range(2, 3));

@@ -38,7 +38,7 @@ struct Reader {
     Model model;
     LiveModel live;
     Reader(const Flags& flags, const Run& run, Progress& progress)
-        : model(open_held(find_model(flags.model, progress), weights_of(run), flags.threads)),
+        : model(open_held(find_model(flags.model, progress), weights_of(run), flags.threads, side_of(run))),
           live(model, {.chat_template = flags.chat_template.empty() ? "" : read_file(flags.chat_template),
                        .threads = flags.threads}) {}
 };

@@ -35,6 +35,13 @@ std::int64_t check_batch(std::span<const Sequence> batch, const ModelInfo& model
         if (sequence.length() > 0 && sequence.vectors.empty() == vectors) {
             throw Error("a batch mixes tokens and vectors", "", "run them apart");
         }
+        if (model.side == "target" && sequence.length() > 0 && sequence.source.empty())
+            throw Error(model.name + " has nothing to read a target from",
+                        "its decoder attends to a source, and a sequence has none", "");
+        if (static_cast<std::int64_t>(sequence.source.size()) > max_length)
+            throw Error("a source is longer than the engine was made for",
+                        fmt::format("{} tokens", sequence.source.size()), "");
+        for (const std::int32_t token : sequence.source) check_token(token, model.name, model.n_vocab);
         if (vectors) {
             if (static_cast<std::int64_t>(sequence.vectors.size()) == sequence.length() * model.d_model)
                 continue;

@@ -83,8 +83,8 @@ struct Plan {
     /// must live as long as the run.
     std::optional<Given> given = {};
     /// Check every block while it runs: resid_pre + attn_out = resid_mid, resid_mid + mlp_out = resid_post;
-    /// for parallel blocks the three add to resid_post, and every other write takes its part where it is added. What a block adds up to is compared before a write,
-    /// what it adds after.
+    /// for parallel blocks the three add to resid_post, and every other write takes its part where it is
+    /// added. What a block adds up to is compared before a write, what it adds after.
     bool check_sums = false;
 };
 
@@ -111,8 +111,8 @@ class Engine {
 };
 
 /// What every backend asks of a batch before it runs it; returns how many tokens it has.
-/// Errors: Error for a sequence above max_length, a token that the model has not, vectors of another width,
-/// or tokens and vectors in one batch.
+/// Errors: Error for a sequence or a source above max_length, a target without a source, a token that the
+/// model has not, vectors of another width, or tokens and vectors in one batch.
 std::int64_t check_batch(std::span<const Sequence> batch, const ModelInfo& model, std::int64_t max_length);
 
 /// The same of a plan. Errors: Error for a site or a token that is not there, and for given values of another

@@ -12,7 +12,7 @@ void run_given(Engine& engine, std::size_t site, std::span<const float> rows,
         plan.logits.resize(n);
         std::iota(plan.logits.begin(), plan.logits.end(), std::int64_t{0});
     }
-    const Sequence placeholder{.tokens = std::vector<std::int32_t>(n, 0)};
+    const Sequence placeholder{.tokens = std::vector<std::int32_t>(n, 0), .source = {0}};
     engine.run({&placeholder, 1}, plan, tap);
 }
 

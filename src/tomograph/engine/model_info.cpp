@@ -18,6 +18,7 @@ Json model_json(const ModelInfo& info) {
                  {"learned_positions", info.learned_positions}};
     if (!info.held.empty()) json["held"] = info.held;
     if (!info.causal) json["causal"] = false;
+    if (!info.side.empty()) json["side"] = info.side;
     if (info.n_files > 1) json["n_files"] = info.n_files;
     if (!info.twin.empty()) json["twin"] = info.twin;
     return json;

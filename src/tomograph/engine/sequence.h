@@ -18,6 +18,9 @@ struct Sequence {
     /// nothing of this sequence may be empty, and columns at the end may be missing. Negative: nothing.
     std::vector<std::vector<std::int32_t>> columns = {};
 
+    /// What a decoder beside an encoder reads beside them: token ids. Other models read none.
+    std::vector<std::int32_t> source = {};
+
     std::int64_t length() const { return static_cast<std::int64_t>(tokens.size()); }
 };
 
@@ -25,6 +28,14 @@ struct Sequence {
 inline std::int64_t longest_length(std::span<const Sequence> sequences) {
     std::int64_t longest = 0;
     for (const Sequence& sequence : sequences) longest = std::max(longest, sequence.length());
+    return longest;
+}
+
+/// The same of what an engine must have room for: their sources, too.
+inline std::int64_t longest_read(std::span<const Sequence> sequences) {
+    std::int64_t longest = longest_length(sequences);
+    for (const Sequence& sequence : sequences)
+        longest = std::max(longest, static_cast<std::int64_t>(sequence.source.size()));
     return longest;
 }
 

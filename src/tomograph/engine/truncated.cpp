@@ -27,6 +27,7 @@ Sequence window_of(const Sequence& whole, std::size_t front, std::size_t begin, 
         window.vectors.insert(window.vectors.end(), whole.vectors.begin() + at(from * width),
                               whole.vectors.begin() + at(to * width));
     };
+    window.source = whole.source;
     take(0, front);
     take(begin, end);
     return window;

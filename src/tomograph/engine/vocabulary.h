@@ -24,8 +24,13 @@ struct VocabularyInfo {
     std::optional<std::int32_t> start_token;  ///< none where the header names none
     std::optional<std::int32_t> end_token;    ///< none where there is none
     bool adds_start_token = false;            ///< sequences begin with start_token unless told otherwise
-    std::int64_t context_length = 0;          ///< the most tokens that the model was trained to read
-    bool bounded = false;  ///< it cannot read more than that, since its positions are a table
+    /// Ends a text that is read whole where every token sees all others, as the model was trained: BERT's
+    /// [SEP], T5's </s>. None where the header asks for none, and for what reads forward only.
+    std::optional<std::int32_t> closing_token;
+    /// What a decoder that reads a source begins its own text with. None: it reads no source.
+    std::optional<std::int32_t> target_start;
+    std::int64_t context_length = 0;  ///< the most tokens that the model was trained to read
+    bool bounded = false;             ///< it cannot read more than that, since its positions are a table
     /// What was assumed or changed of it when it was loaded, a sentence each: text may be read otherwise than
     /// the model was trained to.
     std::vector<std::string> notes = {};

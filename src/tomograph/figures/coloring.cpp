@@ -10,6 +10,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
+#include "tomograph/select/experts.h"
 
 namespace tomograph {
 namespace {
@@ -93,6 +94,15 @@ Categories words(const std::vector<std::string>& names, const std::vector<std::i
     return result;
 }
 
+Coloring experts(const std::vector<std::int32_t>& of_row) {
+    constexpr std::int32_t kNamed = 16;  // more cannot be told apart by colour
+    const std::int32_t n = *std::ranges::max_element(of_row) + 1;
+    if (n == 0 || n > kNamed) return values(of_row, "expert");
+    std::vector<std::string> names;
+    for (std::int32_t expert = 0; expert < n; ++expert) names.push_back(fmt::format("expert {}", expert));
+    return words(names, of_row);
+}
+
 Categories labels(const Run& run, const RowLabels& of_row) {
     if (run.labels().empty())
         throw Error(run.path().string() + " has no labels", "",
@@ -153,6 +163,11 @@ Coloring color_rows(const Run& run, const Projection& projection, const std::str
         const auto of_row = of_rows(run.score(score), rows, std::numeric_limits<float>::quiet_NaN());
         return Values{.of_point = of_row, .label = score, .log = score == "rank"};
     }
+    const bool routed = std::ranges::any_of(run.sites(), [&](const SiteShape& shape) {
+        return shape.site.component == Component::router && run.has_vectors(shape.site);
+    });
+    if (routed) known += ", expert";
+    if (routed && by == "expert") return experts(preferred_experts(run, rows));
     throw Error("cannot colour by '" + by + "'", "", fmt::format("use {}", known));
 }
 

@@ -12,7 +12,8 @@ enum class ColorBy { component, layer, position, token, label, norm };
 /// Colours of a projection's rows. By token: the most frequent tokens have a colour each, the rest is grey.
 /// Errors: Error where no row has what is asked for (averaged away, or a run without labels).
 Coloring color_rows(const Run& run, const Projection& projection, ColorBy by);
-/// By its word, by a further column of labels ("role") or by a score ("logprob") of the run. Errors: as
+/// By its word, by a further column of labels ("role"), by a score ("logprob") of the run, or by the expert
+/// that a mixture's router prefers ("expert"). Errors: as
 /// above; Error that names what this run can be coloured by.
 Coloring color_rows(const Run& run, const Projection& projection, const std::string& by);
 

@@ -76,10 +76,11 @@ Color category_color(int i) {
 }
 
 Color component_color(std::string_view component) {
-    constexpr std::array<std::pair<std::string_view, Color>, 17> colors{{
+    constexpr std::array<std::pair<std::string_view, Color>, 18> colors{{
         {"attn_out", blue},
         {"mlp_out", vermilion},
         {"mixer_out", 0x117733},
+        {"cross_attn_out", 0x332288},
         {"moe_out", 0xB3541E},
         {"ple_out", 0xAA4499},
         {"skip_out", 0x6A6A6A},

@@ -49,9 +49,10 @@ struct Margin {
     bool ratio = false;            ///< from `no_effect` divided by `width` to as many times it
 };
 
-/// Runs besides its own without which a finding is not measured.
+/// What a finding is not measured without: runs besides its own, or a site that few models have.
 enum class Needs {
     nothing,
+    router,      ///< a mixture's router, with vectors
     rope_off,    ///< one without rotation
     rope_doses,  ///< some at other speeds of rotation
     context      ///< one in which tokens read a short context

@@ -28,7 +28,8 @@ std::string findings_reference() {
     std::string text = "| finding | effect | counts when | controls | no effect |\n|---|---|---|---|---|\n";
     for (const FindingKind* kind : finding_kinds()) {
         text += fmt::format("| `{}` | {}{} | {} | {}{} | {} |\n", kind->name,
-                            kind->needs == Needs::rope_off     ? "with `--rope-off-run`: "
+                            kind->needs == Needs::router       ? "of a mixture: "
+                            : kind->needs == Needs::rope_off   ? "with `--rope-off-run`: "
                             : kind->needs == Needs::rope_doses ? "with `--rope-dose-run`: "
                             : kind->needs == Needs::context    ? "with `--context-run`: "
                                                                : "",

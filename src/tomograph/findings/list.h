@@ -21,6 +21,7 @@
     FINDING(spread_tighten)         \
     FINDING(layer_cka)              \
     FINDING(answer_depth)           \
+    FINDING(expert_share)           \
     FINDING(rope_share)             \
     FINDING(rope_dose)              \
     FINDING(context_share)

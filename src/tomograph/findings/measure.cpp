@@ -80,6 +80,12 @@ void list_outliers(Subject& subject, const OutlierBoard& board, Measured& measur
     if (Json found = board.found_labels(); !found.empty()) subject.tables["found_labels"] = std::move(found);
 }
 
+bool keeps_routers(const Run& run) {
+    return std::ranges::any_of(run.sites(), [&](const SiteShape& shape) {
+        return shape.site.component == Component::router && run.has_vectors(shape.site);
+    });
+}
+
 Measured measure_one(const Run& run, const MeasureOptions& options, bool effects_only, Progress& progress) {
     Subject subject(run, options, effects_only, progress);
     // Scores say what a vector is on a few axes; of its single coordinates, and of how many axes there are,
@@ -89,6 +95,7 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
     std::vector<std::size_t> place;
     for (std::size_t i = 0; i < finding_kinds().size(); ++i) {
         const FindingKind& kind = *finding_kinds()[i];
+        if (kind.needs == Needs::router && !keeps_routers(run)) continue;
         if (kind.needs == Needs::rope_off && (effects_only || options.rope_off == nullptr)) continue;
         if (kind.needs == Needs::rope_doses && (effects_only || options.rope_doses.empty())) continue;
         if (kind.needs == Needs::context && (effects_only || options.context == nullptr)) continue;

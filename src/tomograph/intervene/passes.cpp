@@ -83,7 +83,7 @@ std::unique_ptr<Engine> make_loss_engine(const LanguageModel& model, const std::
             throw Error("a sequence of one token predicts nothing", "the loss is that of the next token",
                         "give sequences of two tokens or more");
     }
-    return model.make_engine({.max_length = longest_length(sequences),
+    return model.make_engine({.max_length = longest_read(sequences),
                               .exact = exact,
                               .threads = threads,
                               .stop_requested = [&progress] { return progress.stop_requested(); }});

@@ -91,7 +91,7 @@ std::vector<LensReading> read_prompts(const LanguageModel& model, const PromptSe
     std::int64_t total = 0;
     for (const Sequence& sequence : prompts.sequences) total += sequence.length();
     const auto engine =
-        model.make_engine({.max_length = longest_length(prompts.sequences),
+        model.make_engine({.max_length = longest_read(prompts.sequences),
                            .exact = exact,
                            .threads = options.threads,
                            .stop_requested = [&progress] { return progress.stop_requested(); }});

@@ -48,6 +48,12 @@ std::optional<std::string> gguf_string(const gguf_context* gguf, const std::stri
     return gguf_get_val_str(gguf, id);
 }
 
+std::optional<std::uint32_t> gguf_count(const gguf_context* gguf, const std::string& key) {
+    const std::int64_t id = gguf_find_key(gguf, key.c_str());
+    if (id < 0 || gguf_get_kv_type(gguf, id) != GGUF_TYPE_UINT32) return std::nullopt;
+    return gguf_get_val_u32(gguf, id);
+}
+
 std::string weight_type_name(llama_ftype file_type) {
     std::string type = llama_ftype_name(file_type);
     for (const std::string_view prefix : {"(guessed) ", "all "}) {

@@ -47,6 +47,8 @@ struct ModelPart {
 std::vector<ModelPart> open_parts(const std::string& path, const std::string& shown);
 
 std::optional<std::string> gguf_string(const gguf_context* gguf, const std::string& key);
+/// An entry of 32 bits without a sign, as llama.cpp writes counts.
+std::optional<std::uint32_t> gguf_count(const gguf_context* gguf, const std::string& key);
 /// "F32", "Q4_1", "Q4_K - Medium".
 std::string weight_type_name(llama_ftype file_type);
 /// True where the key is there and says false.

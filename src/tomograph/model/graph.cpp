@@ -207,6 +207,8 @@ class Finder {
                     name(write, Component::attn_out, "attention");
                 } else if (write.kind == StreamWrite::Kind::mixer) {
                     name(write, Component::mixer_out, "recurrent mixer");
+                } else if (write.kind == StreamWrite::Kind::cross) {
+                    name(write, Component::cross_attn_out, "attention to the source");
                 } else if (write.kind == StreamWrite::Kind::skip) {
                     name(write, Component::skip_out, "earlier stream");
                 } else if (taken.contains(Component::mlp_out) && write.reads.size() > 1 && !write.experts) {
@@ -273,8 +275,9 @@ class Finder {
             const int base = last ? next : stations[i + 1]->front().base;
             double factor = 1;
             const int point = scaled(base, station.front().station, factor);
-            const bool mixes = station.front().kind == StreamWrite::Kind::attention ||
-                               station.front().kind == StreamWrite::Kind::mixer;
+            // Attention to a source follows that to the text: resid_mid is behind both.
+            const bool mixes = station.front().kind <= StreamWrite::Kind::cross &&
+                               (last || stations[i + 1]->front().kind != StreamWrite::Kind::cross);
             const bool read_on =
                 !last && std::any_of(stations[i + 1]->begin(), stations[i + 1]->end(),
                                      [&](const StreamWrite& w) { return w.reads.contains(base); });

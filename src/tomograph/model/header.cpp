@@ -12,9 +12,8 @@ HeaderInfo read_header(const std::string& path) {
     const auto parts = open_parts(path, path);
     const gguf_context* gguf = parts.front().gguf.get();
     HeaderInfo info{.architecture = gguf_string(gguf, "general.architecture").value_or("")};
-    const std::int64_t id = gguf_find_key(gguf, "general.file_type");
-    if (id >= 0 && gguf_get_kv_type(gguf, id) == GGUF_TYPE_UINT32)
-        info.type = weight_type_name(static_cast<llama_ftype>(gguf_get_val_u32(gguf, id)));
+    if (const auto type = gguf_count(gguf, "general.file_type"))
+        info.type = weight_type_name(static_cast<llama_ftype>(*type));
     return info;
 }
 

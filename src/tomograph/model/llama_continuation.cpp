@@ -21,6 +21,9 @@ class LlamaContinuation final : public Continuation {
         if (!info.causal)
             throw Error(info.name + " does not go on with a text",
                         "its tokens see those that follow them, and none is predicted", "");
+        if (info.side == "target")
+            throw Error(info.name + " does not go on with a text by itself",
+                        "its decoder reads a source beside it", "give targets, as lines of --jsonl");
         auto parameters = context_parameters(model, info, options_);
         parameters.n_ctx = static_cast<std::uint32_t>(options.max_length);
         parameters.n_batch = parameters.n_ubatch =

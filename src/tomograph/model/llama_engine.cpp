@@ -4,6 +4,7 @@
 #include <llama.h>
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <map>
 #include <set>
@@ -123,6 +124,13 @@ std::vector<std::vector<int>> read_sources(const std::vector<GraphNode>& nodes) 
     return all;
 }
 
+void check_status(std::int32_t status) {
+    if (status == 2) throw Stopped("the batch under way was dropped");
+    if (status != 0)
+        throw Error("llama.cpp could not run a batch",
+                    fmt::format("{} (status {})", last_llama_error(), status), "");
+}
+
 class LlamaEngine final : public Engine {
   public:
     LlamaEngine(llama_model* model, const ModelInfo& info, const EngineOptions& options);
@@ -137,6 +145,8 @@ class LlamaEngine final : public Engine {
     void make_context();
     void forget();
     void decode(Batch& batch);
+    void encode_sources(std::span<const Sequence> batch, std::size_t sequence, std::size_t slot,
+                        std::int64_t n);
     std::int64_t piece_tokens(std::span<const Sequence> batch, std::size_t sequence,
                               std::int64_t position) const;
     void run_piece(Watch& watch, Batch& input);
@@ -151,7 +161,9 @@ class LlamaEngine final : public Engine {
     std::int64_t batch_tokens_ = 0;
     std::int64_t n_slots_ = kMaxSequences;  // sequences that the memory has room for
     bool recurrent_;                        // pieces hold sequences of one length
-    bool whole_ = false;                    // without a memory, no sequence can be read in pieces
+    bool encodes_;                          // llama.cpp has to be asked for an encoder
+    bool reads_source_;                     // which it attends to
+    bool whole_ = false;                    // no sequence can be read in pieces
     std::map<Kind, GraphMap> maps_;
     std::vector<SiteShape> sites_;
 
@@ -181,14 +193,10 @@ Batch LlamaEngine::make_batch(std::int64_t n, Kind kind) const {
 
 void LlamaEngine::decode(Batch& batch) {
     clear_llama_errors();
-    // An encoder that llama.cpp also runs beside a decoder (T5's) has to be asked for as one.
-    const std::int32_t status = llama_model_has_encoder(model_) ? llama_encode(context_.get(), batch.raw())
-                                                                : llama_decode(context_.get(), batch.raw());
+    const std::int32_t status =
+        encodes_ ? llama_encode(context_.get(), batch.raw()) : llama_decode(context_.get(), batch.raw());
     if (watch_ != nullptr && watch_->failure) std::rethrow_exception(watch_->failure);
-    if (status == 2) throw Stopped("the batch under way was dropped");
-    if (status != 0)
-        throw Error("llama.cpp could not run a batch",
-                    fmt::format("{} (status {})", last_llama_error(), status), "");
+    check_status(status);
 }
 
 const GraphMap& LlamaEngine::graph_map(Kind kind) {
@@ -201,8 +209,9 @@ const GraphMap& LlamaEngine::graph_map(Kind kind) {
             batch.token(i) = static_cast<llama_token>(std::min<std::int64_t>(i, info_.n_vocab - 1));
     }
     GraphRecorder seen;
-    recorder_ = &seen;
     forget();
+    if (reads_source_) encode_sources(std::array{Sequence{.tokens = {0}, .source = {0, 0, 0, 0}}}, 0, 0, 1);
+    recorder_ = &seen;
     try {
         decode(batch);
     } catch (...) {
@@ -252,16 +261,22 @@ LlamaEngine::LlamaEngine(llama_model* model, const ModelInfo& info, const Engine
     : model_(model),
       info_(info),
       options_(options),
-      recurrent_(llama_model_is_recurrent(model) || llama_model_is_hybrid(model)) {
+      recurrent_(llama_model_is_recurrent(model) || llama_model_is_hybrid(model)),
+      encodes_(llama_model_has_encoder(model) && info.side != "target"),
+      reads_source_(info.side == "target") {
     context_parameters(model, info, options_);  // refuses lengths that there cannot be
     batch_tokens_ = std::clamp(kLogitBytes / (info.n_vocab * 4), kMinBatchTokens, kMaxBatchTokens);
     // Whole sequences only: room that no sequence fills would still be paid for in logits.
     if (options.max_length < batch_tokens_) batch_tokens_ -= batch_tokens_ % options.max_length;
+    // llama.cpp has room for the logits of every slot, and wants no more of them than of tokens.
+    n_slots_ = std::min<std::int64_t>(kMaxSequences, batch_tokens_);
     // A recurrent state is there for every slot, used or not, and may be larger than all of a short sequence.
     if (recurrent_) n_slots_ = std::clamp<std::int64_t>(batch_tokens_ / options.max_length, 1, kMaxSequences);
     // llama.cpp's graph of PLaMo 2 lays several sequences of one batch into each other.
     if (info.architecture == "plamo2") n_slots_ = 1;
     make_context();
+    // Without a memory nothing goes on from an earlier piece, and with a source its sequences are encoded
+    // first.
     if (llama_get_memory(context_.get()) == nullptr || llama_model_has_encoder(model_)) {
         whole_ = true;
         if (options.max_length > batch_tokens_) {
@@ -308,6 +323,8 @@ void LlamaEngine::hand_over_logits(const Plan& plan, std::int64_t first, std::in
 void LlamaEngine::run(std::span<const Sequence> batch, const Plan& plan, Tap& tap) {
     const std::int64_t total = check_batch(batch, info_, options_.max_length);
     check_plan(plan, sites_, total);
+    if (encodes_ && !plan.logits.empty())
+        throw Error(info_.name + " gives no logits", "it is an encoder, and predicts nothing", "");
     if (total == 0) return;
     const Kind kind = batch.front().vectors.empty() ? kTokens : kVectors;
     const GraphMap& map = graph_map(kind);
@@ -325,6 +342,7 @@ void LlamaEngine::run(std::span<const Sequence> batch, const Plan& plan, Tap& ta
         while (position == batch[sequence].length()) ++sequence, position = 0, ++slot;
         if (recurrent_ && position == 0) forget(), slot = 0;
         const std::int64_t n = piece_tokens(batch, sequence, position);
+        if (reads_source_ && watch.needs_graph()) encode_sources(batch, sequence, slot, n);
         input.begin(n);
         for (std::int64_t i = 0; i < n; ++i, ++position) {
             while (position == batch[sequence].length()) ++sequence, position = 0, ++slot;
@@ -356,15 +374,39 @@ std::int64_t LlamaEngine::piece_tokens(std::span<const Sequence> batch, std::siz
                                        std::int64_t position) const {
     std::int64_t n = batch[sequence].length() - position;
     const std::int64_t length = n;
+    std::int64_t n_source = std::ssize(batch[sequence].source);
     for (std::int64_t n_sequences = 1; ++sequence < batch.size(); ++n_sequences) {
         const std::int64_t next = batch[sequence].length();
         if (recurrent_ &&
             (position > 0 || next != length || n_sequences == n_slots_ || n + next > batch_tokens_))
             break;
-        if (whole_ && n + next > batch_tokens_) break;
+        n_source += std::ssize(batch[sequence].source);
+        if (whole_ && std::max(n + next, n_source) > batch_tokens_) break;
         n += next;
     }
     return std::min(n, batch_tokens_);
+}
+
+/// The sources of the next `n` tokens' sequences, under the same slots: what their decoder attends to.
+void LlamaEngine::encode_sources(std::span<const Sequence> batch, std::size_t sequence, std::size_t slot,
+                                 std::int64_t n) {
+    std::size_t end = sequence;
+    std::int64_t n_source = 0;
+    for (; n > 0; ++end) {
+        n -= batch[end].length();
+        n_source += std::ssize(batch[end].source);
+    }
+    Batch sources = make_batch(n_source, kTokens);
+    sources.begin(n_source);
+    for (std::int64_t i = 0; sequence < end; ++sequence, ++slot) {
+        std::int64_t position = 0;
+        for (const std::int32_t token : batch[sequence].source) {
+            sources.token(i) = token;
+            sources.set(i++, position++, slot);
+        }
+    }
+    clear_llama_errors();
+    check_status(llama_encode(context_.get(), sources.raw()));
 }
 
 void LlamaEngine::run_piece(Watch& watch, Batch& input) {

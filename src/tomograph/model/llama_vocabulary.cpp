@@ -21,6 +21,15 @@ std::optional<std::int32_t> start_token(const gguf_context* gguf, const llama_vo
     return token;
 }
 
+/// Where the model reads to and fro, or a source: what it was trained to see a text end with.
+std::optional<std::int32_t> closing_token(const llama_vocab* vocab, const ModelInfo& model) {
+    if (model.causal && model.side.empty()) return std::nullopt;
+    const llama_token token = llama_vocab_get_add_sep(vocab)   ? llama_vocab_sep(vocab)
+                              : llama_vocab_get_add_eos(vocab) ? llama_vocab_eos(vocab)
+                                                               : LLAMA_TOKEN_NULL;
+    return token < 0 ? std::nullopt : std::optional<std::int32_t>(token);
+}
+
 }  // namespace
 
 LlamaVocabulary::LlamaVocabulary(const llama_vocab* vocab, const gguf_context* gguf, const ModelInfo& model,
@@ -31,6 +40,7 @@ LlamaVocabulary::LlamaVocabulary(const llama_vocab* vocab, const gguf_context* g
     info_.n_tokens = model.n_vocab;
     info_.start_token = start_token(gguf, vocab);
     info_.adds_start_token = llama_vocab_get_add_bos(vocab) && info_.start_token;
+    info_.closing_token = closing_token(vocab, model);
     info_.context_length = model.context_length;
     info_.bounded = model.learned_positions;
     if (const llama_token end = llama_vocab_eos(vocab); end >= 0) info_.end_token = end;
@@ -42,6 +52,14 @@ LlamaVocabulary::LlamaVocabulary(const llama_vocab* vocab, const gguf_context* g
         std::string spelling = piece(token);
         if (!spelling.empty()) special_tokens_.push_back({std::move(spelling), token});
     }
+}
+
+void LlamaVocabulary::set_target_start(std::int32_t named) {
+    if (named >= 0) info_.target_start = named;
+    if (!info_.target_start) info_.target_start = info_.start_token;
+    if (!info_.target_start)
+        throw Error(info_.model + " names no token that a target begins with",
+                    "its header has neither a decoder's start token nor a start token", "");
 }
 
 std::vector<std::int32_t> LlamaVocabulary::tokenize(std::string_view bytes, bool special) const {

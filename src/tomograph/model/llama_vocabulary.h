@@ -17,6 +17,10 @@ class LlamaVocabulary final : public Vocabulary {
     LlamaVocabulary(const llama_vocab* vocab, const gguf_context* gguf, const ModelInfo& model,
                     std::vector<std::string> notes);
 
+    /// Its model reads a source, and texts of its own begin with `named`, or the start token where the header
+    /// names none (a negative number). Errors: Error where it has neither.
+    void set_target_start(std::int32_t named);
+
     const VocabularyInfo& info() const override { return info_; }
     std::vector<std::int32_t> tokenize(std::string_view text, bool special) const override;
     const std::vector<SpecialToken>& special_tokens() const override { return special_tokens_; }

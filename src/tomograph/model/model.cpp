@@ -33,10 +33,8 @@ constexpr const char* kPositionTable = "position_embd.weight";
 
 /// What a file says of its own weights.
 std::string stored_type(const gguf_context* gguf) {
-    const std::int64_t key = gguf_find_key(gguf, "general.file_type");
-    return key >= 0 && gguf_get_kv_type(gguf, key) == GGUF_TYPE_UINT32
-               ? weight_type_name(static_cast<llama_ftype>(gguf_get_val_u32(gguf, key)))
-               : "unknown";
+    const auto type = gguf_count(gguf, "general.file_type");
+    return type ? weight_type_name(static_cast<llama_ftype>(*type)) : "unknown";
 }
 
 }  // namespace
@@ -125,7 +123,7 @@ std::unique_ptr<Continuation> Model::make_continuation(const EngineOptions& opti
     return make_llama_continuation(state_->model, state_->info, options);
 }
 
-Model Model::open(const std::string& name_or_path, HeldWeights weights, int threads) {
+Model Model::open(const std::string& name_or_path, HeldWeights weights, int threads, Side side) {
     start_llama();
     auto state = std::make_unique<State>();
     state->file = std::make_unique<ModelFile>(name_or_path);
@@ -174,15 +172,21 @@ Model Model::open(const std::string& name_or_path, HeldWeights weights, int thre
     for (const ModelPart& part : state->parts) info.file_bytes += std::filesystem::file_size(part.path);
     info.twin = gguf_string(gguf, kTwinKey).value_or("");
     info.learned_positions = state->part_with(kPositionTable) != nullptr;
-    state->vocabulary = std::make_unique<LlamaVocabulary>(vocab, gguf, info, notes);
-
     const bool decodes = llama_model_has_decoder(model);
+    const bool two_sides = decodes && llama_model_has_encoder(model);
     info.causal = decodes && !gguf_denies(gguf, info.architecture + ".attention.causal");
-    if (llama_model_has_encoder(model) && decodes) {
-        throw Error(name_or_path + " has an encoder beside its decoder",
-                    "its blocks add to two streams, and one can be recorded",
-                    "use a decoder, or an encoder by itself");
+    if (two_sides && side == Side::target) {
+        info.side = "target";
+        if (const auto count = gguf_count(gguf, info.architecture + ".decoder_block_count"))
+            info.n_layers = static_cast<int>(*count);
+    } else if (two_sides) {
+        info.side = "source";
+        info.causal = false;
+    } else if (side == Side::target) {
+        throw Error(name_or_path + " has no target side", "it has no encoder beside its decoder", "");
     }
+    state->vocabulary = std::make_unique<LlamaVocabulary>(vocab, gguf, info, notes);
+    if (info.side == "target") state->vocabulary->set_target_start(llama_model_decoder_start_token(model));
     return Model(std::move(state));
 }
 

@@ -9,14 +9,19 @@
 
 namespace tomograph {
 
+/// Which stream of an encoder and a decoder in one file is the model: each is one by itself, and the target's
+/// reads the source beside its own text.
+enum class Side { source, target };
+
 /// A GGUF, opened with llama.cpp: weights and vocabulary.
 class Model final : public LanguageModel {
   public:
     /// `name_or_path` is a GGUF file, or "bytes-gpt2" or "bytes-llama", which are part of the program.
-    /// `weights`: how they are held; `threads` decode them (0: all).
-    /// Errors: Error when the file is missing, truncated, not a GGUF, or not a decoder-only language model.
+    /// `weights`: how they are held; `threads` decode them (0: all). `side` matters where there are two.
+    /// Errors: Error when the file is missing, truncated, not a GGUF, or no language model, and when the
+    /// target is asked of a model that has one side.
     static Model open(const std::string& name_or_path, HeldWeights weights = HeldWeights::as_stored,
-                      int threads = 0);
+                      int threads = 0, Side side = Side::source);
     Model(Model&&) noexcept;
     Model& operator=(Model&&) noexcept;
     ~Model() override;

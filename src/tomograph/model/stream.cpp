@@ -29,7 +29,12 @@ std::optional<int> layer_of_weight(std::string_view name) {
 }
 
 Stream::Stream(const std::vector<GraphNode>& nodes, std::int64_t d_model, Kind kind)
-    : nodes_(&nodes), d_model_(d_model), kind_(kind), stream_(nodes.size(), -1) {
+    : nodes_(&nodes), d_model_(d_model), kind_(kind), stream_(nodes.size(), -1), readers_(nodes.size()) {
+    for (int i = 0; i < size(); ++i) {
+        for (const GraphNode::Source& source : node(i).sources) {
+            if (source.node >= 0) readers_[static_cast<std::size_t>(source.node)].push_back(i);
+        }
+    }
     const auto usual = [](const GraphNode::Source& s) {
         return s.node < 0 && !s.weight && (is_leaf(s, "inp_embd") || s.leaf == "embd");
     };
@@ -114,17 +119,18 @@ int Stream::goes_through(int index) const {
 
 int Stream::norm_output(int norm) const {
     int last = norm;
-    for (int i = norm + 1; i < size(); ++i) {
-        const GraphNode& n = node(i);
-        if ((n.op != Op::mul && n.op != Op::add) || n.sources.size() < 2) continue;
-        for (std::size_t side = 0; side < 2; ++side) {
-            if (n.sources[side].node == last && n.sources[1 - side].weight && !n.sources[1 - side].value) {
-                last = i;
-                break;
-            }
-        }
+    const auto scales_it = [&](int reader) {
+        const GraphNode& n = node(reader);
+        if ((n.op != Op::mul && n.op != Op::add) || n.sources.size() < 2) return false;
+        const std::size_t side = n.sources[0].node == last ? 0 : 1;
+        return n.sources[side].node == last && n.sources[1 - side].weight && !n.sources[1 - side].value;
+    };
+    for (;;) {
+        const auto& readers = readers_[static_cast<std::size_t>(last)];
+        const auto next = std::ranges::find_if(readers, scales_it);
+        if (next == readers.end()) return last;
+        last = *next;
     }
-    return last;
 }
 
 // --- the embedding side
@@ -274,6 +280,7 @@ Stream::Ancestors Stream::ancestors(int value) {
                 // A state that is carried from token to token. The last few inputs of a convolution or of a
                 // token shift alone ("cache_r_l") make no mixer.
                 found.recurrent = found.recurrent || source.leaf.starts_with("cache_s_l");
+                found.source = found.source || source.leaf == "cross_embd";
             }
         }
     }

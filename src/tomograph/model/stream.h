@@ -63,6 +63,7 @@ class Stream {
         std::vector<int> nodes;  ///< ascending
         std::set<int> reads;     ///< stream nodes that it starts from, under views
         bool attention = false;
+        bool source = false;     ///< what an encoder made of a source
         bool recurrent = false;  ///< a recurrent operation, or a recurrent state
         bool experts = false;
     };
@@ -89,6 +90,7 @@ class Stream {
     Kind kind_;
     std::string input_leaf_;           // the name of the batch's vectors, where it is not one of the usual
     std::vector<signed char> stream_;  // -1 unknown, else is_stream
+    std::vector<std::vector<int>> readers_;  // of each node, ascending
 };
 
 }  // namespace tomograph

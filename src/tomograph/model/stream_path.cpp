@@ -120,7 +120,8 @@ class Follower {
         const Stream::Ancestors a = path_.stream.ancestors(write.value);
         write.reads = a.reads;
         write.experts = a.experts;
-        write.kind = a.attention   ? StreamWrite::Kind::attention
+        write.kind = a.source      ? StreamWrite::Kind::cross
+                     : a.attention ? StreamWrite::Kind::attention
                      : a.recurrent ? StreamWrite::Kind::mixer
                                    : StreamWrite::Kind::mlp;
     }

@@ -10,7 +10,7 @@ namespace tomograph {
 
 /// Something that was added to the stream.
 struct StreamWrite {
-    enum class Kind { attention, mixer, mlp, skip };
+    enum class Kind { attention, mixer, cross, mlp, skip };
     int station = -1;  ///< the ADD that carries the stream on
     int operand = -1;  ///< the stream as that ADD reads it
     int value = -1;    ///< the node that was added

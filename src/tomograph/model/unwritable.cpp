@@ -18,8 +18,8 @@ std::string unwritable(const std::vector<GraphNode>& nodes, const std::vector<Si
         owner = source.node;
         shown.insert(owner);
     }
-    for (const SiteNode& other : sites) {
-        if (shown.contains(other.node)) return "it shares its memory with " + other.site.name();
+    for (std::size_t i = 0; !shown.empty() && i < sites.size(); ++i) {
+        if (shown.contains(sites[i].node)) return "it shares its memory with " + sites[i].site.name();
     }
     std::set<int> same_memory{owner};
     for (int i = owner + 1; i < site.node; ++i) {

@@ -44,11 +44,42 @@ void check_text(std::string_view bytes, const std::string& shown) {
         throw Error(shown + " is not text", "it holds zero bytes", "give a plain text file");
 }
 
+namespace {
+
+/// What was read for a decoder beside an encoder is the source, and its own text has only begun.
+std::int64_t make_sources(PromptSet& set, std::int32_t target_start) {
+    std::int64_t made = 0;
+    for (Sequence& sequence : set.sequences) {
+        if (!sequence.source.empty()) continue;
+        if (!sequence.vectors.empty())
+            throw Error("a decoder that reads a source cannot be given vectors alone", "", "");
+        const auto labelled = std::ranges::find_if(sequence.labels, [](std::int32_t l) { return l >= 0; });
+        const std::int32_t label = labelled == sequence.labels.end() ? -1 : *labelled;
+        const bool has_labels = !sequence.labels.empty();
+        sequence = {.tokens = {target_start}, .source = std::move(sequence.tokens)};
+        if (has_labels) sequence.labels = {label};
+        ++made;
+    }
+    return made;
+}
+
+}  // namespace
+
 void describe(PromptSet& set, const Vocabulary& vocabulary, const std::string& kind,
               std::optional<std::int32_t> start) {
+    if (const auto target_start = vocabulary.info().target_start) {
+        const std::int64_t made = make_sources(set, *target_start);
+        if (made > 0)
+            set.notes.push_back(fmt::format(
+                "{} of {} texts are sources alone: of the target only token {}, which it begins with, is "
+                "read; lines with a source and a target (--jsonl) have more",
+                made, set.sequences.size(), *target_start));
+        set.description["longest_source"] = longest_read(set.sequences);
+    }
     Json description = {
         {"kind", kind}, {"sequences", set.sequences.size()}, {"length", longest_length(set.sequences)}};
     description["start_token"] = start ? Json(*start) : Json(nullptr);
+    if (vocabulary.info().closing_token) description["closing_token"] = *vocabulary.info().closing_token;
     description.update(set.description);
     set.description = std::move(description);
     const auto& notes = vocabulary.info().notes;
@@ -85,6 +116,17 @@ bool cut_to(Sequence& sequence, std::int64_t length) {
         if (!column.empty()) column.resize(static_cast<std::size_t>(length));
     }
     return true;
+}
+
+bool cut_and_close(Sequence& sequence, std::int64_t length, std::optional<std::int32_t> closing) {
+    if (!closing || sequence.tokens.empty()) return cut_to(sequence, length);
+    const bool cut = cut_to(sequence, std::max<std::int64_t>(length - 1, 0));
+    sequence.tokens.push_back(*closing);
+    if (!sequence.labels.empty()) sequence.labels.push_back(-1);
+    for (auto& column : sequence.columns) {
+        if (!column.empty()) column.push_back(-1);
+    }
+    return cut;
 }
 
 void note_reading(PromptSet& set, std::int64_t spelt, std::int64_t replaced, const Vocabulary& vocabulary) {

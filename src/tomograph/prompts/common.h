@@ -31,6 +31,8 @@ void add_start(Sequence& sequence, std::optional<std::int32_t> start);
 
 /// Cut to `length` tokens. True where there were more.
 bool cut_to(Sequence& sequence, std::int64_t length);
+/// The same, and where `closing` is a token it is the last of them, without a label.
+bool cut_and_close(Sequence& sequence, std::int64_t length, std::optional<std::int32_t> closing);
 
 /// What the user should know of how a text was read.
 void note_reading(PromptSet& set, std::int64_t spelt, std::int64_t replaced, const Vocabulary& vocabulary);

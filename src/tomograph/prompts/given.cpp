@@ -24,7 +24,7 @@ PromptSet given_prompts(const Vocabulary& vocabulary, const GivenOptions& option
         if (!options.labels.empty())
             sequence.labels.assign(sequence.tokens.size(), word_index(set.labels, options.labels[i]));
         add_start(sequence, start);
-        cut += cut_to(sequence, options.length);
+        cut += cut_and_close(sequence, options.length, vocabulary.info().closing_token);
         set.sequences.push_back(std::move(sequence));
     }
     if (set.sequences.empty()) throw Error("no prompt was given", "", "use --prompt \"...\"");

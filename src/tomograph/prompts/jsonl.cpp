@@ -45,14 +45,16 @@ class Lines {
 
     /// The first tokens of a line, one more than will be kept. Errors: JsonError, Error.
     Sequence read(const Json& json) {
-        check_keys(json, "a line", {"text", "segments", "messages", "ids"});
+        check_keys(json, "a line", {"text", "segments", "messages", "ids", "source", "target"});
+        text.clear();
+        if (json.contains("source")) return read_pair(json);
         if (json.size() != 1) {
             std::string keys;
             for (const auto& [key, value] : json.items())
                 keys += fmt::format("{}'{}'", keys.empty() ? "" : " and ", key);
             throw JsonError(json.empty() ? "it has no 'text'" : "it has both " + keys);
         }
-        text.clear();
+        if (json.contains("target")) throw JsonError("it has a 'target' and no 'source'");
         if (json.contains("ids")) return read_ids(list_at(json, "ids"));
         if (json.contains("messages")) return read_messages(list_at(json, "messages"));
         if (json.contains("segments")) return read_segment_list(list_at(json, "segments"));
@@ -91,8 +93,10 @@ class Lines {
         return sequence;
     }
 
-    std::int64_t spelt = 0, replaced = 0, conversations = 0;
-    std::string text;  ///< the last line as it was written out; empty where it was no conversation
+    std::int64_t n_cut = 0;  ///< sources that were cut
+    std::int64_t spelt = 0, replaced = 0, conversations = 0, pairs = 0;
+    std::int64_t unread = 0;  ///< targets of models that have no decoder for them
+    std::string text;         ///< the last line as it was written out; empty where it was no conversation
 
   private:
     Sequence cut(const std::vector<Segment>& segments, const std::vector<std::int32_t>& labels) {
@@ -104,6 +108,31 @@ class Lines {
         for (const std::int32_t segment : reading.segment)
             sequence.labels.push_back(labels[static_cast<std::size_t>(segment)]);
         segment_of_ = std::move(reading.segment);
+        return sequence;
+    }
+
+    /// A source, and of a decoder that reads it the target; for the encoder the target is not there.
+    Sequence read_pair(const Json& json) {
+        const VocabularyInfo& info = vocabulary_.info();
+        if (json.size() != (json.contains("target") ? 2u : 1u))
+            throw JsonError("beside a 'source' stands a 'target' or nothing");
+        const std::string& source = string_at(json, "it", "source");
+        text = source;
+        ++pairs;
+        if (!info.target_start) {
+            unread += json.contains("target");
+            return cut({{source, options_.special}}, {-1});
+        }
+        Sequence read = cut({{source, options_.special}}, {-1});
+        if (read.tokens.empty()) throw JsonError("'source' is empty");
+        n_cut += cut_and_close(read, options_.length, info.closing_token);
+        Sequence sequence{.tokens = {*info.target_start}, .labels = {-1}};
+        if (json.contains("target")) {
+            const Sequence target = cut({{string_at(json, "it", "target"), options_.special}}, {-1});
+            sequence.tokens.insert(sequence.tokens.end(), target.tokens.begin(), target.tokens.end());
+            sequence.labels.resize(sequence.tokens.size(), -1);
+        }
+        sequence.source = std::move(read.tokens);
         return sequence;
     }
 
@@ -191,19 +220,30 @@ PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& option
         } catch (const JsonError& e) {
             throw Error(where + " cannot be used", e.what(),
                         R"(a line is {"text": "..."}, {"segments": [{"label": "...", "text": "..."}]}, )"
-                        R"({"messages": [{"role": "...", "content": "..."}]} or {"ids": [...]})");
+                        R"({"messages": [{"role": "...", "content": "..."}]}, {"ids": [...]} or )"
+                        R"({"source": "...", "target": "..."})");
         } catch (const Error& e) {
             throw Error(where + " cannot be used", e.what(), "");
         }
         if (sequence.tokens.empty())
             throw Error(where + " has no text", "", "a line's index is its sequence, so none may be empty");
-        add_start(sequence, start);
-        n_cut += cut_to(sequence, options.length);
+        const bool is_target = !sequence.source.empty();
+        if (!is_target) add_start(sequence, start);
+        n_cut += cut_and_close(sequence, options.length,
+                               is_target ? std::nullopt : vocabulary.info().closing_token);
         set.sequences.push_back(std::move(sequence));
-        set.texts.push_back(lines.text.empty() ? Json::object() : Json{{"text", lines.text}});
+        if (is_target)
+            set.texts.push_back({{"source", lines.text}});
+        else
+            set.texts.push_back(lines.text.empty() ? Json::object() : Json{{"text", lines.text}});
     }
-    if (lines.conversations == 0) set.texts.clear();
+    n_cut += lines.n_cut;
+    if (lines.conversations == 0 && (lines.pairs == 0 || !vocabulary.info().target_start)) set.texts.clear();
     if (set.sequences.empty()) throw Error(name + " is empty", "", "give a file with one JSON object a line");
+    if (lines.unread > 0)
+        set.notes.push_back(fmt::format(
+            "{} not read: --side target of an encoder and a decoder in one file reads targets",
+            lines.unread == 1 ? std::string("1 target is") : fmt::format("{} targets are", lines.unread)));
     if (n_cut > 0)
         set.notes.push_back(
             fmt::format("{} of {} lines were cut to {} tokens", n_cut, set.sequences.size(), options.length));
@@ -224,6 +264,7 @@ PromptSet conversation_prompts(const Vocabulary& vocabulary, const std::vector<C
     if (messages.empty()) throw Error("the conversation holds no message", "", "");
     Sequence sequence = lines.read_conversation(messages);
     add_start(sequence, start);
+    cut_and_close(sequence, options.length + 1, vocabulary.info().closing_token);
     if (sequence.length() > options.length)
         throw Error(fmt::format("the conversation has more than {} tokens", options.length), "",
                     "shorten it");

@@ -129,10 +129,12 @@ struct JsonlOptions {
 ///     {"segments": [{"label": "...", "text": "...", "special": "parse"}, ...]}
 ///     {"messages": [{"role": "...", "content": "..."}, ...]}
 ///     {"ids": [1, 2, ...]}
-/// A conversation is read through the model's template: the template's own special tokens are tokens, the
-/// words of the messages are text; each token's label is its message's role, or "template"; columns.h names
-/// what else is said of it. Errors: Error that names the line; for a conversation also when the model has no
-/// template.
+///     {"source": "...", "target": "..."}
+/// A decoder beside an encoder reads the target and attends to the source; the encoder itself reads the
+/// source, and other models do so as text. A conversation is read through the model's template: the
+/// template's own special tokens are tokens, the words of the messages are text; each token's label is its
+/// message's role, or "template"; columns.h names what else is said of it. Errors: Error that names the line;
+/// for a conversation also when the model has no template.
 PromptSet jsonl_prompts(const Vocabulary& vocabulary, const JsonlOptions& options);
 
 /// One conversation that is at hand, read as jsonl_prompts() reads a line. Options: the file and the number

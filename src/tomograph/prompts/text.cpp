@@ -56,10 +56,12 @@ PromptSet text_prompts(const Vocabulary& vocabulary, const TextOptions& options)
     if (options.sequences < 1) throw Error("no sequences were asked for", "", "use --sequences 1 or more");
     check_length(vocabulary, options.length);
     const auto start = start_token(vocabulary, options.start);
-    const std::int64_t body = options.length - (start ? 1 : 0);
+    const auto closing = vocabulary.info().closing_token;
+    const std::int64_t body = options.length - (start ? 1 : 0) - (closing ? 1 : 0);
     if (body < 1)
         throw Error(fmt::format("length {} leaves no room for text", options.length),
-                    "the start token takes one place", "use a longer --length");
+                    closing ? "start and closing token take a place each" : "the start token takes one place",
+                    "use a longer --length");
     if (options.stride < 0) throw Error("a stride below 0 leads nowhere", "", "use --stride 1 or more");
     const std::int64_t stride = options.stride > 0 ? options.stride : body;
     PromptSet set;
@@ -70,6 +72,7 @@ PromptSet text_prompts(const Vocabulary& vocabulary, const TextOptions& options)
         Sequence sequence;
         sequence.tokens.assign(tokens.begin(), tokens.end());
         if (start) sequence.tokens.insert(sequence.tokens.begin(), *start);
+        if (closing) sequence.tokens.push_back(*closing);
         if (sources.size() > 1)
             sequence.labels.assign(sequence.tokens.size(), static_cast<std::int32_t>(source));
         if (again > 0) mark_overlap(set, sequence, start ? 1 : 0, turn > 0 ? again : 0);

@@ -85,6 +85,9 @@ PromptSet plant_start(PromptSet prompts, const Vocabulary& vocabulary, std::int6
 
 PromptSet positions_prompts(const LanguageModel& model, const PositionsOptions& options) {
     const ModelInfo& info = model.info();
+    if (info.side == "target")
+        throw Error(info.name + " has no positions without a text",
+                    "its decoder reads a source beside vectors, and there is none", "use --side source");
     check_length(model.vocabulary(), options.length);
     PromptSet set;
     const auto length = static_cast<std::size_t>(options.length);

@@ -26,7 +26,7 @@ struct RowLabels {
     std::vector<std::int32_t> position;    ///< -1: averaged over positions
     std::vector<std::int32_t> token;       ///< index into Run::tokens(); -1: an average
     std::vector<std::int32_t> sequence;    ///< -1: averaged over sequences
-    std::vector<std::int32_t> label;       ///< -1: none, or an average
+    std::vector<std::int32_t> label;       ///< -1: none. Of an average, that of all its rows that have one
     std::vector<float> norm;               ///< of the vector before normalising; of an average, its own
 
     std::int64_t size() const { return static_cast<std::int64_t>(component.size()); }

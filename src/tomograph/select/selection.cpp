@@ -160,6 +160,14 @@ struct Accumulator {
     VectorD sum;
     std::int64_t count = 0;
     std::int32_t true_layer = -1;
+    std::int32_t label = -1;  // of those that have one; -1 as well once they differ
+    bool labels_differ = false;
+
+    void add_label(std::int32_t one) {
+        if (one < 0 || one == label) return;
+        labels_differ = labels_differ || label >= 0;
+        label = labels_differ ? -1 : one;
+    }
 };
 
 }  // namespace
@@ -325,7 +333,7 @@ class Selecting {
                                      position,
                                      -1,
                                      sequence,
-                                     -1,
+                                     accumulated.label,
                                      result_.averages_.row(row).norm()},
                                     renumbered_);
                 ++row;
@@ -334,8 +342,8 @@ class Selecting {
         }
     }
 
-    void add(const Site& site, std::int32_t position, std::int32_t sequence, const float* row,
-             std::int64_t weight) {
+    void add(const Site& site, std::int32_t position, std::int32_t sequence, std::int32_t label,
+             const float* row, std::int64_t weight) {
         const Component component =
             selection_.mean_components ? sites_.back().site.component : site.component;
         Accumulator& group =
@@ -347,6 +355,7 @@ class Selecting {
         }
         group.sum += static_cast<double>(weight) * Eigen::Map<const Vector>(row, result_.dim_).cast<double>();
         group.count += weight;
+        group.add_label(label);
     }
 
     void add_means() {
@@ -358,7 +367,8 @@ class Selecting {
         for (const SiteShape& site : sites_) {
             const Matrix means = run_.means(site.site);
             for (const auto& [position, count] : counts) {
-                if (position < means.rows()) add(site.site, position, -1, means.row(position).data(), count);
+                if (position < means.rows())
+                    add(site.site, position, -1, -1, means.row(position).data(), count);
             }
         }
     }
@@ -389,7 +399,8 @@ class Selecting {
                 for (std::int64_t i = 0; i < n; ++i) {
                     const auto t =
                         static_cast<std::size_t>(run_.rows()[static_cast<std::size_t>(stored_[at] + i)]);
-                    add(site.site, shown_position(t), tokens.sequence[t], block.row(i).data(), 1);
+                    add(site.site, shown_position(t), tokens.sequence[t], tokens.label[t],
+                        block.row(i).data(), 1);
                 }
                 at = end;
             }

@@ -10,6 +10,7 @@
 #include "tomograph/base/file.h"
 #include "tomograph/base/json_reason.h"
 #include "tomograph/base/text.h"
+#include "tomograph/select/experts.h"
 
 namespace tomograph {
 namespace {
@@ -95,32 +96,11 @@ std::vector<std::int32_t> layers_shown(const RowLabels& labels, int n_layers) {
 /// Column expert, where the run keeps a router's vectors.
 void add_experts(ColumnSet& set, const Run& run, const RowLabels& labels) {
     constexpr std::uint8_t kNone = 255;
-    constexpr std::int64_t kBlock = 4096;
-    std::map<int, std::vector<std::uint8_t>> preferred;  // by layer, of each token
-    for (const SiteShape& shape : run.sites()) {
-        const auto width = shape.width();
-        if (shape.site.component != Component::router || !run.has_vectors(shape.site) || width > kNone)
-            continue;
-        auto& of_token = preferred[shape.site.layer];
-        of_token.assign(static_cast<std::size_t>(run.n_tokens()), kNone);
-        std::vector<float> gates(static_cast<std::size_t>(kBlock * width));
-        for (std::int64_t begin = 0; begin < run.n_rows(); begin += kBlock) {
-            const std::int64_t end = std::min(begin + kBlock, run.n_rows());
-            run.read_rows(shape.site, begin, end, gates.data());
-            for (std::int64_t row = begin; row < end; ++row) {
-                const float* gate = gates.data() + (row - begin) * width;
-                of_token[static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)])] =
-                    static_cast<std::uint8_t>(std::max_element(gate, gate + width) - gate);
-            }
-        }
-    }
+    const auto preferred = preferred_experts(run, labels);
     if (preferred.empty()) return;
-    std::vector<std::uint8_t> experts(static_cast<std::size_t>(labels.size()), kNone);
-    for (std::size_t i = 0; i < experts.size(); ++i) {
-        const auto layer = preferred.find(labels.site(static_cast<std::int64_t>(i)).layer);
-        if (layer != preferred.end() && labels.token[i] >= 0)
-            experts[i] = layer->second[static_cast<std::size_t>(labels.token[i])];
-    }
+    std::vector<std::uint8_t> experts;
+    for (const std::int32_t expert : preferred)
+        experts.push_back(expert < 0 || expert >= kNone ? kNone : static_cast<std::uint8_t>(expert));
     set.columns["expert"] = make_column("u8", as_bytes(experts));
 }
 

@@ -25,8 +25,9 @@ std::vector<Component> study_components(const std::vector<SiteShape>& sites) {
     std::vector<Component> present;
     for (const Component component :
          {Component::embed, Component::pos_embed, Component::ln1, Component::attn_out, Component::mixer_out,
-          Component::resid_mid, Component::ln2, Component::mlp_out, Component::moe_out, Component::ple_out,
-          Component::skip_out, Component::resid_post, Component::ln_final}) {
+          Component::cross_attn_out, Component::resid_mid, Component::ln2, Component::mlp_out,
+          Component::moe_out, Component::ple_out, Component::skip_out, Component::resid_post,
+          Component::ln_final}) {
         if (std::any_of(sites.begin(), sites.end(),
                         [&](const SiteShape& s) { return s.site.component == component; }))
             present.push_back(component);

@@ -7,7 +7,7 @@
 namespace tomograph {
 namespace {
 
-constexpr std::array<std::pair<Component, std::string_view>, 16> kNames{{
+constexpr std::array<std::pair<Component, std::string_view>, 17> kNames{{
     {Component::embed, "embed"},
     {Component::pos_embed, "pos_embed"},
     {Component::resid_pre, "resid_pre"},
@@ -15,6 +15,7 @@ constexpr std::array<std::pair<Component, std::string_view>, 16> kNames{{
     {Component::z, "z"},
     {Component::attn_out, "attn_out"},
     {Component::mixer_out, "mixer_out"},
+    {Component::cross_attn_out, "cross_attn_out"},
     {Component::resid_mid, "resid_mid"},
     {Component::ln2, "ln2"},
     {Component::router, "router"},
@@ -57,8 +58,9 @@ bool in_block(Component component) {
 
 bool writes_to_stream(Component component) {
     return component == Component::attn_out || component == Component::mixer_out ||
-           component == Component::mlp_out || component == Component::moe_out ||
-           component == Component::ple_out || component == Component::skip_out;
+           component == Component::cross_attn_out || component == Component::mlp_out ||
+           component == Component::moe_out || component == Component::ple_out ||
+           component == Component::skip_out;
 }
 
 std::string Site::name() const {

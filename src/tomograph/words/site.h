@@ -19,15 +19,16 @@ enum class Component {
     z,          ///< what each head gives before the output projection, [n_heads, d_head]
     attn_out,   ///< what attention adds to the stream, bias included, [d_model]
     mixer_out,  ///< what a recurrent mixer adds to it (state space, linear attention, convolution), [d_model]
-    resid_mid,  ///< stream after attention, [d_model]; absent where attention and MLP run in parallel
-    ln2,        ///< output of the norm before the MLP, [d_model]; absent where the block shares ln1
-    router,     ///< expert gate of a mixture, after its softmax, [n_experts]
-    mlp_out,    ///< what the MLP or the mixture of experts adds to the stream, [d_model]
-    moe_out,    ///< what a mixture adds beside an MLP that adds for itself, [d_model]
-    ple_out,    ///< what the layer's own embedding of the token adds, gated by the stream, [d_model]
-    skip_out,   ///< what is added of an earlier stream, the embedding's above all, [d_model]
-    resid_post,  ///< stream leaving a block, [d_model]
-    ln_final,    ///< output of the last norm, [d_model]
+    cross_attn_out,  ///< what attention to the source adds to a decoder's stream, [d_model]
+    resid_mid,       ///< stream after attention, [d_model]; absent where attention and MLP run in parallel
+    ln2,             ///< output of the norm before the MLP, [d_model]; absent where the block shares ln1
+    router,          ///< expert gate of a mixture, after its softmax, [n_experts]
+    mlp_out,         ///< what the MLP or the mixture of experts adds to the stream, [d_model]
+    moe_out,         ///< what a mixture adds beside an MLP that adds for itself, [d_model]
+    ple_out,         ///< what the layer's own embedding of the token adds, gated by the stream, [d_model]
+    skip_out,        ///< what is added of an earlier stream, the embedding's above all, [d_model]
+    resid_post,      ///< stream leaving a block, [d_model]
+    ln_final,        ///< output of the last norm, [d_model]
 };
 
 /// All of them, in network order.
@@ -37,7 +38,7 @@ std::string_view component_name(Component component);
 std::optional<Component> find_component(std::string_view name);
 /// False for embed, pos_embed and ln_final, which belong to no block.
 bool in_block(Component component);
-/// Is it added to the stream: attn_out, mixer_out, mlp_out, moe_out, ple_out, skip_out?
+/// Is it added to the stream: attn_out, mixer_out, cross_attn_out, mlp_out, moe_out, ple_out, skip_out?
 bool writes_to_stream(Component component);
 
 /// A component at a layer: "blocks.6.attn_out"; outside blocks bare: "embed".

@@ -22,6 +22,7 @@ import transformers
 
 from architectures import MODELS, llama
 from recording import *
+from sides import make_sides
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -92,15 +93,17 @@ def make_bad(folder: pathlib.Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", help=f"only these of: {' '.join(MODELS)} encoders bad")
+    parser.add_argument("what", nargs="*", help=f"only these of: {' '.join(MODELS)} t5 encoders bad")
     parser.add_argument("--logits", type=pathlib.Path, metavar="FOLDER",
                         help="also write NAME.npy, float64 [n_tokens, vocab], there: to compare with llama.cpp's")
     args = parser.parse_args()
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(1)  # so that sums are always added up in one order
-    for name in args.what or [*MODELS, "encoders", "bad"]:
+    for name in args.what or [*MODELS, "t5", "encoders", "bad"]:
         if name == "bad":
             make_bad(HERE / "bad")
+        elif name == "t5":
+            make_sides(HERE)
         elif name == "encoders":
             make_encoders(HERE / "encoders")
         else:

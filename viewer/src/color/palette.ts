@@ -18,6 +18,7 @@ const components: Record<string, number> = {
   attn_out: blue,
   mlp_out: vermilion,
   mixer_out: 0x117733,
+  cross_attn_out: 0x332288,
   moe_out: 0xb3541e,
   ple_out: 0xaa4499,
   skip_out: 0x6a6a6a,

@@ -1,0 +1,14 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "tomograph/select/row_labels.h"
+#include "tomograph/store/run.h"
+
+namespace tomograph {
+
+/// The expert that its layer's router prefers for each row's token, before any bias of the choice, [rows]; -1
+/// for averages, outside blocks, and where the run keeps no router's vectors. Empty: it keeps none.
+std::vector<std::int32_t> preferred_experts(const Run& run, const RowLabels& rows);
+
+}  // namespace tomograph
