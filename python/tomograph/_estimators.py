@@ -203,7 +203,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return len(self.components_)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        given: Any = super().__getstate__()
+        state: dict[str, Any] = dict(given)
         if "_moments" in state:
             state["_moments"] = state["_moments"].state()
         return state
@@ -279,7 +280,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.knn_recall_ = self._fitted.knn_recall
         return self
 
-    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
+    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The map itself: embedding_."""
         return self.fit(X).embedding_
 
@@ -310,7 +311,8 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self.embedding_.shape[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        given: Any = super().__getstate__()
+        state: dict[str, Any] = dict(given)
         if "_fitted" in state:
             state["_fitted"] = None  # made again from the rows when it is needed
             if isinstance(state["_fit_rows"], _core.Selected):
@@ -397,7 +399,8 @@ class NearestNeighbors(BaseEstimator):
         return np.hstack([own, indices]), np.hstack([zero, distances])
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        given: Any = super().__getstate__()
+        state: dict[str, Any] = dict(given)
         if "_index" in state:
             state["_index"] = None
             if isinstance(state["_fit_rows"], _core.Selected):
