@@ -34,6 +34,20 @@ print(time.perf_counter() - begin, "numpy" in sys.modules, "sklearn" in sys.modu
     assert loaded == ["False", "False"]
 
 
+def test_a_run_needs_no_scikit_learn(run_folder: Path) -> None:
+    """Its import takes as long as a small map."""
+    code = f"""
+import sys
+import tomograph as tg
+run = tg.open({str(run_folder)!r})
+run.umap(components="attn_out", progress=False), run.pca(components="attn_out", progress=False)
+tg.measure(run, only="anisotropy", bootstrap=20, progress=False)
+print([name for name in ("sklearn", "scipy", "pandas", "matplotlib") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_every_name_is_there() -> None:
     for name in tg.__all__:
         assert getattr(tg, name) is not None

@@ -12,6 +12,7 @@ import numpy as np
 from . import _core
 from ._errors import InputError
 from ._rows import Selection
+from ._words import umap_options
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -73,44 +74,6 @@ def _seed(random_state: Any) -> int:
         return int(random_state.randint(2**31 - 1))
     except AttributeError:
         return int(random_state.integers(2**31 - 1))
-
-
-def umap_options(
-    *,
-    n_neighbors: int,
-    n_components: int,
-    metric: str,
-    min_dist: float,
-    spread: float,
-    n_epochs: int | None,
-    learning_rate: float,
-    negative_sample_rate: int,
-    repulsion_strength: float,
-    init: str,
-    seed: int,
-    threads: int,
-) -> _core.UmapOptions:
-    """Errors: InputError for a word that is not known; the core checks the numbers."""
-    options = _core.UmapOptions()
-    whole = {
-        "n_neighbors": n_neighbors,
-        "n_components": n_components,
-        "negative_sample_rate": negative_sample_rate,
-        "n_epochs": 0 if n_epochs is None else n_epochs,
-    }
-    for name, value in whole.items():
-        if not isinstance(value, numbers.Integral) or not -(2**31) <= value < 2**31:
-            raise InputError(f"{name} is {value!r}; it is a whole number")
-        setattr(options, name, int(value))
-    options.metric = str(metric)
-    options.min_dist = float(min_dist)
-    options.spread = float(spread)
-    options.learning_rate = float(learning_rate)
-    options.repulsion_strength = float(repulsion_strength)
-    options.set_init(str(init))
-    options.seed = seed
-    options.threads = threads
-    return options
 
 
 class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -203,7 +166,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return len(self.components_)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        given: Any = super().__getstate__()
+        state: dict[str, Any] = dict(given)
         if "_moments" in state:
             state["_moments"] = state["_moments"].state()
         return state
@@ -279,7 +243,7 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.knn_recall_ = self._fitted.knn_recall
         return self
 
-    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
+    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The map itself: embedding_."""
         return self.fit(X).embedding_
 
@@ -310,7 +274,8 @@ class UMAP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self.embedding_.shape[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        given: Any = super().__getstate__()
+        state: dict[str, Any] = dict(given)
         if "_fitted" in state:
             state["_fitted"] = None  # made again from the rows when it is needed
             if isinstance(state["_fit_rows"], _core.Selected):
@@ -397,7 +362,8 @@ class NearestNeighbors(BaseEstimator):
         return np.hstack([own, indices]), np.hstack([zero, distances])
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        given: Any = super().__getstate__()
+        state: dict[str, Any] = dict(given)
         if "_index" in state:
             state["_index"] = None
             if isinstance(state["_fit_rows"], _core.Selected):

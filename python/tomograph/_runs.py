@@ -16,7 +16,7 @@ from ._errors import FileError, InputError, about
 from ._progress import Progress, reporting
 from ._rows import Rows, Selection
 from ._table import Table, strings
-from ._words import Span, Words, selection_words
+from ._words import Span, Words, selection_words, umap_options
 
 if TYPE_CHECKING:
     from ._findings import Report
@@ -343,8 +343,6 @@ class Run(Mapping[str, Any]):
     ) -> Projection:
         """UMAP of a selection, as `tomograph project --method umap`, to the same bytes. `words` are select()'s;
         with a name it is saved in the run."""
-        from ._estimators import umap_options
-
         options = umap_options(
             n_neighbors=n_neighbors, n_components=n_components, metric=metric, min_dist=min_dist, spread=spread,
             n_epochs=n_epochs, learning_rate=1.0, negative_sample_rate=negative_sample_rate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any, Union
 
@@ -89,3 +90,41 @@ def selection_words(
     words.seed = seed
     words.layer_order = layer_order
     return words
+
+
+def umap_options(
+    *,
+    n_neighbors: int,
+    n_components: int,
+    metric: str,
+    min_dist: float,
+    spread: float,
+    n_epochs: int | None,
+    learning_rate: float,
+    negative_sample_rate: int,
+    repulsion_strength: float,
+    init: str,
+    seed: int,
+    threads: int,
+) -> _core.UmapOptions:
+    """Errors: InputError for a word that is not known; the core checks the numbers."""
+    options = _core.UmapOptions()
+    whole = {
+        "n_neighbors": n_neighbors,
+        "n_components": n_components,
+        "negative_sample_rate": negative_sample_rate,
+        "n_epochs": 0 if n_epochs is None else n_epochs,
+    }
+    for name, value in whole.items():
+        if not isinstance(value, numbers.Integral) or not -(2**31) <= value < 2**31:
+            raise InputError(f"{name} is {value!r}; it is a whole number")
+        setattr(options, name, int(value))
+    options.metric = str(metric)
+    options.min_dist = float(min_dist)
+    options.spread = float(spread)
+    options.learning_rate = float(learning_rate)
+    options.repulsion_strength = float(repulsion_strength)
+    options.set_init(str(init))
+    options.seed = seed
+    options.threads = threads
+    return options

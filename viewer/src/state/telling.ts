@@ -7,7 +7,7 @@ import { SELECTED } from './marks.svelte'
 export interface Shown {
   run: number
   name: string
-  version: string
+  version?: string
 }
 
 /** A bit a row, the first row the lowest of the first byte. */
