@@ -27,7 +27,7 @@ export class Telling {
 
   /** To the notebook that the page is shown in, if it is: what is selected on the map in view. */
   show(manifest: Manifest | null, run: RunInfo | null, cloud: Cloud | null, state: Uint8Array): void {
-    if (manifest?.selection && run && cloud) void this.tell({ run: run.id, name: cloud.name, version: cloud.version ?? '' }, state)
+    if (manifest?.selection && run && cloud) void this.tell({ run: run.id, name: cloud.name, version: cloud.version }, state)
   }
 
   async tell(shown: Shown, state: Uint8Array): Promise<void> {
