@@ -15,8 +15,11 @@ using namespace nb::literals;
 /// Findings, outliers and first tokens as `measure --json` prints them; beside them the tables, the notes and
 /// how it was measured.
 nb::dict measure(const OpenRun& open, const std::vector<const OpenRun*>& twins, const OpenRun* rope_off,
-                 const OpenRun* positions, const OpenRun* reference, double fdr, std::int64_t rows,
-                 int bootstrap, std::uint64_t seed, int threads, bool save, nb::handle report) {
+                 const std::vector<const OpenRun*>& rope_doses, const OpenRun* context,
+                 const OpenRun* positions, const OpenRun* repeat, const OpenRun* planted,
+                 const OpenRun* reference, double fdr, const std::vector<std::string>& only,
+                 std::int64_t rows, int bootstrap, std::uint64_t seed, int threads, bool save,
+                 nb::handle report) {
     // Held, so that another thread may close what it opened while this one measures.
     std::vector<std::shared_ptr<const Run>> held{open.shared()};
     const auto hold = [&](const OpenRun* one) -> const Run* {
@@ -25,10 +28,14 @@ nb::dict measure(const OpenRun& open, const std::vector<const OpenRun*>& twins, 
         return held.back().get();
     };
     MeasureOptions options{
-        .fdr = fdr, .rows = rows, .bootstrap = bootstrap, .seed = seed, .threads = threads};
+        .fdr = fdr, .only = only, .rows = rows, .bootstrap = bootstrap, .seed = seed, .threads = threads};
     for (const OpenRun* twin : twins) options.twins.push_back(hold(twin));
+    for (const OpenRun* dose : rope_doses) options.rope_doses.push_back(hold(dose));
     options.rope_off = hold(rope_off);
+    options.context = hold(context);
     options.positions = hold(positions);
+    options.repeat = hold(repeat);
+    options.planted = hold(planted);
     options.reference = hold(reference);
     const Run& run = *held.front();
     const auto measured = result_of<MeasureReport>(
@@ -46,9 +53,10 @@ nb::dict measure(const OpenRun& open, const std::vector<const OpenRun*>& twins, 
 }  // namespace
 
 void bind_findings(nb::module_& module) {
-    module.def("measure", &measure, "run"_a, "twins"_a, "rope_off"_a.none(), "positions"_a.none(),
-               "reference"_a.none(), "fdr"_a, "rows"_a, "bootstrap"_a, "seed"_a, "threads"_a, "save"_a,
-               "report"_a = nb::none());
+    module.def("measure", &measure, "run"_a, "twins"_a, "rope_off"_a.none(), "rope_doses"_a,
+               "context"_a.none(), "positions"_a.none(), "repeat"_a.none(), "planted"_a.none(),
+               "reference"_a.none(), "fdr"_a, "only"_a, "rows"_a, "bootstrap"_a, "seed"_a, "threads"_a,
+               "save"_a, "report"_a = nb::none());
     module.def(
         "load_findings",
         [](const OpenRun& run) { return json_object(about_files([&] { return load_findings(run.get()); })); },

@@ -11,10 +11,10 @@
 #include "arrays.h"
 #include "bindings.h"
 #include "open_model.h"
+#include "prompt_words.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/engine/score.h"
 #include "tomograph/intervene/effects.h"
-#include "tomograph/prompts/generate.h"
 #include "tomograph/prompts/prompts.h"
 #include "work.h"
 
@@ -23,76 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace nb::literals;
-
-/// What a model is to read, in the command line's words.
-struct PromptWords {
-    std::string kind = "prompt";
-    std::vector<std::string> texts;  ///< prompt: each a sequence
-    std::vector<fs::path> files;     ///< text: files; jsonl: one
-    std::string word;                ///< repeat
-    std::int64_t length = 0;         ///< 0: the context, at most 512
-    std::int64_t sequences = 0;      ///< 0: 32, of jsonl all
-    std::int64_t rows = 0;           ///< vocabulary
-    std::string start, special = "text", chat_template;
-    bool ask = true;
-    std::uint64_t seed = 42;
-    std::int64_t generate = 0;
-    double temperature = 0;
-    std::vector<std::string> stops;
-    int threads = 0;  ///< of what generates
-};
-
-PromptSet read_prompts(const Model& model, const PromptWords& words) {
-    const Vocabulary& vocabulary = model.vocabulary();
-    if (words.length < 0)
-        throw Error("a sequence cannot have " + std::to_string(words.length) + " tokens", "",
-                    "give a length of 1 or more");
-    const std::int64_t length =
-        words.length > 0 ? words.length : std::min<std::int64_t>(512, model.info().context_length);
-    if (!words.start.empty() && words.start != "yes" && words.start != "no")
-        throw Error("start is '" + words.start + "'", "", "it is yes, no or left out");
-    const Start start = words.start.empty() ? Start::model : words.start == "yes" ? Start::yes : Start::no;
-    const Special special = parse_special(words.special);
-    if (words.kind == "prompt")
-        return given_prompts(vocabulary,
-                             {.prompts = words.texts, .length = length, .start = start, .special = special});
-    if (words.kind == "jsonl")
-        return jsonl_prompts(vocabulary, {.file = words.files.at(0),
-                                          .sequences = words.sequences,
-                                          .length = length,
-                                          .start = start,
-                                          .special = special,
-                                          .chat_template = words.chat_template,
-                                          .ask = words.ask});
-    const std::int64_t sequences = words.sequences > 0 ? words.sequences : 32;
-    if (words.kind == "text")
-        return text_prompts(vocabulary, {.files = words.files,
-                                         .sequences = sequences,
-                                         .length = length,
-                                         .start = start,
-                                         .special = special});
-    if (words.kind == "vocabulary")
-        return vocabulary_prompts(vocabulary, {.rows = words.rows, .seed = words.seed, .start = start});
-    if (words.kind == "positions")
-        return positions_prompts(model, {.length = length, .sequences = sequences, .seed = words.seed});
-    if (words.kind == "repeat")
-        return repeat_prompts(vocabulary, {.token = {}, .word = words.word, .length = length});
-    throw Error("no prompts are called '" + words.kind + "'", "",
-                "there are prompt, jsonl, text, repeat, vocabulary and positions");
-}
-
-PromptSet make_prompts(const Model& model, const PromptWords& words, Progress& progress) {
-    PromptSet prompts = read_prompts(model, words);
-    if (words.generate > 0)
-        add_answers(prompts, model,
-                    {.most = words.generate,
-                     .temperature = words.temperature,
-                     .seed = words.seed,
-                     .stops = words.stops,
-                     .threads = words.threads},
-                    progress);
-    return prompts;
-}
 
 std::unique_ptr<Engine> make_engine(const Model& model, const PromptSet& prompts, bool exact, int threads,
                                     Progress& progress) {
@@ -286,75 +216,7 @@ nb::tuple expected(OpenModel& open, const PromptWords& words, bool exact, int th
                           array_of(std::move(result->logits)));
 }
 
-struct CaptureWords {
-    std::string components, layers = ":", positions = ":", dtype = "auto", begin = "fresh", vector_components;
-    double sample = 1;
-    bool vectors = true, scores = false, exact = false, rope_off = false;
-    int threads = 0;
-    std::uint64_t seed = 42;
-    double shard_mb = 256;
-};
-
-CaptureOptions capture_options(const CaptureWords& words) {
-    CaptureOptions options;
-    if (!words.components.empty()) options.components = parse_components(words.components);
-    if (!words.vector_components.empty())
-        options.vector_components = parse_components(words.vector_components);
-    options.layers = parse_range(words.layers, "layers");
-    options.positions = parse_range(words.positions, "positions");
-    options.dtype = find_dtype(words.dtype);
-    if (words.dtype != "auto" && (!options.dtype || *options.dtype == Dtype::i32))
-        throw Error("no vectors are kept as '" + words.dtype + "'", "", "there are auto, f32, f16 and bf16");
-    if (words.begin != "fresh" && words.begin != "replace" && words.begin != "resume")
-        throw Error("a capture cannot begin by '" + words.begin + "'", "",
-                    "there are fresh, replace and resume");
-    options.begin = words.begin == "replace"  ? Begin::replace
-                    : words.begin == "resume" ? Begin::resume
-                                              : Begin::fresh;
-    if (!(words.sample > 0 && words.sample <= 1))
-        throw Error(fmt::format("a sample of {} of the tokens cannot be kept", words.sample), "",
-                    "give a number above 0 and up to 1");
-    if (!(words.shard_mb >= 0.001 && words.shard_mb <= 1e6))
-        throw Error(fmt::format("a shard cannot have {} MB", words.shard_mb), "",
-                    "give a number from 0.001 to 1,000,000");
-    options.sample = words.sample;
-    options.vectors = words.vectors;
-    options.scores = words.scores;
-    options.exact = words.exact;
-    options.rope_off = words.rope_off;
-    options.threads = words.threads;
-    options.seed = words.seed;
-    options.shard_bytes = static_cast<std::int64_t>(words.shard_mb * 1e6);
-    return options;
-}
-
-std::vector<SiteShape> sites_of(const Model& model) {
-    return model.make_engine({.max_length = 4})->sites();
-}
-
-/// Notes of what was cut or assumed.
-std::vector<std::string> capture_run(OpenModel& open, const PromptWords& prompts_words, const fs::path& out,
-                                     const CaptureWords& words, nb::handle acts, nb::handle report) {
-    const CaptureOptions options = capture_options(words);
-    const Json spec = acts.is_none() ? Json() : json_of(acts);
-    const auto notes = std::make_shared<std::vector<std::string>>();
-    about_files([&] { check_output_folder(out, FolderKind::run, options.begin); });
-    open.use(
-        [=](const Model& model, Progress& progress) {
-            const PromptSet prompts = make_prompts(model, prompts_words, progress);
-            *notes = prompts.notes;
-            CaptureOptions with_acts = options;
-            if (!spec.is_null())
-                with_acts.intervention = intervention(
-                    model, prompts, read_acts(spec, sites_of(model), fs::current_path()), options, progress);
-            const CaptureSummary summary = capture(model, prompts, out, with_acts, progress);
-            notes->insert(notes->end(), summary.notes.begin(), summary.notes.end());
-        },
-        report);
-    return *notes;
-}
-
-nb::any intervene(OpenModel& open, const PromptWords& words, nb::handle acts,
+nb::any intervene(OpenModel& open, const PromptWords& words, nb::handle acts, const fs::path& acts_folder,
                   const std::vector<std::string>& contrast, bool control, int bootstrap, std::uint64_t seed,
                   bool exact, int threads, nb::handle report) {
     const Json spec = json_of(acts);
@@ -370,7 +232,7 @@ nb::any intervene(OpenModel& open, const PromptWords& words, nb::handle acts,
                                      .contrast = {}};
             for (const std::string& word : contrast)
                 options.contrast.push_back(single_token(model.vocabulary(), word));
-            const auto read = read_acts(spec, sites_of(model), fs::current_path());
+            const auto read = read_acts(spec, sites_of(model), acts_folder);
             const auto measured = measure_effect(model, prompts, read, options, progress);
             *effect = effect_json(measured, model.vocabulary());
         },
@@ -394,53 +256,22 @@ std::unique_ptr<OpenModel> open_model(const fs::path& path, const std::string& w
     const HeldWeights held = parse_held_weights(weights);
     about_files([&] {
         do_model_work(
-            [=](Progress&) { *model = std::make_shared<const Model>(Model::open(path.string(), held, threads)); },
+            [=](Progress&) {
+                *model = std::make_shared<const Model>(Model::open(path.string(), held, threads));
+            },
             report, [] {});
     });
     return std::make_unique<OpenModel>(*model);
 }
 
-void bind_words(nb::module_& module) {
-    nb::class_<PromptWords>(module, "PromptWords")
-        .def(nb::init<>())
-        .def_rw("kind", &PromptWords::kind)
-        .def_rw("texts", &PromptWords::texts)
-        .def_rw("files", &PromptWords::files)
-        .def_rw("word", &PromptWords::word)
-        .def_rw("length", &PromptWords::length)
-        .def_rw("sequences", &PromptWords::sequences)
-        .def_rw("rows", &PromptWords::rows)
-        .def_rw("start", &PromptWords::start)
-        .def_rw("special", &PromptWords::special)
-        .def_rw("chat_template", &PromptWords::chat_template)
-        .def_rw("ask", &PromptWords::ask)
-        .def_rw("seed", &PromptWords::seed)
-        .def_rw("generate", &PromptWords::generate)
-        .def_rw("temperature", &PromptWords::temperature)
-        .def_rw("stops", &PromptWords::stops)
-        .def_rw("threads", &PromptWords::threads);
-    nb::class_<CaptureWords>(module, "CaptureWords")
-        .def(nb::init<>())
-        .def_rw("components", &CaptureWords::components)
-        .def_rw("vector_components", &CaptureWords::vector_components)
-        .def_rw("layers", &CaptureWords::layers)
-        .def_rw("positions", &CaptureWords::positions)
-        .def_rw("dtype", &CaptureWords::dtype)
-        .def_rw("begin", &CaptureWords::begin)
-        .def_rw("sample", &CaptureWords::sample)
-        .def_rw("vectors", &CaptureWords::vectors)
-        .def_rw("scores", &CaptureWords::scores)
-        .def_rw("exact", &CaptureWords::exact)
-        .def_rw("rope_off", &CaptureWords::rope_off)
-        .def_rw("threads", &CaptureWords::threads)
-        .def_rw("seed", &CaptureWords::seed)
-        .def_rw("shard_mb", &CaptureWords::shard_mb);
-}
-
 }  // namespace
 
+std::vector<SiteShape> sites_of(const Model& model) {
+    return model.make_engine({.max_length = 4})->sites();
+}
+
 void bind_models(nb::module_& module) {
-    bind_words(module);
+    bind_prompt_words(module);
     nb::class_<OpenModel>(module, "Model")
         .def("close", &OpenModel::close)
         .def_prop_ro("closed", &OpenModel::closed)
@@ -477,10 +308,8 @@ void bind_models(nb::module_& module) {
         .def("stream", &stream, "prompts"_a, "tap"_a, "components"_a, "layers"_a, "exact"_a, "threads"_a,
              "report"_a = nb::none())
         .def("expected", &expected, "prompts"_a, "exact"_a, "threads"_a, "report"_a = nb::none())
-        .def("capture", &capture_run, "prompts"_a, "out"_a, "words"_a, "acts"_a.none(),
-             "report"_a = nb::none())
-        .def("intervene", &intervene, "prompts"_a, "acts"_a, "contrast"_a, "control"_a, "bootstrap"_a,
-             "seed"_a, "exact"_a, "threads"_a, "report"_a = nb::none())
+        .def("intervene", &intervene, "prompts"_a, "acts"_a, "acts_folder"_a, "contrast"_a, "control"_a,
+             "bootstrap"_a, "seed"_a, "exact"_a, "threads"_a, "report"_a = nb::none())
         .def("generate", &generate, "prompts"_a, "report"_a = nb::none());
     module.def("open_model", &open_model, "path"_a, "weights"_a, "threads"_a, "report"_a = nb::none());
     module.def("embedded_models", &embedded_models);

@@ -49,6 +49,9 @@ NB_MODULE(_core, module) {
     python::bind_statistics(module);
     python::bind_findings(module);
     python::bind_models(module);
+    python::bind_capture(module);
+    python::bind_lens(module);
+    python::bind_tools(module);
     python::bind_exchange(module);
     python::bind_palette(module);
     python::bind_view(module);

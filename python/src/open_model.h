@@ -8,6 +8,7 @@
 
 #include "tomograph/base/progress.h"
 #include "tomograph/model/model.h"
+#include "tomograph/words/site.h"
 
 namespace tomograph::python {
 
@@ -36,5 +37,8 @@ class OpenModel {
     std::mutex busy_;
     bool lost_ = false;
 };
+
+/// Every site that can be read or changed.
+std::vector<SiteShape> sites_of(const Model& model);
 
 }  // namespace tomograph::python

@@ -3,8 +3,11 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <mutex>
+#include <optional>
 #include <thread>
 
+#include "arrays.h"
 #include "bindings.h"
 #ifdef TOMOGRAPH_VIEWER
 #include "tomograph/serve/report.h"
@@ -18,11 +21,11 @@ using namespace nb::literals;
 #ifdef TOMOGRAPH_VIEWER
 namespace {
 
-/// A viewer that serves until it is closed.
+/// A viewer that serves until it is closed, and what is selected in its page.
 class OpenView {
   public:
-    OpenView(const std::vector<std::filesystem::path>& folders, const ServeOptions& options)
-        : catalog_(folders), server_(catalog_, options) {
+    OpenView(const std::vector<std::filesystem::path>& folders, ServeOptions options)
+        : catalog_(folders), server_(catalog_, listening(std::move(options))) {
         server_.bind();
         thread_ = std::thread([this] { server_.run(); });
     }
@@ -30,6 +33,12 @@ class OpenView {
     OpenView(const OpenView&) = delete;
     OpenView& operator=(const OpenView&) = delete;
     std::string url() const { return server_.url(); }
+    /// What the page said last; nothing before it did.
+    std::optional<PageSelection> selection() const {
+        const std::lock_guard lock(mutex_);
+        return selection_;
+    }
+    std::filesystem::path folder(std::size_t run) { return catalog_.run(run)->path(); }
     void close() {
         if (!thread_.joinable()) return;
         server_.stop();
@@ -37,16 +46,35 @@ class OpenView {
     }
 
   private:
+    ServeOptions listening(ServeOptions options) {
+        options.selected = [this](PageSelection selection) {
+            const std::lock_guard lock(mutex_);
+            selection_ = std::move(selection);
+        };
+        return options;
+    }
+
+    mutable std::mutex mutex_;
+    std::optional<PageSelection> selection_;
     Catalog catalog_;
     ViewServer server_;
     std::thread thread_;
 };
+
+/// (folder of the run, projection, rows) or None
+nb::object selection_of(OpenView& view) {
+    auto selection = view.selection();
+    if (!selection) return nb::none();
+    return nb::make_tuple(about_files([&] { return view.folder(selection->run); }), selection->projection,
+                          array_of(std::move(selection->rows)));
+}
 
 }  // namespace
 
 void bind_view(nb::module_& module) {
     nb::class_<OpenView>(module, "View")
         .def_prop_ro("url", &OpenView::url)
+        .def_prop_ro("selection", &selection_of)
         .def("close", &OpenView::close, nb::call_guard<nb::gil_scoped_release>());
     module.def(
         "view",
@@ -55,7 +83,7 @@ void bind_view(nb::module_& module) {
             return about_files([&] {
                 ServeOptions options{.port = port, .token = token};
                 options.framed = true;
-                return std::make_unique<OpenView>(folders, options);
+                return std::make_unique<OpenView>(folders, std::move(options));
             });
         },
         "folders"_a, "port"_a, "token"_a);

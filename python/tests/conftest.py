@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,20 @@ def program(*words: object) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def with_start_token(golden: Path, folder: Path) -> Path:
+    """A copy of a golden model whose header names token 1 as the start token."""
+    data = bytearray((golden / "models/llama.gguf").read_bytes())
+    key = lambda name: struct.pack("<Q", len(name)) + name  # noqa: E731
+    # Together 64 bytes, so that the tensors stay aligned.
+    entries = key(b"tokenizer.ggml.bos_token_id") + struct.pack("<Ii", 4, 1) + key(b"test.pad") + struct.pack("<I?", 7, False)
+    assert len(entries) == 64
+    data[16:24] = struct.pack("<Q", struct.unpack("<Q", data[16:24])[0] + 2)
+    data[24:24] = entries
+    path = folder / "with-start.gguf"
+    path.write_bytes(data)
+    return path
 
 
 @pytest.fixture(scope="session")

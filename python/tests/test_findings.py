@@ -22,6 +22,36 @@ def test_findings_are_the_programs(text_run: tg.Run) -> None:
     assert len(report.to_pandas()) == len(report)
 
 
+def test_other_runs_are_held_beside(model: tg.Model, tmp_path: Path) -> None:
+    """Each is what the program makes of the same folders."""
+    words: dict[str, object] = {"kind": "text", "sequences": 4, "length": 48, "progress": False}
+    with tg.Model("bytes-llama", threads=1) as llama:
+        text = llama.capture(out=tmp_path / "text", scores=True, **words)
+        llama.capture(out=tmp_path / "off", rope_off=True, scores=True, **words)
+        llama.capture(out=tmp_path / "dose", rope_frequency=0.5, scores=True, **words)
+        llama.capture(out=tmp_path / "context", context=8, scores=True, **words)
+    only = ["rope_share", "rope_dose", "context_share"]
+    report = tg.measure(
+        text,
+        rope_off_run=tmp_path / "off",
+        rope_dose_runs=[tmp_path / "dose"],
+        context_run=tg.open(tmp_path / "context"),
+        only=only,
+        bootstrap=20,
+        progress=False,
+    )
+    flags = ["--rope-off-run", tmp_path / "off", "--rope-dose-run", tmp_path / "dose", "--context-run", tmp_path / "context"]
+    theirs = json.loads(program("measure", text.path, "--json", "--bootstrap", 20, "--only", ",".join(only), *flags))
+    assert sorted(report) == sorted(only)
+    assert {f["name"]: f["effect"] for f in theirs["findings"]} == {name: report[name]["effect"] for name in report}
+    assert report["context_share"]["effect"] is not None
+    assert list(tg.measure(text, only="anisotropy", bootstrap=20, progress=False)) == ["anisotropy"]
+    with pytest.raises(tg.InputError, match="spectra"):
+        tg.measure(text, only="spectra", progress=False)
+    with pytest.raises(tg.InputError):
+        tg.measure(text, planted_run=text, repeat_run=text, bootstrap=20, progress=False)
+
+
 def test_findings_that_were_not_measured_are_missing(run: tg.Run) -> None:
     with pytest.raises(tg.FileError):
         run.findings

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import struct
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROMPTS, program
+from conftest import PROMPTS, program, with_start_token
 
 import tomograph as tg
 
@@ -97,6 +98,106 @@ def test_captures_the_programs_bytes(model: tg.Model, tmp_path: Path) -> None:
     program("capture", "bytes-gpt2", "--sequences", 2, "--length", 32, "--out", tmp_path / "theirs")
     for file in ("shards/000000.safetensors", "tokens.safetensors", "stats/norms.safetensors"):
         assert (tmp_path / "ours" / file).read_bytes() == (tmp_path / "theirs" / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({"kind": "text", "context": 4}, ["--context", 4]),
+        ({"kind": "text", "plant_start": 5, "start": True}, ["--plant-start", 5, "--start", "yes"]),
+        ({"kind": "text", "rope_frequency": 0.5}, ["--rope-frequency", 0.5]),
+        ({"kind": "text", "rope_off": True, "generate": 4, "exact": True}, ["--rope-off", "--generate", 4, "--exact"]),
+        ({"kind": "text", "stride": 7}, ["--stride", 7]),
+        ({"kind": "text", "documents": "file"}, ["--documents", "file"]),
+        ({"token": 119, "prefix": "start"}, ["--prompts", "repeat", "--token", 119, "--prefix", "start"]),
+        ({"word": "w", "prefix": 104}, ["--prompts", "repeat", "--word", "w", "--prefix", 104]),
+        ({"kind": "text", "keep": ["means", "moments", "scores:4"]}, ["--keep", "means,moments,scores:4"]),
+        ({"kind": "text", "positions": -1}, ["--last"]),
+        ({"kind": "text", "budget": 400_000, "fit_tokens": 48}, ["--budget", "400KB", "--fit-tokens", 48]),
+    ],
+    ids=lambda words: next(iter({k: v for k, v in words.items() if k != "kind"})) if isinstance(words, dict) else "",
+)
+def test_what_it_can_be_told_is_what_the_program_can(
+    golden: Path, tmp_path: Path, ours: dict[str, object], theirs: list[object]
+) -> None:
+    path = with_start_token(golden, tmp_path) if "plant_start" in ours or "prefix" in ours else "bytes-llama"
+    sizes: dict[str, object] = {"length": 24} if "prefix" in ours else {"sequences": 3, "length": 24}
+    with tg.Model(path, threads=1) as model:
+        model.capture(out=tmp_path / "ours", progress=False, **sizes, **ours).close()
+    flags = [word for name, value in sizes.items() for word in (f"--{name}", value)]
+    program("capture", path, "--out", tmp_path / "theirs", "--threads", 1, *flags, *theirs)
+    files = [file.relative_to(tmp_path / "theirs") for file in (tmp_path / "theirs").rglob("*.safetensors")]
+    assert len(files) > 2
+    for file in files:
+        assert (tmp_path / "ours" / file).read_bytes() == (tmp_path / "theirs" / file).read_bytes(), file
+
+
+def test_texts_have_labels_and_lines_segments(model: tg.Model, tmp_path: Path) -> None:
+    run = model.capture(["one", "two"], tmp_path / "run", labels=["first", "second"], progress=False)
+    assert list(run.tokens["label"]) == ["first"] * 3 + ["second"] * 3
+    line = {"segments": [{"label": "who", "text": "The whale"}, {"label": "what", "text": " swims"}]}
+    for number, prompts in enumerate((line, [line, {"text": "a"}])):
+        run = model.capture(prompts, tmp_path / str(number), progress=False)
+        assert list(run.tokens["label"][[0, 9]]) == ["who", "what"]
+    with pytest.raises(tg.InputError, match="there are 1 labels for 2 prompts"):
+        model.capture(["one", "two"], tmp_path / "none", labels=["first"])
+    with pytest.raises(tg.InputError, match="labels has no meaning"):
+        model.capture([[84, 104], "two"], tmp_path / "none", labels=["first", "second"])
+
+
+def test_parts_make_the_whole(model: tg.Model, tmp_path: Path) -> None:
+    words: dict[str, object] = {"kind": "text", "sequences": 20, "length": 128, "shard_mb": 0.001, "progress": False}
+    model.capture(out=tmp_path / "whole", **words).close()
+    parts = [model.capture(out=tmp_path / f"part-{i}", part=(i, 2), **words) for i in (1, 2)]
+    with pytest.raises(tg.FileError, match="missing"):
+        tg.merge(parts[:1], tmp_path / "merged", progress=False)
+    merged = tg.merge(parts, tmp_path / "merged", progress=False)
+    assert merged.n_tokens == 20 * 128
+    for file in (tmp_path / "whole").rglob("*.safetensors"):
+        name = file.relative_to(tmp_path / "whole")
+        assert file.read_bytes() == (merged.path / name).read_bytes()
+
+
+def test_words_without_meaning_are_refused(model: tg.Model, tmp_path: Path) -> None:
+    for words in (
+        {"context": 0},
+        {"plant_start": -1},
+        {"rope_frequency": 0.0},
+        {"rope_frequency": 2.0, "rope_off": True},
+        {"keep": "spectra"},
+        {"keep": "vectors:2"},
+        {"keep": "vectors,scores:4"},
+        {"keep": "norms", "sample": 0.5},
+        {"budget": "some"},
+        {"budget": 10},
+        {"part": (3, 2)},
+        {"documents": "page"},
+        {"documents": "file", "stride": 4},
+        {"prefix": "start"},
+        {"token": 5, "word": "w"},
+        {"kind": "jsonl"},
+        {"kind": "positions", "plant_start": 2},
+    ):
+        with pytest.raises(tg.InputError):
+            model.capture(out=tmp_path / "none", **words)  # type: ignore[arg-type]
+    assert not (tmp_path / "none").exists()
+
+
+def test_acts_may_be_a_file_whose_names_are_relative_to_it(model: tg.Model, tmp_path: Path) -> None:
+    direction = np.eye(128, dtype=np.float32)[5] * 3
+    np.save(tmp_path / "d.npy", direction)
+    act = {"act": "add", "site": "blocks.1.resid_post", "direction": "d.npy"}
+    (tmp_path / "acts.json").write_text(json.dumps({"acts": [act]}))
+    run = model.capture("whale", tmp_path / "run", acts=tmp_path / "acts.json", dtype="f32", progress=False)
+    same = model.capture("whale", tmp_path / "same", acts={**act, "direction": direction}, dtype="f32", progress=False)
+    np.testing.assert_array_equal(run["blocks.1.resid_post"], same["blocks.1.resid_post"])
+    theirs = json.loads(program("intervene", "bytes-gpt2", "--spec", tmp_path / "acts.json", "--json", "--threads", 1))
+    assert model.intervene(None, tmp_path / "acts.json", progress=False) == theirs
+    with pytest.raises(FileNotFoundError):
+        model.intervene("whale", tmp_path / "none.json")
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(tg.InputError, match="holds no acts"):
+        model.intervene("whale", tmp_path / "broken.json")
 
 
 def test_streams_what_it_reads(model: tg.Model) -> None:
@@ -225,7 +326,8 @@ def test_ids_that_are_none_are_refused(model: tg.Model) -> None:
 
 
 INTERRUPTED = """
-import sys, time, tomograph as tg
+import signal, sys, time, tomograph as tg
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background it is ignored
 model = tg.Model("bytes-gpt2", threads=1)
 print("begin", flush=True)
 begin = time.monotonic()

@@ -100,6 +100,14 @@ def test_draws_in_the_programs_colours(run: tg.Run) -> None:
     assert plot.component_color("attn_out") != plot.component_color("mlp_out")
     plot.scatter(projection, "layer", dims=(1, 2), ax=ax)
     plot.scatter(projection.points)
+    assert plot.scatter(projection, "layer", dims=(0, 1, 2)).get_zlabel() == "PC 3"
+    means = plot.scatter(projection, "component", means=True, connect=True, equal=True, title="what is added")
+    assert means.get_title() == "what is added" and len(means.lines) == 1
+    crosses = [tuple(dots.get_offsets()[0]) for dots in means.collections if len(dots.get_offsets()) == 1]
+    attention = projection.points[projection.labels["component"] == "attn_out"]
+    np.testing.assert_allclose(crosses[0], attention[:, :2].mean(axis=0), rtol=1e-5)
+    with pytest.raises(tg.InputError, match="means are those of categories"):
+        plot.scatter(projection, "layer", means=True)
     plot.lines(np.eye(3), labels="abc")
     plot.heat(run)
     plot.colormap("diverging")
@@ -125,11 +133,52 @@ def test_shows_a_run_to_those_who_know_its_address(run: tg.Run) -> None:
         status, page, policy = get(view.url)
         assert status == 200 and "<html" in page
         assert "frame-ancestors" not in policy
-        assert get(view.url.split("?")[0])[0] == 403
+        origin = "/".join(view.url.split("/")[:3])
+        assert get(origin + "/")[0] == get(view.url[:-2] + "/")[0] == 403
+        for file in re.findall(r'(?:src|href)="\./([^"]+)"', page):
+            assert get(view.url + file)[0] == 200, "a frame has no cookie: what the page names must be found without"
     with pytest.raises(urllib.error.URLError):
         get(view.url)
     with pytest.raises(tg.FileError):
         tg.view("/nowhere")
+
+
+def post(url: str, body: bytes, kind: str = "application/octet-stream") -> int:
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": kind}, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.skipif(not hasattr(tomograph._core, "view"), reason="built without the viewer")
+def test_the_lassos_rows_come_back(run: tg.Run) -> None:
+    run.pca("lassoed", components="attn_out,mlp_out", progress=False)
+    rows = np.array([0, 3, 8, run.projection("lassoed").points.shape[0] - 1])
+    bits = np.zeros(run.projection("lassoed").points.shape[0], bool)
+    bits[rows] = True
+    body = np.packbits(bits, bitorder="little").tobytes()
+    with tg.view(run) as view:
+        assert view.projection is None
+        assert view.selection.tolist() == [] and view.selected.n_rows == 0
+        manifest = json.loads(get(view.url + "api/manifest")[1])
+        assert manifest["selection"] is True
+        path = "api/runs/0/projections/lassoed/selection"
+        assert post(view.url + path, body) == 200
+        assert view.projection == "lassoed"
+        assert view.selection.dtype == np.int64 and view.selection.tolist() == rows.tolist()
+        labels = run.projection("lassoed").labels
+        assert view.selected["component"].tolist() == labels["component"][rows].tolist()
+        assert post(view.url + path, body[:-1]) == 400
+        assert post(view.url + path, body + b"\1") == 400
+        assert post(view.url + path, body, "text/plain") == 415
+        assert post(view.url + path + "?v=older", body) == 412
+        assert post(view.url.replace(view.url.split("/")[3], "0" * 32) + path, body) == 403
+        assert view.selection.tolist() == rows.tolist()
+        assert post(view.url + path, bytes(len(body))) == 200
+        assert view.selection.tolist() == [] and view.projection == "lassoed"
+    run.remove_projection("lassoed")
 
 
 def test_the_program_is_called_from_the_package() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -64,6 +65,61 @@ def test_taking_a_site_allocates_no_copy(text_run: tg.Run) -> None:
 def resident() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def widen(path: Path, width: int) -> int:
+    """The same file of safetensors with vectors of another width, which are a hole in the file; its length."""
+    data = path.read_bytes()
+    start = 8 + struct.unpack("<Q", data[:8])[0]
+    header, kept, end = json.loads(data[8:start]), {}, 0
+    for name, tensor in header.items():
+        begin, stop = tensor["data_offsets"]
+        if name.startswith("blocks."):
+            tensor["shape"][-1] = width
+            length = 4 * int(np.prod(tensor["shape"]))
+        else:
+            kept[end] = data[start + begin : start + stop]
+            length = stop - begin
+        tensor["data_offsets"] = [end, end + length]
+        end += length
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + end)
+        for offset, bytes_ in kept.items():
+            file.seek(8 + len(text) + offset)
+            file.write(bytes_)
+    return 8 + len(text) + end
+
+
+def test_a_slice_of_a_large_run_takes_no_memory(tmp_path: Path) -> None:
+    """3.4 GB, nearly all of it a hole: 30 sites of 24,576 rows of 1,152."""
+    cache = {f"blocks.{layer}.resid_post": np.zeros((96, 256, 8), np.float32) for layer in range(30)}
+    tg.from_cache(cache, tmp_path / "run", progress=False).close()
+    shard = tmp_path / "run/shards/000000.safetensors"
+    description = json.loads((tmp_path / "run/run.json").read_text())
+    description["model"]["d_model"] = 1152
+    for site in description["sites"]:
+        site["shape"] = [1152]
+    description["shards"][0]["files"][0]["bytes"] = size = widen(shard, 1152)
+    assert size > 3.39e9
+    (tmp_path / "run/run.json").write_text(json.dumps(description))
+    values = np.arange(64 * 1152, dtype=np.float32)
+    with open(shard, "r+b") as file:
+        header = 8 + struct.unpack("<Q", file.read(8))[0]
+        # Sites lie in the header's order.
+        names = [name for name in json.loads(file.read(header - 8)) if name.startswith("blocks.")]
+        file.seek(header + 4 * 1152 * (names.index("blocks.17.resid_post") * 24576 + 5000))
+        file.write(values.tobytes())
+    before = resident()
+    with tg.open(tmp_path / "run") as run:
+        rows = run["blocks.17.resid_post"]
+        assert rows.shape == (24576, 1152)
+        part = rows[5000:5064]
+        assert not part.flags.owndata
+        np.testing.assert_array_equal(part, values.reshape(64, 1152))
+        assert resident() - before < 4_000_000, "the slice is 0.3 MB, its site 113 MB"
 
 
 def test_a_thousand_openings_leak_nothing(run_folder: Path) -> None:

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from ._findings import Report as Report
     from ._findings import compare as compare
     from ._findings import measure as measure
+    from ._lens import Lens as Lens
+    from ._lens import Reading as Reading
     from ._models import Answer as Answer
     from ._models import Model as Model
+    from ._models import merge as merge
     from ._rows import Rows as Rows
     from ._rows import Selection as Selection
     from ._runs import Moments as Moments
@@ -56,6 +59,10 @@ if TYPE_CHECKING:
     from ._statistics import subspace_overlap as subspace_overlap
     from ._statistics import twonn as twonn
     from ._table import Table as Table
+    from ._tools import Directions as Directions
+    from ._tools import direction as direction
+    from ._tools import quantize as quantize
+    from ._tools import randomize as randomize
     from ._view import View as View
     from ._view import view as view
     from ._view import write_report as write_report
@@ -69,7 +76,8 @@ _HOMES = {
     "_errors": ["Error", "FileError", "InputError", "MissingFileError"],
     "_estimators": ["PCA", "UMAP", "KNeighborsTransformer", "NearestNeighbors"],
     "_findings": ["Comparison", "Report", "compare", "measure"],
-    "_models": ["Answer", "Model"],
+    "_lens": ["Lens", "Reading"],
+    "_models": ["Answer", "Model", "merge"],
     "_rows": ["Rows", "Selection"],
     "_runs": ["Moments", "Projection", "Run", "open"],
     "_statistics": [
@@ -78,6 +86,7 @@ _HOMES = {
         "subspace_overlap", "twonn",
     ],
     "_table": ["Table"],
+    "_tools": ["Directions", "direction", "quantize", "randomize"],
     "_view": ["View", "view", "write_report"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,17 +13,21 @@ from . import _core
 from ._errors import InputError
 from ._rows import Selection
 
-try:
+if TYPE_CHECKING:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     from sklearn.utils.validation import check_is_fitted, validate_data
-except ImportError:
-    from ._plain import (  # type: ignore[assignment]
-        BaseEstimator,
-        ClassNamePrefixFeaturesOutMixin,
-        TransformerMixin,
-        check_is_fitted,
-        validate_data,
-    )
+else:
+    try:
+        from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+        from sklearn.utils.validation import check_is_fitted, validate_data
+    except ImportError:
+        from ._plain import (
+            BaseEstimator,
+            ClassNamePrefixFeaturesOutMixin,
+            TransformerMixin,
+            check_is_fitted,
+            validate_data,
+        )
 
 __all__ = ["PCA", "UMAP", "KNeighborsTransformer", "NearestNeighbors"]
 

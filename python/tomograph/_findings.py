@@ -11,7 +11,7 @@ from . import _core
 from ._progress import Progress, reporting
 from ._runs import Run, open
 from ._table import Table, records
-
+from ._words import Words, commas
 
 
 def _opened(run: Run | str | os.PathLike[str]) -> Run:
@@ -73,10 +73,15 @@ def measure(
     run: Run | str | os.PathLike[str],
     *,
     twins: Iterable[Run | str | os.PathLike[str]] = (),
-    rope_off: Run | str | os.PathLike[str] | None = None,
-    positions: Run | str | os.PathLike[str] | None = None,
+    rope_off_run: Run | str | os.PathLike[str] | None = None,
+    rope_dose_runs: Iterable[Run | str | os.PathLike[str]] = (),
+    context_run: Run | str | os.PathLike[str] | None = None,
+    positions_run: Run | str | os.PathLike[str] | None = None,
+    repeat_run: Run | str | os.PathLike[str] | None = None,
+    planted_run: Run | str | os.PathLike[str] | None = None,
     reference: Run | str | os.PathLike[str] | None = None,
     fdr: float = 0.05,
+    only: Words = None,
     rows: int = 4000,
     bootstrap: int = 100,
     seed: int = 42,
@@ -84,11 +89,19 @@ def measure(
     save: bool = False,
     progress: Progress = True,
 ) -> Report:
-    """Every finding of a run as a number with its interval and its null, as `tomograph measure`. twins: runs of
-    untrained twins; reference: a run of ordinary text, against which outliers are told. save: also into the run's
-    folder. Numbers that cannot be had are None.
+    """Every finding of a run as a number with its interval and its null, as `tomograph measure`. Numbers that cannot be
+    had are None.
 
-    Errors: InputError where another run does not fit.
+    Other runs of the same model, which some findings need or are held against:
+        twins: of untrained twins, on the same prompts.
+        rope_off_run, rope_dose_runs, context_run, planted_run: of the same text, captured with rope_off=True, other
+            values of rope_frequency, a short context, plant_start.
+        positions_run, repeat_run: of kind="positions" and of one token repeated.
+        reference: of ordinary text; outliers are what it does not account for, at a false discovery rate of fdr.
+    only: the names of the findings that are wanted, and no outliers: faster. rows: of a site, for what compares rows.
+    save: also into the run's folder, without figures.
+
+    Errors: InputError where another run does not fit, or a finding is not known.
     """
 
     def core(other: Run | str | os.PathLike[str] | None) -> _core.Run | None:
@@ -97,8 +110,23 @@ def measure(
     with reporting(progress) as report:
         return Report(
             _core.measure(
-                _opened(run)._core, [_opened(twin)._core for twin in twins], core(rope_off), core(positions),
-                core(reference), fdr, rows, bootstrap, seed, threads, save, report,
+                _opened(run)._core,
+                twins=[_opened(twin)._core for twin in twins],
+                rope_off=core(rope_off_run),
+                rope_doses=[_opened(dose)._core for dose in rope_dose_runs],
+                context=core(context_run),
+                positions=core(positions_run),
+                repeat=core(repeat_run),
+                planted=core(planted_run),
+                reference=core(reference),
+                fdr=fdr,
+                only=[name for name in commas(only).split(",") if name],
+                rows=rows,
+                bootstrap=bootstrap,
+                seed=seed,
+                threads=threads,
+                save=save,
+                report=report,
             )
         )
 

@@ -144,8 +144,9 @@ class Selection:
     def rows(self) -> np.ndarray:
         """All selected vectors, float32 [n_rows, dim]; read on first use and kept."""
         if self._rows is None:
-            self._rows = self._core.read(0, self.n_rows)
-            self._rows.flags.writeable = False
+            rows: np.ndarray = self._core.read(0, self.n_rows)
+            rows.flags.writeable = False
+            self._rows = rows
         return self._rows
 
     def read(self, begin: int, end: int) -> np.ndarray:

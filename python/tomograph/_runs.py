@@ -379,7 +379,8 @@ class Run(Mapping[str, Any]):
         return f"<p>{html.escape(repr(self))}</p>"
 
     # A run is what it is, not what it holds.
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     def __eq__(self, other: object) -> bool:
         return self is other

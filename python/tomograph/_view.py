@@ -9,14 +9,17 @@ import secrets
 import weakref
 from typing import Any
 
+import numpy as np
+
 from . import _core
 from ._errors import InputError
-from ._runs import Run
+from ._runs import Run, open
+from ._table import Table
 
 
 class View:
     """A viewer that serves on this machine's own address, to those who have its token, until it is closed. In a
-    notebook it shows itself; elsewhere open `url` in a browser."""
+    notebook it shows itself; elsewhere open `url` in a browser. What is selected in the page comes back as `selection`."""
 
     def __init__(self, core: Any, height: int) -> None:
         self._core = core
@@ -26,6 +29,30 @@ class View:
     @property
     def url(self) -> str:
         return self._core.url
+
+    @property
+    def selection(self) -> np.ndarray:
+        """Rows that are selected in the page, by lasso or otherwise: int64, ascending; of the projection that the page
+        shows. Empty before anything is selected."""
+        found = self._core.selection
+        return np.zeros(0, np.int64) if found is None else found[2]
+
+    @property
+    def projection(self) -> str | None:
+        """Name of the projection that the page shows, which `selection` counts rows of; None before a page was opened."""
+        found = self._core.selection
+        return None if found is None else found[1]
+
+    @property
+    def selected(self) -> Table:
+        """Who the selected rows are: component, layer, position, token, label, norm, piece, …; without columns before a
+        page was opened. Errors: FileError where the projection is gone or was never saved."""
+        found = self._core.selection
+        if found is None:
+            return Table({})
+        folder, name, rows = found
+        with open(folder) as run:
+            return run.projection(name).labels.take(rows)
 
     def close(self) -> None:
         self._core.close()

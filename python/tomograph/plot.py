@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import ListedColormap
 
-__all__ = ["category_color", "colormap", "component_color", "heat", "lines", "scatter"]
+    from ._lens import Lens
+    from ._table import Table
+
+__all__ = ["category_color", "colormap", "component_color", "heat", "lens", "lines", "scatter"]
 
 
 def _hex(color: int) -> str:
@@ -42,24 +45,34 @@ def colormap(name: str = "sequential") -> ListedColormap:
     return ListedColormap([_hex(_core.map_color(name == "diverging", i / 255)) for i in range(256)], name=f"tomograph-{name}")
 
 
-def _axes(ax: Axes | None) -> Axes:
+def _axes(ax: Axes | None, dims: int = 2) -> Axes:
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=(6, 6), layout="constrained")[1]
+    return plt.subplots(figsize=(6, 6), layout="constrained", subplot_kw={"projection": "3d"} if dims == 3 else {})[1]
 
 
 def scatter(
-    projection: Projection | Any, color: str | Any = "layer", *, dims: tuple[int, int] = (0, 1), size: float = 4,
+    projection: Projection | Any,
+    color: str | Any = "layer",
+    *,
+    dims: tuple[int, ...] = (0, 1),
+    size: float = 4,
+    means: bool = False,
+    connect: bool = False,
+    equal: bool | None = None,
+    title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """A projection, or points [n, dims], as dots. color: a column of its labels (component, layer, position, label,
-    sequence, norm, …), or values [n]; texts become categories. dims: which two, from 0."""
+    sequence, norm, …), or values [n]; texts become categories. dims: which two or three, from 0; an `ax` for three has
+    matplotlib's projection "3d". means: mark each category's mean. connect: join the points in the order of their rows.
+    equal: one length for a unit on all axes; None: but of a PCA."""
     points = projection.points if isinstance(projection, Projection) else np.asarray(projection)
-    if points.ndim != 2 or not all(0 <= dim < points.shape[1] for dim in dims):
-        raise InputError(f"dimensions {dims[0]} and {dims[1]} of points of shape {points.shape} cannot be drawn")
-    title = color if isinstance(color, str) else ""
+    if points.ndim != 2 or len(dims) not in (2, 3) or not all(0 <= dim < points.shape[1] for dim in dims):
+        raise InputError(f"dimensions {dims} of points of shape {points.shape} cannot be drawn; give two or three, from 0")
+    name = color if isinstance(color, str) else ""
     if isinstance(color, str):
         if not isinstance(projection, Projection):
             values: Any = None
@@ -71,25 +84,62 @@ def scatter(
         values = np.asarray(color)
         if values.shape != (len(points),):
             raise InputError(f"colours of shape {values.shape} for {len(points)} points")
-    ax = _axes(ax)
-    x, y = points[:, dims[0]], points[:, dims[1]]
+    categories = values is not None and values.dtype.kind in "OUSb"
+    if means and not categories:
+        raise InputError("means are those of categories; colour by a column of texts, such as component or label")
+    drawn: Any = _axes(ax, len(dims))
+    places = [points[:, dim] for dim in dims]
+    if connect:
+        drawn.plot(*places, color="0.6", linewidth=0.5, zorder=0)
     if values is None:
-        ax.scatter(x, y, s=size, c=category_color(0), linewidths=0)
-    elif values.dtype.kind in "OUSb":
-        for i, name in enumerate(dict.fromkeys(values.tolist())):
-            here = values == name
-            shade = component_color(name) if title == "component" else category_color(i)
-            ax.scatter(x[here], y[here], s=size, c=shade, linewidths=0, label=str(name) or "none")
-        ax.legend(markerscale=3, frameon=False)
+        drawn.scatter(*places, s=size, c=category_color(0), linewidths=0)
+    elif categories:
+        for i, category in enumerate(dict.fromkeys(values.tolist())):
+            here = values == category
+            shade = component_color(category) if name == "component" else category_color(i)
+            drawn.scatter(*(place[here] for place in places), s=size, c=shade, linewidths=0, label=str(category) or "none")
+            if means:
+                mean = ([float(np.nanmean(place[here]))] for place in places)
+                drawn.scatter(*mean, s=90, c=shade, edgecolors="black", marker="X")
+        drawn.legend(markerscale=3 if size < 20 else 1, frameon=False)
     else:
-        dots = ax.scatter(x, y, s=size, c=values, cmap=colormap(), linewidths=0)
-        ax.figure.colorbar(dots, ax=ax, label=title)
+        dots = drawn.scatter(*places, s=size, c=values, cmap=colormap(), linewidths=0)
+        drawn.figure.colorbar(dots, ax=drawn, label=name)
     method = projection.method if isinstance(projection, Projection) else ""
     word = {"pca": "PC", "umap": "UMAP"}.get(method, "dimension")
-    ax.set_xlabel(f"{word} {dims[0] + 1}")
-    ax.set_ylabel(f"{word} {dims[1] + 1}")
-    if method != "pca":
-        ax.set_aspect("equal", adjustable="datalim")
+    for axis, dim in zip("xyz", dims):
+        getattr(drawn, f"set_{axis}label")(f"{word} {dim + 1}")
+    if method != "pca" if equal is None else equal:
+        drawn.set_aspect("equal", adjustable="box" if len(dims) == 3 else "datalim")
+    if title is not None:
+        drawn.set_title(title)
+    return drawn
+
+
+def lens(lens: Lens, what: str = "kl", *, ax: Axes | None = None) -> Axes:
+    """What layers would answer, by layer and in the order of the network: "kl" (nats), "rank" or "agrees" of the stream by
+    both lenses, of attention and MLP outputs by the ridge lens, with the mean answer and twins as controls."""
+    if what not in ("kl", "rank", "agrees"):
+        raise InputError(f"a lens says no {what!r}; it says kl, rank and agrees")
+    ax = _axes(ax)
+
+    def line(table: Table, component: str, kind: str, **style: Any) -> None:
+        here = (table["component"] == component) & (table["lens"] == kind)
+        if here.any():
+            ax.plot(table["layer"][here], table[what][here], **style)
+
+    for component, name in (("resid_post", "stream"), ("attn_out", "attention"), ("mlp_out", "MLP")):
+        line(lens.table, component, "ridge", color=component_color(component), label=f"{name}, ridge lens")
+    line(lens.table, "resid_post", "logit", color=category_color(3), label="stream, logit lens")
+    for number, twin in enumerate(lens.twins):
+        line(twin, "resid_post", "ridge", color="0.5", linestyle=":", label="untrained twin" if number == 0 else None)
+    if (mean := lens.mean_answer[what]) is not None:
+        ax.axhline(mean, color="0.5", linestyle="--", label="mean answer")
+    if what == "rank":
+        ax.set_yscale("log")
+    ax.set_xlabel("layer")
+    ax.set_ylabel({"kl": "divergence from the answer, nats", "rank": "rank of the token that came", "agrees": "share that agrees"}[what])
+    ax.legend(frameon=False)
     return ax
 
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "support/errors.h"
+#include "support/file_size_limit.h"
 #include "support/record.h"
 #include "support/temp_folder.h"
 #include "tomograph/model/model.h"
@@ -51,6 +52,18 @@ TEST(HeldWeights, AutoDecodesWhatIsQuantisedOnly) {
     EXPECT_EQ(Model::open(quantised, HeldWeights::automatic, 1).info().held, "F32");
     EXPECT_EQ(Model::open(written, HeldWeights::automatic, 1).info().held, "");
     EXPECT_FALSE(decoded_fits(std::uint64_t{1} << 50));
+}
+
+TEST(HeldWeights, SayThatMemoryRanOut) {
+    const TempFolder folder;
+    const std::string quantised = (folder / "q8.gguf").string();
+    quantize("bytes-llama", quantised, "q8_0", 1);
+    // After so many bytes writing fails: in the header, and in the tensors, where llama.cpp does not notice.
+    for (const rlim_t bytes : {rlim_t{1000}, rlim_t{500'000}}) {
+        const FileSizeLimit limit(bytes);
+        EXPECT_EQ(error_of([&] { Model::open(quantised, HeldWeights::f32, 1); }),
+                  "cannot decode " + quantised + ": memory ran out; use --weights as-stored");
+    }
 }
 
 TEST(HeldWeights, AreNamedInWords) {

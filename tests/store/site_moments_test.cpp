@@ -21,7 +21,9 @@ MatrixD random_rows(std::int64_t n, std::int64_t d, std::uint64_t seed) {
 SiteMoments moments_of(const MatrixD& rows) {
     SiteMoments moments{.count = rows.rows(), .mean = rows.colwise().mean().transpose()};
     const MatrixD centered = rows.rowwise() - moments.mean.transpose();
-    moments.comoment = centered.transpose() * centered;
+    const MatrixD product = centered.transpose() * centered;
+    // Its halves may differ in the last bit, and one is kept.
+    moments.comoment = product.selfadjointView<Eigen::Lower>();
     moments.squares = moments.comoment.diagonal();
     return moments;
 }

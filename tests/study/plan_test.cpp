@@ -114,7 +114,9 @@ TEST(StudyPlan, KnowsWhatItWillTakeOnDisk) {
     EXPECT_EQ(summary.runs, (std::vector<std::string>{"text", "repeat", "vocabulary"}));
     EXPECT_TRUE(summary.failed.empty());
     std::int64_t written = 0;
-    for (const std::string& run : summary.runs) written += size_of(folder / ("study/" + run + "/shards"));
+    for (const std::string& run : summary.runs)
+        written +=
+            size_of(folder / ("study/" + run + "/shards")) + size_of(folder / ("study/" + run + "/stats"));
     EXPECT_NEAR(static_cast<double>(planned), static_cast<double>(written),
                 0.05 * static_cast<double>(written));
     EXPECT_FALSE(fs::exists(folder / "study/positions"));

@@ -8,6 +8,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/capture/axes.h"
 #include "tomograph/capture/plan.h"
+#include "tomograph/store/site_moments.h"
 
 namespace tomograph {
 namespace {
@@ -34,7 +35,7 @@ CaptureCost capture_cost(const Engine& engine, const ModelInfo& model, const Pro
         const auto d = static_cast<double>(width), q = static_cast<double>(summed);
         if (plan.stored[i]) row += (rank > 0 ? q + 1 : d) * size;
         position += 4 * q;
-        moments += 8 * (q * (q + 1) / 2 + 2 * d);
+        moments += static_cast<double>(moments_bytes(width, rank));
         tables += 8 * (q * q + 2 * d);
         if (rank > 0) axes += 4 * d * (q + 1);
         fitting += 4 * d * std::min(2 * d, 2 * (q + 16));

@@ -7,6 +7,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
+#include "tomograph/store/site_moments.h"
 
 namespace tomograph {
 namespace {
@@ -78,7 +79,7 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
                     "leave one of the two out");
     // Where every token has scores, the means are theirs.
     plan.means = options.keep.means && !(options.keep.scores > 0 && plan.n_rows == std::ssize(plan.kept));
-    std::int64_t row_bytes = 0, position_bytes = 0, moments_bytes = 0;
+    std::int64_t row_bytes = 0, position_bytes = 0, all_moments = 0;
     for (const std::size_t index : plan.sites) {
         const SiteShape& site = engine.sites()[index];
         const auto& named = options.vector_components;
@@ -92,9 +93,7 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
         if (stored)
             row_bytes += numbers * static_cast<std::int64_t>(dtype_size(options.dtype.value_or(Dtype::f16)));
         if (plan.means) position_bytes += summed * static_cast<std::int64_t>(sizeof(float));
-        if (options.keep.moments)
-            moments_bytes +=
-                (summed * (summed + 1) / 2 + 2 * site.width()) * static_cast<std::int64_t>(sizeof(double));
+        if (options.keep.moments) all_moments += moments_bytes(site.width(), scores);
     }
     const auto token_bytes = static_cast<std::int64_t>(plan.sites.size() * sizeof(float));  // its norms
 
@@ -129,7 +128,7 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
         // A batch belongs to the part in which its middle lies. (2^31 tokens and 2^16 parts multiply safely.)
         if (n_parts > 1) end_parts((2 * plan.n_tokens + batch.n_tokens) * n_parts / (2 * n_all));
         const std::int64_t bytes = n_rows * row_bytes + batch.n_tokens * token_bytes;
-        const std::int64_t sums = std::max(shard.length, longest) * position_bytes + moments_bytes;
+        const std::int64_t sums = std::max(shard.length, longest) * position_bytes + all_moments;
         const bool full = shard.bytes + bytes > std::max(options.shard_bytes, kSumShare * sums) ||
                           shard.n_tokens + batch.n_tokens > kShardTokens;
         if (full) end_shard();

@@ -37,5 +37,6 @@ void add_run(CLI::App& app, Progress& progress);
 void add_sweep(CLI::App& app, Progress& progress);
 void add_verify(CLI::App& app, Progress& progress);
 void add_view(CLI::App& app, Progress& progress);
+void add_worker(CLI::App& app);
 
 }  // namespace tomograph

@@ -26,8 +26,12 @@ constexpr int kFailure = 1, kUsage = 2, kStopped = 130;
 
 /// llama.cpp is about to end the process: its reason becomes our line.
 void on_fatal(const char* message) {
-    tomograph::warn("tomograph: error: llama.cpp gave up: {}; please report this with the model's name\n",
-                    message);
+    const bool worker = std::string_view(message).find("RPC") != std::string_view::npos;
+    tomograph::warn(
+        "tomograph: error: {}\n",
+        worker ? "a worker was lost: it ended, or the way to it; what whole shards hold is kept: start it "
+                 "again and go on with --resume"
+               : fmt::format("llama.cpp gave up: {}; please report this with the model's name", message));
     _exit(kFailure);
 }
 
@@ -48,9 +52,9 @@ void hold_standard_streams() {
 
 std::string version_text() {
     const tomograph::Json llama = tomograph::llama_build();
-    return fmt::format("tomograph {}\nllama.cpp of {}, ggml {}\n{}\nfloat32 products: {}", tomograph::kVersion,
-                       llama.at("release").get<std::string>(), llama.at("ggml").get<std::string>(),
-                       llama.at("system").get<std::string>(),
+    return fmt::format("tomograph {}\nllama.cpp of {}, ggml {}\n{}\nfloat32 products: {}",
+                       tomograph::kVersion, llama.at("release").get<std::string>(),
+                       llama.at("ggml").get<std::string>(), llama.at("system").get<std::string>(),
                        llama.at("float32_products").get<std::string>());
 }
 
@@ -95,6 +99,7 @@ int main(int argc, char** argv) {
     add_convert(app, progress);
     add_models(app);
     add_merge(app, progress);
+    add_worker(app);
     add_verify(app, progress);
     add_list(app);
     add_remove(app);

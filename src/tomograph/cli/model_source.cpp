@@ -4,6 +4,7 @@
 
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
+#include "tomograph/model/workers.h"
 #include "tomograph/sources/hub.h"
 
 namespace tomograph {
@@ -22,6 +23,17 @@ std::string find_model(const std::string& name, Progress& progress) {
 }
 
 CLI::Option* add_weights(CLI::App& command, std::string& weights) {
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--rpc",
+            [](const std::vector<std::string>& addresses) {
+                std::vector<WorkerAddress> workers;
+                for (const std::string& one : addresses)
+                    workers.push_back(as_usage([&] { return parse_worker_address(one); }));
+                use_workers(workers);
+            },
+            "HOST:PORT of every worker (tomograph worker) that the model's layers are to be spread over")
+        ->delimiter(',');
     return command
         .add_option(
             "--weights", weights,

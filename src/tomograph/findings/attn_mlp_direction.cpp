@@ -7,6 +7,7 @@
 #include "tomograph/findings/pair_means.h"
 #include "tomograph/statistics/components.h"
 #include "tomograph/statistics/inference.h"
+#include "tomograph/statistics/interval_json.h"
 
 namespace tomograph {
 namespace {

@@ -6,6 +6,7 @@
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/pair_means.h"
 #include "tomograph/statistics/components.h"
+#include "tomograph/statistics/interval_json.h"
 
 namespace tomograph {
 namespace {

@@ -5,6 +5,7 @@
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/pair_means.h"
 #include "tomograph/statistics/clouds.h"
+#include "tomograph/statistics/interval_json.h"
 #include "tomograph/statistics/probe.h"
 
 namespace tomograph {

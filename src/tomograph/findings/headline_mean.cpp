@@ -80,9 +80,4 @@ void add_point(ChartLine& line, double layer, double value, const std::vector<do
     line.high.push_back(interval ? interval->hi : kNoNumber);
 }
 
-Json interval_json(const std::optional<Interval>& interval) {
-    if (!interval) return nullptr;
-    return {number(interval->lo), number(interval->hi)};
-}
-
 }  // namespace tomograph

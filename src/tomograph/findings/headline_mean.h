@@ -48,7 +48,5 @@ std::vector<double> leave_out_group_pairs(
     const Subject& subject, const std::function<double(std::span<const double> weights)>& statistic);
 /// One more point of a line, with its jackknife interval where there is one.
 void add_point(ChartLine& line, double layer, double value, const std::vector<double>& left_out);
-/// An interval for JSON; null where there is none.
-Json interval_json(const std::optional<Interval>& interval);
 
 }  // namespace tomograph

@@ -14,15 +14,11 @@
 #include "tomograph/findings/measure.h"
 #include "tomograph/findings/sinks.h"
 #include "tomograph/findings/summary.h"
+#include "tomograph/statistics/interval_json.h"
 #include "tomograph/store/token_numbers.h"
 
 namespace tomograph {
 namespace {
-
-Json interval_json(const std::optional<Interval>& interval) {
-    if (!interval) return nullptr;
-    return {number(interval->lo), number(interval->hi)};
-}
 
 Json outlier_json(const Outlier& outlier, bool full) {
     Json json = {{"site", outlier.site.name()},

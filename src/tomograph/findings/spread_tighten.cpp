@@ -8,6 +8,7 @@
 #include "tomograph/findings/stream_stack.h"
 #include "tomograph/statistics/clouds.h"
 #include "tomograph/statistics/components.h"
+#include "tomograph/statistics/interval_json.h"
 #include "tomograph/statistics/trajectories.h"
 
 namespace tomograph {

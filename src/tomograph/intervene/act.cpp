@@ -106,9 +106,8 @@ Matrix read_all_directions(const Json& json, const fs::path& folder, int layer, 
         if (all.rows() > 0 && rows.cols() != all.cols())
             where.fail(fmt::format("{} is {} wide", name.get<std::string>(), rows.cols()),
                        fmt::format("the one before it is {} wide", all.cols()));
-        Matrix longer(all.rows() + rows.rows(), rows.cols());
-        longer << all, rows;
-        all = std::move(longer);
+        all.conservativeResize(all.rows() + rows.rows(), rows.cols());
+        all.bottomRows(rows.rows()) = rows;
     }
     return all;
 }

@@ -10,6 +10,7 @@
 #include "tomograph/base/rows.h"
 #include "tomograph/intervene/place_geometry.h"
 #include "tomograph/linear/pca.h"
+#include "tomograph/statistics/interval_json.h"
 
 namespace tomograph {
 namespace {
@@ -238,8 +239,7 @@ std::string cost_text(const LossChange& cost) {
 }
 
 Json cost_json(const LossChange& cost) {
-    return {{"change", cost.change},
-            {"interval", cost.interval ? Json{cost.interval->lo, cost.interval->hi} : Json(nullptr)}};
+    return {{"change", cost.change}, {"interval", interval_json(cost.interval)}};
 }
 
 }  // namespace

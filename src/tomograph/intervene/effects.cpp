@@ -11,20 +11,13 @@
 #include "tomograph/base/text.h"
 #include "tomograph/intervene/passes.h"
 #include "tomograph/statistics/answers.h"
+#include "tomograph/statistics/interval_json.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
 namespace {
 
 constexpr std::size_t kGuesses = 5;
-
-/// log-softmax of `logits`, in place; float64 sums.
-void log_softmax(std::vector<float>& logits) {
-    Eigen::Map<Eigen::ArrayXf> values(logits.data(), static_cast<Eigen::Index>(logits.size()));
-    const float largest = values.maxCoeff();
-    const double sum = (values - largest).exp().cast<double>().sum();
-    values -= static_cast<float>(std::log(sum)) + largest;
-}
 
 std::vector<Guess> guesses(const std::vector<float>& log_p) {
     std::vector<Guess> best;
@@ -72,8 +65,9 @@ class LossTap final : public Tap {
     }
     void take(const SiteBatch&) override {}
     void take_logits(std::size_t which, std::span<const float> logits) override {
-        log_p_.assign(logits.begin(), logits.end());
-        log_softmax(log_p_);
+        const auto log_sum = static_cast<float>(read_logits(logits).log_sum);
+        log_p_.resize(logits.size());
+        std::transform(logits.begin(), logits.end(), log_p_.begin(), [&](float x) { return x - log_sum; });
         const std::int32_t token = (*next_)[which];
         if (token >= 0) losses[which] = -static_cast<double>(log_p_[static_cast<std::size_t>(token)]);
         if (reference_ != nullptr) {
@@ -280,8 +274,7 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
 Json effect_json(const InterventionEffect& effect, const Vocabulary& vocabulary) {
     Json json;
     json["loss"] = {{"before", effect.before}, {"after", effect.after}, {"change", effect.change}};
-    json["loss"]["interval"] =
-        effect.interval ? Json{effect.interval->lo, effect.interval->hi} : Json(nullptr);
+    json["loss"]["interval"] = interval_json(effect.interval);
     json["kl"] = effect.kl;
     json["by_position"] = Json::array();
     for (const auto& at : effect.by_position)

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "tomograph/base/error.h"
+#include "tomograph/statistics/answers.h"
 
 namespace tomograph {
 namespace {
@@ -38,12 +38,8 @@ class NextTokenTap final : public Tap {
         if (reader_ != nullptr) reader_->take(batch);
     }
     void take_logits(std::size_t which, std::span<const float> logits) override {
-        const Eigen::Map<const Eigen::ArrayXf> values(logits.data(),
-                                                      static_cast<Eigen::Index>(logits.size()));
-        const float largest = values.maxCoeff();
-        const double sum = (values - largest).exp().cast<double>().sum();
         losses[which] =
-            std::log(sum) + static_cast<double>(largest - logits[static_cast<std::size_t>(next_[which])]);
+            read_logits(logits).log_sum - static_cast<double>(logits[static_cast<std::size_t>(next_[which])]);
     }
     std::vector<double> losses;
 

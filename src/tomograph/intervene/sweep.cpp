@@ -10,6 +10,7 @@
 #include "tomograph/intervene/effects.h"
 #include "tomograph/intervene/passes.h"
 #include "tomograph/intervene/place_geometry.h"
+#include "tomograph/statistics/interval_json.h"
 #include "tomograph/statistics/ranks.h"
 
 namespace tomograph {
@@ -201,10 +202,6 @@ void Sweep::correlate(SweepReport& report) const {
 
 std::string interval_text(const std::optional<Interval>& interval) {
     return interval ? fmt::format("[{:+.4f}, {:+.4f}]", interval->lo, interval->hi) : "";
-}
-
-Json interval_json(const std::optional<Interval>& interval) {
-    return interval ? Json{interval->lo, interval->hi} : Json(nullptr);
 }
 
 }  // namespace

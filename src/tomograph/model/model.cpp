@@ -1,6 +1,7 @@
 #include "tomograph/model/model.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <ggml.h>
 #include <llama.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include "tomograph/model/products.h"
 #include "tomograph/model/quantize.h"
 #include "tomograph/model/vocabulary_notes.h"
+#include "tomograph/model/workers.h"
 
 namespace tomograph {
 namespace {
@@ -221,11 +223,13 @@ std::string Model::checksum() const {
 }
 
 Json llama_build() {
-    return {{"name", "llama.cpp"},
-            {"ggml", ggml_version()},
-            {"release", TOMOGRAPH_LLAMA_RELEASE},
-            {"system", llama_print_system_info()},
-            {"float32_products", register_products() ? blas_description() : "ggml"}};
+    Json json = {{"name", "llama.cpp"},
+                 {"ggml", ggml_version()},
+                 {"release", TOMOGRAPH_LLAMA_RELEASE},
+                 {"system", llama_print_system_info()},
+                 {"float32_products", register_products() ? blas_description() : "ggml"}};
+    if (!workers().empty()) json["workers"] = fmt::format("{}", fmt::join(workers(), ","));
+    return json;
 }
 
 Json Model::backend() const {

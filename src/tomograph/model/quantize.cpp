@@ -198,7 +198,12 @@ int decode_into_memory(const std::string& in, int threads) {
     try {
         if (llama_model_quantize(source.path().c_str(), out.c_str(), &parameters) != 0)
             throw Error("cannot decode " + in, last_llama_error(), "use --weights as-stored");
-        open_gguf(out, in);  // llama.cpp may not notice that memory ran out
+        try {
+            open_gguf(out, in);
+        } catch (const Error&) {
+            // llama.cpp does not notice that it could not write all.
+            throw Error("cannot decode " + in, "memory ran out", "use --weights as-stored");
+        }
     } catch (...) {
         ::close(descriptor);
         throw;

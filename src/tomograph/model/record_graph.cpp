@@ -13,15 +13,25 @@ bool is_weight(const ggml_tensor* t) {
            ggml_backend_buffer_get_usage(t->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
 }
 
+/// Where a part of the graph runs on another device, it reads copies of what it needs from before, named
+/// DEVICE#NAME#NUMBER. The name that was copied; empty where it is no copy.
+std::string_view copied_name(const ggml_tensor* t) {
+    const std::string_view name = t->name;
+    const std::size_t first = name.find('#'), last = name.rfind('#');
+    if (t->op != GGML_OP_NONE || first == std::string_view::npos || first == last) return "";
+    return name.substr(first + 1, last - first - 1);
+}
+
 GraphNode::Source leaf(const ggml_tensor* t) {
-    GraphNode::Source source{-1, t->name, is_weight(t)};
+    const std::string_view copied = copied_name(t);
+    GraphNode::Source source{-1, std::string(copied.empty() ? t->name : copied), is_weight(t)};
     if (t->type != GGML_TYPE_F32) return source;
     if (source.weight && ggml_nelements(t) == 1) {
         float value = 0;
         ggml_backend_tensor_get(t, &value, 0, sizeof value);
         source.value = value;
     }
-    if ((t->flags & GGML_TENSOR_FLAG_INPUT) != 0) source.width = t->ne[0];
+    if ((t->flags & GGML_TENSOR_FLAG_INPUT) != 0 || !copied.empty()) source.width = t->ne[0];
     return source;
 }
 
@@ -78,6 +88,14 @@ GraphNode::Op op_of(const ggml_tensor* t) {
     }
 }
 
+int GraphRecorder::original(std::string_view name) const {
+    if (name.empty()) return -1;
+    // Of several with one name the one before was written last.
+    const auto found =
+        std::find_if(nodes.rbegin(), nodes.rend(), [&](const GraphNode& n) { return n.name == name; });
+    return static_cast<int>(nodes.rend() - found) - 1;
+}
+
 void GraphRecorder::add(const ggml_tensor* t) {
     GraphNode node;
     node.op = op_of(t);
@@ -88,8 +106,10 @@ void GraphRecorder::add(const ggml_tensor* t) {
     if (node.op == GraphNode::Op::scale) std::memcpy(&node.factor, t->op_params, sizeof node.factor);
     for (const ggml_tensor* source : t->src) {
         if (source == nullptr) continue;
-        if (const auto known = index_.find(source); known != index_.end())
-            node.sources.push_back({known->second, "", false});
+        const auto known = index_.find(source);
+        const int from = known != index_.end() ? known->second : original(copied_name(source));
+        if (from >= 0)
+            node.sources.push_back({from, "", false});
         else
             node.sources.push_back(leaf(source));
     }

@@ -2,6 +2,7 @@
 // Only for the files of model/ that include ggml.
 #include <ggml.h>
 
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -20,6 +21,9 @@ class GraphRecorder {
     std::vector<GraphNode> nodes;
 
   private:
+    /// The last node of that name; -1: there is none.
+    int original(std::string_view name) const;
+
     std::unordered_map<const ggml_tensor*, int> index_;
 };
 

@@ -4,6 +4,7 @@
 #include <ggml-backend.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "tomograph/base/error.h"
 #include "tomograph/model/record_graph.h"
@@ -159,18 +160,35 @@ float* Watch::values(const ggml_tensor* t) {
     const bool host = ggml_backend_buffer_is_host(t->view_src != nullptr ? t->view_src->buffer : t->buffer);
     if (host && ggml_is_contiguous(t)) return static_cast<float*>(t->data);
     gathered_.resize(static_cast<std::size_t>(ggml_nelements(t)));
+    if (ggml_is_contiguous(t)) {
+        ggml_backend_tensor_get(t, gathered_.data(), 0, ggml_nbytes(t));
+        return gathered_.data();
+    }
+    fetch(t);
+    const std::size_t row = static_cast<std::size_t>(t->ne[0]) * sizeof(float);
     for_each_row(t, [&](std::size_t offset, std::size_t at) {
-        ggml_backend_tensor_get(t, &gathered_[at], offset,
-                                static_cast<std::size_t>(t->ne[0]) * sizeof(float));
+        std::memcpy(&gathered_[at], fetched_.data() + offset, row);
     });
     return gathered_.data();
 }
 
-void Watch::put_back(ggml_tensor* t) const {
+/// All bytes between the first and the last value, in one piece: each costs a way to the device and back.
+void Watch::fetch(const ggml_tensor* t) {
+    fetched_.resize(ggml_nbytes(t));
+    ggml_backend_tensor_get(t, fetched_.data(), 0, fetched_.size());
+}
+
+void Watch::put_back(ggml_tensor* t) {
+    if (ggml_is_contiguous(t)) {
+        ggml_backend_tensor_set(t, gathered_.data(), 0, ggml_nbytes(t));
+        return;
+    }
+    // What lies between the rows goes back as it came: nothing computes meanwhile.
+    const std::size_t row = static_cast<std::size_t>(t->ne[0]) * sizeof(float);
     for_each_row(t, [&](std::size_t offset, std::size_t at) {
-        ggml_backend_tensor_set(t, &gathered_[at], offset,
-                                static_cast<std::size_t>(t->ne[0]) * sizeof(float));
+        std::memcpy(fetched_.data() + offset, &gathered_[at], row);
     });
+    ggml_backend_tensor_set(t, fetched_.data(), 0, fetched_.size());
 }
 
 }  // namespace tomograph

@@ -68,7 +68,8 @@ class Watch {
     bool take(ggml_tensor* t);
     void happen(const Visit& visit, std::int64_t width, float* data) const;
     float* values(const ggml_tensor* t);
-    void put_back(ggml_tensor* t) const;
+    void put_back(ggml_tensor* t);
+    void fetch(const ggml_tensor* t);
 
     const GraphMap& map_;
     Tap& tap_;
@@ -83,6 +84,7 @@ class Watch {
     std::int64_t first_token_ = 0;
     std::int64_t n_tokens_ = 0;
     std::vector<float> gathered_;
+    std::vector<std::byte> fetched_;
 };
 
 }  // namespace tomograph

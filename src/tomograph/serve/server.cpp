@@ -1,15 +1,14 @@
 #include "tomograph/serve/server.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <httplib.h>
 
 #include <algorithm>
 #include <charconv>
-#include <random>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
+#include "tomograph/serve/guard.h"
 #include "tomograph/serve/live.h"
 #include "tomograph/serve/nearest.h"
 #include "tomograph/serve/page.h"
@@ -22,8 +21,6 @@ namespace {
 using Request = httplib::Request;
 using Response = httplib::Response;
 
-constexpr std::size_t kLargestBody = 64 * 1024;
-constexpr std::size_t kLargestQuery = 2048;
 /// A connection that is kept alive holds a thread, and a browser keeps six.
 constexpr std::size_t kThreads = 32;
 constexpr int kMostNeighbors = 100;
@@ -33,75 +30,6 @@ constexpr const char* kPolicy =
     "'self'; "
     "worker-src blob:; base-uri 'none'; form-action 'none'";
 constexpr const char* kNoFrame = "; frame-ancestors 'none'";
-
-/// What a status says by itself.
-const char* line_of(int status) {
-    switch (status) {
-        case 404:
-            return "there is nothing here";
-        case 405:
-            return "this can be read (GET), projections asked for (POST) and cancelled (DELETE), nothing "
-                   "else";
-        case 413:
-            return "the request is too large";
-        case 414:
-            return "the address is too long";
-        case 415:
-            return "the request's type or encoding is not one that is read here";
-        case 416:
-            return "there is no such range";
-        default:
-            return status < 500 ? "this is no request that can be read" : "the server failed";
-    }
-}
-
-/// Answers with this status and line.
-struct Refusal {
-    int status;
-    std::string line;
-};
-
-bool is_loopback(const std::string& host) {
-    return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
-bool is_address(const std::string& host) {
-    unsigned char bytes[16];
-    return inet_pton(AF_INET, host.c_str(), bytes) == 1 || inet_pton(AF_INET6, host.c_str(), bytes) == 1;
-}
-
-/// "[::1]:80" and "host:80" without brackets and port.
-std::string host_name(const std::string& field) {
-    if (field.starts_with('[')) return field.substr(1, field.find(']') - 1);
-    return field.substr(0, field.find(':'));
-}
-
-/// Time does not tell how much of a guess was right.
-bool equal_secrets(const std::string& a, const std::string& b) {
-    unsigned char difference = a.size() == b.size() ? 0 : 1;
-    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
-        difference |= static_cast<unsigned char>(a[i] ^ b[i]);
-    return difference == 0;
-}
-
-std::string make_token() {
-    std::random_device device;
-    std::string token;
-    for (int i = 0; i < 4; ++i) token += fmt::format("{:08x}", device());
-    return token;
-}
-
-std::string cookie(const Request& request, const std::string& name) {
-    const std::string header = request.get_header_value("Cookie");
-    for (std::size_t begin = 0; begin < header.size();) {
-        const std::size_t end = std::min(header.find(';', begin), header.size());
-        std::string_view part(header.data() + begin, end - begin);
-        while (part.starts_with(' ')) part.remove_prefix(1);
-        if (part.starts_with(name + "=")) return std::string(part.substr(name.size() + 1));
-        begin = end + 1;
-    }
-    return {};
-}
 
 template <typename Number>
 Number number(const std::string& text, const char* what) {
@@ -165,6 +93,7 @@ void send_column(const Request& request, Response& response, const ColumnSet& se
 
 /// What a request that starts something asks for.
 Json body_of(const Request& request) {
+    if (request.body.size() > kLargestBody) throw Refusal{413, line_of(413)};
     if (!request.get_header_value("Content-Type").starts_with("application/json"))
         throw Refusal{415, "the request must be application/json"};
     try {
@@ -191,6 +120,7 @@ struct ViewServer::Impl {
     httplib::Server server;
     std::mutex searching;  // one search of the full space at a time
     int port = 0;
+    std::string base;  // before every path
 
     Impl(Catalog& c, const ServeOptions& o)
         : catalog(c),
@@ -198,54 +128,6 @@ struct ViewServer::Impl {
           jobs(c, o.limits),
           placer(o.limits.umap_rows, o.limits.threads),
           live(c, o.reader, placer) {}
-
-    bool host_allowed(const Request& request) const {
-        if (request.get_header_value_count("Host") != 1) return false;
-        const std::string field = request.get_header_value("Host");
-        const std::string host = host_name(field);
-        if (is_loopback(options.host)) {
-            return field == fmt::format("127.0.0.1:{}", port) || field == fmt::format("localhost:{}", port) ||
-                   field == fmt::format("[::1]:{}", port) ||
-                   field == fmt::format("{}:{}", options.host, port);
-        }
-        return host == options.host || host == "localhost" || is_address(host);
-    }
-
-    /// Pages of other sites can send simple requests, read or not: none of them may start anything.
-    void check_origin(const Request& request) const {
-        const std::string origin = request.get_header_value("Origin");
-        if (!origin.empty() && origin != "http://" + request.get_header_value("Host"))
-            throw Refusal{403, "requests from other sites are refused"};
-        const std::string site = request.get_header_value("Sec-Fetch-Site");
-        if (!site.empty() && site != "same-origin" && site != "none")
-            throw Refusal{403, "requests from other sites are refused"};
-    }
-
-    void check(const Request& request, Response& response) const {
-        if (!host_allowed(request)) throw Refusal{403, "this server answers only under its own name"};
-        const std::string& method = request.method;
-        if (method != "GET" && method != "HEAD" && method != "POST" && method != "DELETE") {
-            response.set_header("Allow", "GET, HEAD, POST, DELETE");
-            throw Refusal{405, line_of(405)};
-        }
-        // Said before it is read: a client may announce terabytes.
-        if (request.get_header_value_u64("Content-Length") > kLargestBody) throw Refusal{413, line_of(413)};
-        const std::size_t query = request.target.find('?');
-        if (query != std::string::npos && request.target.size() - query > kLargestQuery)
-            throw Refusal{414, "the query is too long"};
-        if (!options.token.empty()) {
-            const std::string name = fmt::format("tomograph-{}", port);
-            const bool by_url =
-                request.has_param("token") && equal_secrets(request.get_param_value("token"), options.token);
-            if (!by_url && !equal_secrets(cookie(request, name), options.token))
-                throw Refusal{403,
-                              "the token is missing or wrong; open the address that tomograph view printed"};
-            if (by_url)
-                response.set_header("Set-Cookie", fmt::format("{}={}; HttpOnly; SameSite=Strict; Path=/",
-                                                              name, options.token));
-        }
-        if (request.path.starts_with("/api/")) check_origin(request);
-    }
 
     std::size_t run_of(const Request& request) const {
         const auto index = number<std::size_t>(request.path_params.at("run"), "the run");
@@ -293,15 +175,37 @@ struct ViewServer::Impl {
         send_json(response, way_json(*owner, *map, placer, key, token, *component));
     }
 
+    /// A bit a point, the first one the lowest of the first byte.
+    void take_selection(const Request& request, Response& response) {
+        if (request.get_header_value("Content-Type") != "application/octet-stream")
+            throw Refusal{415, "a selection is application/octet-stream"};
+        PageSelection selection{.run = run_of(request), .projection = request.path_params.at("name")};
+        selection.version = version_of(*catalog.projection(selection.run, selection.projection));
+        check_version(request, selection.version);
+        const std::int64_t n = catalog.load(selection.run, selection.projection)->points.rows();
+        const std::string& bits = request.body;
+        if (std::ssize(bits) != (n + 7) / 8)
+            throw Refusal{400, fmt::format("a selection of {} points is {} bytes long", n, (n + 7) / 8)};
+        for (std::int64_t row = 0; row < 8 * std::ssize(bits); ++row) {
+            if (((static_cast<unsigned char>(bits[static_cast<std::size_t>(row / 8)]) >> (row % 8)) & 1) == 0)
+                continue;
+            if (row >= n) throw Refusal{400, fmt::format("there is no point {}", row)};
+            selection.rows.push_back(row);
+        }
+        const std::size_t count = selection.rows.size();
+        options.selected(std::move(selection));
+        send_json(response, {{"selected", count}});
+    }
+
     void add_routes() {
         const auto page = [this](const char* path, const char* file, const char* type) {
-            server.Get(path, [file, type](const Request&, Response& a) { send_page(a, file, type); });
+            server.Get(base + path, [file, type](const Request&, Response& a) { send_page(a, file, type); });
         };
         page("/", "index.html", "text/html; charset=utf-8");
         page("/viewer.js", "viewer.js", "text/javascript; charset=utf-8");
         page("/viewer.css", "viewer.css", "text/css; charset=utf-8");
 
-        server.Get("/api/manifest", [this](const Request&, Response& a) {
+        server.Get(base + "/api/manifest", [this](const Request&, Response& a) {
             Json json = catalog.manifest();
             const JobLimits& limits = jobs.limits();
             json["jobs"] = {{"pca_rows", limits.pca_rows},
@@ -309,101 +213,105 @@ struct ViewServer::Impl {
                             {"dims", limits.dims},
                             {"umap", umap_defaults()}};
             if (live.on()) json["live"] = live.describe();
+            if (options.selected) json["selection"] = true;
             send_json(a, json);
         });
-        server.Get("/api/runs/:run/tokens",
+        server.Get(base + "/api/runs/:run/tokens",
                    [this](const Request& q, Response& a) { send_header(q, a, *catalog.tokens(run_of(q))); });
-        server.Get("/api/runs/:run/tokens/:column",
+        server.Get(base + "/api/runs/:run/tokens/:column",
                    [this](const Request& q, Response& a) { send_column(q, a, *catalog.tokens(run_of(q))); });
-        server.Get("/api/runs/:run/vocabulary", [this](const Request& q, Response& a) {
+        server.Get(base + "/api/runs/:run/vocabulary", [this](const Request& q, Response& a) {
             const std::size_t run = run_of(q);
             check_version(q, catalog.run_version(run));
             send_column(q, a, catalog.vocabulary(run), "application/json");
         });
-        server.Get("/api/runs/:run/norms/:component", [this](const Request& q, Response& a) {
+        server.Get(base + "/api/runs/:run/norms/:component", [this](const Request& q, Response& a) {
             const std::size_t run = run_of(q);
             check_version(q, catalog.run_version(run));
             send_column(q, a, catalog.norms(run, component_of(q)));
         });
-        server.Get("/api/runs/:run/projections/:name", [this](const Request& q, Response& a) {
+        server.Get(base + "/api/runs/:run/projections/:name", [this](const Request& q, Response& a) {
             send_header(q, a, *catalog.projection(run_of(q), q.path_params.at("name")));
         });
-        server.Get("/api/runs/:run/projections/:name/nearest",
+        server.Get(base + "/api/runs/:run/projections/:name/nearest",
                    [this](const Request& q, Response& a) { nearest(q, a); });
-        server.Get("/api/runs/:run/projections/:name/way",
+        server.Get(base + "/api/runs/:run/projections/:name/way",
                    [this](const Request& q, Response& a) { way(q, a); });
-        server.Get("/api/runs/:run/projections/:name/:column", [this](const Request& q, Response& a) {
+        server.Get(base + "/api/runs/:run/projections/:name/:column", [this](const Request& q, Response& a) {
             send_column(q, a, *catalog.projection(run_of(q), q.path_params.at("name")));
         });
-        server.Get("/api/counterpart/:name", [this](const Request& q, Response& a) {
+        server.Get(base + "/api/counterpart/:name", [this](const Request& q, Response& a) {
             send_header(q, a, *catalog.counterpart(q.path_params.at("name")));
         });
-        server.Get("/api/counterpart/:name/:column", [this](const Request& q, Response& a) {
+        server.Get(base + "/api/counterpart/:name/:column", [this](const Request& q, Response& a) {
             send_column(q, a, *catalog.counterpart(q.path_params.at("name")));
         });
-        server.Get("/api/figures/:file", [this](const Request& q, Response& a) {
+        server.Get(base + "/api/figures/:file", [this](const Request& q, Response& a) {
             send_column(q, a, make_column("png", read_file(catalog.figure(q.path_params.at("file")))),
                         "image/png");
         });
-        server.Post("/api/jobs", [this](const Request& q, Response& a) {
+        server.Post(base + "/api/jobs", [this](const Request& q, Response& a) {
             send_json(a, {{"id", jobs.start(body_of(q))}}, 202);
         });
-        server.Get("/api/jobs/:id", [this](const Request& q, Response& a) {
+        server.Get(base + "/api/jobs/:id", [this](const Request& q, Response& a) {
             send_json(a, jobs.status(number<int>(q.path_params.at("id"), "the job")));
         });
-        server.Delete("/api/jobs/:id", [this](const Request& q, Response& a) {
+        server.Delete(base + "/api/jobs/:id", [this](const Request& q, Response& a) {
             const int id = number<int>(q.path_params.at("id"), "the job");
             jobs.cancel(id);
             send_json(a, jobs.status(id));
         });
+        if (options.selected)
+            server.Post(base + "/api/runs/:run/projections/:name/selection",
+                        [this](const Request& q, Response& a) { take_selection(q, a); });
         add_live_routes();
     }
 
     void add_live_routes() {
         if (!live.on()) return;
         const auto id_of = [](const Request& q) { return number<int>(q.path_params.at("id"), "the prompt"); };
-        server.Post("/api/live", [this](const Request& q, Response& a) {
+        server.Post(base + "/api/live", [this](const Request& q, Response& a) {
             send_json(a, {{"id", live.start(body_of(q))}}, 202);
         });
-        server.Get("/api/live/:id",
+        server.Get(base + "/api/live/:id",
                    [this, id_of](const Request& q, Response& a) { send_json(a, live.status(id_of(q))); });
-        server.Delete("/api/live/:id", [this, id_of](const Request& q, Response& a) {
+        server.Delete(base + "/api/live/:id", [this, id_of](const Request& q, Response& a) {
             const int id = id_of(q);
             live.cancel(id);
             send_json(a, live.status(id));
         });
-        server.Get("/api/live/:id/words", [this, id_of](const Request& q, Response& a) {
+        server.Get(base + "/api/live/:id/words", [this, id_of](const Request& q, Response& a) {
             send_json(a, live.words(id_of(q), number<std::int64_t>(q.get_param_value("token"), "token")));
         });
-        server.Post("/api/live/:id/keep", [this, id_of](const Request& q, Response& a) {
+        server.Post(base + "/api/live/:id/keep", [this, id_of](const Request& q, Response& a) {
             const Json json = body_of(q);
             const auto name = json.is_object() ? json.find("name") : json.end();
             if (name == json.end() || !name->is_string()) throw Refusal{400, "the request names no folder"};
             send_json(a, {{"path", live.keep(id_of(q), name->get<std::string>()).string()}});
         });
-        server.Get("/api/live/:id/maps/:name", [this, id_of](const Request& q, Response& a) {
+        server.Get(base + "/api/live/:id/maps/:name", [this, id_of](const Request& q, Response& a) {
             send_header(q, a, *live.map(id_of(q), q.path_params.at("name")));
         });
-        server.Get("/api/live/:id/maps/:name/nearest", [this, id_of](const Request& q, Response& a) {
+        server.Get(base + "/api/live/:id/maps/:name/nearest", [this, id_of](const Request& q, Response& a) {
             const auto row = number<std::int64_t>(q.get_param_value("row"), "row");
             const int k = how_many(q);
             const std::lock_guard one(searching);
             send_json(a, live.nearest(id_of(q), q.path_params.at("name"), row, k));
         });
-        server.Get("/api/live/:id/maps/:name/apart", [this, id_of](const Request& q, Response& a) {
+        server.Get(base + "/api/live/:id/maps/:name/apart", [this, id_of](const Request& q, Response& a) {
             const auto given = [&q](const char* what) {
                 return number<std::int64_t>(q.get_param_value(what), what);
             };
             send_json(a, live.apart(id_of(q), given("token"), number<int>(q.get_param_value("from"), "from"),
                                     given("to"), q.path_params.at("name")));
         });
-        server.Get("/api/live/:id/maps/:name/:column", [this, id_of](const Request& q, Response& a) {
+        server.Get(base + "/api/live/:id/maps/:name/:column", [this, id_of](const Request& q, Response& a) {
             send_column(q, a, *live.map(id_of(q), q.path_params.at("name")));
         });
     }
 
     void add_guards() {
-        server.set_payload_max_length(kLargestBody);
+        server.set_payload_max_length(options.selected ? kLargestSelection : kLargestBody);
         server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
         server.set_default_headers(
             {{"Content-Security-Policy", std::string(kPolicy) + (options.framed ? "" : kNoFrame)},
@@ -413,7 +321,7 @@ struct ViewServer::Impl {
              {"Cross-Origin-Opener-Policy", "same-origin"}});
         server.set_pre_routing_handler([this](const Request& request, Response& response) {
             try {
-                check(request, response);
+                check_request(options, port, request, response);
                 return httplib::Server::HandlerResponse::Unhandled;
             } catch (const Refusal& refusal) {
                 send_json(response, {{"error", refusal.line}}, refusal.status);
@@ -444,7 +352,9 @@ struct ViewServer::Impl {
 
 ViewServer::ViewServer(Catalog& catalog, const ServeOptions& options)
     : impl_(std::make_unique<Impl>(catalog, options)) {
-    if (!is_loopback(options.host) && options.token.empty()) impl_->options.token = make_token();
+    const bool asked = !is_loopback(options.host) || options.framed;
+    if (asked && options.token.empty()) impl_->options.token = make_token();
+    impl_->base = base_path(impl_->options);
     impl_->add_guards();
     impl_->add_routes();
 }
@@ -475,8 +385,8 @@ int ViewServer::port() const {
 std::string ViewServer::url() const {
     const ServeOptions& o = impl_->options;
     const bool six = o.host.find(':') != std::string::npos;
-    return fmt::format("http://{}{}{}:{}/{}", six ? "[" : "", o.host, six ? "]" : "", impl_->port,
-                       o.token.empty() ? "" : "?token=" + o.token);
+    return fmt::format("http://{}{}{}:{}{}/{}", six ? "[" : "", o.host, six ? "]" : "", impl_->port,
+                       impl_->base, o.token.empty() || o.framed ? "" : "?token=" + o.token);
 }
 
 void ViewServer::run() {

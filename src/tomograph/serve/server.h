@@ -1,12 +1,22 @@
 #pragma once
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tomograph/serve/catalog.h"
 #include "tomograph/serve/jobs.h"
 #include "tomograph/serve/live.h"
 
 namespace tomograph {
+
+/// Points of a projection that somebody has selected in the page.
+struct PageSelection {
+    std::size_t run = 0;  ///< which of those that are shown
+    std::string projection, version;
+    std::vector<std::int64_t> rows = {};  ///< ascending
+};
 
 struct ServeOptions {
     /// Address to bind to. Anything but this machine's own needs the token in the page's URL. Default
@@ -16,8 +26,12 @@ struct ServeOptions {
     int port = 0;
     /// Only those who know it are served. Empty: on loopback nobody is asked; elsewhere one is made up.
     std::string token;
-    /// May other pages show this one in a frame of theirs? A notebook's cell does. Default false.
+    /// May other pages show this one in a frame of theirs? A notebook's cell does. The page's path is then
+    /// the token, for which one is made up where there is none. Default false.
     bool framed = false;
+    /// Told what is selected in the page whenever that changes, from any thread. Empty: the page tells
+    /// nobody.
+    std::function<void(PageSelection)> selected = {};
     JobLimits limits;
     /// Reads what is typed into the page; must outlive the server. Null: there is no line to type in.
     LiveReader* reader = nullptr;
@@ -32,6 +46,7 @@ struct ServeOptions {
 ///     GET    /api/runs/R/norms/COMPONENT         f32 [n_layers, length]
 ///     GET    /api/runs/R/projections/NAME        header; /COLUMN: raw numbers
 ///     GET    /api/runs/R/projections/NAME/nearest?row=I&k=K
+///     POST   /api/runs/R/projections/NAME/selection   a bit a point, where somebody wants to know
 ///     GET    /api/counterpart/NAME               header; /COLUMN: the second run in the first one's basis
 ///     GET    /api/figures/FILE                   a figure of the study
 ///     POST   /api/jobs   GET, DELETE /api/jobs/ID   projections to be made

@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 namespace {
 
 /// What tells two machines apart and not two captures.
-const std::vector<std::string_view> kMayDiffer{"/program/command", "/program/backend/system", "/model/path"};
+const std::vector<std::string_view> kMayDiffer{"/program/command", "/program/backend/system",
+                                               "/program/backend/workers", "/model/path"};
 
 /// A shard, and the folder that has it.
 struct Source {

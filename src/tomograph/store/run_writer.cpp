@@ -166,7 +166,7 @@ Json describe(const RunPlan& plan, const std::vector<FileEntry>& token_files) {
 /// Errors: Error that says which fields differ, where they do.
 void check_resumed(const fs::path& folder, const Json& earlier, const Json& now) {
     // Only the first capture's command is kept.
-    const std::string differences = differences_of(earlier, now, {"/program/command"});
+    const std::string differences = differences_of(earlier, now, {"/program/command", "/program/backend/workers"});
     if (differences.empty()) return;
     throw Error(folder.string() + " was captured otherwise and cannot be resumed like this", differences,
                 "resume it as it was begun, or replace it with --force");

@@ -44,6 +44,12 @@ std::vector<TensorSpec> moments_specs(const std::string& site, std::int64_t widt
     return specs;
 }
 
+std::int64_t moments_bytes(std::int64_t width, std::int64_t rank) {
+    std::uint64_t bytes = 0;
+    for (const TensorSpec& spec : moments_specs("", width, rank)) bytes += spec.n_bytes();
+    return static_cast<std::int64_t>(bytes);
+}
+
 void write_moments(SafetensorsWriter& file, std::size_t first, const SiteMoments& moments) {
     const auto count = static_cast<std::int32_t>(moments.count);
     const auto write = [&](std::size_t tensor, const VectorD& values) {

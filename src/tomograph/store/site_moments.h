@@ -26,6 +26,7 @@ struct SiteMoments {
 
 /// Tensors of one site: F64 but for the count; the comoment's lower triangle, row by row.
 std::vector<TensorSpec> moments_specs(const std::string& site, std::int64_t width, std::int64_t rank);
+std::int64_t moments_bytes(std::int64_t width, std::int64_t rank);  ///< of those tensors
 void write_moments(SafetensorsWriter& file, std::size_t first, const SiteMoments& moments);
 /// `rank` 0: the comoment is of the whole width. Errors: Error naming the file when its moments are not of
 /// this site.

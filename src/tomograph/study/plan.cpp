@@ -92,7 +92,8 @@ void add_lenses(StudyPlan& plan, const ModelInfo& info, const StudyOptions& opti
     for (int i = 0; i < lens.n_twins; ++i) set(*twins[static_cast<std::size_t>(i)], lens.twin);
 }
 
-/// Means take a vector of sums a position.
+/// Norms and a vector by position stand twice: in the shards, as sums, and in the whole run's files, as
+/// means.
 std::int64_t size_of(const PlannedRun& run, const std::vector<SiteShape>& sites) {
     const auto has = [](const std::vector<Component>& list, Component component) {
         return std::find(list.begin(), list.end(), component) != list.end();
@@ -104,9 +105,8 @@ std::int64_t size_of(const PlannedRun& run, const std::vector<SiteShape>& sites)
         const auto& kept = run.capturing.vector_components;
         if (run.capturing.vectors && (kept.empty() || has(kept, site.site.component)))
             bytes += run.n_tokens * site.width() * value;
-        bytes += run.n_tokens * static_cast<std::int64_t>(sizeof(float));
-        bytes +=
-            longest_length(run.prompts.sequences) * site.width() * static_cast<std::int64_t>(sizeof(float));
+        const std::int64_t norms = run.n_tokens, sums = longest_length(run.prompts.sequences) * site.width();
+        bytes += 2 * (norms + sums) * static_cast<std::int64_t>(sizeof(float));
     }
     return bytes;
 }

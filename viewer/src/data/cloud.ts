@@ -88,7 +88,7 @@ export function numbers(dtype: string, buffer: ArrayBuffer): Numbers {
   }
 }
 
-export async function loadTokens(source: Source, { id: run, version }: RunInfo): Promise<Tokens> {
+async function loadTokens(source: Source, { id: run, version }: RunInfo): Promise<Tokens> {
   const [header, words] = await Promise.all([
     source.json<TokenHeader>(`runs/${run}/tokens`, version),
     source.json<[number, string][]>(`runs/${run}/vocabulary`, version),
@@ -103,6 +103,24 @@ export async function loadTokens(source: Source, { id: run, version }: RunInfo):
     }),
   )
   return new Tokens(header, columns, new Map(words), further)
+}
+
+/** Tokens of runs, read once for each version of a run. */
+export class TokenTables {
+  private readonly tables = new Map<string, Promise<Tokens>>()
+  constructor(private readonly source: Source) {}
+
+  of(run: RunInfo): Promise<Tokens> {
+    const key = `${run.id}/${run.version}`
+    let tokens = this.tables.get(key)
+    if (!tokens) {
+      tokens = loadTokens(this.source, run)
+      tokens.catch(() => this.tables.delete(key))
+      for (const old of this.tables.keys()) if (old.startsWith(`${run.id}/`)) this.tables.delete(old)
+      this.tables.set(key, tokens)
+    }
+    return tokens
+  }
 }
 
 /** Of the projection's rows: who they are. One entry a row. */

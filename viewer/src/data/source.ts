@@ -6,6 +6,8 @@ export interface Source {
   json<T>(path: string, version?: string): Promise<T>
   column(path: string, version?: string): Promise<ArrayBuffer>
   send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T>
+  /** Bytes for the server, of one version of what they are about. */
+  tell(path: string, bytes: Uint8Array<ArrayBuffer>, version?: string): Promise<void>
 }
 
 /** What was asked for was made anew since the manifest was read. */
@@ -54,6 +56,10 @@ export class HttpSource implements Source {
     })
     return response.json() as Promise<T>
   }
+
+  async tell(path: string, bytes: Uint8Array<ArrayBuffer>, version?: string): Promise<void> {
+    await this.get(versioned(path, version), { method: 'POST', headers: { 'Content-Type': 'application/octet-stream' }, body: bytes })
+  }
 }
 
 /** `<script type="application/octet-stream;base64" data-path="...">` elements of a report. */
@@ -89,5 +95,9 @@ export class ReportSource implements Source {
 
   send<T>(): Promise<T> {
     return Promise.reject(new Error('a report cannot compute'))
+  }
+
+  tell(): Promise<void> {
+    return Promise.reject(new Error('a report tells nobody'))
   }
 }

@@ -104,6 +104,8 @@ export interface Manifest {
   jobs?: { pca_rows: number; umap_rows: number; dims: number; umap: { metric: string; metrics: string[]; n_neighbors: number; min_dist: number } }
   /** Absent where no model was given: then there is no line to type in. One entry of `runs` a run. */
   live?: { model: string; tokens: number; chat: boolean; runs: { note?: string; refused?: string }[] }
+  /** Somebody wants to know what is selected: the notebook that the page is shown in. */
+  selection?: boolean
   /** Of a report: what was left out to keep the file small. */
   sampled?: Record<string, { shown: number; of: number }>
 }

@@ -29,7 +29,7 @@ export class Jumps {
     if (here >= 0) return this.goToRow(here)
     for (const name of mapsOf(run, outlier)) {
       if (name === view.cloud?.name) continue
-      const cloud = await loadCloud(view.source, run, name, [], view.runTokens(run))
+      const cloud = await loadCloud(view.source, run, name, [], view.tables.of(run))
       if (run !== view.run) return
       const row = rowOf(cloud, outlier)
       if (row < 0) continue

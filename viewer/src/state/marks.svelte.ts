@@ -6,7 +6,7 @@ export type Mode = 'replace' | 'add' | 'subtract'
 
 /** A link carries a selection up to here. */
 const MOST_SHARED = 400
-const SELECTED = 1
+export const SELECTED = 1
 const FOUND = 2
 
 /** Which points stand out: those selected and those that a search found. The others step back. */

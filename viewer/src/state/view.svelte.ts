@@ -1,5 +1,5 @@
 import { untrack } from 'svelte'
-import { Cloud, loadAxes, loadCloud, loadTokens, type Tokens } from '../data/cloud'
+import { Cloud, loadAxes, loadCloud, TokenTables, type Tokens } from '../data/cloud'
 import { Stale, type Source } from '../data/source'
 import type { Manifest, RunInfo } from '../data/types'
 import { restPose, type Pose } from '../map/camera'
@@ -18,6 +18,7 @@ import { Picking } from './picking.svelte'
 import { flat, isSomewhere, Places } from './places'
 import { Playback } from './playback.svelte'
 import { firstProjection, heatOf, sameRun } from './opening'
+import { Telling } from './telling'
 import { Ways } from './ways.svelte'
 import { Link, read, type Shared } from './url'
 import { grouped } from './words'
@@ -65,12 +66,13 @@ export class View {
   readonly jobs: Jobs
   readonly live: Live
   readonly ways: Ways
+  readonly telling: Telling
   readonly notices = new Notices()
   readonly jumps = new Jumps(this)
+  readonly tables: TokenTables
   private readonly link = new Link()
   private readonly tabs = new BroadcastChannel(`tomograph ${location.origin}`)
   private restored: Shared = {}
-  private tokensOf = new Map<string, Promise<Tokens>>()
   private loads = 0
   private lassos = 0
   private frame = 0
@@ -79,9 +81,11 @@ export class View {
   constructor(readonly source: Source) {
     this.picking = new Picking(source, this.searcher, () => ({ dim: this.dim, filter: this.hiding.filter }), () => this.redraw())
     this.comparison = new Comparison(source)
+    this.tables = new TokenTables(source)
     this.jobs = new Jobs(source)
     this.live = new Live(source, () => this.redraw())
     this.ways = new Ways(source, () => this.redraw())
+    this.telling = new Telling(source)
     this.onClear(() => (this.live.clear(), this.ways.clear()))
   }
 
@@ -133,7 +137,7 @@ export class View {
     this.tokens = null
     this.error = ''
     if (!run.present) return this.fail(new Error('The folder of this run is gone: it was deleted or moved.'))
-    void this.runTokens(run).then(
+    void this.tables.of(run).then(
       (tokens) => {
         if (this.run === run) this.tokens = tokens
       },
@@ -143,18 +147,6 @@ export class View {
     )
     const first = firstProjection(run, shared.projection)
     if (first) await this.openProjection(first.name, shared)
-  }
-
-  runTokens(run: RunInfo): Promise<Tokens> {
-    const key = `${run.id}/${run.version}`
-    let tokens = this.tokensOf.get(key)
-    if (!tokens) {
-      tokens = loadTokens(this.source, run)
-      tokens.catch(() => this.tokensOf.delete(key))
-      for (const old of this.tokensOf.keys()) if (old.startsWith(`${run.id}/`)) this.tokensOf.delete(old)
-      this.tokensOf.set(key, tokens)
-    }
-    return tokens
   }
 
   async openProjection(name: string, shared: Shared = {}, again = true): Promise<void> {
@@ -167,7 +159,7 @@ export class View {
     this.playback.stopPlaying()
     const axes = (shared.axes ?? [0, 1, 2]).map((a) => Math.min(a, entry.info.dims - 1))
     try {
-      const cloud = await loadCloud(this.source, run, name, [...new Set(axes)], this.runTokens(run))
+      const cloud = await loadCloud(this.source, run, name, [...new Set(axes)], this.tables.of(run))
       if (load !== this.loads) return
       this.showCloud(cloud, run, axes, shared)
       await this.loadCounterpart()
@@ -207,6 +199,7 @@ export class View {
     this.marks.restore(shared)
     this.picking.restore(shared)
     this.loading = ''
+    this.telling.show(this.manifest, this.run, this.cloud, this.marks.state)
   }
 
   /** Other principal components of the same cloud. */
@@ -286,6 +279,7 @@ export class View {
   private showMarks(): void {
     this.scene?.setState(this.marks.state, this.marks.any)
     this.redraw()
+    this.telling.show(this.manifest, this.run, this.cloud, this.marks.state)
   }
   private showFilter(): void {
     this.scene?.setFilter(this.hiding.filter)
@@ -404,8 +398,7 @@ export class View {
     const { scene, cloud } = this
     if (!scene || !cloud) return 0
     this.playback.stopPlaying()
-    const lasso = ++this.lassos
-    const began = performance.now()
+    const [lasso, began] = [++this.lassos, performance.now()]
     // Side by side: of the layer or run in whose picture it was begun.
     const { cell } = scene.local(polygon[0], polygon[1])
     const outline = cell ? polygon.map((v, i) => v - (i % 2 ? cell.y : cell.x)) : polygon

@@ -1,5 +1,6 @@
 // Drives Chromium through the viewer on runs of the built-in models and on synthetic clouds. `npm run e2e`; the binary
-// is $TOMOGRAPH_BINARY. With $TOMOGRAPH_SCREENSHOTS pictures of the panels go to that folder.
+// is $TOMOGRAPH_BINARY. With $TOMOGRAPH_SCREENSHOTS pictures of the panels go to that folder; with $TOMOGRAPH_PYTHON, an
+// interpreter that has the Python package, also a notebook's cell.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { chosen, shared, shots, tests, work } from './harness.mjs'
@@ -9,6 +10,8 @@ import './hand.mjs'
 import './live.mjs'
 import './runs.mjs'
 import './size.mjs'
+
+if (process.env.TOMOGRAPH_PYTHON) await import('./notebook.mjs')
 
 let failed = 0
 try {

@@ -79,4 +79,7 @@ export class ScriptedSource implements Source {
     this.asked.push(`${method} ${path} ${JSON.stringify(body)}`)
     return { id: 1 } as T
   }
+  async tell(path: string, bytes: Uint8Array, version?: string): Promise<void> {
+    this.answer(`${version ? `${path}@${version}` : path} ${[...bytes]}`)
+  }
 }
