@@ -10,7 +10,7 @@ EVERYWHERE = {"embed", "resid_pre", "resid_post"}
 HEAD = """# Architectures
 
 What `scripts/architectures` says; that script writes this page. llama.cpp's own generator makes a tiny random model of each
-architecture that it can, and each is captured in four modes (text, repeat, vocabulary, positions), with `--exact` and
+architecture that it can (a T5 of both sides is ours), and each is captured in four modes (text, repeat, vocabulary, positions), with `--exact` and
 without. What is checked of each:
 
 - **sum**: every block adds up, at every token: the largest relative error (float32 itself errs by 1e-7);
@@ -20,7 +20,7 @@ without. What is checked of each:
   token changes with a later one (*both ways*: every token does).
 
 Half-precision weights make the last two differ by a rounding. *Parity*: the family is also compared with Hugging Face
-transformers, site by site (`tests/golden/models`). Sites that all have, `embed`, `resid_pre` and `resid_post`, are left out.
+transformers, site by site (`tests/golden/models`). Sites that all have, `embed`, `resid_pre` and `resid_post`, are left out. [Kinds of models](kinds.md) shows some in pictures.
 """
 
 
