@@ -84,6 +84,10 @@ TEST(JudgeClaim, MeansOneThingEach) {
     const Evidence found{.effect = 0.5, .interval = Interval{0.4, 0.6}, .null = 0.1, .margin = 0.05};
     EXPECT_EQ(judge_claim(found), Claim::holds);
     Evidence e = found;
+    e.null = e.effect;
+    e.interval = Interval{0.51, 0.6};  // corrected for bias past the effect itself
+    EXPECT_EQ(judge_claim(e), Claim::undecided);
+    e = found;
     e.p = 0.2;
     EXPECT_EQ(judge_claim(e), Claim::undecided) << "the interval alone is not enough";
     e.p = 0.005;

@@ -11,7 +11,8 @@ namespace tomograph {
 namespace {
 
 bool clears(const Finding& finding, double control) {
-    return finding.smaller_counts ? finding.interval->hi < control : finding.interval->lo > control;
+    return finding.smaller_counts ? std::max(finding.interval->hi, finding.effect) < control
+                                  : std::min(finding.interval->lo, finding.effect) > control;
 }
 
 /// Which controls the interval clears and which it does not.

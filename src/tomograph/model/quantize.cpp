@@ -196,12 +196,16 @@ int decode_into_memory(const std::string& in, int threads) {
     parameters.allow_requantize = true;
     clear_llama_errors();
     try {
-        if (llama_model_quantize(source.path().c_str(), out.c_str(), &parameters) != 0)
-            throw Error("cannot decode " + in, last_llama_error(), "use --weights as-stored");
+        if (llama_model_quantize(source.path().c_str(), out.c_str(), &parameters) != 0) {
+            const std::string why = last_llama_error();
+            // What the standard library says where it cannot write.
+            const bool full = why.find("iostream") != std::string::npos;
+            throw Error("cannot decode " + in, full ? "memory ran out" : why, "use --weights as-stored");
+        }
         try {
             open_gguf(out, in);
         } catch (const Error&) {
-            // llama.cpp does not notice that it could not write all.
+            // llama.cpp does not always notice that it could not write all.
             throw Error("cannot decode " + in, "memory ran out", "use --weights as-stored");
         }
     } catch (...) {

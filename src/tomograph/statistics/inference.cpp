@@ -180,7 +180,9 @@ Claim judge_claim(const Evidence& evidence, double level) {
         if (!evidence.interval) return std::nullopt;
         return sign * (evidence.larger ? evidence.interval->lo : evidence.interval->hi);
     }();
-    const bool by_interval = least && *least > sign * evidence.null;
+    // An interval that is corrected for bias may lie beyond the effect itself, which is to clear the null as
+    // well.
+    const bool by_interval = least && std::min(*least, sign * evidence.effect) > sign * evidence.null;
     const bool by_chance = evidence.p && *evidence.p <= level;
     const bool beyond = (by_interval || (!evidence.interval && evidence.p)) && (by_chance || !evidence.p);
     if (beyond) {
