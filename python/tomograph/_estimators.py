@@ -375,7 +375,7 @@ class KNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, N
     """The graph of nearest neighbours as a transformer, for pipelines and for scanpy.pp.neighbors(transformer=):
     fit_transform() gives distances [n, n], each row its own first neighbour."""
 
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
+    def fit_transform(self, X: Any, y: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         from scipy.sparse import csr_matrix
 
         self.fit(X)
