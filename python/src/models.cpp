@@ -26,12 +26,7 @@ using namespace nb::literals;
 
 std::unique_ptr<Engine> make_engine(const Model& model, const PromptSet& prompts, bool exact, int threads,
                                     Progress& progress) {
-    std::int64_t longest = 1;
-    for (const Sequence& sequence : prompts.sequences) longest = std::max(longest, sequence.length());
-    return model.make_engine(
-        {.max_length = longest, .exact = exact, .threads = threads, .stop_requested = [&progress] {
-             return progress.stop_requested();
-         }});
+    return model.make_engine(engine_options(prompts, {.exact = exact, .threads = threads}, progress));
 }
 
 std::vector<SiteShape> chosen_shapes(const Engine& engine, const std::vector<std::size_t>& sites) {

@@ -9,13 +9,9 @@ from typing import Any
 
 from . import _core
 from ._progress import Progress, reporting
-from ._runs import Run, open
+from ._runs import Run, opened
 from ._table import Table, records
 from ._words import Words, commas
-
-
-def _opened(run: Run | str | os.PathLike[str]) -> Run:
-    return run if isinstance(run, Run) else open(run)
 
 
 class Report(Mapping[str, "dict[str, Any]"]):
@@ -105,15 +101,15 @@ def measure(
     """
 
     def core(other: Run | str | os.PathLike[str] | None) -> _core.Run | None:
-        return None if other is None else _opened(other)._core
+        return None if other is None else opened(other)._core
 
     with reporting(progress) as report:
         return Report(
             _core.measure(
-                _opened(run)._core,
-                twins=[_opened(twin)._core for twin in twins],
+                opened(run)._core,
+                twins=[opened(twin)._core for twin in twins],
                 rope_off=core(rope_off_run),
-                rope_doses=[_opened(dose)._core for dose in rope_dose_runs],
+                rope_doses=[opened(dose)._core for dose in rope_dose_runs],
                 context=core(context_run),
                 positions=core(positions_run),
                 repeat=core(repeat_run),
@@ -162,4 +158,4 @@ def compare(
     """What moved between two runs that read the same text. Errors: InputError where the texts differ or no site is
     common."""
     with reporting(progress) as report:
-        return Comparison(_core.compare(_opened(a)._core, _opened(b)._core, rows, seed, bootstrap, threads, report))
+        return Comparison(_core.compare(opened(a)._core, opened(b)._core, rows, seed, bootstrap, threads, report))

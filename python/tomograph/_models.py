@@ -17,7 +17,7 @@ from ._errors import FileError, InputError, MissingFileError, about
 from ._lens import Lens, Reading
 from ._progress import Progress, reporting
 from ._prompts import Prompt, prompt_words
-from ._runs import Run, open
+from ._runs import Run, folder_of, open, opened
 from ._table import Table, strings
 from ._words import Span, Words, commas, span
 
@@ -52,9 +52,8 @@ def merge(
     """Put the parts of one capture together, as `tomograph merge`: the run that one process would have written, to the
     byte. Shards are hard links where there can be any, or copies. Errors: FileError where they do not fit or one is
     missing."""
-    folders = [os.fspath(run.path if isinstance(run, Run) else run) for run in runs]
     with reporting(progress) as report:
-        _core.merge(folders, os.fspath(out), replace, copy, report)
+        _core.merge([folder_of(run) for run in runs], os.fspath(out), replace, copy, report)
     return open(out)
 
 
@@ -267,7 +266,7 @@ class Model:
         kept.budget, kept.memory = ("" if size is None else str(size) for size in (budget, memory))
         kept.fit_tokens = _at_least_one(fit_tokens, "fit_tokens")
         if axes_of is not None:
-            kept.axes_of = os.fspath(axes_of.path if isinstance(axes_of, Run) else axes_of)
+            kept.axes_of = folder_of(axes_of)
         how.keep = kept
         reading: dict[str, Any] = {"seed": seed, "exact": exact, "rope_off": rope_off, "rope_frequency": rope_frequency}
         with prompt_words(prompts, threads=self._count(threads), **reading, **words) as given, _spec(acts) as spec:
@@ -337,7 +336,7 @@ class Model:
             raise InputError("a run has been captured: leave prompts, out and what goes with them out")
         with tempfile.TemporaryDirectory(prefix="tomograph-lens-") as folder, reporting(progress) as report:
             if run is not None:
-                core = (run if isinstance(run, Run) else open(run))._core
+                core = opened(run)._core
                 json, logit, ridge = _core.lens(self._core, core, None, "", paths, folder, how, save, report)
             else:
                 with self._lens_text(prompts, exact, seed, threads, words) as given:

@@ -64,6 +64,16 @@ class Projection:
         return f"Projection {self.name!r} ({self.method}): {self.points.shape[0]} points in {self.points.shape[1]} dimensions"
 
 
+def opened(run: Run | str | os.PathLike[str]) -> Run:
+    """A run that is at hand, or the one in a folder."""
+    return run if isinstance(run, Run) else open(run)
+
+
+def folder_of(run: Run | str | os.PathLike[str]) -> str:
+    """Where a run is, at hand or not."""
+    return os.fspath(run.path if isinstance(run, Run) else run)
+
+
 def open(path: str | os.PathLike[str]) -> Run:  # noqa: A001  (the word that h5py, PIL and safetensors use)
     """Open a run folder for reading.
 

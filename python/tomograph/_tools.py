@@ -11,9 +11,14 @@ import numpy as np
 from . import _core
 from ._errors import FileError, about
 from ._progress import Progress, reporting
-from ._runs import Run, open
+from ._runs import Run, opened
 from ._table import Table, records
 from ._words import Span, span
+
+
+def _about_model(model: str | os.PathLike[str], error: FileError) -> FileError:
+    """The same error, as one of a missing file where the model is neither there nor built in."""
+    return error if os.fspath(model) in _core.embedded_models() else about(model, error)
 
 
 def quantize(
@@ -31,7 +36,7 @@ def quantize(
         with reporting(progress) as report:
             return _core.quantize(os.fspath(model), os.fspath(out), type, threads, replace, report)
     except FileError as error:
-        raise error if _core.embedded_models().count(os.fspath(model)) else about(model, error) from None
+        raise _about_model(model, error) from None
 
 
 def randomize(
@@ -51,7 +56,7 @@ def randomize(
         with reporting(progress) as report:
             return _core.randomize(os.fspath(model), os.fspath(out), keep, seed, threads, replace, report)
     except FileError as error:
-        raise error if _core.embedded_models().count(os.fspath(model)) else about(model, error) from None
+        raise _about_model(model, error) from None
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,9 @@ def direction(
     """What leads from rows of one label to those of another, by layer, as `tomograph direction`. method: "mean", "probe"
     or "pca". out: also as a control vector of llama.cpp's, a .gguf file. Errors: InputError where a label or the
     component's vectors are not there, or too few rows."""
-    opened = run if isinstance(run, Run) else open(run)
     with reporting(progress) as report:
         json, numbers, vectors = _core.direction(
-            opened._core, from_label, to_label, component, span(layers, "layers"), method, rows, permutations, seed,
+            opened(run)._core, from_label, to_label, component, span(layers, "layers"), method, rows, permutations, seed,
             threads, None if out is None else os.fspath(out), replace, report,
         )
     table = [

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import _core
 from ._errors import InputError
-from ._runs import Run, open
+from ._runs import Run, folder_of, open
 from ._table import Table
 
 
@@ -83,10 +83,6 @@ def _close_all() -> None:
         view.close()
 
 
-def _folder(run: Run | str | os.PathLike[str]) -> str:
-    return os.fspath(run.path if isinstance(run, Run) else run)
-
-
 def view(
     run: Run | str | os.PathLike[str], other: Run | str | os.PathLike[str] | None = None, *, height: int = 640,
     port: int = 0,
@@ -95,7 +91,7 @@ def view(
     see; InputError where the port is taken or the package was built without the viewer."""
     if not hasattr(_core, "view"):
         raise InputError("there is no viewer: the package was built with TOMOGRAPH_VIEWER=OFF; build it anew with it")
-    folders = [_folder(run)] + ([] if other is None else [_folder(other)])
+    folders = [folder_of(run)] + ([] if other is None else [folder_of(other)])
     return View(_core.view(folders, port, secrets.token_hex(16)), height)
 
 
@@ -103,4 +99,4 @@ def write_report(run: Run | str | os.PathLike[str], out: str | os.PathLike[str])
     """The viewer of a run or study as one HTML file that needs no server."""
     if not hasattr(_core, "write_report"):
         raise InputError("there is no viewer: the package was built with TOMOGRAPH_VIEWER=OFF; build it anew with it")
-    _core.write_report(_folder(run), os.fspath(out))
+    _core.write_report(folder_of(run), os.fspath(out))

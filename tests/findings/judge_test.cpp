@@ -118,5 +118,12 @@ TEST(Judge, EveryFindingSaysWhatIsNoEffect) {
     EXPECT_EQ(margin_text({}), "–");
 }
 
+TEST(Number, HasSixDigitsAndIsNullWhereThereIsNone) {
+    EXPECT_EQ(number(0.123456789), Json(0.123457));
+    EXPECT_EQ(number(kNoNumber), Json(nullptr));
+    EXPECT_EQ(number(Interval{0.123456789, kNoNumber}), (Json{0.123457, nullptr}));
+    EXPECT_EQ(number(std::optional<Interval>{}), Json(nullptr));
+}
+
 }  // namespace
 }  // namespace tomograph

@@ -41,8 +41,7 @@ void print_sites(const std::vector<SiteShape>& sites) {
 }
 
 void model_info(const std::string& path, const std::string& side, bool json) {
-    const Model model =
-        Model::open(path, HeldWeights::as_stored, 0, side == "target" ? Side::target : Side::source);
+    const Model model = Model::open(path, HeldWeights::as_stored, 0, side_named(side));
     const ModelInfo& info = model.info();
     const Vocabulary& vocabulary = model.vocabulary();
     const auto [start, adds_start] =

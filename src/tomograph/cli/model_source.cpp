@@ -56,13 +56,17 @@ CLI::Option* add_side(CLI::App& command, std::string& side) {
         ->check(CLI::IsMember({"source", "target"}));
 }
 
+Side side_named(const std::string& side) {
+    return side == "target" ? Side::target : Side::source;
+}
+
 std::string side_of(const Run& run) {
     return run.json().at("model").value("side", "");
 }
 
 Model open_held(const std::string& file, const std::string& weights, int threads, const std::string& side) {
-    Model model = Model::open(file, as_usage([&] { return parse_held_weights(weights); }), threads,
-                              side == "target" ? Side::target : Side::source);
+    Model model =
+        Model::open(file, as_usage([&] { return parse_held_weights(weights); }), threads, side_named(side));
     const ModelInfo& info = model.info();
     if (side.empty() && info.side == "source")
         print_notes(

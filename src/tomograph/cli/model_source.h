@@ -25,6 +25,8 @@ CLI::Option* add_weights(CLI::App& command, std::string& weights);
 std::string weights_of(const Run& run);
 /// --side: which of the two streams of an encoder and a decoder in one file.
 CLI::Option* add_side(CLI::App& command, std::string& side);
+/// What --side names; the source where it was not given.
+Side side_named(const std::string& side);
 /// As --side would say it of a run's model; empty where there is one.
 std::string side_of(const Run& run);
 /// The model of a file, with its weights held as --weights says and the side that --side names; notes say so

@@ -163,9 +163,7 @@ Coloring color_rows(const Run& run, const Projection& projection, const std::str
         const auto of_row = of_rows(run.score(score), rows, std::numeric_limits<float>::quiet_NaN());
         return Values{.of_point = of_row, .label = score, .log = score == "rank"};
     }
-    const bool routed = std::ranges::any_of(run.sites(), [&](const SiteShape& shape) {
-        return shape.site.component == Component::router && run.has_vectors(shape.site);
-    });
+    const bool routed = keeps_routers(run);
     if (routed) known += ", expert";
     if (routed && by == "expert") return experts(preferred_experts(run, rows));
     throw Error("cannot colour by '" + by + "'", "", fmt::format("use {}", known));

@@ -7,7 +7,6 @@
 #include "tomograph/findings/pair_means.h"
 #include "tomograph/statistics/components.h"
 #include "tomograph/statistics/inference.h"
-#include "tomograph/statistics/interval_json.h"
 
 namespace tomograph {
 namespace {
@@ -105,7 +104,7 @@ class AttnMlpDirection final : public Measurement {
         const auto add = [&](const char* name, double TwoWayShares::* share) {
             list[name] = number(of_all.*share);
             if (subject_.effects_only || share == &TwoWayShares::residual) return;
-            list[std::string(name) + "_interval"] = interval_json(jackknife_interval(
+            list[std::string(name) + "_interval"] = number(jackknife_interval(
                 of_all.*share,
                 leave_out_groups(subject_, [&](std::span<const double> w) { return shares(w).*share; })));
         };

@@ -6,7 +6,6 @@
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/pair_means.h"
 #include "tomograph/statistics/components.h"
-#include "tomograph/statistics/interval_json.h"
 
 namespace tomograph {
 namespace {
@@ -105,11 +104,10 @@ class AttnMlpOverlap final : public Measurement {
         const auto with = means.left_out(&Overlap::cosine_left_out),
                    without = means.left_out(&Overlap::repaired_left_out);
         for (std::size_t g = 0; g < with.size(); ++g) ratios.push_back(with[g] / without[g]);
-        detail["cosine_rms"] = {
-            {"same_token", number(paired)},
-            {"tokens_repaired", number(repaired)},
-            {"ratio", number(paired / repaired)},
-            {"ratio_interval", interval_json(jackknife_interval(paired / repaired, ratios))}};
+        detail["cosine_rms"] = {{"same_token", number(paired)},
+                                {"tokens_repaired", number(repaired)},
+                                {"ratio", number(paired / repaired)},
+                                {"ratio_interval", number(jackknife_interval(paired / repaired, ratios))}};
     }
 
     void add_to_table() const {

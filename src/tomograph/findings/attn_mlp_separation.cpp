@@ -5,7 +5,6 @@
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/pair_means.h"
 #include "tomograph/statistics/clouds.h"
-#include "tomograph/statistics/interval_json.h"
 #include "tomograph/statistics/probe.h"
 
 namespace tomograph {
@@ -53,7 +52,7 @@ class AttnMlpSeparation final : public Measurement {
         if (std::isnan(effect.value)) effect.unmeasurable = "too few rows, or all are equal";
         if (subject_.effects_only) return effect;
         effect.controls.push_back({"labels shuffled", means.mean(&Separation::shuffled_silhouette)});
-        effect.detail["probe_interval"] = interval_json(
+        effect.detail["probe_interval"] = number(
             jackknife_interval(means.mean(&Separation::probe), means.left_out(&Separation::probe_left_out)));
         effect.detail["probe_labels_shuffled"] = number(means.mean(&Separation::shuffled_probe));
         add_to_table();

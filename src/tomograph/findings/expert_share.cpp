@@ -11,16 +11,10 @@ namespace {
 
 constexpr std::uint64_t kShuffles = 40;
 
-/// What one layer's mixture shows.
-struct Mixture {
-    double share = kNoNumber, shuffled = kNoNumber;
-    std::vector<double> left_out;
-    std::vector<std::int64_t> load;  ///< rows by the expert that their router prefers
-};
-
 class ExpertShare final : public Measurement {
   public:
-    explicit ExpertShare(Subject& subject) : subject_(subject), mixtures_(subject.sites.size()) {}
+    explicit ExpertShare(Subject& subject)
+        : subject_(subject), layers_(subject.sites.size()), loads_(subject.sites.size()) {}
 
     void site(SiteRows& rows) override {
         const Run& run = subject_.run;
@@ -32,52 +26,34 @@ class ExpertShare final : public Measurement {
         const SampleRows& sample = subject_.sample;
         const Matrix gates = read_sample(run, router, sample.rows);
         const auto n_experts = static_cast<int>(gates.cols());
-        Mixture& mixture = mixtures_[rows.index()];
-        mixture.load.assign(static_cast<std::size_t>(n_experts), 0);
+        std::vector<std::int64_t>& load = loads_[rows.index()];
+        load.assign(static_cast<std::size_t>(n_experts), 0);
         std::vector<std::int32_t> preferred;
         for (Eigen::Index i = 0; i < gates.rows(); ++i) {
             Eigen::Index best = 0;
             gates.row(i).maxCoeff(&best);
             preferred.push_back(static_cast<std::int32_t>(best));
-            ++mixture.load[static_cast<std::size_t>(best)];
+            ++load[static_cast<std::size_t>(best)];
         }
         if (rows.constant()) return;
         const LabelShare share(rows.rows(), sample.group, sample.n_groups);
-        mixture.share = share.value(preferred, n_experts);
+        HeadlineMean::Layer& layer = layers_[rows.index()];
+        layer.value = share.value(preferred, n_experts);
         if (subject_.effects_only) return;
-        mixture.left_out = share.left_out(preferred, n_experts);
+        layer.left_out = share.left_out(preferred, n_experts);
         std::vector<double> chance;
         for (std::uint64_t s = 0; s < kShuffles; ++s)
             chance.push_back(share.value(shuffled(preferred, mix(subject_.options.seed, s)), n_experts));
-        mixture.shuffled = quantile(chance, 0.975);
+        layer.null = quantile(chance, 0.975);
     }
 
     Effect finish() override {
-        Effect effect;
-        std::vector<double> values, nulls, means;
-        std::vector<int> layers;
-        for (std::size_t i = 0; i < mixtures_.size(); ++i) {
-            const Mixture& mixture = mixtures_[i];
-            if (std::isnan(mixture.share) || !subject_.headline_layer(subject_.sites[i].layer)) continue;
-            layers.push_back(subject_.sites[i].layer);
-            values.push_back(mixture.share);
-            nulls.push_back(mixture.shuffled);
-            if (means.empty()) means.assign(mixture.left_out.size(), 0.0);
-            for (std::size_t g = 0; g < means.size(); ++g) means[g] += mixture.left_out[g];
-        }
-        if (values.empty()) {
-            effect.unmeasurable =
-                "no middle layer has a mixture's vectors beside its router's; capture with --components "
-                "router,mlp_out,resid_post";
-            return effect;
-        }
-        for (double& mean : means) mean /= static_cast<double>(values.size());
-        effect.value = mean_of(values);
-        effect.detail["layers"] = layers;
-        effect.detail["by_layer"] = numbers(values);
-        if (subject_.effects_only) return effect;
-        effect.interval = jackknife_interval(effect.value, means);
-        effect.controls.push_back({"experts shuffled", mean_of(nulls)});
+        Effect effect = mean_over_layers(
+            subject_, layers_, [this](const Site& site) { return subject_.headline_layer(site.layer); },
+            "no middle layer has a mixture's vectors beside its router's; capture with --components "
+            "router,mlp_out,resid_post",
+            "experts shuffled");
+        if (!effect.unmeasurable.empty() || subject_.effects_only) return effect;
         add_table();
         effect.charts.push_back(chart());
         return effect;
@@ -110,23 +86,22 @@ class ExpertShare final : public Measurement {
 
     void add_table() const {
         Json& table = subject_.tables["experts"] = Json::array();
-        for (std::size_t i = 0; i < mixtures_.size(); ++i) {
-            const Mixture& mixture = mixtures_[i];
-            if (mixture.load.empty()) continue;
+        for (std::size_t i = 0; i < loads_.size(); ++i) {
+            if (loads_[i].empty()) continue;
             table.push_back({{"layer", subject_.sites[i].layer},
-                             {"load", mixture.load},
-                             {"evenness", number(evenness(mixture.load))},
-                             {"share", number(mixture.share)},
-                             {"share_shuffled", number(mixture.shuffled)}});
+                             {"load", loads_[i]},
+                             {"evenness", number(evenness(loads_[i]))},
+                             {"share", number(layers_[i].value)},
+                             {"share_shuffled", number(layers_[i].null)}});
         }
     }
 
     Chart chart() const {
         ChartLine line{.name = "by preferred expert"}, chance{.name = "experts shuffled", .control = true};
-        for (std::size_t i = 0; i < mixtures_.size(); ++i) {
-            if (std::isnan(mixtures_[i].share)) continue;
-            add_point(line, subject_.sites[i].layer, mixtures_[i].share, mixtures_[i].left_out);
-            chance.value.push_back(mixtures_[i].shuffled);
+        for (std::size_t i = 0; i < layers_.size(); ++i) {
+            if (std::isnan(layers_[i].value)) continue;
+            add_point(line, subject_.sites[i].layer, layers_[i].value, layers_[i].left_out);
+            chance.value.push_back(layers_[i].null);
         }
         chance.layer = line.layer;
         return {.name = "experts-by-layer",
@@ -140,7 +115,10 @@ class ExpertShare final : public Measurement {
     }
 
     Subject& subject_;
-    std::vector<Mixture> mixtures_;
+    // Of each site: what the mixture that writes there shows, and its rows by the expert that their router
+    // prefers.
+    std::vector<HeadlineMean::Layer> layers_;
+    std::vector<std::vector<std::int64_t>> loads_;
 };
 
 }  // namespace

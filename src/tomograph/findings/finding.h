@@ -119,6 +119,7 @@ inline constexpr double kLevel = 0.025;
 
 /// A number for JSON: null where there is none, six significant digits.
 Json number(double value);
+Json number(const std::optional<Interval>& interval);  ///< both ends; null where there is none
 Json numbers(const std::vector<double>& values);
 
 }  // namespace tomograph

@@ -9,26 +9,34 @@ namespace tomograph {
 Effect HeadlineMean::effect(const char* control) const {
     Effect effect;
     if (effect.unmeasurable = subject_.lacks_stream(); !effect.unmeasurable.empty()) return effect;
+    const auto headline = [this](const Site& site) { return subject_.headline(site); };
+    return mean_over_layers(subject_, layers_, headline, kTooFewRows, control);
+}
+
+Effect mean_over_layers(const Subject& subject, std::span<const HeadlineMean::Layer> of_site,
+                        const std::function<bool(const Site&)>& counts, const char* none,
+                        const char* control) {
+    Effect effect;
     std::vector<double> values, nulls, means;
     std::vector<int> layers;
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
-        const Layer& layer = layers_[i];
-        if (!subject_.headline(subject_.sites[i]) || std::isnan(layer.value)) continue;
-        layers.push_back(subject_.sites[i].layer);
+    for (std::size_t i = 0; i < of_site.size(); ++i) {
+        const HeadlineMean::Layer& layer = of_site[i];
+        if (std::isnan(layer.value) || !counts(subject.sites[i])) continue;
+        layers.push_back(subject.sites[i].layer);
         values.push_back(layer.value);
         nulls.push_back(layer.null);
         if (means.empty()) means.assign(layer.left_out.size(), 0.0);
         for (std::size_t g = 0; g < layer.left_out.size(); ++g) means[g] += layer.left_out[g];
     }
     if (values.empty()) {
-        effect.unmeasurable = kTooFewRows;
+        effect.unmeasurable = none;
         return effect;
     }
     for (double& mean : means) mean /= static_cast<double>(values.size());
     effect.value = mean_of(values);
     effect.detail["layers"] = layers;
     effect.detail["by_layer"] = numbers(values);
-    if (subject_.effects_only) return effect;
+    if (subject.effects_only) return effect;
     effect.controls.push_back({control, mean_of(nulls)});
     effect.interval = jackknife_interval(effect.value, means);
     return effect;

@@ -31,6 +31,12 @@ class HeadlineMean {
     std::vector<Layer> layers_;
 };
 
+/// The mean of the layers whose site `counts` and that have a number, with interval and one control; `detail`
+/// gets the layers. `none`: why there is no number, where no layer has one.
+Effect mean_over_layers(const Subject& subject, std::span<const HeadlineMean::Layer> of_site,
+                        const std::function<bool(const Site&)>& counts, const char* none,
+                        const char* control);
+
 /// The chart that such a finding has: `values` of each site by layer, of attention, MLP and stream.
 Chart component_chart(const Subject& subject, const std::vector<double>& values, Chart chart,
                       const std::string& y_label);

@@ -163,6 +163,10 @@ Json number(double value) {
     return std::stod(fmt::format("{:.6g}", value));
 }
 
+Json number(const std::optional<Interval>& interval) {
+    return interval ? Json{number(interval->lo), number(interval->hi)} : Json(nullptr);
+}
+
 Json numbers(const std::vector<double>& values) {
     Json list = Json::array();
     for (const double value : values) list.push_back(number(value));

@@ -13,6 +13,7 @@
 #include "tomograph/findings/reference_outliers.h"
 #include "tomograph/findings/rotation.h"
 #include "tomograph/findings/site_rows.h"
+#include "tomograph/select/experts.h"
 #include "tomograph/store/run_acts.h"
 
 namespace tomograph {
@@ -78,12 +79,6 @@ void list_outliers(Subject& subject, const OutlierBoard& board, Measured& measur
     measured.first_tokens = board.first_tokens();
     measured.outlier_scores = board.token_scores();
     if (Json found = board.found_labels(); !found.empty()) subject.tables["found_labels"] = std::move(found);
-}
-
-bool keeps_routers(const Run& run) {
-    return std::ranges::any_of(run.sites(), [&](const SiteShape& shape) {
-        return shape.site.component == Component::router && run.has_vectors(shape.site);
-    });
 }
 
 Measured measure_one(const Run& run, const MeasureOptions& options, bool effects_only, Progress& progress) {

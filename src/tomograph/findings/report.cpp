@@ -14,7 +14,6 @@
 #include "tomograph/findings/measure.h"
 #include "tomograph/findings/sinks.h"
 #include "tomograph/findings/summary.h"
-#include "tomograph/statistics/interval_json.h"
 #include "tomograph/store/token_numbers.h"
 
 namespace tomograph {
@@ -69,7 +68,7 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
 Json finding_json(const Finding& finding, bool full) {
     Json json = {{"name", finding.name},
                  {"effect", number(finding.effect)},
-                 {"interval", interval_json(finding.interval)},
+                 {"interval", number(finding.interval)},
                  {"null", number(finding.null)},
                  {"p", number(finding.p_corrected)},
                  {"verdict", verdict_name(finding.verdict)},

@@ -8,7 +8,6 @@
 #include "tomograph/findings/stream_stack.h"
 #include "tomograph/statistics/clouds.h"
 #include "tomograph/statistics/components.h"
-#include "tomograph/statistics/interval_json.h"
 #include "tomograph/statistics/trajectories.h"
 
 namespace tomograph {
@@ -116,8 +115,8 @@ class SpreadAndTighten final : public Measurement {
     Json describe(const Curve& curve) const {
         Json entry = {{"rise", number(rise(curve.all))}, {"tightening", number(tightening(curve.all))}};
         if (subject_.effects_only) return entry;
-        entry["rise_interval"] = interval_json(interval(curve, rise));
-        entry["tightening_interval"] = interval_json(interval(curve, tightening));
+        entry["rise_interval"] = number(interval(curve, rise));
+        entry["tightening_interval"] = number(interval(curve, tightening));
         return entry;
     }
 

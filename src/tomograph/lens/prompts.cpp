@@ -91,10 +91,7 @@ std::vector<LensReading> read_prompts(const LanguageModel& model, const PromptSe
     std::int64_t total = 0;
     for (const Sequence& sequence : prompts.sequences) total += sequence.length();
     const auto engine =
-        model.make_engine({.max_length = longest_read(prompts.sequences),
-                           .exact = exact,
-                           .threads = options.threads,
-                           .stop_requested = [&progress] { return progress.stop_requested(); }});
+        model.make_engine(engine_options(prompts, {.exact = exact, .threads = options.threads}, progress));
     std::vector<std::size_t> reads;
     std::vector<Site> sites;
     for (std::size_t s = 0; s < engine->sites().size(); ++s) {

@@ -111,6 +111,22 @@ std::vector<std::string> fallback_notes(const std::vector<std::string>& warnings
     return notes;
 }
 
+/// What llama.cpp's `result` says of the file that it wrote. Errors: `cut` where not all could be written,
+/// which llama.cpp may not notice: the file's own header says how long it should be; else Error of `failed`.
+void check_written(int result, const std::string& file, const std::string& shown, const Error& cut,
+                   const std::string& failed, const std::string& mend) {
+    if (result != 0) {
+        const std::string why = last_llama_error();
+        if (why.find("iostream") != std::string::npos) throw cut;
+        throw Error(failed, why, mend);
+    }
+    try {
+        open_gguf(file, shown);
+    } catch (const Error&) {
+        throw cut;
+    }
+}
+
 std::vector<std::string> write_quantized(const std::string& in, const std::filesystem::path& out,
                                          llama_model_quantize_params parameters, int threads,
                                          Progress& progress) {
@@ -124,9 +140,6 @@ std::vector<std::string> write_quantized(const std::string& in, const std::files
     // Where a thread cannot start, llama.cpp ends the process.
     parameters.nthread = startable_threads(thread_count(threads));
     parameters.allow_requantize = true;
-    const auto cut = [&] {
-        return Error("cannot write " + out.string(), "it was cut", "free some disk space or write elsewhere");
-    };
     AtomicFile file(out);
     clear_llama_errors();
     take_llama_warnings();
@@ -147,18 +160,11 @@ std::vector<std::string> write_quantized(const std::string& in, const std::files
         if (begun) progress.end();
     }
     const std::vector<std::string> warnings = take_llama_warnings();
-    if (result != 0) {
-        if (progress.stop_requested()) throw Stopped("nothing is kept");
-        const std::string why = last_llama_error();
-        if (why.find("iostream") != std::string::npos) throw cut();
-        throw Error("cannot quantize " + in, why, "");
-    }
-    // llama.cpp may not notice a full disk: the file's own header says how long it should be.
-    try {
-        open_gguf(file.temporary().string(), out.string());
-    } catch (const Error&) {
-        throw cut();
-    }
+    if (result != 0 && progress.stop_requested()) throw Stopped("nothing is kept");
+    check_written(
+        result, file.temporary().string(), out.string(),
+        Error("cannot write " + out.string(), "it was cut", "free some disk space or write elsewhere"),
+        "cannot quantize " + in, "");
     file.commit();
     return fallback_notes(warnings);
 }
@@ -196,18 +202,9 @@ int decode_into_memory(const std::string& in, int threads) {
     parameters.allow_requantize = true;
     clear_llama_errors();
     try {
-        if (llama_model_quantize(source.path().c_str(), out.c_str(), &parameters) != 0) {
-            const std::string why = last_llama_error();
-            // What the standard library says where it cannot write.
-            const bool full = why.find("iostream") != std::string::npos;
-            throw Error("cannot decode " + in, full ? "memory ran out" : why, "use --weights as-stored");
-        }
-        try {
-            open_gguf(out, in);
-        } catch (const Error&) {
-            // llama.cpp does not always notice that it could not write all.
-            throw Error("cannot decode " + in, "memory ran out", "use --weights as-stored");
-        }
+        const std::string failed = "cannot decode " + in, mend = "use --weights as-stored";
+        check_written(llama_model_quantize(source.path().c_str(), out.c_str(), &parameters), out, in,
+                      Error(failed, "memory ran out", mend), failed, mend);
     } catch (...) {
         ::close(descriptor);
         throw;

@@ -5,6 +5,12 @@
 
 namespace tomograph {
 
+bool keeps_routers(const Run& run) {
+    return std::ranges::any_of(run.sites(), [&](const SiteShape& shape) {
+        return shape.site.component == Component::router && run.has_vectors(shape.site);
+    });
+}
+
 std::vector<std::int32_t> preferred_experts(const Run& run, const RowLabels& rows) {
     constexpr std::int64_t kBlock = 4096;
     std::map<int, std::vector<std::int32_t>> preferred;  // by layer, of each token

@@ -7,6 +7,9 @@
 
 namespace tomograph {
 
+/// Has the run the vectors of any mixture's router?
+bool keeps_routers(const Run& run);
+
 /// The expert that its layer's router prefers for each row's token, before any bias of the choice, [rows]; -1
 /// for averages, outside blocks, and where the run keeps no router's vectors. Empty: it keeps none.
 std::vector<std::int32_t> preferred_experts(const Run& run, const RowLabels& rows);

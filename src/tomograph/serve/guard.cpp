@@ -88,7 +88,6 @@ void check_token(const ServeOptions& options, int port, const Request& request, 
 
 }  // namespace
 
-/// What a status says by itself.
 const char* line_of(int status) {
     switch (status) {
         case 404:

@@ -23,8 +23,6 @@ import { Ways } from './ways.svelte'
 import { Link, read, type Shared } from './url'
 import { grouped } from './words'
 
-const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches
-
 /**
  * What the page shows: a run, one of its projections as a cloud, and the parts that say how it is seen. Each part holds
  * its own share of the state and knows nothing of the others; here they meet the picture. One instance a page.
@@ -60,7 +58,7 @@ export class View {
   readonly marks = new Marks(() => this.showMarks())
   readonly hiding = new Hiding(() => this.showFilter())
   readonly colors = new Colors(this.hiding, () => this.showColors())
-  readonly playback = new Playback(() => this.showLayer(), calm)
+  readonly playback = new Playback(() => this.showLayer(), () => matchMedia('(prefers-reduced-motion: reduce)').matches)
   readonly picking: Picking
   readonly comparison: Comparison
   readonly jobs: Jobs
@@ -398,7 +396,8 @@ export class View {
     const { scene, cloud } = this
     if (!scene || !cloud) return 0
     this.playback.stopPlaying()
-    const [lasso, began] = [++this.lassos, performance.now()]
+    const lasso = ++this.lassos
+    const began = performance.now()
     // Side by side: of the layer or run in whose picture it was begun.
     const { cell } = scene.local(polygon[0], polygon[1])
     const outline = cell ? polygon.map((v, i) => v - (i % 2 ? cell.y : cell.x)) : polygon
