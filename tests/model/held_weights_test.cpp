@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cinttypes>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "support/errors.h"
@@ -52,6 +56,34 @@ TEST(HeldWeights, AutoDecodesWhatIsQuantisedOnly) {
     EXPECT_EQ(Model::open(quantised, HeldWeights::automatic, 1).info().held, "F32");
     EXPECT_EQ(Model::open(written, HeldWeights::automatic, 1).info().held, "");
     EXPECT_FALSE(decoded_fits(std::uint64_t{1} << 50));
+}
+
+/// Bytes of a file that this process has mapped.
+std::uint64_t mapped_bytes(const std::string& path) {
+    std::ifstream maps("/proc/self/maps");
+    std::uint64_t bytes = 0;
+    for (std::string line; std::getline(maps, line);) {
+        std::uint64_t begin = 0, end = 0;
+        if (line.ends_with(path) && std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64, &begin, &end) == 2)
+            bytes += end - begin;
+    }
+    return bytes;
+}
+
+TEST(HeldWeights, StandInMemoryOnce) {
+    const TempFolder folder;
+    for (const char* type : {"q4_0", "q4_1", "f32"}) {
+        const std::string path = (folder / std::string(type)).string() + ".gguf";
+        quantize("bytes-llama", path, type, 1);
+        const Model model = Model::open(path);
+        if (type != std::string("q4_0")) {
+            EXPECT_GE(mapped_bytes(path), std::filesystem::file_size(path) / 2) << type;
+            continue;
+        }
+#if defined(__AVX2__)
+        EXPECT_EQ(mapped_bytes(path), 0) << "laid out anew, and mapped as well";
+#endif
+    }
 }
 
 TEST(HeldWeights, SayThatMemoryRanOut) {

@@ -23,6 +23,7 @@
 #include "tomograph/model/products.h"
 #include "tomograph/model/quantize.h"
 #include "tomograph/model/vocabulary_notes.h"
+#include "tomograph/model/weight_layout.h"
 #include "tomograph/model/workers.h"
 
 namespace tomograph {
@@ -138,6 +139,8 @@ Model Model::open(const std::string& name_or_path, HeldWeights weights, int thre
     if (weights == HeldWeights::f32) {
         state->decoded = decode_into_memory(name_or_path, threads);
         path = fmt::format("/proc/self/fd/{}", state->decoded);
+    } else if (laid_out_anew(state->parts)) {
+        parameters.load_mode = LLAMA_LOAD_MODE_NONE;  // read into its own memory, not mapped as well
     }
     state->model = llama_model_load_from_file(path.c_str(), parameters);
     if (state->model == nullptr) {
