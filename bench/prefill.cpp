@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -34,12 +35,16 @@ std::string read_file(const std::string& path) {
 /// token if the model wants one. [n_sequences][length]
 std::vector<std::vector<llama_token>> cut(const llama_vocab* vocab, const std::string& text,
                                           std::size_t n_sequences, std::size_t length) {
-    std::vector<llama_token> tokens(text.size() + 8);
-    const int n_tokens = llama_tokenize(vocab, text.data(), static_cast<std::int32_t>(text.size()),
-                                        tokens.data(), static_cast<std::int32_t>(tokens.size()),
-                                        /*add_special=*/false, /*parse_special=*/false);
-    if (n_tokens < 0) throw std::runtime_error("the text cannot be tokenised");
-    tokens.resize(static_cast<std::size_t>(n_tokens));
+    std::vector<llama_token> tokens;
+    const auto split = [&] {
+        return llama_tokenize(vocab, text.data(), static_cast<std::int32_t>(text.size()), tokens.data(),
+                              static_cast<std::int32_t>(tokens.size()),
+                              /*add_special=*/false, /*parse_special=*/false);
+    };
+    // A count below zero is how many there would be: more than characters where one falls back to its bytes.
+    tokens.resize(static_cast<std::size_t>(std::abs(split())));
+    if (split() != static_cast<std::int32_t>(tokens.size()))
+        throw std::runtime_error("the text cannot be tokenised");
 
     const std::size_t n_start = llama_vocab_get_add_bos(vocab) ? 1 : 0;
     const std::size_t body = length - n_start;

@@ -4,8 +4,8 @@
 //     reduce_bench kernel
 //     reduce_bench pca X.npy [--threads N]
 //     reduce_bench knn X.npy --metric cosine [--k 15] [--threads N]
-//     reduce_bench umap X.npy --metric cosine --out POINTS.npy [--init pca|spectral|multilevel] [--transform
-//     NEW.npy]
+//     reduce_bench umap X.npy --metric cosine --out POINTS.npy [--init pca|spectral|multilevel] [--seed N]
+//                  [--transform NEW.npy]
 //
 // The matrix is mapped, not read: pages come in as they are used, as from a run folder.
 #include <fmt/format.h>
@@ -164,7 +164,8 @@ UmapOptions::Init parse_init(const std::string& name) {
 }
 
 Json run(const std::vector<std::string>& words) {
-    std::map<std::string, std::string> flags{{"--metric", "euclidean"}, {"--k", "15"}, {"--threads", "0"}};
+    std::map<std::string, std::string> flags{
+        {"--metric", "euclidean"}, {"--k", "15"}, {"--threads", "0"}, {"--seed", "42"}};
     for (std::size_t i = 2; i + 1 < words.size(); i += 2) flags[words[i]] = words[i + 1];
     const std::string& command = words.at(0);
     if (command == "kernel") return bench_kernel();
@@ -174,7 +175,11 @@ Json run(const std::vector<std::string>& words) {
     if (command == "pca") return bench_pca(rows, threads);
     if (command == "knn") return bench_knn(rows, metric, std::stoi(flags["--k"]), threads);
     if (command == "umap") {
-        return bench_umap(rows, {.metric = metric, .init = parse_init(flags["--init"]), .threads = threads},
+        return bench_umap(rows,
+                          {.metric = metric,
+                           .init = parse_init(flags["--init"]),
+                           .seed = std::stoull(flags["--seed"]),
+                           .threads = threads},
                           flags["--out"], flags["--transform"]);
     }
     throw Error("no benchmark " + command, "", "use kernel, pca, knn or umap");

@@ -10,6 +10,13 @@ endif()
 include(${CMAKE_CURRENT_LIST_DIR}/LlamaVersion.cmake)
 find_package(Threads REQUIRED)
 set(tomograph_llama ${tomograph_cache}/llama-${TOMOGRAPH_LLAMA_VERSION}-${TOMOGRAPH_LLAMA_REVISION}-${TOMOGRAPH_PROCESSOR})
+set(tomograph_setup scripts/setup)
+set(TOMOGRAPH_GPU "" CACHE STRING "Graphics cards that models run on as well: cuda, vulkan or metal; empty: none")
+set_property(CACHE TOMOGRAPH_GPU PROPERTY STRINGS "" cuda vulkan metal)
+if(TOMOGRAPH_GPU)
+    string(APPEND tomograph_llama -${TOMOGRAPH_GPU})
+    string(APPEND tomograph_setup " --gpu=${TOMOGRAPH_GPU}")
+endif()
 # A build folder remembers where llama.cpp and what lies beside it were; an older one of the cache must not
 # outlive its version.
 foreach(place llama_DIR llama_LIBRARY ggml_DIR TOMOGRAPH_JINJA TOMOGRAPH_HTTPLIB_INCLUDE TOMOGRAPH_HTTPLIB_SOURCE)
@@ -21,7 +28,7 @@ foreach(place llama_DIR llama_LIBRARY ggml_DIR TOMOGRAPH_JINJA TOMOGRAPH_HTTPLIB
 endforeach()
 find_package(llama QUIET HINTS ${tomograph_llama})
 if(NOT llama_FOUND)
-    message(FATAL_ERROR "llama.cpp is not installed: run scripts/setup first (scripts/setup --portable "
+    message(FATAL_ERROR "llama.cpp is not installed: run ${tomograph_setup} first (with --portable "
         "for the preset portable), or set CMAKE_PREFIX_PATH to where your llama.cpp is installed")
 endif()
 # The engine for chat templates, a part of llama.cpp's tree that its libraries do not hold.

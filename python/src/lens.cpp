@@ -46,7 +46,8 @@ Json read_twins(const std::vector<fs::path>& twins, const Model& model, const Ru
     LensOptions options = lens_options(words);
     options.beside.clear();
     for (const fs::path& path : twins) {
-        const Model twin = Model::open(path.string(), held_weights(model.info()), words.threads);
+        const Model twin = Model::open(path.string(), held_weights(model.info()), words.threads,
+                                       parse_side(model.info().side.empty() ? "source" : model.info().side));
         const Run read =
             capture_for_lens(twin, prompts_of_run(run), folder / fmt::format("twin-{}", tables.size()),
                              options, words.exact, Begin::fresh, "", progress);

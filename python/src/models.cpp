@@ -246,13 +246,14 @@ nb::tuple generate(OpenModel& open, const PromptWords& words, nb::handle report)
 }
 
 std::unique_ptr<OpenModel> open_model(const fs::path& path, const std::string& weights, int threads,
-                                      nb::handle report) {
+                                      const std::string& side, nb::handle report) {
     const auto model = std::make_shared<std::shared_ptr<const Model>>();
     const HeldWeights held = parse_held_weights(weights);
+    const Side of = parse_side(side);
     about_files([&] {
         do_model_work(
             [=](Progress&) {
-                *model = std::make_shared<const Model>(Model::open(path.string(), held, threads));
+                *model = std::make_shared<const Model>(Model::open(path.string(), held, threads, of));
             },
             report, [] {});
     });
@@ -306,7 +307,8 @@ void bind_models(nb::module_& module) {
         .def("intervene", &intervene, "prompts"_a, "acts"_a, "acts_folder"_a, "contrast"_a, "control"_a,
              "bootstrap"_a, "seed"_a, "exact"_a, "threads"_a, "report"_a = nb::none())
         .def("generate", &generate, "prompts"_a, "report"_a = nb::none());
-    module.def("open_model", &open_model, "path"_a, "weights"_a, "threads"_a, "report"_a = nb::none());
+    module.def("open_model", &open_model, "path"_a, "weights"_a, "threads"_a, "side"_a,
+               "report"_a = nb::none());
     module.def("embedded_models", &embedded_models);
 }
 

@@ -34,6 +34,12 @@ void OpenModel::use(std::function<void(const Model&, Progress&)> work, nb::handl
                   });
 }
 
+Side parse_side(const std::string& side) {
+    if (side == "source") return Side::source;
+    if (side == "target") return Side::target;
+    throw Error("no side is called '" + side + "'", "", "there are source and target");
+}
+
 void OpenModel::close() {
     const auto held = lock();
     model_.reset();

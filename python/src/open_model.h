@@ -38,6 +38,9 @@ class OpenModel {
     bool lost_ = false;
 };
 
+/// "source" or "target". Errors: Error for another.
+Side parse_side(const std::string& side);
+
 /// Every site that can be read or changed.
 std::vector<SiteShape> sites_of(const Model& model);
 

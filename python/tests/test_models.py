@@ -145,6 +145,24 @@ def test_texts_have_labels_and_lines_segments(model: tg.Model, tmp_path: Path) -
         model.capture([[84, 104], "two"], tmp_path / "none", labels=["first", "second"])
 
 
+def test_a_decoder_reads_a_source_beside_its_text(golden: Path, tmp_path: Path) -> None:
+    path, pair = golden / "models/t5.gguf", {"source": "The whale is white and swims.", "target": "a whale"}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(pair) + "\n")
+    for side in ("source", "target"):
+        with tg.Model(path, threads=1, side=side) as model:
+            assert model.info["side"] == side
+            run = model.capture(pair, tmp_path / side, progress=False)
+            values = model.activations(pair, "resid_post")
+            np.testing.assert_allclose(values["blocks.0.resid_post"], run["blocks.0.resid_post"], rtol=1e-2, atol=1e-2)
+        program("capture", path, "--side", side, "--jsonl", tmp_path / "pairs.jsonl", "--out", tmp_path / f"{side}-cli", "--threads", 1)
+        shard = "shards/000000.safetensors"
+        assert (tmp_path / side / shard).read_bytes() == (tmp_path / f"{side}-cli" / shard).read_bytes()
+    with pytest.raises(tg.InputError, match="there are source and target"):
+        tg.Model(path, side="left")
+    with pytest.raises(tg.Error):
+        tg.Model("bytes-gpt2", side="target")
+
+
 def test_parts_make_the_whole(model: tg.Model, tmp_path: Path) -> None:
     words: dict[str, object] = {"kind": "text", "sequences": 20, "length": 128, "shard_mb": 0.001, "progress": False}
     model.capture(out=tmp_path / "whole", **words).close()

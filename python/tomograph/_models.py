@@ -61,15 +61,17 @@ class Model:
     """A GGUF, opened with llama.cpp; or "bytes-gpt2" or "bytes-llama", two small models of bytes that are part of
     the package. One thread uses it at a time; another gets an InputError. Ctrl-C ends what it does. threads: how many
     it computes with where a call does not say; 0: all. weights: how they are held: "as-stored", "f32" (decoded
-    into memory, nearer to what was stored and faster for more than a few tokens) or "auto" (f32 where it fits).
+    into memory, nearer to what was stored and faster for more than a few tokens) or "auto" (f32 where it fits). side: of
+    an encoder and a decoder in one file (T5) "source", the encoder, or "target", the decoder, whose prompts are
+    {"source": ..., "target": ...}.
 
     Errors: MissingFileError, FileError where it is no model that can be read.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, threads: int = 0, weights: str = "auto") -> None:
+    def __init__(self, path: str | os.PathLike[str], *, threads: int = 0, weights: str = "auto", side: str = "source") -> None:
         self._threads = threads
         try:
-            self._core = _core.open_model(os.fspath(path), weights, threads, None)
+            self._core = _core.open_model(os.fspath(path), weights, threads, side, None)
         except FileError as error:
             raise about(path, error) from None
 

@@ -20,7 +20,7 @@ Message = Mapping[str, str]
 Prompt = Union[str, Sequence[int], np.ndarray, Sequence[Message], Mapping[str, Any]]
 
 # What a line of JSONL may be: docs/cli.md.
-_LINE_KEYS = ("text", "segments", "messages", "ids")
+_LINE_KEYS = ("text", "segments", "messages", "ids", "source")
 
 
 def _is_line(prompt: Any) -> bool:

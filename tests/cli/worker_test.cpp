@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "cli/two_captures.h"
 #include "support/golden.h"
 #include "support/open_run.h"
 #include "support/program.h"
@@ -89,31 +90,6 @@ class Worker {
     pid_t child_ = 0;
 };
 
-// Keys and values in float16 would round what differs in the last bit of float32.
-Arguments capture_to(const std::string& model, const std::string& out, const std::string& workers) {
-    Arguments arguments{"capture", model,     "--out", out,         "--exact", "--sequences", "4", "--length",
-                        "16",      "--dtype", "f32",   "--threads", "1"};
-    if (!workers.empty()) arguments.insert(arguments.end(), {"--rpc", workers});
-    return arguments;
-}
-
-/// Largest distance of a row over its length, of all sites.
-double largest_difference(const Run& run, const Run& other) {
-    double largest = 0;
-    EXPECT_EQ(run.sites().size(), other.sites().size());
-    for (const SiteShape& site : run.sites()) {
-        Matrix rows(run.n_rows(), site.width()), others(other.n_rows(), site.width());
-        run.read_rows(site.site, 0, run.n_rows(), rows.data());
-        other.read_rows(site.site, 0, other.n_rows(), others.data());
-        for (Eigen::Index i = 0; i < rows.rows(); ++i) {
-            const double norm = rows.row(i).cast<double>().norm();
-            const double apart = (rows.row(i) - others.row(i)).cast<double>().norm();
-            largest = std::max(largest, apart / std::max(norm, 1e-12));
-        }
-    }
-    return largest;
-}
-
 TEST(CliWorker, ComputesWhatOneProcessDoes) {
     const Worker first, second;
     const std::string both = first.address() + "," + second.address();
@@ -121,8 +97,8 @@ TEST(CliWorker, ComputesWhatOneProcessDoes) {
                                      golden_model("gemma3"), golden_model("mixtral"), golden_model("lfm2")}) {
         SCOPED_TRACE(model);
         const Program program;
-        ASSERT_EQ(program.run(capture_to(model, "here", "")).code, 0);
-        const Outcome outcome = program.run(capture_to(model, "there", both));
+        ASSERT_EQ(program.run(capture_to(model, "here", {})).code, 0);
+        const Outcome outcome = program.run(capture_to(model, "there", {"--rpc", both}));
         ASSERT_EQ(outcome.code, 0) << outcome.err;
         const auto here = open_run(program / "here"), there = open_run(program / "there");
         // GELU goes through a table of half precision, which the last bit of a product can move by a step.
@@ -247,7 +223,7 @@ TEST(CliWorker, LosesNothingWhenAnyIsKilled) {
 TEST(CliWorker, SaysWhatIsWrongWithAnAddress) {
     const Program program;
     const auto fails = [&](const std::string& workers, int code, const std::string& why) {
-        const Outcome outcome = program.run(capture_to("bytes-gpt2", "run", workers));
+        const Outcome outcome = program.run(capture_to("bytes-gpt2", "run", {"--rpc", workers}));
         EXPECT_EQ(outcome.code, code) << workers;
         EXPECT_NE(outcome.err.find(why), std::string::npos) << outcome.err;
     };

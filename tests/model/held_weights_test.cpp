@@ -74,7 +74,7 @@ TEST(HeldWeights, StandInMemoryOnce) {
     const TempFolder folder;
     for (const char* type : {"q4_0", "q4_1", "f32"}) {
         const std::string path = (folder / std::string(type)).string() + ".gguf";
-        quantize("bytes-llama", path, type, 1);
+        quantize("bytes-gpt2", path, type, 1);
         const Model model = Model::open(path);
         if (type != std::string("q4_0")) {
             EXPECT_GE(mapped_bytes(path), std::filesystem::file_size(path) / 2) << type;

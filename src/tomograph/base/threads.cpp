@@ -3,18 +3,22 @@
 #ifdef _OPENMP
 #include <omp.h>
 #endif
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <condition_variable>
 #include <exception>
 #include <fstream>
 #include <latch>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tomograph/base/error.h"
@@ -30,6 +34,99 @@ bool start(std::vector<std::jthread>& threads, const Work& work) {
         return true;
     } catch (const std::system_error&) {
         return false;
+    }
+}
+
+/// What a call of parallel_for waits for. Shared, since a helper may still notify when the caller has gone
+/// on.
+struct Join {
+    std::mutex mutex;
+    std::condition_variable changed;
+    int running = 0;
+};
+
+/// A thread that outlives the call it helps: starting one anew costs as much as a small call does. It sleeps
+/// between calls.
+class Helper {
+  public:
+    /// Errors: std::system_error where the system gives no more threads.
+    static Helper* create() {
+        auto helper = std::unique_ptr<Helper>(new Helper);
+        std::thread([one = helper.get()] { one->serve(); }).detach();
+        return helper.release();  // as long as the process
+    }
+    void give(const std::function<void()>& work, std::shared_ptr<Join> join) {
+        const std::lock_guard lock(mutex_);
+        work_ = &work;
+        join_ = std::move(join);
+        given_.notify_one();
+    }
+
+  private:
+    Helper() = default;
+    [[noreturn]] void serve();
+
+    std::mutex mutex_;
+    std::condition_variable given_;
+    const std::function<void()>* work_ = nullptr;
+    std::shared_ptr<Join> join_;
+};
+
+/// Helpers that sleep.
+class Crew {
+  public:
+    /// Null where there is none and the system gives no more threads.
+    Helper* take() {
+        {
+            const std::lock_guard lock(mutex_);
+            if (!idle_.empty()) {
+                Helper* helper = idle_.back();
+                idle_.pop_back();
+                return helper;
+            }
+        }
+        try {
+            return Helper::create();
+        } catch (const std::system_error&) {
+            return nullptr;
+        }
+    }
+    void give_back(Helper* helper) {
+        const std::lock_guard lock(mutex_);
+        idle_.push_back(helper);
+    }
+
+    /// Of this process; never destroyed, since helpers sleep on when it ends. A forked one has none of its
+    /// parent's threads and begins anew.
+    static Crew& instance() {
+        static const bool registered [[maybe_unused]] = [] {
+            current_ = new Crew;
+            return ::pthread_atfork(nullptr, nullptr, [] { current_ = new Crew; }) == 0;
+        }();
+        return *current_;
+    }
+
+  private:
+    static inline Crew* current_ = nullptr;
+    std::mutex mutex_;
+    std::vector<Helper*> idle_;
+};
+
+void Helper::serve() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+        given_.wait(lock, [this] { return work_ != nullptr; });
+        const auto& work = *std::exchange(work_, nullptr);
+        const auto join = std::exchange(join_, nullptr);
+        lock.unlock();
+        work();
+        Crew::instance().give_back(this);  // first, so that the caller's next call finds it
+        {
+            const std::lock_guard done(join->mutex);
+            --join->running;
+        }
+        join->changed.notify_one();
+        lock.lock();
     }
 }
 
@@ -108,7 +205,7 @@ void parallel_for(std::int64_t n_blocks, int threads, const std::function<void(s
     std::exception_ptr failure;
     std::int64_t failed_block = n_blocks;
     std::mutex failure_mutex;
-    const auto work = [&] {
+    const std::function<void()> work = [&] {
         std::int64_t block = 0;
         try {
             while ((block = next.fetch_add(1)) < n_blocks) body(block);
@@ -121,13 +218,19 @@ void parallel_for(std::int64_t n_blocks, int threads, const std::function<void(s
             next.store(n_blocks);
         }
     };
-    {
-        std::vector<std::jthread> workers;
-        workers.reserve(static_cast<std::size_t>(n_threads));
-        for (int i = 1; i < n_threads && start(workers, work); ++i) {
+    const auto join = std::make_shared<Join>();
+    for (int i = 1; i < n_threads; ++i) {
+        Helper* helper = Crew::instance().take();
+        if (helper == nullptr) break;
+        {
+            const std::lock_guard lock(join->mutex);
+            ++join->running;
         }
-        work();
+        helper->give(work, join);
     }
+    work();
+    std::unique_lock lock(join->mutex);
+    join->changed.wait(lock, [&] { return join->running == 0; });
     if (failure) std::rethrow_exception(failure);
 }
 

@@ -52,10 +52,11 @@ void hold_standard_streams() {
 
 std::string version_text() {
     const tomograph::Json llama = tomograph::llama_build();
-    return fmt::format("tomograph {}\nllama.cpp of {}, ggml {}\n{}\nfloat32 products: {}",
-                       tomograph::kVersion, llama.at("release").get<std::string>(),
-                       llama.at("ggml").get<std::string>(), llama.at("system").get<std::string>(),
-                       llama.at("float32_products").get<std::string>());
+    return fmt::format(
+        "tomograph {}\nllama.cpp of {}, ggml {}\n{}\nfloat32 products: {}\ngraphics cards: {}",
+        tomograph::kVersion, llama.at("release").get<std::string>(), llama.at("ggml").get<std::string>(),
+        llama.at("system").get<std::string>(), llama.at("float32_products").get<std::string>(),
+        llama.value("graphics_cards", "none"));
 }
 
 int complain_of_usage(const std::string& message, const std::string& command) {

@@ -4,6 +4,7 @@
 
 #include "tomograph/cli/options.h"
 #include "tomograph/cli/terminal.h"
+#include "tomograph/model/graphics.h"
 #include "tomograph/model/workers.h"
 #include "tomograph/sources/hub.h"
 
@@ -34,6 +35,12 @@ CLI::Option* add_weights(CLI::App& command, std::string& weights) {
             },
             "HOST:PORT of every worker (tomograph worker) that the model's layers are to be spread over")
         ->delimiter(',');
+    command
+        .add_option_function<int>(
+            "--gpu-layers", [](int n) { use_gpu_layers(n); },
+            "Layers that lie on graphics cards, the last ones (default: all, where the program was built for "
+            "cards and finds one)")
+        ->check(CLI::NonNegativeNumber);
     return command
         .add_option(
             "--weights", weights,

@@ -18,7 +18,8 @@ inline constexpr const char* kModelHelp =
 std::string find_model(const std::string& name, Progress& progress);
 
 inline constexpr const char* kDefaultWeights = "auto";
-/// --weights: how a command that runs a model holds them. And --rpc: on which workers.
+/// --weights: how a command that runs a model holds them. And --rpc: on which workers, --gpu-layers: how much
+/// of it on graphics cards.
 CLI::Option* add_weights(CLI::App& command, std::string& weights);
 /// As --weights would say it: how a run's model held them. What is asked about a run is asked of the same
 /// numbers.

@@ -17,7 +17,7 @@ namespace {
 
 /// Rows whose products are summed in float32 before float64 takes over: their rounding stays near 1e-6.
 constexpr std::int64_t chunk_rows = 256;
-constexpr std::int64_t block_bytes = 8 << 20;
+constexpr std::int64_t block_bytes = 2 << 20;
 
 /// A power of two that brings values of this magnitude where float32 squares neither overflow nor vanish. 1
 /// for all that is near 1, which costs no bit; any other costs none either.

@@ -82,15 +82,25 @@ MapQuality measure_quality(const RowSource& rows, const Matrix& points, const Qu
                              [&](std::int32_t j) { return group[j] == group[i]; });
     };
     constexpr float infinity = std::numeric_limits<float>::infinity();
-    constexpr std::int64_t block_rows = 32;
+    constexpr std::int64_t block_rows = 32, chunk_rows = 64;
     parallel_for((n + block_rows - 1) / block_rows, thread_count(options.threads), [&](std::int64_t block) {
-        std::vector<float> squared(n);
+        const std::int64_t begin = block * block_rows, end = std::min(begin + block_rows, n);
+        std::vector<std::vector<float>> in_space(end - begin, std::vector<float>(n));
+        // A chunk of rows stays in the near cache while the whole block is held against it.
+        for (std::int64_t first = 0; first < n; first += chunk_rows) {
+            const std::int64_t count = std::min(chunk_rows, n - first);
+            for (std::int64_t i = begin; i < end; ++i)
+                squared_distances(vectors.get() + i * width, vectors.get(), width, all.data() + first, count,
+                                  in_space[i - begin].data() + first);
+        }
+        std::vector<float> on_map_squared(n);
         std::vector<std::int32_t> order(n);
-        for (std::int64_t i = block * block_rows; i < std::min((block + 1) * block_rows, n); ++i) {
-            squared_distances(map.row(i).data(), map.data(), map.cols(), all.data(), n, squared.data());
-            squared[i] = infinity;
-            const auto on_map = nearest(squared, order, quality.k);
-            squared_distances(vectors.get() + i * width, vectors.get(), width, all.data(), n, squared.data());
+        for (std::int64_t i = begin; i < end; ++i) {
+            squared_distances(map.row(i).data(), map.data(), map.cols(), all.data(), n,
+                              on_map_squared.data());
+            on_map_squared[i] = infinity;
+            const auto on_map = nearest(on_map_squared, order, quality.k);
+            auto& squared = in_space[i - begin];
             squared[i] = infinity;
             for (const std::int32_t j : on_map) {
                 const std::int64_t beyond = rank_of(j, squared) + 1 - quality.k;

@@ -62,7 +62,7 @@ Matrix map_of_lists(const NeighborIndex& index, const UmapOptions& options, Layo
     auto start = spectral_init(fuzzy_union(of_centers.neighbors(wide), layout.threads), options.n_components,
                                options.seed, layout.threads);
     if (!start) start = pca_init(rows, Metric::euclidean, options.n_components, options.seed, layout.threads);
-    layout.n_epochs = 500;
+    layout.n_epochs = 200;
     return lay_out(UmapLayout(fuzzy_union(of_centers.neighbors(narrow), layout.threads), *start, layout),
                    no_progress());
 }

@@ -16,6 +16,7 @@
 #include "tomograph/base/file.h"
 #include "tomograph/linear/blas.h"
 #include "tomograph/model/gguf_file.h"
+#include "tomograph/model/graphics.h"
 #include "tomograph/model/llama_continuation.h"
 #include "tomograph/model/llama_engine.h"
 #include "tomograph/model/llama_log.h"
@@ -57,6 +58,9 @@ struct Model::State {
     /// How the weights are to be held, once "auto" has been decided.
     HeldWeights decide(HeldWeights wanted) const {
         if (wanted == HeldWeights::as_stored) return wanted;
+        // A graphics card's own kernels read them as they are stored, and its memory is short.
+        if (wanted == HeldWeights::automatic && gpu_layers() != 0 && !graphics_cards().empty())
+            return HeldWeights::as_stored;
         bool decoded_already = true;
         std::uint64_t n_parameters = 0;
         for (const ModelPart& part : parts) {
@@ -132,6 +136,7 @@ Model Model::open(const std::string& name_or_path, HeldWeights weights, int thre
     const gguf_context* gguf = state->parts.front().gguf.get();
 
     auto parameters = llama_model_default_params();
+    parameters.n_gpu_layers = gpu_layers();
     clear_llama_errors();
     take_llama_warnings();
     std::string path = state->file->path();
@@ -231,6 +236,8 @@ Json llama_build() {
                  {"release", TOMOGRAPH_LLAMA_RELEASE},
                  {"system", llama_print_system_info()},
                  {"float32_products", register_products() ? blas_description() : "ggml"}};
+    if (const auto cards = graphics_cards(); !cards.empty())
+        json["graphics_cards"] = fmt::format("{}", fmt::join(cards, ", "));
     if (!workers().empty()) json["workers"] = fmt::format("{}", fmt::join(workers(), ","));
     return json;
 }

@@ -49,14 +49,15 @@ void compare_with_all(const SearchVectors& vectors, std::int64_t n, const float*
 /// hide one of the k among those not kept: |a|^2 in the products far above the distances, as within tight
 /// groups far apart. `squared_length`: the largest |query - centre|^2 that products were taken with. A vector
 /// b that is not kept has at least the worst kept one's distance, less the rounding of its own, which is at
-/// most c (|a|^2 + |b|^2) <= c (3 |a|^2 + 2 |a - b|^2).
+/// most c (|a|^2 + |b|^2) <= c (3 |a|^2 + 2 |a - b|^2); where the two have centres of their own, see
+/// Tournament.
 void finish(const SearchVectors& vectors, std::int64_t n, const float* query, std::int64_t self,
             const BestScores& best, float squared_length, float worst_squared, std::int64_t k,
             std::int32_t* positions, float* squared) {
     keep_nearest_in_full(vectors, query, best.ids().data(), best.count(), k, positions, squared);
     if (best.count() < k + spare) return;  // nothing was left out
     const float c = 4 * std::numeric_limits<float>::epsilon() * std::sqrt(static_cast<float>(vectors.width));
-    if (squared[k - 1] * (1 + 2 * c) <= worst_squared - 3 * c * squared_length) return;
+    if (squared[k - 1] * (1 + 5 * c) <= worst_squared - 3 * c * squared_length) return;
     compare_with_all(vectors, n, query, self, k, positions, squared);
 }
 
@@ -131,24 +132,39 @@ void sort_all(const SearchVectors& vectors, std::int64_t n, const Wanted& wanted
 }
 
 /// All vectors in blocks that meet each other, and the best that each vector has met.
+///
+/// A block is packed once, centred on its own mean, so that vectors that lie close together lose little to
+/// cancellation wherever they lie. With a' = a - c_A, b' = b - c_B and m = c_A - c_B,
+///     -1/2 |a - b|^2 = a' b' - (1/2 |a'|^2 + a' m + 1/4 |m|^2) - (1/2 |b'|^2 - b' m + 1/4 |m|^2).
+/// Its rounding is at most 3/2 c (|a'|^2 + |b'|^2 + |m|^2), and |b'|^2 <= 3 (|a'|^2 + |m|^2 + |a - b|^2): at
+/// most c (3 * 2 (|a'|^2 + |m|^2) + 5 |a - b|^2) in all, which finish() allows for.
 class Tournament {
   public:
     Tournament(const SearchVectors& vectors, std::int64_t n, std::int64_t k, int threads)
-        : vectors_(vectors),
+        : width_(vectors.width),
           n_(n),
           threads_(threads),
           block_rows_(std::clamp<std::int64_t>(panels_for(n) / 64, 4, 8) * panel_width),
           n_blocks_((n + block_rows_ - 1) / block_rows_),
           means_(n_blocks_, vectors.width),
+          panels_(make_float_buffer(panels_for(n) * panel_floats(vectors.width))),
+          half_norms_(panels_for(n) * panel_width),
           best_(n),
-          half_lengths_(n, 0.0f) {
+          lengths_(n, 0.0f) {
         parallel_for(n_blocks_, threads, [&](std::int64_t block) {
-            VectorD sum = VectorD::Zero(vectors.width);
+            VectorD sum = VectorD::Zero(width_);
             for (auto i = begin(block); i < end(block); ++i) {
-                sum += Eigen::Map<const Vector>(vectors.vector(i), vectors.width).cast<double>();
+                sum += Eigen::Map<const Vector>(vectors.vector(i), width_).cast<double>();
                 best_[i].reset(k + spare);
             }
             means_.row(block) = (sum / static_cast<double>(end(block) - begin(block))).cast<float>();
+            const Vector center = means_.row(block).transpose();
+            const auto rows = make_float_buffer(panel_floats(width_));
+            for (auto first = begin(block); first < end(block); first += panel_width) {
+                pack_centred([&](std::int64_t i) { return vectors.vector(first + i); },
+                             std::min(panel_width, end(block) - first), center, rows.get(), panel(first),
+                             half_norms_.data() + first);
+            }
         });
     }
 
@@ -167,8 +183,8 @@ class Tournament {
         });
     }
     const BestScores& best(std::int64_t i) const { return best_[i]; }
-    /// Largest |vector - centre|^2 that it met others with.
-    float squared_length(std::int64_t i) const { return 2 * half_lengths_[i]; }
+    /// What stands for |vector - centre|^2 in the bound of its rounding.
+    float squared_length(std::int64_t i) const { return 2 * lengths_[i]; }
 
   private:
     std::int64_t seats() const {
@@ -176,46 +192,41 @@ class Tournament {
     }  // the last is empty where the number is odd
     std::int64_t begin(std::int64_t block) const { return block * block_rows_; }
     std::int64_t end(std::int64_t block) const { return std::min((block + 1) * block_rows_, n_); }
+    /// Blocks begin at whole panels.
+    float* panel(std::int64_t first) const { return panels_.get() + first * width_; }
 
-    struct Packed {
-        FloatBuffer panels;
-        std::vector<float> half_norms;
-    };
-    Packed pack(std::int64_t block, const Vector& center) const {
-        const std::int64_t width = vectors_.width, n_panels = panels_for(end(block) - begin(block));
-        Packed packed{make_float_buffer(n_panels * panel_floats(width)),
-                      std::vector<float>(n_panels * panel_width)};
-        const auto rows = make_float_buffer(panel_floats(width));
-        for (std::int64_t p = 0; p < n_panels; ++p) {
-            const std::int64_t first = begin(block) + p * panel_width;
-            pack_centred([&](std::int64_t i) { return vectors_.vector(first + i); },
-                         std::min(panel_width, end(block) - first), center, rows.get(),
-                         packed.panels.get() + p * panel_floats(width),
-                         packed.half_norms.data() + p * panel_width);
+    /// What is to be taken off the products of a block's vectors with those of a block whose centre lies `m`
+    /// away, the first way or the other: [48] of each panel.
+    std::vector<float> offsets(std::int64_t block, const Vector& m, float sign) const {
+        std::vector<float> taken;
+        const float quarter = 0.25f * m.squaredNorm();
+        for (auto first = begin(block); first < end(block); first += panel_width) {
+            alignas(64) float dots[panel_width] = {};
+            const float* values = panel(first);
+            for (std::int64_t t = 0; t < width_; ++t, values += panel_width) {
+                for (std::int64_t i = 0; i < panel_width; ++i) dots[i] += m[t] * values[i];
+            }
+            for (std::int64_t i = 0; i < panel_width; ++i)
+                taken.push_back(half_norms_[first + i] + sign * dots[i] + quarter);
         }
-        return packed;
+        return taken;
     }
 
-    /// Centred on the mean of both, so that vectors that lie close together lose little to cancellation
-    /// wherever they lie. Scores are -1/2 |a - b|^2, which does not depend on the centre.
     void meet(std::int64_t a, std::int64_t b) {
-        const Vector center = 0.5f * (means_.row(a) + means_.row(b)).transpose();
-        const Packed left = pack(a, center);
-        const Packed other = a == b ? Packed{} : pack(b, center);
-        const Packed& right = a == b ? left : other;
+        const Vector apart = (means_.row(a) - means_.row(b)).transpose();
+        const std::vector<float> left = offsets(a, apart, 1), right = offsets(b, apart, -1);
+        note_lengths(a, apart);
+        note_lengths(b, apart);
         alignas(64) float tile[tile_size], turned[tile_size];
         for (auto i = begin(a); i < end(a); i += panel_width) {
             for (auto j = a == b ? i : begin(b); j < end(b); j += panel_width) {
-                multiply_panels(left.panels.get() + (i - begin(a)) * vectors_.width,
-                                right.panels.get() + (j - begin(b)) * vectors_.width, vectors_.width, tile);
-                const float* half_i = left.half_norms.data() + (i - begin(a));
-                const float* half_j = right.half_norms.data() + (j - begin(b));
+                multiply_panels(panel(i), panel(j), width_, tile);
+                const float* of_i = left.data() + (i - begin(a));
+                const float* of_j = right.data() + (j - begin(b));
                 for (std::int64_t r = 0; r < panel_width; ++r) {
                     for (std::int64_t c = 0; c < panel_width; ++c)
-                        tile[r * panel_width + c] -= half_i[r] + half_j[c];
+                        tile[r * panel_width + c] -= of_i[r] + of_j[c];
                 }
-                note_lengths(half_i, i, end(a));
-                note_lengths(half_j, j, end(b));
                 offer(tile, i, end(a), j, end(b));
                 if (i == j) continue;
                 for (std::int64_t r = 0; r < panel_width; ++r) {
@@ -226,9 +237,10 @@ class Tournament {
             }
         }
     }
-    void note_lengths(const float* half, std::int64_t from, std::int64_t last) {
-        for (auto i = from; i < std::min(from + panel_width, last); ++i)
-            half_lengths_[i] = std::max(half_lengths_[i], half[i - from]);
+    void note_lengths(std::int64_t block, const Vector& apart) {
+        const float between = apart.squaredNorm();
+        for (auto i = begin(block); i < end(block); ++i)
+            lengths_[i] = std::max(lengths_[i], 2 * half_norms_[i] + between);
     }
     void offer(const float* scores, std::int64_t to, std::int64_t to_end, std::int64_t from,
                std::int64_t from_end) {
@@ -239,13 +251,14 @@ class Tournament {
         }
     }
 
-    SearchVectors vectors_;
-    std::int64_t n_;
+    std::int64_t width_, n_;
     int threads_;
     std::int64_t block_rows_, n_blocks_;
-    Matrix means_;  // [n_blocks, width]
+    Matrix means_;                   // [n_blocks, width]
+    FloatBuffer panels_;             // all vectors, each centred on its block's mean
+    std::vector<float> half_norms_;  // [panels * 48], infinite beyond n
     std::vector<BestScores> best_;
-    std::vector<float> half_lengths_;  // [n]
+    std::vector<float> lengths_;  // [n]
 };
 
 void stop_if_asked(const Progress& progress) {
