@@ -37,12 +37,14 @@ void bind_projections(nb::module_& module) {
     module.def(
         "project_pca",
         [](const OpenRun& open, const std::string& name, const SelectionWords& words, int dims,
-           const std::string& basis_of, bool center, int threads, bool save, nb::handle report) {
+           const std::string& basis_of, bool from_moments, bool center, int threads, bool save,
+           nb::handle report) {
             const auto run = open.shared();
             check_projection_name(name);
             const ProjectionOptions options{.selection = words.selection(),
                                             .dims = dims,
                                             .basis_of = basis_of,
+                                            .from_moments = from_moments,
                                             .center = center,
                                             .threads = threads};
             return finish(
@@ -51,23 +53,26 @@ void bind_projections(nb::module_& module) {
                     [&](Progress& progress) { return project_pca(*run, name, options, progress); }, report),
                 save);
         },
-        "run"_a, "name"_a, "words"_a, "dims"_a, "basis_of"_a, "center"_a, "threads"_a, "save"_a,
-        "report"_a = nb::none());
+        "run"_a, "name"_a, "words"_a, "dims"_a, "basis_of"_a, "from_moments"_a, "center"_a, "threads"_a,
+        "save"_a, "report"_a = nb::none());
     module.def(
         "project_umap",
         [](const OpenRun& open, const std::string& name, const SelectionWords& words, const UmapOptions& umap,
-           int pre_dims, std::int64_t fit_rows, bool save, nb::handle report) {
+           int pre_dims, std::int64_t fit_rows, const std::string& fit_sample, bool save, nb::handle report) {
             const auto run = open.shared();
             check_projection_name(name);
-            const UmapProjectionOptions options{
-                .selection = words.selection(), .umap = umap, .pre_dims = pre_dims, .fit_rows = fit_rows};
+            const UmapProjectionOptions options{.selection = words.selection(),
+                                                .umap = umap,
+                                                .pre_dims = pre_dims,
+                                                .fit_rows = fit_rows,
+                                                .fit_sample = parse_fit_sample(fit_sample)};
             return finish(
                 *run,
                 result_of<Projection>(
                     [&](Progress& progress) { return project_umap(*run, name, options, progress); }, report),
                 save);
         },
-        "run"_a, "name"_a, "words"_a, "umap"_a, "pre_dims"_a, "fit_rows"_a, "save"_a,
+        "run"_a, "name"_a, "words"_a, "umap"_a, "pre_dims"_a, "fit_rows"_a, "fit_sample"_a, "save"_a,
         "report"_a = nb::none());
     module.def(
         "load_projection",

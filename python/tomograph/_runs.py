@@ -315,19 +315,21 @@ class Run(Mapping[str, Any]):
         *,
         dims: int = 6,
         basis_of: str = "",
+        from_moments: bool = False,
         center: bool = True,
         threads: int = 0,
         progress: Progress = True,
         **words: Any,
     ) -> Projection:
         """PCA of a selection, as `tomograph project`. `words` are select()'s. With a name it is saved in the
-        run. basis_of: the name of an earlier one whose basis is used. Errors: as select(); a basis that does
-        not fit; a folder that cannot be written."""
+        run. basis_of: the name of an earlier one whose basis is used. from_moments: fit the axes to the moments
+        that the run keeps, of all tokens of the sites chosen. Errors: as select(); a basis that does not fit; no
+        moments; a folder that cannot be written."""
         with reporting(progress) as report:
             return self._projection(
                 _core.project_pca(
-                    self._core, name or "unsaved", selection_words(**words), dims, basis_of, center, threads,
-                    name is not None, report,
+                    self._core, name or "unsaved", selection_words(**words), dims, basis_of, from_moments, center,
+                    threads, name is not None, report,
                 )
             )
 
@@ -338,6 +340,7 @@ class Run(Mapping[str, Any]):
         metric: str = "cosine",
         pre_dims: int = 0,
         fit_rows: int = 100_000,
+        fit_sample: str = "cover",
         seed: int = 42,
         progress: Progress = True,
         n_neighbors: int = 15,
@@ -352,7 +355,8 @@ class Run(Mapping[str, Any]):
         **words: Any,
     ) -> Projection:
         """UMAP of a selection, as `tomograph project --method umap`, to the same bytes. `words` are select()'s;
-        with a name it is saved in the run."""
+        with a name it is saved in the run. fit_sample: which rows are fitted where not all are, "cover" or
+        "uniform"."""
         options = umap_options(
             n_neighbors=n_neighbors, n_components=n_components, metric=metric, min_dist=min_dist, spread=spread,
             n_epochs=n_epochs, learning_rate=1.0, negative_sample_rate=negative_sample_rate,
@@ -362,7 +366,7 @@ class Run(Mapping[str, Any]):
             return self._projection(
                 _core.project_umap(
                     self._core, name or "unsaved", selection_words(seed=seed, **words), options, pre_dims, fit_rows,
-                    name is not None, report,
+                    fit_sample, name is not None, report,
                 )
             )
 

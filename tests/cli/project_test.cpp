@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 
 #include "support/program.h"
@@ -97,6 +98,47 @@ TEST_F(ProjectCommand, AFigureSaysWhatWasSelected) {
     fs::remove_all(program_ / "run");
     uneven.write(program_ / "run");
     EXPECT_NE(subtitle({}).find("2 sequences, 14 tokens"), std::string::npos);
+}
+
+// Spectrum and axes of whole sites without a vector, from what a capture of moments leaves.
+TEST_F(ProjectCommand, FitsToMomentsWithoutVectors) {
+    const auto take = [&](const std::string& out, const std::string& keep) {
+        const Outcome outcome =
+            program_.run({"capture", "bytes-gpt2", "--out", out, "--sequences", "40", "--length", "16",
+                          "--components", "attn_out,mlp_out", "--keep", keep, "--threads", "1"});
+        ASSERT_EQ(outcome.code, 0) << outcome.err;
+    };
+    take("vectors", "vectors,moments");
+    take("means", "norms,means,moments");
+    take("moments", "norms,moments");
+    const auto project = [&](const std::string& run, const Arguments& more, int code = 0) {
+        Arguments arguments{"project", run, "--name", "p", "--components", "attn_out", "--dims", "3"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const Outcome outcome = program_.run(arguments);
+        EXPECT_EQ(outcome.code, code) << outcome.err;
+        if (code != 0) return Json(outcome.err);
+        return read_json(program_ / run / "projections/p.json");
+    };
+    const Json rows = project("vectors", {});
+    EXPECT_EQ(rows.at("n_rows"), 4 * 640);
+    const std::map<std::string, int> points{{"vectors", 4 * 640}, {"means", 4 * 16}, {"moments", 4}};
+    for (const auto& [run, n] : points) {
+        const Json known = project(run, {"--from-moments"});
+        EXPECT_EQ(known.at("n_rows"), n) << run;
+        EXPECT_EQ(known.at("from_moments"), 4 * 640);
+        EXPECT_EQ(known.contains("notes"), run != "vectors");
+        for (std::size_t i = 0; i < 3; ++i) {
+            const double want = rows.at("explained_variance_ratio")[i];
+            EXPECT_NEAR(known.at("explained_variance_ratio")[i].get<double>(), want, 1e-3 * want) << run;
+        }
+        EXPECT_EQ(program_.run({"plot", run, "p", "--out", run + ".png"}).code, 0) << run;
+    }
+    EXPECT_NE(project("vectors", {"--from-moments", "--normalize", "unit"}, 1)
+                  .get<std::string>()
+                  .find("moments are of the vectors as they are"),
+              std::string::npos);
+    EXPECT_NE(project("vectors", {"--from-moments", "--basis", "p"}, 2).get<std::string>().find("--basis"),
+              std::string::npos);
 }
 
 }  // namespace

@@ -8,7 +8,10 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
+#include <map>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
@@ -149,6 +152,72 @@ TEST(CliWorker, LeavesWholeShardsWhenItIsLost) {
     const Outcome resumed = program.run(arguments(other.address()));
     EXPECT_EQ(resumed.code, 0) << resumed.err;
     EXPECT_EQ(open_run(program / "run").n_tokens(), 1000 * 16);
+}
+
+/// How often a worker is killed; TOMOGRAPH_KILLS=50 is the long form.
+int n_kills() {
+    const char* asked = std::getenv("TOMOGRAPH_KILLS");
+    return asked == nullptr ? 3 : std::atoi(asked);
+}
+
+// Either of two, at any moment: while it is greeted, while it gets its weights, while it computes.
+TEST(CliWorker, LosesNothingWhenAnyIsKilled) {
+    const Program program;
+    const auto arguments = [&](const std::string& run, const Worker& first, const Worker& second) {
+        return Arguments{"capture",     "bytes-gpt2",
+                         "--out",       run,
+                         "--sequences", "1000",
+                         "--length",    "16",
+                         "--threads",   "1",
+                         "--shard-mb",  "0.05",
+                         "--keep",      "norms,means,moments,scores:8",
+                         "--rpc",       first.address() + "," + second.address(),
+                         "--resume"};
+    };
+    const auto tensors_of = [&](const std::string& run) {
+        std::map<std::string, std::string> files;
+        for (const auto& entry : fs::recursive_directory_iterator(program / run)) {
+            if (entry.path().extension() == ".safetensors")
+                files[fs::relative(entry.path(), program / run).string()] = read_file(entry.path());
+        }
+        return files;
+    };
+    double seconds = 0;
+    {
+        const Worker first, second;
+        const auto began = std::chrono::steady_clock::now();
+        const Outcome straight = program.run(arguments("straight", first, second));
+        ASSERT_EQ(straight.code, 0) << straight.err;
+        seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    }
+    const auto want = tensors_of("straight");
+    std::mt19937 random{std::random_device{}()};
+    int lost = 0;
+    for (int i = 0; i < n_kills(); ++i) {
+        const std::string when = "kill " + std::to_string(i);
+        {
+            Worker first, second;
+            const pid_t child = program.start(arguments("run", first, second));
+            std::this_thread::sleep_for(std::chrono::duration<double>(
+                std::uniform_real_distribution<double>(0, 1.05 * seconds)(random)));
+            (random() % 2 == 0 ? first : second).end(SIGKILL);
+            const Outcome outcome = program.finish(child);
+            lost += outcome.code != 0;
+            if (outcome.code != 0) {
+                EXPECT_EQ(outcome.code, 1) << when << ": " << outcome.err;
+                EXPECT_NE(outcome.err.find("worker"), std::string::npos) << when << ": " << outcome.err;
+            }
+        }
+        if (fs::exists(program / "run/tokens.safetensors")) {
+            EXPECT_TRUE(verify_run(program / "run", no_progress()).faults.empty()) << when;
+        }
+        const Worker first, second;
+        const Outcome resumed = program.run(arguments("run", first, second));
+        ASSERT_EQ(resumed.code, 0) << when << ": " << resumed.err;
+        EXPECT_TRUE(tensors_of("run") == want) << when;
+        fs::remove_all(program / "run");
+    }
+    RecordProperty("lost", lost);
 }
 
 TEST(CliWorker, SaysWhatIsWrongWithAnAddress) {

@@ -13,6 +13,7 @@
 #include "support/open_run.h"
 #include "support/run_folder.h"
 #include "support/temp_folder.h"
+#include "tomograph/base/file.h"
 #include "tomograph/maps/neighbor_file.h"
 #include "tomograph/maps/projection.h"
 #include "tomograph/store/safetensors.h"
@@ -211,23 +212,39 @@ TEST_F(KeptNeighbors, MakeRoomByWhatAnInterruptedProgramLeft) {
     EXPECT_FALSE(fs::exists(neighbors() / "0123456789abcdef.safetensors"));
 }
 
-// Fitted rows, placed rows, and each with and without a PCA before.
-TEST_F(UmapOfARun, NamesTheRowThatIsNotFinite) {
-    for (const std::int32_t bad : {0, 3, 17, 58, 90, 119}) {
+// Among those that would be fitted, and those that would be placed, and with and without a PCA before.
+TEST_F(UmapOfARun, LeavesOutRowsThatAreNotFiniteAndNamesThem) {
+    const auto map_of = [&](int pre_dims) {
+        UmapProjectionOptions options{.pre_dims = pre_dims, .fit_rows = 300};
+        options.selection.components = {Component::attn_out, Component::mlp_out};
+        options.selection.layer_order = LayerOrder::reversed;  // which changes no site's name
+        options.umap.n_epochs = 5;
+        return project_umap(open_run(folder_ / "run"), "map", options);
+    };
+    const auto name = [](std::int32_t token) {
+        return "blocks.1.mlp_out, token " + std::to_string(token) + " (sequence " +
+               std::to_string(token / 10) + ", position " + std::to_string(token % 10) + ")";
+    };
+    for (const std::int32_t bad : {0, 58, 119}) {
         sketch_.value_of = {};
         rewrite("blocks.1.mlp_out", [&](std::int32_t token, float* vector) {
             if (token == bad) vector[2] = std::numeric_limits<float>::quiet_NaN();
         });
         for (const int pre_dims : {0, 4}) {
-            UmapProjectionOptions options{.pre_dims = pre_dims, .fit_rows = 300};
-            options.selection.components = {Component::attn_out, Component::mlp_out};
-            options.selection.layer_order = LayerOrder::reversed;  // which changes no site's name
-            options.umap.n_epochs = 5;
-            EXPECT_EQ(error_of([&] { project_umap(open_run(folder_ / "run"), "map", options); }),
-                      "blocks.1.mlp_out, token " + std::to_string(bad) + " (sequence " +
-                          std::to_string(bad / 10) + ", position " + std::to_string(bad % 10) +
-                          ") holds NaN or Inf; capture with --dtype f32 --exact, or leave it out by "
-                          "--positions, --layers or --components");
+            const Projection map = map_of(pre_dims);
+            EXPECT_EQ(map.points.rows(), 719);
+            EXPECT_TRUE(map.points.allFinite());
+            EXPECT_EQ(map.info.at("n_rows"), 719);
+            EXPECT_EQ(map.info.at("n_candidates"), 720);
+            const std::int64_t row =
+                3 * 120 + bad;  // attention and MLP of one layer, and attention of the next before
+            EXPECT_EQ(map.info.at("not_finite"), Json::array({row}));
+            ASSERT_EQ(map.notes().size(), 1u);
+            EXPECT_EQ(map.notes()[0], "1 row holds NaN or Inf and has no place on the map: " + name(bad));
+            for (std::int64_t i = 0; i < map.labels.size(); ++i) {
+                EXPECT_FALSE(map.labels.site(i) == (Site{Component::mlp_out, 1}) &&
+                             map.labels.token[static_cast<std::size_t>(i)] == bad);
+            }
         }
         EXPECT_EQ(error_of([&] {
                       project_pca(open_run(folder_ / "run"), "map",
@@ -235,6 +252,55 @@ TEST_F(UmapOfARun, NamesTheRowThatIsNotFinite) {
                   }).substr(0, 25),
                   "blocks.1.mlp_out, token " + std::to_string(bad).substr(0, 1));
     }
+    sketch_.value_of = {};
+    rewrite("blocks.1.mlp_out", [&](std::int32_t token, float* vector) {
+        if (token % 20 == 5) vector[2] = std::numeric_limits<float>::infinity();
+    });
+    EXPECT_EQ(map_of(0).notes()[0], "6 rows hold NaN or Inf and have no place on the map: " + name(5) + "; " +
+                                        name(25) + "; " + name(45) + "; and 3 more");
+}
+
+TEST_F(UmapOfARun, OfTooManyRowsThatAreNotFiniteIsRefused) {
+    sketch_.lengths = std::vector<std::int64_t>(12, 100);
+    rewrite("blocks.1.mlp_out",
+            [&](std::int32_t, float* vector) { vector[2] = std::numeric_limits<float>::quiet_NaN(); });
+    EXPECT_EQ(
+        error_of([&] { project(); }),
+        "1200 of 7200 rows hold NaN or Inf: one of them is blocks.1.mlp_out, token 0 (sequence 0, position "
+        "0); capture with --dtype f32 --exact, or leave them out by --positions, --layers or --components");
+}
+
+// Two blocks of rows are placed, each with some that were fitted.
+TEST_F(UmapOfARun, WrittenAsItIsMadeHasTheSameBytes) {
+    sketch_.lengths = std::vector<std::int64_t>(35, 1000);
+    sketch_.shard_tokens = 5000;
+    fs::remove_all(folder_ / "run");
+    sketch_.write(folder_ / "run");
+    UmapProjectionOptions options{.fit_rows = 500};
+    options.selection.components = {Component::attn_out};
+    options.selection.layers = {0, 2};
+    options.umap.n_epochs = 10;
+    const tomograph::Run run = open_run(folder_ / "run");
+    const Projection map = project_umap(run, "map", options);
+    ASSERT_EQ(map.points.rows(), 70'000);
+    save_projection(run, map);
+    const Json info = project_umap_to_file(run, "streamed", options);
+    EXPECT_EQ(info, map.info);
+    for (const char* file : {".safetensors", ".json"})
+        EXPECT_TRUE(read_file(folder_ / ("run/projections/map" + std::string(file))) ==
+                    read_file(folder_ / ("run/projections/streamed" + std::string(file))))
+            << file;
+    EXPECT_EQ(load_projection(run, "streamed").points, map.points);
+    EXPECT_EQ(info.at("fit_sample"), "cover");
+    options.fit_sample = FitSample::uniform;
+    EXPECT_NE(project_umap(run, "map", options).points, map.points);
+}
+
+TEST_F(UmapOfARun, WrittenAsItIsMadeNeedsAFolderThatCanBeWritten) {
+    std::ofstream(folder_ / "run/projections") << "in the way";
+    EXPECT_EQ(error_of([&] { project_umap_to_file(open_run(folder_ / "run"), "map", {}); }).find("cannot "),
+              0u);
+    EXPECT_FALSE(fs::exists(neighbors())) << "searched before it knew";
 }
 
 TEST_F(UmapOfARun, OfEqualRowsIsConstantAndNotNoise) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "tomograph/base/error.h"
+#include "tomograph/capture/shared_axes.h"
 #include "tomograph/linear/rows_product.h"
 
 namespace tomograph {
@@ -69,12 +70,17 @@ std::shared_ptr<const Basis> find_axes(Engine& engine, const PromptSet& prompts,
         progress.update(batch.first_token + batch.n_tokens);
     }
     progress.end();
-    auto basis = std::make_shared<Basis>();
+    std::vector<SketchPca::Axes> fitted;
+    std::int64_t count = 0;
     for (SketchPca& sketch : sketches) {
-        SketchPca::Axes axes = sketch.finish();
+        count = std::max(count, sketch.count());
+        fitted.push_back(sketch.finish());
         sketch = SketchPca(0, 0, 0);  // its memory is wanted for the next ones
-        basis->sites.push_back({std::move(axes.mean), std::move(axes.components), scale_of(axes.largest)});
     }
+    share_axes(fitted, sites, count, options.keep.scores, options.seed);
+    auto basis = std::make_shared<Basis>();
+    for (SketchPca::Axes& axes : fitted)
+        basis->sites.push_back({std::move(axes.mean), std::move(axes.components), scale_of(axes.largest)});
     return basis;
 }
 

@@ -20,11 +20,7 @@ double gigabytes(double bytes) {
     return bytes / 1e9;
 }
 
-}  // namespace
-
-CaptureCost capture_cost(const Engine& engine, const ModelInfo& model, const PromptSet& prompts,
-                         const CaptureOptions& options) {
-    const CapturePlan plan = plan_capture(engine, model, prompts, options);
+CaptureCost cost_of(const CapturePlan& plan, const Engine& engine, const CaptureOptions& options) {
     const auto n_tokens = static_cast<double>(plan.n_tokens), n_rows = static_cast<double>(plan.n_rows);
     const double sites = static_cast<double>(plan.sites.size());
     const auto size = static_cast<double>(dtype_size(options.dtype.value_or(Dtype::f16)));
@@ -41,9 +37,11 @@ CaptureCost capture_cost(const Engine& engine, const ModelInfo& model, const Pro
         fitting += 4 * d * std::min(2 * d, 2 * (q + 16));
         widest = std::max(widest, d);
     }
-    std::int64_t longest_batch = 0, length = longest_length(prompts.sequences), longest_shard = 0;
-    for (const CapturePlan::Batch& batch : plan.batches)
+    std::int64_t longest_batch = 0, length = 0, longest_shard = 0;
+    for (const CapturePlan::Batch& batch : plan.batches) {
         longest_batch = std::max(longest_batch, batch.n_tokens);
+        length = std::max(length, batch.longest);
+    }
     for (const CapturePlan::Shard& shard : plan.shards)
         longest_shard = std::max(longest_shard, shard.end_token - shard.begin_token);
     const auto n_shards = static_cast<double>(plan.shards.size());
@@ -64,6 +62,13 @@ CaptureCost capture_cost(const Engine& engine, const ModelInfo& model, const Pro
     return cost;
 }
 
+}  // namespace
+
+CaptureCost capture_cost(const Engine& engine, const ModelInfo& model, const PromptSet& prompts,
+                         const CaptureOptions& options) {
+    return cost_of(plan_capture(engine, model, prompts, options), engine, options);
+}
+
 Keep keep_within(const Budget& budget, const Engine& engine, const ModelInfo& model, const PromptSet& prompts,
                  const CaptureOptions& options) {
     std::vector<Keep> candidates;
@@ -82,11 +87,13 @@ Keep keep_within(const Budget& budget, const Engine& engine, const ModelInfo& mo
             candidates.push_back(keep);
         }
     }
+    CapturePlan plan = plan_reading(engine, model, prompts, options);
     CaptureCost cost;
     for (const Keep& keep : candidates) {
         CaptureOptions trial = options;
         trial.keep = keep;
-        cost = capture_cost(engine, model, prompts, trial);
+        cut_into_shards(plan, engine, trial);
+        cost = cost_of(plan, engine, trial);
         const bool fits = (budget.disk <= 0 || cost.disk <= budget.disk) &&
                           (budget.memory <= 0 || cost.memory <= budget.memory);
         if (fits) return keep;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <span>
 
 #include "tomograph/base/error.h"
@@ -49,7 +50,7 @@ std::vector<std::size_t> choose_sites(const Engine& engine, const ModelInfo& mod
     return chosen;
 }
 
-CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const PromptSet& prompts,
+CapturePlan plan_reading(const Engine& engine, const ModelInfo& model, const PromptSet& prompts,
                          const CaptureOptions& options) {
     if (!(options.sample > 0 && options.sample <= 1))
         throw Error(fmt::format("--sample {} is no fraction", options.sample), "",
@@ -71,29 +72,48 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
             plan.n_rows += plan.kept.back();
         }
     }
+    for (const std::size_t index : plan.sites) {
+        const auto& named = options.vector_components;
+        plan.stored.push_back(
+            options.vectors &&
+            (named.empty() ||
+             std::find(named.begin(), named.end(), engine.sites()[index].site.component) != named.end()));
+    }
+    for (std::size_t s = 0; s < prompts.sequences.size();) {
+        CapturePlan::Batch batch{s, engine.next_batch(std::span(prompts.sequences).subspan(s)), plan.n_tokens,
+                                 0, 0};
+        for (std::size_t i = 0; i < batch.n_sequences; ++i) {
+            const std::int64_t length = prompts.sequences[s + i].length();
+            batch.longest = std::max(batch.longest, length);
+            batch.n_tokens += length;
+        }
+        plan.batches.push_back(batch);
+        plan.n_tokens += batch.n_tokens;
+        s += batch.n_sequences;
+    }
+    return plan;
+}
 
+void cut_into_shards(CapturePlan& plan, const Engine& engine, const CaptureOptions& options) {
     if (options.keep.scores < 0)
         throw Error(fmt::format("cannot keep {} scores", options.keep.scores), "", "keep at least 1");
     if (options.keep.scores > 0 && !options.vectors)
         throw Error("scores are kept of no vectors", "they stand for the vectors, which are not to be kept",
                     "leave one of the two out");
+    plan.shards.clear();
+    plan.part_ends.clear();
     // Where every token has scores, the means are theirs.
     plan.means = options.keep.means && !(options.keep.scores > 0 && plan.n_rows == std::ssize(plan.kept));
     std::int64_t row_bytes = 0, position_bytes = 0, all_moments = 0;
-    for (const std::size_t index : plan.sites) {
-        const SiteShape& site = engine.sites()[index];
-        const auto& named = options.vector_components;
-        const bool stored =
-            options.vectors &&
-            (named.empty() || std::find(named.begin(), named.end(), site.site.component) != named.end());
-        plan.stored.push_back(stored);
-        const std::int64_t scores = std::min(options.keep.scores, site.width());
-        const std::int64_t numbers = scores > 0 ? scores + 1 : site.width();
-        const std::int64_t summed = scores > 0 ? scores : site.width();
-        if (stored)
+    for (std::size_t i = 0; i < plan.sites.size(); ++i) {
+        const std::int64_t width = engine.sites()[plan.sites[i]].width();
+        const std::int64_t scores = std::min(options.keep.scores, width);
+        const std::int64_t numbers = scores > 0 ? scores + 1 : width;
+        const std::int64_t summed = scores > 0 ? scores : width;
+        if (plan.stored[i])
             row_bytes += numbers * static_cast<std::int64_t>(dtype_size(options.dtype.value_or(Dtype::f16)));
         if (plan.means) position_bytes += summed * static_cast<std::int64_t>(sizeof(float));
-        if (options.keep.moments) all_moments += moments_bytes(site.width(), scores);
+        if (options.keep.moments) all_moments += moments_bytes(width, scores);
     }
     const auto token_bytes = static_cast<std::int64_t>(plan.sites.size() * sizeof(float));  // its norms
 
@@ -102,45 +122,43 @@ CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const Pro
         std::size_t first_batch = 0;
         std::int64_t n_tokens = 0, bytes = 0, length = 0;
     } shard;
-    const auto end_shard = [&] {
+    const auto end_shard = [&](std::size_t next_batch, std::int64_t end_token) {
         if (shard.n_tokens == 0) return;
-        plan.shards.push_back({shard.first_batch, plan.batches.size() - shard.first_batch, plan.n_tokens,
-                               plan.n_tokens - shard.n_tokens});
-        shard = {plan.batches.size()};
+        plan.shards.push_back(
+            {shard.first_batch, next_batch - shard.first_batch, end_token, end_token - shard.n_tokens});
+        shard = {next_batch};
     };
     const std::int64_t n_parts = options.part.of, n_all = std::ssize(plan.kept);
     std::int64_t part = 0;  // that the open shard is in
-    const auto end_parts = [&](std::int64_t before) {
+    const auto end_parts = [&](std::int64_t before, std::size_t next_batch, std::int64_t end_token) {
         if (part == before) return;
-        end_shard();
+        end_shard(next_batch, end_token);
         for (; part < before; ++part) plan.part_ends.push_back(plan.shards.size());
     };
-    for (std::size_t s = 0; s < prompts.sequences.size();) {
-        CapturePlan::Batch batch{s, engine.next_batch(std::span(prompts.sequences).subspan(s)), plan.n_tokens,
-                                 0};
-        std::int64_t longest = 0, n_rows = 0;
-        for (std::size_t i = 0; i < batch.n_sequences; ++i) {
-            longest = std::max(longest, prompts.sequences[s + i].length());
-            batch.n_tokens += prompts.sequences[s + i].length();
-        }
-        for (std::int64_t i = 0; i < batch.n_tokens; ++i)
-            n_rows += plan.kept[static_cast<std::size_t>(plan.n_tokens + i)];
+    for (std::size_t b = 0; b < plan.batches.size(); ++b) {
+        const CapturePlan::Batch& batch = plan.batches[b];
+        const auto first = plan.kept.begin() + batch.first_token;
+        const auto n_rows = std::accumulate(first, first + batch.n_tokens, std::int64_t{0});
         // A batch belongs to the part in which its middle lies. (2^31 tokens and 2^16 parts multiply safely.)
-        if (n_parts > 1) end_parts((2 * plan.n_tokens + batch.n_tokens) * n_parts / (2 * n_all));
+        if (n_parts > 1)
+            end_parts((2 * batch.first_token + batch.n_tokens) * n_parts / (2 * n_all), b, batch.first_token);
         const std::int64_t bytes = n_rows * row_bytes + batch.n_tokens * token_bytes;
-        const std::int64_t sums = std::max(shard.length, longest) * position_bytes + all_moments;
+        const std::int64_t sums = std::max(shard.length, batch.longest) * position_bytes + all_moments;
         const bool full = shard.bytes + bytes > std::max(options.shard_bytes, kSumShare * sums) ||
                           shard.n_tokens + batch.n_tokens > kShardTokens;
-        if (full) end_shard();
-        plan.batches.push_back(batch);
+        if (full) end_shard(b, batch.first_token);
         shard.n_tokens += batch.n_tokens;
         shard.bytes += bytes;
-        shard.length = std::max(shard.length, longest);
-        plan.n_tokens += batch.n_tokens;
-        s += batch.n_sequences;
+        shard.length = std::max(shard.length, batch.longest);
     }
-    end_shard();
-    if (n_parts > 1) end_parts(n_parts);
+    end_shard(plan.batches.size(), plan.n_tokens);
+    if (n_parts > 1) end_parts(n_parts, plan.batches.size(), plan.n_tokens);
+}
+
+CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const PromptSet& prompts,
+                         const CaptureOptions& options) {
+    CapturePlan plan = plan_reading(engine, model, prompts, options);
+    cut_into_shards(plan, engine, options);
     return plan;
 }
 

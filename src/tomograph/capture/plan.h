@@ -11,6 +11,7 @@ struct CapturePlan {
     struct Batch {
         std::size_t first_sequence, n_sequences;
         std::int64_t first_token, n_tokens;
+        std::int64_t longest;  ///< tokens of its longest sequence
     };
     struct Shard {
         std::size_t first_batch, n_batches;
@@ -34,5 +35,11 @@ struct CapturePlan {
 /// one part.
 CapturePlan plan_capture(const Engine& engine, const ModelInfo& model, const PromptSet& prompts,
                          const CaptureOptions& options);
+
+/// Its two halves. What is read does not depend on what is kept of it (CaptureOptions::keep and dtype):
+/// sites, batches, which tokens' vectors are kept. How it is cut into shards does.
+CapturePlan plan_reading(const Engine& engine, const ModelInfo& model, const PromptSet& prompts,
+                         const CaptureOptions& options);
+void cut_into_shards(CapturePlan& plan, const Engine& engine, const CaptureOptions& options);
 
 }  // namespace tomograph

@@ -18,7 +18,8 @@ struct Flags {
     double min_dist = 0.1, spread = 1.0, repulsion_strength = 1.0;
     int negative_sample_rate = 5;
     std::int64_t fit_rows = 100'000;
-    bool no_center = false;
+    std::string fit_sample = fit_sample_name(UmapProjectionOptions{}.fit_sample);
+    bool no_center = false, from_moments = false;
     SelectionFlags selection;
     const CLI::App* command = nullptr;
 };
@@ -26,17 +27,19 @@ struct Flags {
 /// A flag of the other method is a mistake to point out, not to pass over.
 void refuse_unused(const Flags& flags) {
     const bool pca = flags.method == "pca";
-    const std::vector<const char*> others = pca ? std::vector<const char*>{"--metric",
-                                                                           "--n-neighbors",
-                                                                           "--min-dist",
-                                                                           "--spread",
-                                                                           "--negative-sample-rate",
-                                                                           "--repulsion-strength",
-                                                                           "--n-epochs",
-                                                                           "--init",
-                                                                           "--pre-dims",
-                                                                           "--fit-rows"}
-                                                : std::vector<const char*>{"--basis", "--no-center"};
+    const std::vector<const char*> others =
+        pca ? std::vector<const char*>{"--metric",
+                                       "--n-neighbors",
+                                       "--min-dist",
+                                       "--spread",
+                                       "--negative-sample-rate",
+                                       "--repulsion-strength",
+                                       "--n-epochs",
+                                       "--init",
+                                       "--pre-dims",
+                                       "--fit-rows",
+                                       "--fit-sample"}
+            : std::vector<const char*>{"--basis", "--no-center", "--from-moments"};
     for (const char* flag : others) {
         if (flags.command->count(flag) > 0)
             throw CLI::ValidationError(fmt::format("{} has no meaning with --method {}", flag, flags.method));
@@ -58,7 +61,7 @@ Selection chosen(const Run& run, const Flags& flags) {
                              "--normalize", "--mean", "--layer-order"}) {
         if (flags.command->count(flag) > 0) return selection;
     }
-    if (!flags.basis.empty()) return selection;
+    if (!flags.basis.empty() || flags.from_moments) return selection;
     const auto kept = [&](Component component) {
         return std::ranges::any_of(run.sites(), [&](const SiteShape& s) {
             return s.site.component == component && run.has_vectors(s.site);
@@ -74,17 +77,24 @@ Selection chosen(const Run& run, const Flags& flags) {
     return selection;
 }
 
-Projection project(const Run& run, const Flags& flags, Progress& progress) {
-    if (flags.method == "pca") {
-        const ProjectionOptions options{.selection = chosen(run, flags),
-                                        .dims = flags.dims.value_or(6),
-                                        .basis_of = flags.basis,
-                                        .center = !flags.no_center,
-                                        .threads = flags.threads};
-        return project_pca(run, flags.name, options, progress);
-    }
-    UmapProjectionOptions options{
-        .selection = chosen(run, flags), .pre_dims = flags.pre_dims, .fit_rows = flags.fit_rows};
+/// More rows than these are written as they are placed, and never held all at once.
+constexpr std::int64_t kRowsInMemory = 1'000'000;
+
+Projection make_pca(const Run& run, const Flags& flags, Progress& progress) {
+    const ProjectionOptions options{.selection = chosen(run, flags),
+                                    .dims = flags.dims.value_or(6),
+                                    .basis_of = flags.basis,
+                                    .from_moments = flags.from_moments,
+                                    .center = !flags.no_center,
+                                    .threads = flags.threads};
+    return project_pca(run, flags.name, options, progress);
+}
+
+UmapProjectionOptions umap_options(const Run& run, const Flags& flags) {
+    UmapProjectionOptions options{.selection = chosen(run, flags),
+                                  .pre_dims = flags.pre_dims,
+                                  .fit_rows = flags.fit_rows,
+                                  .fit_sample = parse_fit_sample(flags.fit_sample)};
     options.umap.n_neighbors = flags.n_neighbors;
     options.umap.n_components = flags.dims.value_or(2);
     options.umap.metric = parse_metric(flags.metric);
@@ -96,17 +106,16 @@ Projection project(const Run& run, const Flags& flags, Progress& progress) {
     options.umap.init = parse_init(flags.init);
     options.umap.seed = flags.selection.seed;
     options.umap.threads = flags.threads;
-    return project_umap(run, flags.name, options, progress);
+    return options;
 }
 
-void print_honesty(const Projection& projection) {
-    const Json& info = projection.info;
-    if (projection.constant()) {
+void print_honesty(const Json& info) {
+    if (info.value("constant", false)) {
         say("constant: the variance is {:.1e} of the mean square, which is rounding; nothing to draw\n",
             info.at("relative_variance").get<double>());
         return;
     }
-    if (projection.method() == "umap") {
+    if (info.at("method") == "umap") {
         say("fitted on {} rows; trustworthiness {:.3f}, neighbours kept {:.3f} (k = {}, {} rows sampled); "
             "neighbour search recall {:.3f}\n",
             info.at("n_fitted").get<std::int64_t>(), info.at("trustworthiness").get<double>(),
@@ -130,16 +139,27 @@ void print_honesty(const Projection& projection) {
     say("variance explained: {} = {:.1f} %\n", parts, 100 * sum);
 }
 
+void print_projection(const std::string& name, const Json& info, Progress& progress) {
+    progress.end();
+    print_notes(info.value("notes", std::vector<std::string>{}));
+    say("{}: {} of {} rows, {} dimensions\n", name, info.at("n_rows").get<std::int64_t>(),
+        info.at("n_candidates").get<std::int64_t>(), info.at("dims").get<std::int64_t>());
+    print_honesty(info);
+}
+
 void run_project(const Flags& flags, Progress& progress) {
     refuse_unused(flags);
     check_projection_name(flags.name);
     const Run run = Run::open(flags.run);
-    const Projection projection = project(run, flags, progress);
-    progress.end();
-    print_notes(projection.notes());
-    say("{}: {} of {} rows, {} dimensions\n", flags.name, projection.points.rows(),
-        projection.info.at("n_candidates").get<std::int64_t>(), projection.points.cols());
-    print_honesty(projection);
+    const bool pca = flags.method == "pca";
+    const UmapProjectionOptions umap = pca ? UmapProjectionOptions{} : umap_options(run, flags);
+    if (!pca && select(run, umap.selection).n_rows() > kRowsInMemory) {
+        print_projection(flags.name, project_umap_to_file(run, flags.name, umap, progress), progress);
+        return;
+    }
+    const Projection projection =
+        pca ? make_pca(run, flags, progress) : project_umap(run, flags.name, umap, progress);
+    print_projection(flags.name, projection.info, progress);
     // Last, so that a read-only or full folder costs the map but not the numbers.
     save_projection(run, projection);
 }
@@ -159,6 +179,12 @@ void add_project(CLI::App& app, Progress& progress) {
         ->check(CLI::Range(1, 4096));
     command->add_option("--basis", flags->basis,
                         "pca: project into the basis of this earlier projection instead of fitting");
+    command
+        ->add_flag(
+            "--from-moments", flags->from_moments,
+            "pca: fit the axes to the moments that the run keeps (capture --keep moments) of the sites "
+            "chosen, of all their tokens; no vector is read for it, nor needed")
+        ->excludes("--basis");
     command->add_flag("--no-center", flags->no_center, "pca: do not subtract the mean before projecting");
     command->add_option("--metric", flags->metric, "umap: cosine, euclidean or correlation")
         ->capture_default_str()
@@ -194,6 +220,12 @@ void add_project(CLI::App& app, Progress& progress) {
                      "umap: fit on at most so many rows and place the others; 0: fit on all")
         ->capture_default_str()
         ->check(CLI::NonNegativeNumber);
+    command
+        ->add_option("--fit-sample", flags->fit_sample,
+                     "umap: which rows are fitted where not all are: cover (half of them spread evenly over "
+                     "the space, so that what is rare is not lost) or uniform")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"cover", "uniform"}));
     command->add_option("--threads", flags->threads, "Threads (default: all)")->check(CLI::PositiveNumber);
     flags->selection.add(*command);
     command->callback([flags, &progress] { run_project(*flags, progress); });

@@ -66,7 +66,7 @@ void SketchPca::add(const float* values, std::int64_t n) {
 }
 
 SketchPca::Axes SketchPca::finish() const {
-    Axes axes{.mean = Vector::Zero(d_), .components = Matrix::Zero(1, d_)};
+    Axes axes{.mean = Vector::Zero(d_), .components = Matrix::Zero(1, d_), .squares = VectorD::Zero(1)};
     axes.components(0, 0) = 1;
     if (count_ == 0) return axes;
     const auto n = static_cast<double>(count_);
@@ -94,6 +94,7 @@ SketchPca::Axes SketchPca::finish() const {
     const MatrixD components =
         of.values.head(k).cwiseSqrt().cwiseInverse().asDiagonal() * (of.vectors.topRows(k) * half);
     axes.components = components.cast<float>();
+    axes.squares = of.values.head(k);
     axes.largest = std::sqrt(of.values[0]);
     return axes;
 }

@@ -22,6 +22,7 @@ class SketchPca {
     struct Axes {
         Vector mean;        ///< [d]; 0 where no row was seen
         Matrix components;  ///< [1 to k, d], orthonormal rows, largest variance first
+        VectorD squares;    ///< [k] sum over the rows of their squared scores
         double largest =
             0;  ///< square root of the largest axis' sum of squares: no score of the rows is larger
     };

@@ -1,4 +1,7 @@
 #pragma once
+#include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +11,7 @@
 #include "tomograph/linear/pca.h"
 #include "tomograph/maps/umap.h"
 #include "tomograph/select/selection.h"
+#include "tomograph/store/safetensors.h"
 
 namespace tomograph {
 
@@ -17,6 +21,11 @@ struct ProjectionOptions {
     int dims = 6;
     /// Name of an earlier PCA projection of the run whose basis is used instead of a new fit; empty: fit.
     std::string basis_of;
+    /// Fit the axes to the moments that the run keeps of the selection's sites (select_moments()): of all
+    /// their tokens, whichever rows are shown, and without reading a vector. Not beside basis_of. Where the
+    /// run keeps no vectors, the points are its means over sequences, or, without these, the mean of each
+    /// site. Default false.
+    bool from_moments = false;
     /// Subtract the fitted mean before projecting. Default true.
     bool center = true;
     int threads = 0;
@@ -41,9 +50,18 @@ struct Projection {
 /// Select, fit PCA (or reuse a fit), project. A selection whose variance is rounding noise, below 1e-5 of the
 /// mean square, is called constant instead of being scaled up and taken for structure: a rotary model gives
 /// one token repeated the same vector at every position.
-/// Errors: as select() and fit_pca(); NaN or Inf names the site and the token.
+/// Errors: as select(), select_moments() and fit_pca(); NaN or Inf names the site and the token.
 Projection project_pca(const Run& run, const std::string& name, const ProjectionOptions& options,
                        Progress& progress = no_progress());
+
+/// Which rows a map is fitted to.
+enum class FitSample {
+    cover,    ///< half of them uniform, half spread evenly over the space: covering_sample()
+    uniform,  ///< each with the same chance
+};
+/// "cover", "uniform". Errors: Error for another word.
+FitSample parse_fit_sample(const std::string& text);
+const char* fit_sample_name(FitSample sample);
 
 struct UmapProjectionOptions {
     Selection selection;
@@ -57,15 +75,47 @@ struct UmapProjectionOptions {
     /// Fit the map on at most so many of the selected rows, chosen by seed, and place the others on it. 0:
     /// fit on all. Default 100,000.
     std::int64_t fit_rows = 100'000;
+    /// Which ones. Default: those that cover, so that what is rare among the rows is not lost.
+    FitSample fit_sample = FitSample::cover;
 };
+
+/// Rows that hold NaN or Inf have no place on a map and are left out of it; more of them are an Error.
+inline constexpr std::int64_t kMostUnplaceable = 1000;
 
 /// Select, fit UMAP, place the rows that were not fitted, and measure how far the map can be believed
 /// (trustworthiness and neighbour recall, in the info). Rows that project_pca() would call constant are
 /// called so here too, instead of being spread to a cloud of noise: all points are zero and nothing is
 /// searched. The neighbours are kept in the run (neighbor_file.h); where they cannot be, a note says so and
-/// the map is made. Errors: as select() and fit_umap(); NaN or Inf names the site and the token.
+/// the map is made. Rows that are not finite are left out: a note counts and names them, and the info has
+/// their numbers among the selected rows. Errors: as select() and fit_umap(); more than kMostUnplaceable such
+/// rows.
 Projection project_umap(const Run& run, const std::string& name, const UmapProjectionOptions& options,
                         Progress& progress = no_progress());
+
+/// The same, written as it is made: memory is that of the rows fitted, of a block of rows and of the run's
+/// tokens, however many rows there are. The points are those of project_umap(). Returns the info. Errors:
+/// also when the run's folder cannot be written, before anything is read.
+Json project_umap_to_file(const Run& run, const std::string& name, const UmapProjectionOptions& options,
+                          Progress& progress = no_progress());
+
+/// A projection's file while it is made, row after row, in memory of what is put.
+class ProjectionWriter {
+  public:
+    /// `pca`: the basis, or null. `renumbered`: of all labels. Errors: as save_projection().
+    ProjectionWriter(const Run& run, const std::string& name, std::int64_t n_rows, std::int64_t dims,
+                     bool renumbered, const Pca* pca = nullptr);
+    /// The next rows. Errors: Error for points that are not finite, and when the disk is full.
+    void put(const Matrix& points, const RowLabels& labels);
+    /// All rows are there.
+    void finish(const Json& info);
+
+  private:
+    std::string name_;
+    std::filesystem::path described_;
+    bool renumbered_;
+    std::int64_t n_put_ = 0;
+    std::unique_ptr<SafetensorsWriter> file_;
+};
 
 /// Errors: Error for a name that cannot be a file's, for points that are not finite, and when the folder
 /// cannot be written.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -26,6 +27,8 @@ constexpr struct {
                 {"position", &RowLabels::position},
                 {"sequence", &RowLabels::sequence},
                 {"label", &RowLabels::label}};
+/// The column of components stands among them, as tensor number:
+constexpr std::size_t kComponent = 2;
 constexpr const char* kTrueLayer = "true_layer";
 
 fs::path folder_of(const Run& run) {
@@ -162,33 +165,69 @@ void check_projection_name(const std::string& name) {
                     "use letters, digits, - and _");
 }
 
+ProjectionWriter::ProjectionWriter(const Run& run, const std::string& name, std::int64_t n_rows,
+                                   std::int64_t dims, bool renumbered, const Pca* pca)
+    : name_(name), renumbered_(renumbered) {
+    check_projection_name(name);
+    const std::vector<std::int64_t> n{n_rows};
+    std::vector<TensorSpec> tensors{{"points", Dtype::f32, {n_rows, dims}}};
+    for (const auto& column : kColumns) tensors.push_back({column.name, Dtype::i32, n});
+    tensors.insert(tensors.begin() + kComponent, {"component", Dtype::i32, n});
+    tensors.push_back({"norm", Dtype::f32, n});
+    if (renumbered) tensors.push_back({kTrueLayer, Dtype::i32, n});
+    if (pca != nullptr) {
+        tensors.push_back({"basis", Dtype::f32, {pca->components.rows(), pca->components.cols()}});
+        tensors.push_back({"mean", Dtype::f32, {pca->mean.size()}});
+    }
+    const fs::path folder = folder_of(run);
+    make_run_folder(folder);
+    described_ = folder / (name + ".json");
+    file_ = std::make_unique<SafetensorsWriter>(
+        folder / (name + ".safetensors"), tensors,
+        std::map<std::string, std::string>{{"components", component_names()}});
+    if (pca != nullptr) {
+        const auto put_all = [&](std::size_t tensor, const auto& values) {
+            file_->write(tensor, 0, values.data(), static_cast<std::size_t>(values.size()) * sizeof(float));
+        };
+        put_all(tensors.size() - 2, pca->components);
+        put_all(tensors.size() - 1, pca->mean);
+    }
+}
+
+void ProjectionWriter::put(const Matrix& points, const RowLabels& labels) {
+    if (!points.allFinite())
+        throw Error("projection '" + name_ + "' is not written", "its points hold NaN or Inf", "");
+    std::size_t tensor = 0;
+    // Elements of four bytes each, of so many a row.
+    const auto write = [&](const void* data, std::int64_t width) {
+        const auto n = static_cast<std::size_t>(points.rows() * width) * sizeof(float);
+        file_->write(tensor++, static_cast<std::uint64_t>(n_put_ * width) * sizeof(float), data, n);
+    };
+    write(points.data(), points.cols());
+    std::vector<std::int32_t> component;
+    for (const Component c : labels.component) component.push_back(static_cast<std::int32_t>(c));
+    for (const auto& column : kColumns) {
+        if (tensor == kComponent) write(component.data(), 1);
+        write((labels.*column.member).data(), 1);
+    }
+    write(labels.norm.data(), 1);
+    if (renumbered_) write(labels.true_layer.data(), 1);
+    n_put_ += points.rows();
+}
+
+void ProjectionWriter::finish(const Json& info) {
+    file_->finish();
+    write_json(described_, info);
+}
+
 void save_projection(const Run& run, const Projection& projection) {
     check_projection_name(projection.name);
     if (!projection.points.allFinite())
         throw Error("projection '" + projection.name + "' is not written", "its points hold NaN or Inf", "");
-    const RowLabels& labels = projection.labels;
-    const std::vector<std::int64_t> n{projection.points.rows()};
-    std::vector<std::int32_t> component;
-    for (const Component c : labels.component) component.push_back(static_cast<std::int32_t>(c));
-    std::vector<TensorData> tensors{
-        {{"points", Dtype::f32, {projection.points.rows(), projection.points.cols()}},
-         projection.points.data()}};
-    for (const auto& column : kColumns)
-        tensors.push_back({{column.name, Dtype::i32, n}, (labels.*column.member).data()});
-    tensors.insert(tensors.begin() + 2, {{"component", Dtype::i32, n}, component.data()});
-    tensors.push_back({{"norm", Dtype::f32, n}, labels.norm.data()});
-    if (labels.renumbered()) tensors.push_back({{kTrueLayer, Dtype::i32, n}, labels.true_layer.data()});
-    if (projection.pca) {
-        const Pca& pca = *projection.pca;
-        tensors.push_back(
-            {{"basis", Dtype::f32, {pca.components.rows(), pca.components.cols()}}, pca.components.data()});
-        tensors.push_back({{"mean", Dtype::f32, {pca.mean.size()}}, pca.mean.data()});
-    }
-    const fs::path folder = folder_of(run);
-    make_run_folder(folder);
-    write_safetensors(folder / (projection.name + ".safetensors"), tensors,
-                      {{"components", component_names()}});
-    write_json(folder / (projection.name + ".json"), projection.info);
+    ProjectionWriter writer(run, projection.name, projection.points.rows(), projection.points.cols(),
+                            projection.labels.renumbered(), projection.pca ? &*projection.pca : nullptr);
+    writer.put(projection.points, projection.labels);
+    writer.finish(projection.info);
 }
 
 void check_projection(const Run& run, const std::string& name) {

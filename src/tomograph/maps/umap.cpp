@@ -146,7 +146,13 @@ Umap fit_umap(const RowSource& rows, const NeighborIndex& index, const Neighbors
     return umap;
 }
 
-Matrix transform(const Umap& umap, const NeighborIndex& index, const RowSource& rows, Progress& progress) {
+int placing_epochs(const UmapOptions& options, std::int64_t n_rows) {
+    if (options.n_epochs > 0) return std::max(1, options.n_epochs / 3);
+    return n_rows <= 10000 ? 100 : 30;
+}
+
+Matrix transform(const Umap& umap, const NeighborIndex& index, const RowSource& rows, Progress& progress,
+                 int n_epochs) {
     if (index.n_rows() != umap.points.rows()) {
         throw Error(fmt::format("cannot place rows on a map of {} points", umap.points.rows()),
                     fmt::format("the index given holds {} rows", index.n_rows()),
@@ -157,10 +163,8 @@ Matrix transform(const Umap& umap, const NeighborIndex& index, const RowSource& 
     const Neighbors neighbors = index.query(
         rows, static_cast<int>(std::min<std::int64_t>(options.n_neighbors, index.n_rows())), progress);
     const WeightedGraph graph = directed_graph(neighbors, threads);
-    // umap-learn: a third of the epochs asked for, a quarter of the step.
-    const int n_epochs = options.n_epochs > 0     ? std::max(1, options.n_epochs / 3)
-                         : rows.n_rows() <= 10000 ? 100
-                                                  : 30;
+    if (n_epochs <= 0) n_epochs = placing_epochs(options, rows.n_rows());
+    // umap-learn: a quarter of the step.
     auto layout = layout_options(options, umap.curve, n_epochs);
     layout.learning_rate /= 4;
     progress.begin("layout of new rows", n_epochs, "epochs");

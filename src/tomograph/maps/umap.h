@@ -76,8 +76,12 @@ Umap fit_umap(const RowSource& rows, const NeighborIndex& index, const Neighbors
 
 /// Place new rows [m, d] on a fitted map without moving it: [m, n_components]. Each starts at the weighted
 /// mean of its neighbours among the fit rows and is laid out against them. `index` is of the fit rows, in
-/// their order, with neighbor_options(umap.options). Errors: those of NeighborIndex::query; Stopped.
+/// their order, with neighbor_options(umap.options). `n_epochs` 0: as the options say for so many rows; who
+/// places rows in pieces gives all of them placing_epochs() of the whole. Errors: those of
+/// NeighborIndex::query; Stopped.
 Matrix transform(const Umap& umap, const NeighborIndex& index, const RowSource& rows,
-                 Progress& progress = no_progress());
+                 Progress& progress = no_progress(), int n_epochs = 0);
+/// umap-learn's: a third of the epochs asked for; else 100 up to 10,000 new rows, 30 above.
+int placing_epochs(const UmapOptions& options, std::int64_t n_rows);
 
 }  // namespace tomograph

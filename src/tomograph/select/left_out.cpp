@@ -2,18 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <set>
-#include <utility>
+#include <algorithm>
 
 namespace tomograph {
 
-LeftOut left_out(const Run& run, const RowLabels& labels) {
-    std::set<std::pair<Component, int>> seen;
+LeftOut left_out(const Run& run, const std::vector<Site>& sites) {
     LeftOut left;
     double sum = 0, count = 0;
-    for (std::int64_t row = 0; row < labels.size(); ++row) {
-        const Site site = labels.site(row);
-        if (!seen.emplace(site.component, site.layer).second || !run.has_site(site)) continue;
+    for (const Site& site : sites) {
+        if (!run.has_site(site)) continue;
         const std::int64_t axes = run.rank(site);
         if (axes == 0) continue;
         left.axes = left.axes == 0 ? axes : std::min(left.axes, axes);

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "tomograph/select/selection.h"
 
@@ -14,6 +15,7 @@ struct LeftOut {
     /// "the run keeps scores on 64 axes …"; "" where nothing is left out.
     std::string note() const;
 };
-LeftOut left_out(const Run& run, const RowLabels& labels);
+/// `sites` that rows are read from; those that the run has not are passed over.
+LeftOut left_out(const Run& run, const std::vector<Site>& sites);
 
 }  // namespace tomograph

@@ -5,58 +5,20 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
+#include "tomograph/select/own_lengths.h"
 
 namespace tomograph {
 namespace {
 
 constexpr std::int64_t kReadRows = 1024;
-
-std::vector<SiteShape> choose(const Run& run, const Selection& selection) {
-    const Range layers = resolve_range(selection.layers, run.n_layers(), "layers");
-    const auto names = [&] {
-        std::string text;
-        for (const Component component : all_components()) {
-            if (std::any_of(run.sites().begin(), run.sites().end(),
-                            [&](const SiteShape& s) { return s.site.component == component; })) {
-                text += fmt::format("{}{}", text.empty() ? "" : ", ", component_name(component));
-            }
-        }
-        return text;
-    };
-    for (const Component component : selection.components) {
-        if (std::none_of(run.sites().begin(), run.sites().end(),
-                         [&](const SiteShape& s) { return s.site.component == component; })) {
-            throw Error(fmt::format("{} holds no {}", run.path().string(), component_name(component)),
-                        "it holds " + names(), "");
-        }
-    }
-    std::vector<SiteShape> chosen;
-    for (const SiteShape& site : run.sites()) {
-        const bool named = selection.components.empty()
-                               ? site.site.component != Component::z && site.width() == run.d_model()
-                               : std::find(selection.components.begin(), selection.components.end(),
-                                           site.site.component) != selection.components.end();
-        if (named && (site.site.layer < 0 || layers.contains(site.site.layer, run.n_layers())))
-            chosen.push_back(site);
-    }
-    if (chosen.empty())
-        throw Error("the selection names no captured site", "the run holds " + names(),
-                    "choose other --components or --layers");
-    for (const SiteShape& site : chosen) {
-        if (site.width() == chosen.front().width()) continue;
-        throw Error("the selected components have different widths",
-                    fmt::format("{} has {}, {} has {}", chosen.front().site.name(), chosen.front().width(),
-                                site.site.name(), site.width()),
-                    "select them one by one");
-    }
-    return chosen;
-}
 
 /// Tokens of each sequence.
 std::vector<std::int64_t> sequence_lengths(const Run& run) {
@@ -172,54 +134,45 @@ struct Accumulator {
 
 }  // namespace
 
-void SelectedRows::read(std::int64_t begin, std::int64_t end, float* out) const {
-    read_raw(begin, end, out);
-    normalize_rows(normalize(), out, end - begin, dim_);
-}
-
-void SelectedRows::read_raw(std::int64_t begin, std::int64_t end, float* out) const {
-    if (averages_.size() > 0) {
-        std::copy(averages_.data() + begin * dim_, averages_.data() + end * dim_, out);
-        return;
-    }
-    auto segment = std::upper_bound(segments_.begin(), segments_.end(), begin,
-                                    [](std::int64_t row, const Segment& s) { return row < s.first; });
-    --segment;
-    float* at = out;
-    for (std::int64_t row = begin; row < end;) {
-        const auto size = static_cast<std::int64_t>(segment->stored_rows.size());
-        std::int64_t local = row - segment->first;
-        const std::int64_t stop = std::min(size, local + end - row);
-        while (local < stop) {
-            // Runs of consecutive stored rows are read in one go.
-            std::int64_t run_end = local + 1;
-            const std::int64_t stored = segment->stored_rows[static_cast<std::size_t>(local)];
-            while (run_end < stop &&
-                   segment->stored_rows[static_cast<std::size_t>(run_end)] == stored + run_end - local)
-                ++run_end;
-            run_->read_rows(segment->site, stored, stored + run_end - local, at);
-            at += (run_end - local) * dim_;
-            row += run_end - local;
-            local = run_end;
+std::vector<SiteShape> selected_sites(const Run& run, const Selection& selection) {
+    const Range layers = resolve_range(selection.layers, run.n_layers(), "layers");
+    const auto names = [&] {
+        std::string text;
+        for (const Component component : all_components()) {
+            if (std::any_of(run.sites().begin(), run.sites().end(),
+                            [&](const SiteShape& s) { return s.site.component == component; })) {
+                text += fmt::format("{}{}", text.empty() ? "" : ", ", component_name(component));
+            }
         }
-        ++segment;
-    }
-}
-
-std::string SelectedRows::describe(std::int64_t row) const {
-    const auto i = static_cast<std::size_t>(row);
-    const Site site = labels_.site(row);
-    if (labels_.token[i] < 0) {
-        const bool over_layers = in_block(site.component) && site.layer < 0;
-        std::string text = over_layers
-                               ? fmt::format("{}, an average over layers", component_name(site.component))
-                               : site.name() + ", an average";
-        if (labels_.position[i] >= 0) text += fmt::format(" at position {}", labels_.position[i]);
-        if (labels_.sequence[i] >= 0) text += fmt::format(" of sequence {}", labels_.sequence[i]);
         return text;
+    };
+    for (const Component component : selection.components) {
+        if (std::none_of(run.sites().begin(), run.sites().end(),
+                         [&](const SiteShape& s) { return s.site.component == component; })) {
+            throw Error(fmt::format("{} holds no {}", run.path().string(), component_name(component)),
+                        "it holds " + names(), "");
+        }
     }
-    return fmt::format("{}, token {} (sequence {}, position {})", site.name(), labels_.token[i],
-                       labels_.sequence[i], labels_.position[i]);
+    std::vector<SiteShape> chosen;
+    for (const SiteShape& site : run.sites()) {
+        const bool named = selection.components.empty()
+                               ? site.site.component != Component::z && site.width() == run.d_model()
+                               : std::find(selection.components.begin(), selection.components.end(),
+                                           site.site.component) != selection.components.end();
+        if (named && (site.site.layer < 0 || layers.contains(site.site.layer, run.n_layers())))
+            chosen.push_back(site);
+    }
+    if (chosen.empty())
+        throw Error("the selection names no captured site", "the run holds " + names(),
+                    "choose other --components or --layers");
+    for (const SiteShape& site : chosen) {
+        if (site.width() == chosen.front().width()) continue;
+        throw Error("the selected components have different widths",
+                    fmt::format("{} has {}, {} has {}", chosen.front().site.name(), chosen.front().width(),
+                                site.site.name(), site.width()),
+                    "select them one by one");
+    }
+    return chosen;
 }
 
 /// A selection on its way to its rows.
@@ -228,7 +181,7 @@ class Selecting {
     Selecting(const Run& run, const Selection& selection)
         : run_(run),
           selection_(selection),
-          sites_(choose(run, selection)),
+          sites_(selected_sites(run, selection)),
           passes_(filter_tokens(run, selection)),
           shown_(layer_numbers(run, selection)),
           renumbered_(selection.layer_order != LayerOrder::given),
@@ -240,6 +193,8 @@ class Selecting {
         }
         result_.run_ = &run;
         result_.normalize_ = selection.normalize;
+        result_.renumbered_ = renumbered_;
+        result_.labels_ = std::make_shared<SelectedRows::Labels>();
         result_.dim_ = sites_.front().width();
     }
 
@@ -255,17 +210,24 @@ class Selecting {
     std::int32_t shown_layer(const Site& site) const {
         return site.layer < 0 ? -1 : shown_[static_cast<std::size_t>(site.layer)];
     }
-    /// Which of the rows that are numbered by site and then by token, or by what an average is of, are kept.
-    std::vector<std::int64_t> cut(std::int64_t n_sites, std::int64_t n_tokens) {
+    /// How many tokens, or averages of a site, `rows` leaves of each site's; nothing: it does not keep them
+    /// whole.
+    std::optional<std::int64_t> whole_tokens(std::int64_t n_sites, std::int64_t n_tokens) {
         const std::int64_t all = n_sites * n_tokens, rows = selection_.rows;
         result_.n_candidates_ = all;
-        if (rows == 0 || rows >= all || selection_.sample == Sample::rows)
-            return sample_indices(all, rows > 0 ? rows : all, selection_.seed);
+        if (rows == 0 || rows >= all) return n_tokens;
+        if (selection_.sample == Sample::rows) return std::nullopt;
         if (rows < n_sites)
             throw Error(fmt::format("{} rows do not hold one token whole", rows),
                         fmt::format("each has {} vectors in this selection", n_sites),
                         fmt::format("ask for {} rows or more, or for fewer components and layers", n_sites));
-        const auto tokens = sample_indices(n_tokens, rows / n_sites, selection_.seed);
+        return rows / n_sites;
+    }
+    /// Which of the rows that are numbered by site and then by token, or by what an average is of, are kept.
+    std::vector<std::int64_t> cut(std::int64_t n_sites, std::int64_t n_tokens) {
+        const auto whole = whole_tokens(n_sites, n_tokens);
+        if (!whole) return sample_indices(n_sites * n_tokens, selection_.rows, selection_.seed);
+        const auto tokens = sample_indices(n_tokens, *whole, selection_.seed);
         std::vector<std::int64_t> kept;
         kept.reserve(static_cast<std::size_t>(n_sites) * tokens.size());
         for (std::int64_t site = 0; site < n_sites; ++site) {
@@ -280,24 +242,37 @@ class Selecting {
                         run_.n_tokens() == 0 ? "its capture was interrupted before a shard was whole"
                                              : "it was captured without them",
                         "average with --mean samples, or capture again");
-        const TokenTable& tokens = run_.tokens();
-        const auto per_site = static_cast<std::int64_t>(stored_.size());
-        const auto chosen = cut(static_cast<std::int64_t>(sites_.size()), per_site);
-        std::size_t next = 0;
-        for (std::size_t s = 0; s < sites_.size(); ++s) {
-            const Site site = sites_[s].site;
-            SelectedRows::Segment segment{result_.labels_.size(), site, {}};
-            const auto norms = run_.norms(site);
-            for (; next < chosen.size() && chosen[next] / per_site == static_cast<std::int64_t>(s); ++next) {
-                const std::int64_t row = stored_[static_cast<std::size_t>(chosen[next] % per_site)];
-                const std::int32_t token = run_.rows()[static_cast<std::size_t>(row)];
-                const auto t = static_cast<std::size_t>(token);
-                segment.stored_rows.push_back(row);
-                result_.labels_.add({site, shown_layer(site), tokens.position[t], token, tokens.sequence[t],
-                                     tokens.label[t], norms[t]},
-                                    renumbered_);
+        result_.from_scores_ =
+            std::ranges::any_of(sites_, [&](const SiteShape& site) { return run_.rank(site.site) > 0; });
+        const auto n_sites = std::ssize(sites_), per_site = std::ssize(stored_);
+        const auto add = [&](const Site& site, SelectedRows::StoredList stored) {
+            if (stored->empty()) return;
+            const std::int64_t first = result_.n_rows_;
+            result_.n_rows_ += std::ssize(*stored);
+            result_.segments_.push_back({first, site, shown_layer(site), std::move(stored)});
+        };
+        const auto list = [](std::vector<std::int64_t> rows) {
+            return std::make_shared<const std::vector<std::int64_t>>(std::move(rows));
+        };
+        if (const auto whole = whole_tokens(n_sites, per_site)) {
+            std::vector<std::int64_t> kept;
+            if (*whole < per_site) {
+                for (const std::int64_t i : sample_indices(per_site, *whole, selection_.seed))
+                    kept.push_back(stored_[static_cast<std::size_t>(i)]);
+            } else {
+                kept = std::move(stored_);
             }
-            if (!segment.stored_rows.empty()) result_.segments_.push_back(std::move(segment));
+            const SelectedRows::StoredList of_each = list(std::move(kept));
+            for (const SiteShape& site : sites_) add(site.site, of_each);
+            return;
+        }
+        const auto chosen = sample_indices(n_sites * per_site, selection_.rows, selection_.seed);
+        std::size_t next = 0;
+        for (std::int64_t s = 0; s < n_sites; ++s) {
+            std::vector<std::int64_t> kept;
+            for (; next < chosen.size() && chosen[next] / per_site == s; ++next)
+                kept.push_back(stored_[static_cast<std::size_t>(chosen[next] % per_site)]);
+            add(sites_[static_cast<std::size_t>(s)].site, list(std::move(kept)));
         }
     }
 
@@ -321,6 +296,8 @@ class Selecting {
         const auto n_groups = static_cast<std::int64_t>(groups_.size());
         const auto chosen = cut(n_sites, n_sites > 0 ? n_groups / n_sites : 0);
         result_.averages_.resize(static_cast<Eigen::Index>(chosen.size()), result_.dim_);
+        result_.n_rows_ = std::ssize(chosen);
+        RowLabels& labels = result_.labels_->all;
         std::int64_t index = 0, row = 0;
         for (const auto& [group, accumulated] : groups_) {
             if (row < static_cast<std::int64_t>(chosen.size()) &&
@@ -328,14 +305,14 @@ class Selecting {
                 const auto& [component, layer, position, sequence] = group;
                 result_.averages_.row(row) =
                     (accumulated.sum / static_cast<double>(accumulated.count)).cast<float>();
-                result_.labels_.add({{component, accumulated.true_layer},
-                                     layer,
-                                     position,
-                                     -1,
-                                     sequence,
-                                     accumulated.label,
-                                     result_.averages_.row(row).norm()},
-                                    renumbered_);
+                labels.add({{component, accumulated.true_layer},
+                            layer,
+                            position,
+                            -1,
+                            sequence,
+                            accumulated.label,
+                            result_.averages_.row(row).norm()},
+                           renumbered_);
                 ++row;
             }
             ++index;
@@ -395,7 +372,8 @@ class Selecting {
                 const auto n = static_cast<std::int64_t>(end - at);
                 block.resize(n, result_.dim_);
                 run_.read_rows(site.site, stored_[at], stored_[at] + n, block.data());
-                normalize_rows(selection_.normalize, block.data(), n, result_.dim_);
+                normalize_stored(run_, site.site, selection_.normalize, stored_[at], stored_[at] + n,
+                                 block.data());
                 for (std::int64_t i = 0; i < n; ++i) {
                     const auto t =
                         static_cast<std::size_t>(run_.rows()[static_cast<std::size_t>(stored_[at] + i)]);

@@ -1,15 +1,12 @@
 #pragma once
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "tomograph/base/json.h"
 #include "tomograph/base/range.h"
-#include "tomograph/base/rows.h"
 #include "tomograph/linear/normalize.h"
-#include "tomograph/select/row_labels.h"
+#include "tomograph/select/selected_rows.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
@@ -63,47 +60,14 @@ struct Selection {
     Json json() const;
 };
 
-/// Selected rows. Without averages they stay on disk and are read block by block; averages are in memory.
-class SelectedRows final : public RowSource {
-  public:
-    std::int64_t n_rows() const override { return labels_.size(); }
-    std::int64_t dim() const override { return dim_; }
-    void read(std::int64_t begin, std::int64_t end, float* out) const override;
-    /// The same before they are normalised, for whoever does that by the way; averages as they are.
-    void read_raw(std::int64_t begin, std::int64_t end, float* out) const;
-    /// How read() normalises what read_raw() gives.
-    Normalize normalize() const { return averages_.size() > 0 ? Normalize::none : normalize_; }
-    const float* data() const override { return averages_.size() > 0 ? averages_.data() : nullptr; }
-
-    const RowLabels& labels() const { return labels_; }
-    /// "blocks.3.attn_out, token 17 (sequence 0, position 17)": for messages about one row. The site is the
-    /// one that was read, whatever LayerOrder shows it as.
-    std::string describe(std::int64_t row) const;
-    /// How many rows there were before `rows` cut them.
-    std::int64_t n_candidates() const { return n_candidates_; }
-
-  private:
-    friend class Selecting;
-    /// Consecutive selected rows that come from one site.
-    struct Segment {
-        std::int64_t first;  // among the selected rows
-        Site site;
-        std::vector<std::int64_t> stored_rows;  // row numbers in the run, ascending
-    };
-    const Run* run_ = nullptr;
-    Normalize normalize_ = Normalize::none;
-    std::int64_t dim_ = 0;
-    std::int64_t n_candidates_ = 0;
-    std::vector<Segment> segments_;
-    Matrix averages_;
-    RowLabels labels_;
-};
-
 /// `run` must outlive the result.
 /// Errors: Error when a component, layer, position, label or column does not exist (it says which do), when
 /// components have different widths, when `rows` is negative or holds no token whole, when the run keeps no
 /// vectors and the selection needs them, or when nothing is left.
 SelectedRows select(const Run& run, const Selection& selection);
+
+/// The captured sites that a selection's components and layers name, all of one width. Errors: as select().
+std::vector<SiteShape> selected_sites(const Run& run, const Selection& selection);
 
 /// Errors: Error for an unknown word. "none", "unit", "layernorm".
 Normalize parse_normalize(const std::string& text);

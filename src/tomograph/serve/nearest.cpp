@@ -135,6 +135,8 @@ Json nearest_json(const Nearest& nearest) {
 
 SelectedRows rows_of(const Run& run, const Projection& projection) {
     SelectedRows rows = select(run, selection_of(projection));
+    if (const auto left = projection.info.find("not_finite"); left != projection.info.end())
+        rows = rows.without(left->get<std::vector<std::int64_t>>());
     if (rows.n_rows() != projection.points.rows() || rows.labels().token != projection.labels.token)
         throw Error("the run no longer gives the rows of this projection", "it was captured anew",
                     "project again");

@@ -393,27 +393,36 @@ void Run::release() const {
 }
 
 std::vector<float> Run::numbers(const char* merged_file, const std::string& merged_tensor,
-                                const std::string& shard_tensor, const std::string& what) const {
-    std::vector<float> values(static_cast<std::size_t>(n_tokens()));
-    const auto read = [&](const Safetensors& file, const std::string& tensor_name, std::int64_t n,
-                          float* out) {
+                                const std::string& shard_tensor, const std::string& what, std::int64_t begin,
+                                std::int64_t end) const {
+    std::vector<float> values(static_cast<std::size_t>(end - begin));
+    // Tokens [first, first + n) are in this file; those of them that are wanted go to their places.
+    const auto read = [&](const Safetensors& file, const std::string& tensor_name, std::int64_t first,
+                          std::int64_t n) {
         const auto& tensor = file.at(tensor_name);
         if (tensor.n_rows() != n || tensor.width() != 1 || tensor.dtype == Dtype::i32)
             does_not_fit(file.path(), fmt::format("{} a token", what));
-        tensor.read_rows(0, n, out);
+        const std::int64_t from = std::max(begin, first), to = std::min(end, first + n);
+        tensor.read_rows(from - first, to - first, values.data() + (from - begin));
     };
     if (const auto file = merged(merged_file)) {
-        read(*file, merged_tensor, n_tokens(), values.data());
+        read(*file, merged_tensor, 0, n_tokens());
         return values;
     }
-    for (const ShardManifest& shard : shards_)
-        read(*stats(shard.number), shard_tensor, shard.tokens.size(), values.data() + shard.tokens.begin);
+    for (const ShardManifest& shard : shards_) {
+        if (shard.tokens.begin < end && shard.tokens.end > begin)
+            read(*stats(shard.number), shard_tensor, shard.tokens.begin, shard.tokens.size());
+    }
     return values;
 }
 
 std::vector<float> Run::norms(const Site& wanted) const {
+    return norms(wanted, 0, n_tokens());
+}
+
+std::vector<float> Run::norms(const Site& wanted, std::int64_t begin, std::int64_t end) const {
     const std::string name = site(wanted).site.name();
-    return numbers(layout::kNorms, name, layout::norms_tensor(name), name + " has not one norm");
+    return numbers(layout::kNorms, name, layout::norms_tensor(name), name + " has not one norm", begin, end);
 }
 
 std::vector<float> Run::score(const std::string& name) const {
@@ -428,7 +437,8 @@ std::vector<float> Run::score(const std::string& name) const {
         Safetensors(path_ / layout::numbers_file(name)).at(name).read_rows(0, n_tokens(), values.data());
         return values;
     }
-    return numbers(layout::kScores, name, layout::scores_tensor(name), name + " has not one number");
+    return numbers(layout::kScores, name, layout::scores_tensor(name), name + " has not one number", 0,
+                   n_tokens());
 }
 
 std::size_t Run::column(const std::string& name) const {

@@ -97,6 +97,8 @@ class Run {
     bool has_stats() const { return n_tokens() > 0; }
     /// Norm of every token at a site, [n_tokens].
     std::vector<float> norms(const Site& site) const;
+    /// Those of tokens [begin, end) alone.
+    std::vector<float> norms(const Site& site, std::int64_t begin, std::int64_t end) const;
     /// Mean over sequences at each position, [length, width]; 0 where no sequence that counts reaches. Where
     /// scores are kept, their means'. Errors: Error where the run was captured without means.
     Matrix means(const Site& site) const;
@@ -117,10 +119,11 @@ class Run {
                      float* out) const;
     /// Of the files that are drawn from all shards; null where it is missing.
     std::shared_ptr<const Safetensors> merged(const char* name) const;
-    /// One float32 a token: from `merged_tensor` of a file that is drawn from all shards, or from each
-    /// shard's `shard_tensor`. `what`: for messages.
+    /// One float32 of each token in [begin, end): from `merged_tensor` of a file that is drawn from all
+    /// shards, or from each shard's `shard_tensor`. `what`: for messages.
     std::vector<float> numbers(const char* merged_file, const std::string& merged_tensor,
-                               const std::string& shard_tensor, const std::string& what) const;
+                               const std::string& shard_tensor, const std::string& what, std::int64_t begin,
+                               std::int64_t end) const;
 
     std::filesystem::path path_;
     Json json_;

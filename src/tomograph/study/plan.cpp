@@ -8,6 +8,7 @@
 #include <map>
 
 #include "tomograph/base/random.h"
+#include "tomograph/capture/budget.h"
 #include "tomograph/statistics/statistics.h"
 #include "tomograph/study/lens_plan.h"
 
@@ -92,25 +93,6 @@ void add_lenses(StudyPlan& plan, const ModelInfo& info, const StudyOptions& opti
     for (int i = 0; i < lens.n_twins; ++i) set(*twins[static_cast<std::size_t>(i)], lens.twin);
 }
 
-/// Norms and a vector by position stand twice: in the shards, as sums, and in the whole run's files, as
-/// means.
-std::int64_t size_of(const PlannedRun& run, const std::vector<SiteShape>& sites) {
-    const auto has = [](const std::vector<Component>& list, Component component) {
-        return std::find(list.begin(), list.end(), component) != list.end();
-    };
-    const auto value = static_cast<std::int64_t>(dtype_size(run.capturing.dtype.value_or(Dtype::f16)));
-    std::int64_t bytes = 0;
-    for (const SiteShape& site : sites) {
-        if (!has(run.capturing.components, site.site.component)) continue;
-        const auto& kept = run.capturing.vector_components;
-        if (run.capturing.vectors && (kept.empty() || has(kept, site.site.component)))
-            bytes += run.n_tokens * site.width() * value;
-        const std::int64_t norms = run.n_tokens, sums = longest_length(run.prompts.sequences) * site.width();
-        bytes += 2 * (norms + sums) * static_cast<std::int64_t>(sizeof(float));
-    }
-    return bytes;
-}
-
 struct Silent final : Tap {
     void take(const SiteBatch& /*batch*/) override {}
 };
@@ -155,7 +137,7 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
                          const std::optional<RandomizeOptions>& twin = {}) {
         PlannedRun run{name, std::move(prompts), how, twin};
         run.n_tokens = count_tokens(run.prompts);
-        run.bytes = size_of(run, engine->sites());
+        run.bytes = static_cast<std::int64_t>(capture_cost(*engine, info, run.prompts, run.capturing).disk);
         plan.runs.push_back(std::move(run));
     };
     const auto keeping = [&](std::vector<Component> vectors) {

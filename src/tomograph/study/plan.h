@@ -20,7 +20,7 @@ struct PlannedRun {
     std::optional<RandomizeOptions> twin = {};  ///< read by a model with such weights
     std::optional<LensOptions> lens = {};       ///< what its stream would answer is asked, too
     std::int64_t n_tokens = 0;
-    std::int64_t bytes = 0;  ///< of its vectors, norms and means, about
+    std::int64_t bytes = 0;  ///< that it will take on the disk, about (capture/budget.h)
 };
 
 /// Everything that a study reads, known before the model runs.
