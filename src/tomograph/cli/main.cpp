@@ -18,6 +18,7 @@
 #include "tomograph/cli/print.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/cli/words.h"
+#include "tomograph/figures/text.h"
 #include "tomograph/model/model.h"
 
 namespace {
@@ -119,6 +120,7 @@ int main(int argc, char** argv) {
             app.exit(e, text, errors);  // the help or the version
             print_text(stdout, text.str());
         }
+        if (const std::string note = missing_glyphs(); !note.empty()) warn("note: {}\n", note);
         flush_output();
         return 0;
     } catch (const CLI::RuntimeError& e) {
