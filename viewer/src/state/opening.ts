@@ -22,15 +22,15 @@ export function heatOf(run: RunInfo, asked?: string): string {
 /** Neither grown nor captured anew. */
 export const sameRun = (a: RunInfo, b: RunInfo) => a.id === b.id && a.version === b.version && a.n_tokens === b.n_tokens
 
-/** A cloud, and of other rows on a map's axes that map, which says where the picture's middle is; `known`: clouds at hand. */
-export async function loadMap(source: Source, tokens: Promise<Tokens>, run: RunInfo, entry: ProjectionEntry, name: string, axes: number[], known: (Cloud | null)[]): Promise<[Cloud, Cloud | null]> {
-  const one = async (name: string) => {
+/** A cloud and, of other rows on a map's axes, that map, which says where the picture's middle is; either may be among those at hand. */
+export async function loadMap(source: Source, tokens: Promise<Tokens>, run: RunInfo, entry: ProjectionEntry, name: string, axes: number[], known: (Cloud | null)[], bases: (Cloud | null)[]): Promise<[Cloud, Cloud | null]> {
+  const one = async (name: string, known: (Cloud | null)[]) => {
     const cloud = known.find((c) => c?.name === name && c.run.id === run.id && c.version === entry.version)
     if (!cloud) return loadCloud(source, run, name, [...new Set(axes)], tokens)
     await loadAxes(source, cloud, axes)
     return cloud
   }
-  return Promise.all([one(name), entry.name === name ? null : one(entry.name)])
+  return Promise.all([one(name, known), entry.name === name ? null : one(entry.name, bases)])
 }
 
 /** How one looks, without what is of one map's rows alone. */

@@ -5,6 +5,7 @@ import { Stale, type Source } from '../data/source'
 import type { Manifest, RunInfo } from '../data/types'
 import { restPose, type Pose } from '../map/camera'
 import type { MapScene } from '../map/scene'
+import { MOST_EXACT } from '../map/tiles'
 import { SearchClient } from '../select/client'
 import { rowsWithin } from '../select/within'
 import { Beside, MOST_BESIDE } from './beside.svelte'
@@ -41,6 +42,8 @@ export class View {
   dim = $state<2 | 3>(3)
   pointSize = $state(5)
   density = $state(false)
+  /** Too many points lie in view for each to be drawn: a density stands for them. */
+  aggregated = $state(false)
   paths = $state(false)
   /** Names of clouds and of points that are selected or found. */
   labels = $state(true)
@@ -154,7 +157,8 @@ export class View {
     if (first) await this.openProjection(first, shared)
   }
 
-  async openProjection(name: string, shared: Shared = {}, again = true): Promise<void> {
+  /** `known`: clouds that need not be loaded. */
+  async openProjection(name: string, shared: Shared = {}, known: (Cloud | null)[] = [], again = true): Promise<void> {
     const run = this.run
     const entry = run?.projections.find((p) => p.name === mapOf(name))
     if (!run || !entry) return
@@ -164,7 +168,7 @@ export class View {
     this.playback.stopPlaying()
     const axes = (shared.axes ?? [0, 1, 2]).map((a) => Math.min(a, entry.info.dims - 1))
     try {
-      const [cloud, base] = await loadMap(this.source, this.tables.of(run), run, entry, name, axes, [this.cloud, this.base])
+      const [cloud, base] = await loadMap(this.source, this.tables.of(run), run, entry, name, axes, known, [this.cloud, this.base])
       if (load !== this.loads) return
       this.base = base
       this.showCloud(cloud, run, axes, shared)
@@ -179,13 +183,13 @@ export class View {
         return this.fail(gone)
       }
       this.run = this.manifest.runs.find((r) => r.id === run.id) ?? run
-      await this.openProjection(name, shared, false)
+      await this.openProjection(name, shared, [], false)
     }
   }
 
   /** Other rows on the axes in view, or those of the map again: looked at from the same place, in the same colours. */
   async showOthers(name: string): Promise<void> {
-    await this.openProjection(name, lookKept(this.shared()))
+    await this.openProjection(name, lookKept(this.shared()), [this.base])
   }
 
   private showCloud(cloud: Cloud, run: RunInfo, axes: number[], shared: Shared): void {
@@ -203,7 +207,7 @@ export class View {
     this.ways.clear()
     this.density = shared.density ?? false
     this.pointSize = shared.size ?? (cloud.n > 300_000 ? 2 : cloud.n > 50_000 ? 3 : cloud.n > 3000 ? 5 : 8)
-    this.dim = cloud.dims < 3 ? 2 : (shared.dim ?? this.dim)
+    this.dim = cloud.dims < 3 ? 2 : (shared.dim ?? (cloud.n > MOST_EXACT ? 2 : this.dim))
     this.axes = axes
     this.cloud = cloud
     this.place(shared.pose ?? null)
@@ -326,6 +330,7 @@ export class View {
         scene.ghosts = comparison.ghostly && !beside.runs
         scene.setMix(playback.mix, beside.runs ? 0 : comparison.other)
         scene.render()
+        this.aggregated = scene.aggregated
       }
       this.moved = untrack(() => this.moved) + 1
       if (playback.playing) this.redraw()
@@ -433,15 +438,16 @@ export class View {
     this.marks.clear()
   }
 
-  play(): void {
+  private get layered(): boolean {
     this.leaveLayers()
-    if (this.cloud?.hasLayers) this.playback.play()
-    else this.notices.say('This map has one layer only: there is nothing to play.')
+    if (!this.cloud?.hasLayers) this.notices.say('This map has one layer only: there is nothing to play.')
+    return this.cloud?.hasLayers ?? false
+  }
+  play(): void {
+    if (this.layered) this.playback.play()
   }
   stepLayer(by: number): void {
-    this.leaveLayers()
-    if (this.cloud?.hasLayers) this.playback.stepLayer(by)
-    else this.notices.say('This map has one layer only.')
+    if (this.layered) this.playback.stepLayer(by)
   }
 
   /** False when it was cancelled. */
@@ -492,6 +498,6 @@ export class View {
     const run = this.manifest?.runs.find((r) => r.name === shared.run) ?? this.run
     if (!run) return
     if (run.id !== this.run?.id) return this.openRun(run, shared)
-    await this.openProjection(shared.projection ?? this.cloud?.name ?? '', shared)
+    await this.openProjection(shared.projection ?? this.cloud?.name ?? '', shared, [this.cloud, this.base])
   }
 }

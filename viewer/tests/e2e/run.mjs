@@ -8,6 +8,8 @@ import './map.mjs'
 import './data.mjs'
 import './hand.mjs'
 import './live.mjs'
+import './axes.mjs'
+import './steer.mjs'
 import './runs.mjs'
 import './size.mjs'
 
