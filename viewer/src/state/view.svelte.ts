@@ -463,17 +463,13 @@ export class View {
   // --- sharing ---------------------------------------------------------------------------------------------------
 
   shared(): Shared {
+    const { axes, dim, density, paths, labels, heat } = this
     return {
       run: this.run?.name,
       projection: this.cloud?.name,
-      axes: this.axes,
-      dim: this.dim,
       size: this.pointSize,
-      density: this.density,
-      paths: this.paths,
-      labels: this.labels,
-      heat: this.heat,
       pose: this.scene?.camera.pose,
+      ...{ axes, dim, density, paths, labels, heat },
       ...this.colors.shared(),
       ...this.hiding.shared(),
       ...this.playback.shared(),
