@@ -11,6 +11,7 @@ import './live.mjs'
 import './axes.mjs'
 import './steer.mjs'
 import './runs.mjs'
+import './fonts.mjs'
 import './size.mjs'
 
 if (process.env.TOMOGRAPH_PYTHON) await import('./notebook.mjs')
