@@ -7,6 +7,7 @@
 
 #include "served_run.h"
 #include "support/errors.h"
+#include "tomograph/base/random.h"
 
 namespace tomograph {
 namespace {
@@ -17,6 +18,7 @@ const Site kSite{Component::mlp_out, 2};
 
 class DirectionsOnAMap : public testing::Test {
   protected:
+    using Run = tomograph::Run;  // and not gtest's
     Catalog catalog_{{ServedRun::instance().path()}};
     std::shared_ptr<const MapRows> map_ = catalog_.rows(0, "pair");
 

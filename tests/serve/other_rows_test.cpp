@@ -105,7 +105,6 @@ TEST_F(Others, WhatTheRunLacksIsRefused) {
     const Projection map = load_projection(run_, "pair");
     EXPECT_NE(error_of([&] { lay_out(map, "pair@attn_out@9"); }), "");
     EXPECT_NE(error_of([&] { lay_out(map, "pair@router@:"); }), "");
-    EXPECT_NE(error_of([&] { lay_out(map, "pair@z@1"); }), "");
 }
 
 TEST(OtherRowsServed, AreAProjectionLikeAnyOther) {

@@ -12,6 +12,7 @@ import './axes.mjs'
 import './steer.mjs'
 import './runs.mjs'
 import './fonts.mjs'
+import './flat.mjs'
 import './size.mjs'
 
 if (process.env.TOMOGRAPH_PYTHON) await import('./notebook.mjs')
