@@ -130,7 +130,7 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& e) {
         progress.clear();
         const auto asked = app.get_subcommands();
-        return complain_of_usage(e.what(), asked.empty() ? "" : asked.front()->get_name());
+        return complain_of_usage(usage_words(e.what()), asked.empty() ? "" : asked.front()->get_name());
     } catch (const Stopped& e) {
         progress.clear();
         return complain(e.what(), kStopped);
