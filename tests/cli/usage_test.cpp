@@ -1,4 +1,5 @@
 // Help, usage errors and exit codes.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -49,6 +50,17 @@ TEST_P(Command, RefusesAFlagThatItHasNot) {
     EXPECT_TRUE(outcome.err.ends_with(std::string("(see tomograph ") + GetParam() + " --help)\n"))
         << outcome.err;
     EXPECT_TRUE(program_.files().empty());
+}
+
+TEST(Usage, ANumberThatIsNoneIsSaidWithoutTheLargestDouble) {
+    for (const char* value : {"x", "0"}) {
+        const Outcome outcome = Program().run({"capture", "bytes-gpt2", "--out", "r", "--sequences", value});
+        EXPECT_EQ(outcome.code, 2);
+        EXPECT_EQ(outcome.err,
+                  fmt::format("tomograph: --sequences: {} is no positive number (see tomograph capture "
+                              "--help)\n",
+                              value));
+    }
 }
 
 TEST(Usage, PrintsTheVersion) {

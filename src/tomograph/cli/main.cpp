@@ -18,6 +18,7 @@
 #include "tomograph/cli/print.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/cli/words.h"
+#include "tomograph/figures/text.h"
 #include "tomograph/model/model.h"
 
 namespace {
@@ -120,6 +121,7 @@ int main(int argc, char** argv) {
             app.exit(e, text, errors);  // the help or the version
             print_text(stdout, text.str());
         }
+        if (const std::string note = missing_glyphs(); !note.empty()) warn("note: {}\n", note);
         flush_output();
         return 0;
     } catch (const CLI::RuntimeError& e) {
@@ -129,7 +131,7 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& e) {
         progress.clear();
         const auto asked = app.get_subcommands();
-        return complain_of_usage(e.what(), asked.empty() ? "" : asked.front()->get_name());
+        return complain_of_usage(usage_words(e.what()), asked.empty() ? "" : asked.front()->get_name());
     } catch (const Stopped& e) {
         progress.clear();
         return complain(e.what(), kStopped);
