@@ -68,7 +68,9 @@ TEST(Usage, PrintsTheVersion) {
     EXPECT_EQ(outcome.code, 0);
     EXPECT_TRUE(outcome.out.starts_with(std::string("tomograph ") + kVersion + "\nllama.cpp of "))
         << outcome.out;
-    EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 4) << outcome.out;
+    EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 6) << outcome.out;
+    const Outcome capped = Program().run({"--version"}, {"TOMOGRAPH_SIMD=plain"});
+    EXPECT_NE(capped.out.find("kernels of tomograph: plain\n"), std::string::npos) << capped.out;
 }
 
 /// What the hand types at first, and what it gets.

@@ -19,6 +19,7 @@
 #include "tomograph/cli/terminal.h"
 #include "tomograph/cli/words.h"
 #include "tomograph/figures/text.h"
+#include "tomograph/linear/simd.h"
 #include "tomograph/model/model.h"
 
 namespace {
@@ -54,10 +55,11 @@ void hold_standard_streams() {
 std::string version_text() {
     const tomograph::Json llama = tomograph::llama_build();
     return fmt::format(
-        "tomograph {}\nllama.cpp of {}, ggml {}\n{}\nfloat32 products: {}\ngraphics cards: {}",
+        "tomograph {}\nllama.cpp of {}, ggml {}\n{}\nfloat32 products: {}\nkernels of tomograph: "
+        "{}\ngraphics cards: {}",
         tomograph::kVersion, llama.at("release").get<std::string>(), llama.at("ggml").get<std::string>(),
         llama.at("system").get<std::string>(), llama.at("float32_products").get<std::string>(),
-        llama.value("graphics_cards", "none"));
+        tomograph::simd_name(tomograph::simd_level()), llama.value("graphics_cards", "none"));
 }
 
 int complain_of_usage(const std::string& message, const std::string& command) {
