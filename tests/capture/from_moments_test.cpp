@@ -119,6 +119,7 @@ TEST_F(FromMoments, UnitVectorsOfScoresHaveTheVectorsLengths) {
             all.read(0, all.n_rows(), b.data());
             // The scores are about the site's mean, which need not lie along the axes.
             const Matrix along_a = a * axes.components.transpose(), along_b = b * axes.components.transpose();
+            // Vectors that are shorter than what stands for them are rare, and there is none here.
             EXPECT_LT((along_a - along_b).cwiseAbs().maxCoeff(), 2e-5) << site.site.name();
             if (!mean) held += a.rowwise().norm().mean();
         }

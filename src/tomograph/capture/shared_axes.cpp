@@ -91,11 +91,12 @@ Matrix leading(const std::vector<const Axes*>& sites, double count, std::int64_t
     return of.vectors.topRows(std::min<Eigen::Index>(n, directions.rows())).cast<float>() * directions;
 }
 
-/// The shared ones, then as many of its own as make as many.
-Matrix join(const Matrix& shared, const Matrix& own) {
-    Orthonormal all(own.rows(), own.cols());
+/// Its mean, the shared ones, then as many of its own as make as many.
+Matrix join(const Matrix& shared, const Axes& own) {
+    Orthonormal all(own.components.rows(), own.components.cols());
+    all.add(Matrix(own.mean.transpose()));
     all.add(shared);
-    all.add(own);
+    all.add(own.components);
     return all.rows();
 }
 
@@ -108,12 +109,16 @@ void share_axes(std::vector<Axes>& fitted, const std::vector<SiteShape>& sites, 
     std::map<std::pair<int, std::int64_t>, std::vector<std::size_t>> groups;
     for (std::size_t i = 0; i < sites.size(); ++i) groups[group_of(sites[i])].push_back(i);
     for (const auto& [group, members] : groups) {
-        if (members.size() < 2 || k >= group.second) continue;
-        std::vector<const Axes*> axes;
-        for (const std::size_t i : members) axes.push_back(&fitted[i]);
-        const Matrix shared = leading(axes, static_cast<double>(count), n, seed);
+        const std::int64_t width = group.second;
+        if (k >= width) continue;
+        Matrix shared(0, width);
+        if (members.size() > 1) {
+            std::vector<const Axes*> axes;
+            for (const std::size_t i : members) axes.push_back(&fitted[i]);
+            shared = leading(axes, static_cast<double>(count), n, seed);
+        }
         for (const std::size_t i : members) {
-            if (fitted[i].components.rows() == k) fitted[i].components = join(shared, fitted[i].components);
+            if (fitted[i].components.rows() == k) fitted[i].components = join(shared, fitted[i]);
         }
     }
 }

@@ -22,15 +22,15 @@ void normalize_stored(const Run& run, const Site& site, Normalize normalize, std
     for (std::int64_t row = begin; row < end; ++row) {
         Eigen::Map<Eigen::ArrayXf> vector(rows + (row - begin) * width, width);
         const double norm = norms[static_cast<std::size_t>(token(row) - first)];
-        double scale = norm;
-        if (normalize == Normalize::layernorm) {
-            const double mean = vector.cast<double>().mean();
-            const double variance = norm * norm / static_cast<double>(width) - mean * mean;
-            // Where nearly all of the length is the mean, rounding may leave less than nothing.
-            const double held = (vector.cast<double>() - mean).square().mean();
-            vector -= static_cast<float>(mean);
-            scale = std::sqrt(std::max(variance, held));
-        }
+        // Never longer than one: what stands for a vector far below the others' mean may be longer than it
+        // is.
+        const double mean =
+            normalize == Normalize::layernorm ? static_cast<double>(vector.cast<double>().mean()) : 0;
+        vector -= static_cast<float>(mean);
+        const double own = norm * norm - static_cast<double>(width) * mean * mean;
+        const double held = vector.cast<double>().square().sum();
+        double scale = std::sqrt(std::max(own, held));
+        if (normalize == Normalize::layernorm) scale /= std::sqrt(static_cast<double>(width));
         if (scale > 0) vector /= static_cast<float>(scale);
     }
 }
