@@ -266,7 +266,8 @@ TEST_F(UmapOfARun, OfTooManyRowsThatAreNotFiniteIsRefused) {
             [&](std::int32_t, float* vector) { vector[2] = std::numeric_limits<float>::quiet_NaN(); });
     EXPECT_EQ(
         error_of([&] { project(); }),
-        "1200 of 7200 rows hold NaN or Inf: one of them is blocks.1.mlp_out, token 0 (sequence 0, position "
+        "1200 of 7200 rows hold NaN or Inf: the first of them is blocks.1.mlp_out, token 0 (sequence 0, "
+        "position "
         "0); capture with --dtype f32 --exact, or leave them out by --positions, --layers or --components");
 }
 

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <mutex>
+#include <atomic>
 #include <optional>
 #include <utility>
 
@@ -43,27 +43,28 @@ std::vector<std::int64_t> not_finite(const Source& source, int threads) {
     constexpr std::int64_t kBlock = 512;
     const RowSource& rows = source.rows;
     const std::int64_t n = rows.n_rows(), n_blocks = (n + kBlock - 1) / kBlock;
-    std::mutex mutex;
-    std::vector<std::int64_t> found;
-    std::int64_t count = 0;
+    std::vector<std::vector<std::int64_t>> of_blocks(static_cast<std::size_t>(n_blocks));
+    std::atomic<std::int64_t> count{0};
     parallel_for(n_blocks, thread_count(threads), [&](std::int64_t block) {
         const std::int64_t begin = block * kBlock, end = std::min(begin + kBlock, n);
         Matrix values(end - begin, rows.dim());
         rows.read(begin, end, values.data());
         if (values.allFinite()) return;
-        const std::lock_guard lock(mutex);
+        std::vector<std::int64_t>& found = of_blocks[static_cast<std::size_t>(block)];
         for (Eigen::Index i = 0; i < values.rows(); ++i) {
-            if (values.row(i).allFinite()) continue;
-            if (++count <= kMostUnplaceable) found.push_back(begin + i);
+            // Once there are too many, one of each block is enough to name the first.
+            if (!values.row(i).allFinite() && (++count <= kMostUnplaceable || found.empty()))
+                found.push_back(begin + i);
         }
     });
-    std::ranges::sort(found);
+    std::vector<std::int64_t> all;
+    for (const auto& found : of_blocks) all.insert(all.end(), found.begin(), found.end());
     if (count > kMostUnplaceable)
-        throw Error(fmt::format("{} of {} rows hold NaN or Inf", count, n),
-                    fmt::format("one of them is {}", source.selected.describe(found.front())),
+        throw Error(fmt::format("{} of {} rows hold NaN or Inf", count.load(), n),
+                    fmt::format("the first of them is {}", source.selected.describe(all.front())),
                     "capture with --dtype f32 --exact, or leave them out by --positions, --layers or "
                     "--components");
-    return found;
+    return all;
 }
 
 /// Which rows are left out, and that they are.
