@@ -202,8 +202,8 @@ TEST_F(LiveView, KeptPromptIsAnOrdinaryRunThatReplacesNothing) {
 /// From the first half of the third layer's MLP outputs to the second.
 Json halves() {
     Json toward = Json::array(), away = Json::array();
-    // Components one after the other, layers within: 128 tokens each.
-    for (int i = 0; i < 128; ++i) (i % 32 < 16 ? toward : away).push_back(4 * 128 + 2 * 128 + i);
+    // Layer by layer attention and MLP, 128 tokens each.
+    for (int i = 0; i < 128; ++i) (i % 32 < 16 ? toward : away).push_back(5 * 128 + i);
     return {{"run", 0},   {"projection", "pair"}, {"component", "mlp_out"},
             {"layer", 2}, {"toward", toward},     {"away", away}};
 }
