@@ -1,6 +1,7 @@
 /** Scripts that a machine may have no font for, and where fonts with them come from, by Debian's names. */
 const SCRIPTS: [name: string, fonts: string, one: RegExp][] = [
-  ['Chinese, Japanese and Korean', 'fonts-noto-cjk', /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}/u],
+  ['Chinese and Japanese', 'fonts-noto-cjk', /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}/u],
+  ['Korean', 'fonts-noto-cjk', /\p{Script=Hangul}/u],
   ['emoji', 'fonts-noto-color-emoji', /\p{Emoji_Presentation}/u],
   ['Arabic', 'fonts-noto-core', /\p{Script=Arabic}/u],
   ['Hebrew', 'fonts-noto-core', /\p{Script=Hebrew}/u],

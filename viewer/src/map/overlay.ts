@@ -440,6 +440,7 @@ export function overlay(view: View): Overlay {
   const perPixel = ((2 * scene.camera.pose.reach) / scene.camera.height) * view.places.scale
   const { pixels, units } = scaleLength(perPixel)
   if (Number.isFinite(pixels) && pixels < width - 40)
-    out.scale = { at: [16, height - view.footer - 10], pixels, text: `${short(units)}${cloud.info.method === 'pca' ? '' : ' on the map'}${scene.camera.pose.dim === 3 ? ', in the middle' : ''}` }
+    // Above the name of a run.
+    out.scale = { at: [16, height - view.footer - (runs ? 32 : 10)], pixels, text: `${short(units)}${cloud.info.method === 'pca' ? '' : ' on the map'}${scene.camera.pose.dim === 3 ? ', in the middle' : ''}` }
   return out
 }

@@ -6,8 +6,8 @@ describe('fonts that are missing', () => {
   const only = (drawn: string) => (character: string) => (asked.push(character), drawn.includes(character))
 
   it('are named for the scripts that the texts hold', () => {
-    expect(missingFonts([' whale', '鯨', 'クジラ', '🐋'], only(''))).toBe(
-      'This browser has no font for Chinese, Japanese and Korean, emoji: boxes stand for it. Install fonts-noto-cjk and fonts-noto-color-emoji, or fonts like them.',
+    expect(missingFonts([' whale', '鯨', 'クジラ', '고래', '🐋'], only(''))).toBe(
+      'This browser has no font for Chinese and Japanese, Korean, emoji: boxes stand for it. Install fonts-noto-cjk and fonts-noto-color-emoji, or fonts like them.',
     )
     expect(missingFonts(['鯨', '🐋'], only('鯨'))).toMatch(/^This browser has no font for emoji: /)
   })
