@@ -24,7 +24,7 @@ TEST(CaptureStates, KeepsOneASequenceAndLayer) {
     const TempFolder folder;
     Progress progress;
     capture(model, prompts, folder / "run", states_of_last_tokens(), progress);
-    const Run run = Run::open(folder / "run");
+    const auto run = Run::open(folder / "run");
     EXPECT_EQ(run.n_rows(), 3);
     ASSERT_EQ(run.sites().size(), 2U);
     const Site site{Component::state, 1};

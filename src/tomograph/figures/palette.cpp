@@ -76,7 +76,7 @@ Color category_color(int i) {
 }
 
 Color component_color(std::string_view component) {
-    constexpr std::array<std::pair<std::string_view, Color>, 18> colors{{
+    constexpr std::array<std::pair<std::string_view, Color>, 21> colors{{
         {"attn_out", blue},
         {"mlp_out", vermilion},
         {"mixer_out", 0x117733},
