@@ -33,8 +33,8 @@ class SubsetRows final : public RowSource {
     std::vector<std::int64_t> chosen_;
 };
 
-/// Rows of another source that are let go of on the way: whenever so many bytes have been read, `release` is
-/// called, which gives back what the system keeps of the files.
+/// Rows of another source that are let go of on the way: whenever reading has mapped some 64 MB, `release` is
+/// called, which gives back what the process holds of the files.
 class PassingRows final : public RowSource {
   public:
     PassingRows(const RowSource& rows, std::function<void()> release)
@@ -43,8 +43,9 @@ class PassingRows final : public RowSource {
     std::int64_t dim() const override { return rows_.dim(); }
     void read(std::int64_t begin, std::int64_t end, float* out) const override {
         rows_.read(begin, end, out);
-        constexpr std::int64_t kHeld = 64 << 20;
-        const std::int64_t bytes = (end - begin) * dim() * static_cast<std::int64_t>(sizeof(float));
+        // The system maps what lies around a page as well: a row here and there soon maps the whole file.
+        constexpr std::int64_t kHeld = 64 << 20, kAround = 64 << 10;
+        const std::int64_t bytes = (end - begin) * dim() * static_cast<std::int64_t>(sizeof(float)) + kAround;
         if ((read_ += bytes) < kHeld) return;
         read_ = 0;
         release_();
