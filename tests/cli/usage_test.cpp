@@ -1,4 +1,5 @@
 // Help, usage errors and exit codes.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -51,12 +52,25 @@ TEST_P(Command, RefusesAFlagThatItHasNot) {
     EXPECT_TRUE(program_.files().empty());
 }
 
+TEST(Usage, ANumberThatIsNoneIsSaidWithoutTheLargestDouble) {
+    for (const char* value : {"x", "0"}) {
+        const Outcome outcome = Program().run({"capture", "bytes-gpt2", "--out", "r", "--sequences", value});
+        EXPECT_EQ(outcome.code, 2);
+        EXPECT_EQ(outcome.err,
+                  fmt::format("tomograph: --sequences: {} is no positive number (see tomograph capture "
+                              "--help)\n",
+                              value));
+    }
+}
+
 TEST(Usage, PrintsTheVersion) {
     const Outcome outcome = Program().run({"--version"});
     EXPECT_EQ(outcome.code, 0);
     EXPECT_TRUE(outcome.out.starts_with(std::string("tomograph ") + kVersion + "\nllama.cpp of "))
         << outcome.out;
-    EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 4) << outcome.out;
+    EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 6) << outcome.out;
+    const Outcome capped = Program().run({"--version"}, {"TOMOGRAPH_SIMD=plain"});
+    EXPECT_NE(capped.out.find("kernels of tomograph: plain\n"), std::string::npos) << capped.out;
 }
 
 /// What the hand types at first, and what it gets.

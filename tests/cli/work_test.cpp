@@ -51,6 +51,15 @@ TEST(Cli, CapturesProjectsPlotsAndExports) {
         EXPECT_GT(fs::file_size(program / file), 1000u);
     }
     EXPECT_TRUE(is_png(program / "am.png"));
+    // Before it was measured, and as though a view were of one projection.
+    EXPECT_NE(program.run({"plot", "run", "am", "--color", "outlier", "--out", "o.png"})
+                  .err.find("make it with: tomograph measure RUN"),
+              std::string::npos);
+#ifdef TOMOGRAPH_VIEWER
+    const Outcome viewed = program.run({"view", "run", "am", "--no-open"});
+    EXPECT_EQ(viewed.code, 1);
+    EXPECT_NE(viewed.err.find("'am' is a projection of run"), std::string::npos) << viewed.err;
+#endif
 
     EXPECT_EQ(program.run({"export", "run", "am", "--format", "csv", "--out", "am.csv"}).out, "am.csv\n");
     const std::string csv = read_file(program / "am.csv");

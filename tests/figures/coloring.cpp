@@ -74,5 +74,15 @@ TEST_F(ColorRows, ByNothingElse) {
         "rank, expert");
 }
 
+TEST_F(ColorRows, ByWhatTheRunLacksSaysHowToMakeIt) {
+    const std::string message = error_of([&] { by("outlier"); });
+    EXPECT_NE(
+        message.find("the run does not hold it yet; make it with: tomograph measure RUN, or use component"),
+        std::string::npos)
+        << message;
+    EXPECT_NE(error_of([&] { by("lens_depth"); }).find("tomograph lens RUN --model MODEL"),
+              std::string::npos);
+}
+
 }  // namespace
 }  // namespace tomograph

@@ -2,7 +2,10 @@
 
 #include "tomograph/base/text.h"
 
+#include <fstream>
+
 #include "figures/support.h"
+#include "support/temp_folder.h"
 
 namespace tomograph {
 namespace {
@@ -51,6 +54,27 @@ TEST(Text, WithGlyphsReplacesWhatNoFontHas) {
     const std::string drawn = with_glyphs("x" + unassigned + "y");
     EXPECT_EQ(drawn.find(unassigned), std::string::npos);
     EXPECT_EQ(code_points(drawn).size(), 3U);
+}
+
+TEST(Text, FontsThatAreMissingAreNamed) {
+    const test::TempFolder folder;
+    const auto file = folder / "fonts.conf";
+    std::ofstream(file)
+        << "<?xml version=\"1.0\"?><fontconfig><dir>/usr/share/fonts/truetype/dejavu</dir><cachedir>"
+        << folder.path().string() << "</cachedir></fontconfig>";
+    const test::Environment latin("FONTCONFIG_FILE", file.c_str());
+    // Characters that no other test here draws: what is known of one is kept.
+    EXPECT_EQ(with_glyphs("鯉 한 🐳"), "□ □ □");
+    const std::string note = missing_glyphs();
+    EXPECT_NE(note.find("鯉"), std::string::npos) << note;
+    EXPECT_NE(
+        note.find("fonts-noto-cjk (for Chinese, Japanese and Korean), fonts-noto-color-emoji (for emoji)"),
+        std::string::npos)
+        << note;
+}
+
+TEST(Text, ChineseAndJapaneseAreDrawnWhereAFontHasThem) {
+    EXPECT_EQ(with_glyphs("鯨は大きい"), "鯨は大きい") << "scripts/setup installs fonts-droid-fallback";
 }
 
 }  // namespace

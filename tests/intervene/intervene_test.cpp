@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "support/errors.h"
+#include "support/golden.h"
 #include "support/temp_folder.h"
 #include "tomograph/exchange/npy.h"
 #include "tomograph/intervene/effects.h"
@@ -54,6 +55,31 @@ TEST_F(Intervene, RemovingAnAttentionOutputCosts) {
     EXPECT_EQ(done.n_changed, 6 * 24);
     EXPECT_EQ(done.by_position.size(), 23u);
     ASSERT_TRUE(done.control_change);
+}
+
+// A decoder beside an encoder: what it takes from the source is one of the places to act on.
+TEST(InterveneTarget, RemovingAttentionToTheSourceChangesWhatTheSourceSays) {
+    const Model model = Model::open(golden_model("t5"), HeldWeights::as_stored, 1, Side::target);
+    const TempFolder folder;
+    std::string lines;
+    for (int i = 0; i < 6; ++i)
+        lines += R"({"source": "The whale swam north )" + std::string(static_cast<std::size_t>(i), 'x') +
+                 R"(.", "target": "Le nord, la baleine."})"
+                 "\n";
+    const PromptSet prompts =
+        jsonl_prompts(model.vocabulary(), {.file = folder.write("pairs.jsonl", lines), .length = 64});
+    const auto engine = model.make_engine({.max_length = 64, .threads = 1});
+    const auto changed = [&](const std::string& act) {
+        const auto acts = read_acts(parse_json(R"({"acts": [)" + act + "]}"), engine->sites(), folder.path());
+        return measure_effect(model, prompts, acts, {.threads = 1, .bootstrap = 20});
+    };
+    const auto removed = changed(R"({"act": "zero", "site": "blocks.0.cross_attn_out"})");
+    EXPECT_GT(removed.kl, 1e-3);
+    EXPECT_EQ(removed.n_changed, static_cast<std::int64_t>(6 * prompts.sequences[0].length()));
+    const auto nothing =
+        changed(R"({"act": "zero", "site": "blocks.0.cross_z", "heads": [1], "strength": 0})");
+    EXPECT_EQ(nothing.kl, 0);
+    EXPECT_EQ(nothing.change, 0);
 }
 
 /// Acts that change nothing.

@@ -4,6 +4,8 @@
 #include <string>
 
 #include "support/errors.h"
+#include "support/golden.h"
+#include "support/temp_folder.h"
 #include "tomograph/intervene/effects.h"
 #include "tomograph/intervene/sweep.h"
 #include "tomograph/model/model.h"
@@ -28,6 +30,30 @@ INSTANTIATE_TEST_SUITE_P(Intervene, Sweeps, testing::Values("bytes-gpt2", "bytes
                          [](const auto& test) {
                              return test.param == std::string("bytes-gpt2") ? "gpt2" : "llama";
                          });
+
+// A decoder beside an encoder writes three times a block; what it takes from the source comes before
+// resid_mid.
+TEST(SweepTarget, GivesWhatSingleActsGive) {
+    const Model model = Model::open(golden_model("t5"), HeldWeights::as_stored, 1, Side::target);
+    const TempFolder folder;
+    std::string lines;
+    for (const char* word : {"north", "south", "east", "west", "up", "down"})
+        lines += std::string("{\"source\": \"The whale swam ") + word + "\", \"target\": \"La baleine.\"}\n";
+    const PromptSet prompts =
+        jsonl_prompts(model.vocabulary(), {.file = folder.write("pairs.jsonl", lines), .length = 48});
+    const SweepReport report = sweep(
+        model, prompts, {.over = {SweepOver::components}, .exact = true, .threads = 1, .bootstrap = 20});
+    ASSERT_EQ(report.units.size(), 2U * 3);
+    const auto sites = model.make_engine({.max_length = 48, .threads = 1})->sites();
+    for (const SweepUnit& unit : report.units) {
+        const std::string act = "{\"acts\": [{\"act\": \"zero\", \"site\": \"blocks." +
+                                std::to_string(unit.layer) + "." +
+                                std::string(component_name(unit.component)) + "\"}]}";
+        const auto want = measure_effect(model, prompts, read_acts(parse_json(act), sites, ""),
+                                         {.exact = true, .threads = 1, .control = false, .bootstrap = 20});
+        EXPECT_NEAR(unit.change, want.change, 1e-5) << unit.name();
+    }
+}
 
 // What begins at a block's own stream is what a whole run gives.
 TEST_P(Sweeps, GiveWhatSingleActsGive) {

@@ -4,9 +4,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <map>
 
 #include "served_run.h"
 #include "tomograph/live/live_model.h"
+#include "tomograph/store/run_acts.h"
 
 namespace tomograph {
 namespace {
@@ -30,6 +32,9 @@ class Held final : public LiveReader {
     }
     std::vector<LayerWords> words(const Run& prompt, std::int64_t token, int n) override {
         return of_.words(prompt, token, n);
+    }
+    SteeringEffect effect(const LivePrompt& prompt, const Run& like, int n, int n_control) override {
+        return of_.effect(prompt, like, n, n_control);
     }
 
   private:
@@ -192,6 +197,80 @@ TEST_F(LiveView, KeptPromptIsAnOrdinaryRunThatReplacesNothing) {
         EXPECT_NE(line(post(path, {{"name", bad}}), 422).find("cannot name a run"), std::string::npos) << bad;
     EXPECT_EQ(post(path, Json::object())->status, 400);
     std::filesystem::remove_all(where);
+}
+
+/// From the first half of the third layer's MLP outputs to the second.
+Json halves() {
+    Json toward = Json::array(), away = Json::array();
+    // Layer by layer attention and MLP, 128 tokens each.
+    for (int i = 0; i < 128; ++i) (i % 32 < 16 ? toward : away).push_back(5 * 128 + i);
+    return {{"run", 0},   {"projection", "pair"}, {"component", "mlp_out"},
+            {"layer", 2}, {"toward", toward},     {"away", away}};
+}
+
+TEST_F(LiveView, SteeredPromptPartsFromThePlainOneAtItsSite) {
+    const auto found = post("/api/directions", halves());
+    ASSERT_TRUE(found && found->status == 200) << found->body;
+    const Json direction = Json::parse(found->body);
+    EXPECT_EQ(direction.at("site"), "blocks.2.mlp_out");
+    const int plain = read("The old ship").at("id").get<int>();
+    const Json status = wait(start({{"run", 0},
+                                    {"text", "The old ship"},
+                                    {"steer", {{"direction", direction.at("id")}, {"strength", 3}}}}));
+    ASSERT_EQ(status.at("state"), "done") << status;
+    const int steered = status.at("id").get<int>();
+    const auto apart = [&](int token) {
+        std::map<std::string, double> by_site;
+        for (const Json& site : server_.json(fmt::format(
+                 "/api/live/{}/maps/pair/apart?token={}&from={}&to={}", plain, token, steered, token)))
+            by_site[fmt::format("{} {}", site["component"].get<std::string>(), site["layer"].get<int>())] =
+                site["distance"].get<double>();
+        return by_site;
+    };
+    const double pushed = 3 * direction.at("length").get<double>();
+    auto at = apart(11);
+    EXPECT_LT(at.at("mlp_out 1"), 1e-6) << "before the site nothing changes";
+    EXPECT_LT(at.at("attn_out 2"), 1e-6);
+    EXPECT_NEAR(at.at("mlp_out 2"), pushed, 0.01 * pushed);
+    EXPECT_GT(at.at("mlp_out 3"), 0.01);
+    EXPECT_LT(apart(0).at("mlp_out 2"), 1e-6) << "the first token is left alone";
+
+    const Json effect = server_.json(fmt::format("/api/live/{}/effect", steered));
+    EXPECT_GT(effect.at("divergence").get<double>(), 0);
+    EXPECT_EQ(effect.at("control").size(), 5u);
+    EXPECT_EQ(effect.at("plain").size(), 5u);
+    for (std::size_t i = 0; i < 5; ++i) {  // what was kept of the stream is rounded
+        EXPECT_EQ(effect["steered"][i]["id"], status["next"][i]["id"]);
+        EXPECT_NEAR(effect["steered"][i]["p"].get<double>(), status["next"][i]["p"].get<double>(), 2e-3);
+    }
+    EXPECT_EQ(effect, server_.json(fmt::format("/api/live/{}/effect", steered)));
+    EXPECT_NE(
+        line(server_.client().Get(fmt::format("/api/live/{}/effect", plain)), 422).find("without steering"),
+        std::string::npos);
+
+    const auto kept = post(fmt::format("/api/live/{}/keep", steered), {{"name", "steered"}});
+    ASSERT_TRUE(kept && kept->status == 200);
+    const std::filesystem::path where = Json::parse(kept->body).at("path").get<std::string>();
+    EXPECT_NE(acts_of(Run::open(where)).find("add blocks.2.mlp_out at 1:"), std::string::npos);
+    std::filesystem::remove_all(where);
+}
+
+TEST_F(LiveView, SteeringThatCannotBeIsRefused) {
+    held_.go_on();
+    const auto steer = [&](const Json& how) {
+        return line(post("/api/live", {{"run", 0}, {"text", "a"}, {"steer", how}}), 422);
+    };
+    EXPECT_NE(steer({{"direction", 77}, {"strength", 1}}).find("direction 77 is not at hand"),
+              std::string::npos);
+    EXPECT_NE(steer({{"strength", 1}}).find("cannot be read"), std::string::npos);
+    EXPECT_NE(steer(7).find("cannot be read"), std::string::npos);
+    const Json direction = Json::parse(post("/api/directions", halves())->body);
+    EXPECT_NE(steer({{"direction", direction["id"]}, {"strength", 0}}).find("steers nothing"),
+              std::string::npos);
+    EXPECT_NE(steer({{"direction", direction["id"]}, {"strength", 1e9}}).find("steers nothing"),
+              std::string::npos);
+    EXPECT_FALSE(line(post("/api/directions", Json::object()), 422).empty());
+    EXPECT_EQ(read("still here").at("state"), "done");
 }
 
 TEST_F(LiveView, OnlyTheLastFewAreKept) {

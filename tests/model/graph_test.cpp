@@ -321,12 +321,24 @@ TEST(FindSitesRefuses, LayersThatAreRunMoreThanOnce) {
 TEST(FindSitesRefuses, AStreamThatIsLostAndSaysWhere) {
     Graph graph;
     const int stream = graph.pre_norm_block(graph.tokens(), 0);
+    const int rolled = graph.add_node(Op::other, "rolled", {Graph::at(stream)}, {kWidth, kTokens, 1, 1});
+    graph.nodes.back().kind = "ROLL";
+    graph.product(rolled, "result_output");
+    const std::string error = refusal(graph, 1);
+    EXPECT_NE(error.find("the stream was last seen at 'l_out-0'"), std::string::npos) << error;
+    EXPECT_NE(error.find("lost at 'rolled' (ROLL)"), std::string::npos) << error;
+}
+
+TEST(FindSitesRefuses, AStreamThatBecomesSeveral) {
+    Graph graph;
+    const int stream = graph.pre_norm_block(graph.tokens(), 0);
     const int copies = graph.add_node(Op::other, "hc_init", {Graph::at(stream)}, {kWidth, 4, kTokens, 1});
     graph.nodes.back().kind = "REPEAT";
     graph.product(copies, "result_output");
     const std::string error = refusal(graph, 1);
-    EXPECT_NE(error.find("the stream was last seen at 'l_out-0'"), std::string::npos) << error;
-    EXPECT_NE(error.find("lost at 'hc_init' (REPEAT)"), std::string::npos) << error;
+    EXPECT_NE(error.find("mixtures of 4 streams (hyper-connections), which begin at 'hc_init' (REPEAT)"),
+              std::string::npos)
+        << error;
 }
 
 TEST(FindSitesRefuses, ALayerThatWritesNothing) {

@@ -1,7 +1,10 @@
 // A model of two streams: an encoder, and a decoder that attends to what it makes of a source.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -125,10 +128,43 @@ TEST_F(Target, NeedsASource) {
               "a source is longer than the engine was made for: 65 tokens");
 }
 
-TEST_F(Target, DoesNotGoOnByItself) {
-    EXPECT_EQ(error_of([&] { model_.make_continuation(exact()); }),
+TEST_F(Target, GoesOnAsItReads) {
+    const Golden golden = read_golden("t5-target");
+    const auto engine = model_.make_engine(exact());
+    const Sequence sequence{.tokens = golden.tokens, .source = golden.source};
+    struct Logits final : Tap {
+        void take(const SiteBatch&) override {}
+        void take_logits(std::size_t, std::span<const float> of) override {
+            last.assign(of.begin(), of.end());
+        }
+        std::vector<float> last;
+    } whole;
+    engine->run(std::span(&sequence, 1), {.logits = {sequence.length() - 1}}, whole);
+    const auto continuation = model_.make_continuation(exact());
+    for (int round = 0; round < 2; ++round) {  // what it read before is forgotten, the source with it
+        continuation->restart(round == 0 ? std::span(golden.source).first(5) : std::span(golden.source));
+        std::span<const float> logits;
+        for (const std::int32_t token : golden.tokens) logits = continuation->read({&token, 1});
+        double difference = 0;
+        for (std::size_t i = 0; i < logits.size(); ++i)
+            difference = std::max<double>(difference, std::abs(logits[i] - whole.last[i]));
+        if (round == 0) {
+            EXPECT_GT(difference, 1e-2);
+        } else {
+            EXPECT_LT(difference, 1e-4);
+        }
+    }
+}
+
+TEST_F(Target, DoesNotGoOnWithoutASource) {
+    const auto continuation = model_.make_continuation(exact());
+    EXPECT_EQ(error_of([&] { continuation->restart(); }),
               "golden-t5 does not go on with a text by itself: its decoder reads a source beside it; give "
               "targets, as lines of --jsonl");
+    const Model other = Model::open("bytes-gpt2");
+    const std::vector<std::int32_t> source{1, 2};
+    EXPECT_EQ(error_of([&] { other.make_continuation(exact())->restart(source); }),
+              "bytes-gpt2 reads no source: it has no encoder beside a decoder");
 }
 
 TEST(Sides, AreOneInOtherModels) {

@@ -57,6 +57,42 @@ class Generate : public testing::Test {
     TempFolder folder_;
 };
 
+// A decoder beside an encoder goes on from its target.
+TEST(GenerateTarget, EqualsAPlainLoopBesideItsSource) {
+    const Model model = Model::open(golden_model("t5"), HeldWeights::as_stored, 1, Side::target);
+    const TempFolder folder;
+    PromptSet set =
+        jsonl_prompts(model.vocabulary(),
+                      {.file = folder.write("pairs.jsonl", R"({"source": "A whale swam by.", "target": "Un"}
+{"source": "Nobody saw it.", "target": "Un"}
+)"),
+                       .length = 48});
+    ASSERT_EQ(set.sequences.size(), 2U);
+    const std::vector<Sequence> before = set.sequences;
+    Progress progress;
+    add_answers(set, model, {.most = 6, .exact = true, .threads = 1}, progress);
+    std::vector<std::vector<std::int32_t>> answers;
+    for (std::size_t s = 0; s < 2; ++s) {
+        std::vector<llama_token> source(before[s].source.begin(), before[s].source.end());
+        std::vector<llama_token> tokens(before[s].tokens.begin(), before[s].tokens.end());
+        DirectLlama plain(golden_model("t5"), 128);
+        ASSERT_EQ(llama_encode(plain.context(),
+                               llama_batch_get_one(source.data(), static_cast<int>(source.size()))),
+                  0);
+        const std::vector<std::int32_t>& read = set.sequences[s].tokens;
+        answers.emplace_back(read.begin() + std::ssize(tokens), read.end());
+        ASSERT_FALSE(answers[s].empty());
+        for (const std::int32_t said : answers[s]) {
+            ASSERT_EQ(llama_decode(plain.context(),
+                                   llama_batch_get_one(tokens.data(), static_cast<int>(tokens.size()))),
+                      0);
+            const float* logits = llama_get_logits_ith(plain.context(), -1);
+            EXPECT_EQ(said, std::max_element(logits, logits + 256) - logits) << s;
+            tokens = {said};
+        }
+    }
+}
+
 TEST(GenerateGreedy, EqualsAPlainLoop) {
     for (const std::string name : {"llama", "qwen3", "gpt2", "gemma3"}) {
         const Model model = Model::open(golden_model(name));

@@ -65,8 +65,9 @@ TEST(ParseComponents, RefusesCommasWithoutAWord) {
 TEST(ParseComponents, NamesTheOnesThereAre) {
     EXPECT_EQ(
         error_of([] { parse_components("attn_out,soul"); }),
-        "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, attn_out, mixer_out, "
-        "cross_attn_out, resid_mid, ln2, router, mlp_out, moe_out, ple_out, skip_out, resid_post, ln_final");
+        "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, state, attn_out, mixer_out, "
+        "cross_ln, cross_z, cross_attn_out, resid_mid, ln2, router, mlp_out, moe_out, ple_out, skip_out, "
+        "resid_post, ln_final");
 }
 
 TEST(SelectionJson, SaysEverything) {

@@ -1,7 +1,9 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -29,11 +31,34 @@ inline std::vector<std::string> golden_models() {
     return names;
 }
 
+/// "families/NAME" of each model of tests/golden/models/families, which went through llama.cpp's converter.
+inline const std::vector<std::string>& family_models() {
+    static const std::vector<std::string> names = [] {
+        std::vector<std::string> found;
+        for (const auto& file : std::filesystem::directory_iterator(TOMOGRAPH_TEST_DATA "/models/families")) {
+            if (file.path().extension() == ".gguf")
+                found.push_back("families/" + file.path().stem().string());
+        }
+        std::ranges::sort(found);
+        return found;
+    }();
+    return names;
+}
+inline bool has_gelu(const std::string& name) {
+    static const std::set<std::string> families{
+        "families/bert",        "families/falcon", "families/gemma",     "families/gemma4",
+        "families/modern-bert", "families/mpt",    "families/starcoder", "families/starcoder2"};
+    return families.contains(name) || std::ranges::find(gelu_models(), name) != gelu_models().end();
+}
+
 /// True before the model's first GELU, and everywhere where it has none.
 inline bool before_gelu(const std::string& name, const Site& site) {
-    if (std::ranges::find(gelu_models(), name) == gelu_models().end()) return true;
+    if (!has_gelu(name)) return true;
     if (site.layer < 0) return site.component != Component::ln_final;
-    return site.layer == 0 && site.component != Component::mlp_out && site.component != Component::resid_post;
+    if (site.layer > 0) return false;
+    const bool post_norm = name == "families/bert" && site.component == Component::ln2;
+    return site.component != Component::mlp_out && site.component != Component::ple_out &&
+           site.component != Component::resid_post && !post_norm;
 }
 
 inline std::string golden_path(const std::string& file) {

@@ -21,6 +21,7 @@ namespace tomograph::planted {
 
 inline constexpr std::int64_t kRunDim = 16;
 inline constexpr std::int64_t kRunLength = 33;
+inline constexpr int kExperts = 4;
 
 /// A token of a site while values are drawn.
 struct Spot {
@@ -62,8 +63,10 @@ struct RunFamily {
     std::int64_t length = kRunLength;  ///< tokens a sequence
     /// What a lens of the run says; none: there is no lens.
     std::function<LensTable(int sequences, std::uint64_t seed)> lens = {};
-    std::vector<double> speeds = {};  ///< of further runs of the same text
-    std::int64_t context = 0;         ///< of one more, if above 0
+    std::vector<double> speeds = {};                   ///< of further runs of the same text
+    std::int64_t context = 0;                          ///< of one more, if above 0
+    std::function<int(const Spot& spot)> expert = {};  ///< that each layer's router prefers; none: no mixture
+    std::function<int(const Spot& spot)> label = {};   ///< of a token, 0 or 1; none: no labels
 
     bool counts(const std::string& finding) const {
         return std::ranges::find(true_here, finding) == true_here.end();
@@ -84,23 +87,37 @@ inline MeasureReport measured(const RunFamily& family, int sequences, std::uint6
         for (const char* component : {"attn_out", "mlp_out", "resid_post"})
             sketch.sites.push_back({"blocks." + std::to_string(layer) + "." + component, {kRunDim}});
     }
+    const auto spot_of = [&](const std::string& site, std::int64_t token) -> Spot {
+        const auto [position, sequence] = sketch.place(token);
+        return {.site = site,
+                .component = site.substr(site.rfind('.') + 1),
+                .layer = std::stoi(site.substr(7)),
+                .position = position,
+                .sequence = sequence,
+                .speed = speed,
+                .cut = cut,
+                .token = token,
+                .seed = seed};
+    };
+    for (int layer = 0; family.expert && layer < family.n_layers; ++layer)
+        sketch.sites.push_back({"blocks." + std::to_string(layer) + ".router", {kExperts}});
+    if (family.label) {
+        sketch.labels = {"context", "question"};
+        for (std::int64_t token = 0; token < sequences * family.length; ++token)
+            sketch.token_labels.push_back(family.label(spot_of("blocks.0.resid_post", token)));
+    }
     sketch.shard_tokens = 1000;
     sketch.edit = [&](Json& run) {
         run["model"]["d_model"] = kRunDim;
         run["capture"]["rope_frequency"] = speed;
         run["capture"]["context"] = cut ? family.context : 0;
     };
-    sketch.value_of = [&](const std::string& site, std::int64_t token) {
-        const auto [position, sequence] = sketch.place(token);
-        return family.value({.site = site,
-                             .component = site.substr(site.rfind('.') + 1),
-                             .layer = std::stoi(site.substr(7)),
-                             .position = position,
-                             .sequence = sequence,
-                             .speed = speed,
-                             .cut = cut,
-                             .token = token,
-                             .seed = seed});
+    sketch.value_of = [&](const std::string& site, std::int64_t token) -> Vector {
+        const Spot spot = spot_of(site, token);
+        if (!site.ends_with(".router")) return family.value(spot);
+        Vector gates = Vector::Constant(kExperts, 0.1f);
+        gates[family.expert(spot)] = 0.7f;
+        return gates;
     };
     sketch.write(folder / "run");
     const Run run = Run::open(folder / "run");
@@ -210,6 +227,19 @@ inline constexpr std::int64_t kDoseLength = 129, kContext = 16;
 inline constexpr int kDoseSequences = 16;
 inline const std::vector<double> kSpeeds{0.7, 0.85, 1.15, 1.3};
 
+/// An expert of the token's own, at each layer.
+inline int expert_of_token(const Spot& s) {
+    Rng rng(
+        mix(mix(s.seed, 0xe9e7), static_cast<std::uint64_t>(s.layer), static_cast<std::uint64_t>(s.token)));
+    return static_cast<int>(rng.below(kExperts));
+}
+/// A question at the head of a sequence or at its end, the border between a third and two thirds of it.
+inline int label_in_either_order(const Spot& s) {
+    Rng rng(mix(s.seed, 0x1abe1, static_cast<std::uint64_t>(s.sequence)));
+    const int border = 10 + static_cast<int>(rng.below(13));
+    return static_cast<int>((s.position < border) == (rng.below(2) == 1));
+}
+
 /// Runs without what a finding that needs more than a run says: its name with each.
 inline std::vector<std::pair<std::string, RunFamily>> further_runs_without_findings() {
     const auto white = [](const Spot& s) -> Vector { return s.own(); };
@@ -261,6 +291,28 @@ inline std::vector<std::pair<std::string, RunFamily>> further_runs_without_findi
     context("positions that stay, noise of each run's own", [table](const Spot& s) -> Vector {
         return s.noise(s.site + (s.cut ? "cut" : ""), s.token) + table(s, 0.5);
     });
+    all.push_back(
+        {"expert_share", {.name = "experts of white noise", .value = white, .expert = expert_of_token}});
+    all.push_back(
+        {"expert_share",
+         {.name = "experts of whole sequences",
+          .value = [](const Spot& s) -> Vector { return s.own() + Spot::unit(s.sequence % kExperts, 3); },
+          .expert = [](const Spot& s) { return s.sequence % kExperts; }}});
+    for (const char* name : {"label_share", "label_probe"}) {
+        all.push_back(
+            {name, {.name = "labels of white noise", .value = white, .label = label_in_either_order}});
+        all.push_back(
+            {name,
+             {.name = "labels of sequences with places of their own",
+              .value = [](const Spot& s) -> Vector { return s.own() + s.noise("place", s.sequence); },
+              .label = label_in_either_order}});
+        all.push_back({name,
+                       {.name = "labels that go with the position",
+                        .value = [](const Spot& s) -> Vector {
+                            return s.own() + Spot::unit(0, s.position > 20 ? 3 : 0);
+                        },
+                        .label = [](const Spot& s) { return static_cast<int>(s.position > 20); }}});
+    }
     return all;
 }
 
@@ -337,10 +389,30 @@ inline std::vector<PlantedEffect> planted_effects() {
                                                      .length = 65,
                                                      .context = kContext};
                                 }};
+    const auto labels = [](const std::string& name) {
+        return PlantedEffect{name, [name](double strength) {
+                                 return RunFamily{.name = name,
+                                                  .value = [strength](const Spot& s) -> Vector {
+                                                      const int label = label_in_either_order(s);
+                                                      return s.own() + Spot::unit(0, 3 * strength * label);
+                                                  },
+                                                  .label = label_in_either_order};
+                             }};
+    };
     return {
         depth,
         dose,
         context,
+        PlantedEffect{"expert_share",
+                      [](double strength) {
+                          return RunFamily{.name = "expert_share",
+                                           .value = [strength](const Spot& s) -> Vector {
+                                               return s.own() + Spot::unit(expert_of_token(s), 2 * strength);
+                                           },
+                                           .expert = expert_of_token};
+                      }},
+        labels("label_share"),
+        labels("label_probe"),
         family("attn_mlp_separation", apart),
         family("attn_mlp_direction", apart),
         family("attn_mlp_overlap", halves),

@@ -12,10 +12,11 @@ namespace {
 TEST(Component, NamesArePinnedInNetworkOrder) {
     std::vector<std::string> names;
     for (const Component component : all_components()) names.emplace_back(component_name(component));
-    EXPECT_EQ(names, (std::vector<std::string>{"embed", "pos_embed", "resid_pre", "ln1", "z", "attn_out",
-                                               "mixer_out", "cross_attn_out", "resid_mid", "ln2", "router",
-                                               "mlp_out", "moe_out", "ple_out", "skip_out", "resid_post",
-                                               "ln_final"}));
+    EXPECT_EQ(names, (std::vector<std::string>{"embed",    "pos_embed", "resid_pre",      "ln1",
+                                               "z",        "state",     "attn_out",       "mixer_out",
+                                               "cross_ln", "cross_z",   "cross_attn_out", "resid_mid",
+                                               "ln2",      "router",    "mlp_out",        "moe_out",
+                                               "ple_out",  "skip_out",  "resid_post",     "ln_final"}));
 }
 
 TEST(Component, WritesToTheStreamWhereItIsAddedToIt) {

@@ -250,6 +250,7 @@ EngineOptions engine_options(const PromptSet& prompts, const CaptureOptions& opt
             .exact = options.exact,
             .rope_off = options.rope_off,
             .rope_frequency = options.rope_frequency,
+            .states = std::ranges::any_of(options.components, of_sequence),
             .threads = options.threads,
             .stop_requested = [&progress] { return progress.stop_requested(); }};
 }

@@ -358,7 +358,8 @@ void add_capture(CLI::App& app, Progress& progress) {
         ->check(CLI::PositiveNumber);
     command->add_option("--rows", flags->rows, "Vocabulary: so many tokens, chosen by seed (default: all)")
         ->check(CLI::PositiveNumber);
-    command->add_option("--components", flags->components, "Components, comma-separated (default: all)");
+    command->add_option("--components", flags->components,
+                        "Components, comma-separated (default: all but state)");
     command->add_option("--layers", flags->layers, "Half-open range such as 0:12 (default: all)");
     command->add_option("--positions", flags->positions,
                         "Keep vectors at these positions only, such as 1:, or -1 for each sequence's last");

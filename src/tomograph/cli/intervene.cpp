@@ -71,6 +71,7 @@ void add_intervene(CLI::App& app, Progress& progress) {
     CLI::App* command =
         app.add_subcommand("intervene", "Change what a model computes, and measure what it loses");
     flags->loss.add(*command, 8, true);
+    flags->loss.add_jsonl(*command);
     command
         ->add_option("--spec", flags->spec,
                      "JSON file with the acts, or the JSON itself: docs/interventions.md")

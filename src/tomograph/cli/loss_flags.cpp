@@ -24,14 +24,23 @@ void LossFlags::add(CLI::App& command, std::int64_t default_sequences, bool with
     command.add_option("--seed", seed, "Seed of every random choice")->capture_default_str();
 }
 
+void LossFlags::add_jsonl(CLI::App& command) {
+    command.add_option("--jsonl", jsonl, "A JSON object a line, as capture reads them; - reads the input");
+    add_side(command, side);
+}
+
 Model LossFlags::open(Progress& progress) const {
-    return open_held(find_model(model, progress), weights, threads);
+    return open_held(find_model(model, progress), weights, threads, side);
 }
 
 PromptSet LossFlags::read(const Model& opened) const {
-    if (!text.empty() && !prompts.empty()) throw CLI::ValidationError("give --text or --prompt, not both");
+    if (!text.empty() + !prompts.empty() + !jsonl.empty() > 1)
+        throw CLI::ValidationError("give one of --text, --prompt and --jsonl");
     const std::int64_t tokens = length.value_or(default_length(opened.info()));
     if (!prompts.empty()) return given_prompts(opened.vocabulary(), {.prompts = prompts, .length = tokens});
+    if (!jsonl.empty())
+        return jsonl_prompts(opened.vocabulary(),
+                             {.file = jsonl, .sequences = sequences.value_or(0), .length = tokens});
     return text_prompts(opened.vocabulary(), {.files = {text.begin(), text.end()},
                                               .sequences = sequences.value_or(default_sequences_),
                                               .length = tokens});

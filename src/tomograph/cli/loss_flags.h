@@ -12,7 +12,7 @@ namespace tomograph {
 
 /// What commands that measure losses share: what is read, and how the model runs.
 struct LossFlags {
-    std::string model, weights = kDefaultWeights;
+    std::string model, weights = kDefaultWeights, jsonl, side;
     std::vector<std::string> text, prompts;
     std::optional<std::int64_t> sequences, length;
     bool exact = false;
@@ -21,8 +21,10 @@ struct LossFlags {
 
     /// `default_sequences` of text; a command may have no --prompt.
     void add(CLI::App& command, std::int64_t default_sequences, bool with_prompts);
+    /// --jsonl and --side: a decoder beside an encoder reads pairs of a source and a target.
+    void add_jsonl(CLI::App& command);
     Model open(Progress& progress) const;
-    /// Errors: CLI::ValidationError where both --text and --prompt are given.
+    /// Errors: CLI::ValidationError where more than one of --text, --prompt and --jsonl is given.
     PromptSet read(const Model& opened) const;
 
   private:

@@ -18,6 +18,8 @@
 #include "tomograph/cli/print.h"
 #include "tomograph/cli/terminal.h"
 #include "tomograph/cli/words.h"
+#include "tomograph/figures/text.h"
+#include "tomograph/linear/simd.h"
 #include "tomograph/model/model.h"
 
 namespace {
@@ -53,10 +55,11 @@ void hold_standard_streams() {
 std::string version_text() {
     const tomograph::Json llama = tomograph::llama_build();
     return fmt::format(
-        "tomograph {}\nllama.cpp of {}, ggml {}\n{}\nfloat32 products: {}\ngraphics cards: {}",
+        "tomograph {}\nllama.cpp of {}, ggml {}\n{}\nfloat32 products: {}\nkernels of tomograph: "
+        "{}\ngraphics cards: {}",
         tomograph::kVersion, llama.at("release").get<std::string>(), llama.at("ggml").get<std::string>(),
         llama.at("system").get<std::string>(), llama.at("float32_products").get<std::string>(),
-        llama.value("graphics_cards", "none"));
+        tomograph::simd_name(tomograph::simd_level()), llama.value("graphics_cards", "none"));
 }
 
 int complain_of_usage(const std::string& message, const std::string& command) {
@@ -120,6 +123,7 @@ int main(int argc, char** argv) {
             app.exit(e, text, errors);  // the help or the version
             print_text(stdout, text.str());
         }
+        if (const std::string note = missing_glyphs(); !note.empty()) warn("note: {}\n", note);
         flush_output();
         return 0;
     } catch (const CLI::RuntimeError& e) {
@@ -129,7 +133,7 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& e) {
         progress.clear();
         const auto asked = app.get_subcommands();
-        return complain_of_usage(e.what(), asked.empty() ? "" : asked.front()->get_name());
+        return complain_of_usage(usage_words(e.what()), asked.empty() ? "" : asked.front()->get_name());
     } catch (const Stopped& e) {
         progress.clear();
         return complain(e.what(), kStopped);

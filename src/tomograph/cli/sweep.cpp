@@ -182,6 +182,7 @@ void add_sweep(CLI::App& app, Progress& progress) {
     CLI::App* command = app.add_subcommand(
         "sweep", "Do one act at every layer, component or head: the damage beside the geometry");
     flags->loss.add(*command, 8, false);
+    flags->loss.add_jsonl(*command);
     command->add_option("--over", flags->over, "layers, components, heads, or several, comma-separated")
         ->capture_default_str();
     command->add_option("--act", flags->act, "zero, mean, resample or patch")->capture_default_str();

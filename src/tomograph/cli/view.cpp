@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include "tomograph/cli/common.h"
 #include "tomograph/cli/model_source.h"
 #include "tomograph/live/live_model.h"
+#include "tomograph/maps/projection.h"
 #include "tomograph/model/model.h"
 #include "tomograph/serve/catalog.h"
 #include "tomograph/serve/report.h"
@@ -71,7 +73,18 @@ void tell_of_prompts(Catalog& catalog) {
          shell_quoted(path->get<std::string>()));
 }
 
+/// Whoever has typed `plot RUN NAME` types a projection's name here, too. Errors: Error for one.
+void refuse_projection(const Flags& flags) {
+    if (flags.other.empty() || std::filesystem::exists(flags.other)) return;
+    if (folder_kind(flags.run) != FolderKind::run) return;
+    const auto names = projection_names(Run::open(flags.run));
+    if (std::ranges::find(names, flags.other) == names.end()) return;
+    throw Error(fmt::format("'{}' is a projection of {}", flags.other, flags.run),
+                "a second name is a run to compare with", "leave it out: the page lists all projections");
+}
+
 void view(const Flags& flags, Progress& progress) {
+    refuse_projection(flags);
     if (!flags.report.empty()) {
         if (!flags.other.empty()) throw Error("a report shows one run or study", "", "name one folder");
         check_output_file(flags.report, {.force = flags.force});

@@ -82,4 +82,13 @@ void refuse_slips(CLI::App& app) {
         refuse_slips(*command);
 }
 
+std::string usage_words(std::string message) {
+    // The largest double, in 309 digits.
+    const auto range = message.find(" not in range 0.000000 to 1797693");
+    const auto value = message.rfind("Value ", range);
+    if (range == std::string::npos || value == std::string::npos) return message;
+    const std::string given = message.substr(value + 6, range - value - 6);
+    return message.substr(0, value) + fmt::format("{} is no positive number", given);
+}
+
 }  // namespace tomograph

@@ -27,4 +27,7 @@ void refuse_unknown_words(const CLI::App& app, const std::vector<std::string>& a
 /// another one's.
 void refuse_slips(CLI::App& app);
 
+/// What CLI11 says of a bad value, without its limits of numbers that have none.
+std::string usage_words(std::string message);
+
 }  // namespace tomograph

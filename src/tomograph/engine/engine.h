@@ -20,6 +20,8 @@ struct EngineOptions {
     bool rope_off = false;
     /// Rotary positions at so many times the model's own frequencies. 1: as it was trained.
     double rope_frequency = 1;
+    /// What recurrent mixers carry on is among the sites (Component::state): one a sequence, and large.
+    bool states = false;
     /// 0: all that this process may run on.
     int threads = 0;
     /// Tested while the model runs; true ends the batch with Stopped.

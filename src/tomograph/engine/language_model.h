@@ -18,8 +18,9 @@ namespace tomograph {
 class Continuation {
   public:
     virtual ~Continuation() = default;
-    /// Forget what was read.
-    virtual void restart() = 0;
+    /// Forget what was read. `source`: what a decoder beside an encoder attends to from here on; it has one,
+    /// and other models have none. Errors: Error where that is not so, or for more than max_length.
+    virtual void restart(std::span<const std::int32_t> source = {}) = 0;
     /// The logits after the last of `tokens`, [n_vocab], which hold until the next call. Errors: Stopped;
     /// Error for no token, one that the model has not, or more than max_length since the last restart.
     virtual std::span<const float> read(std::span<const std::int32_t> tokens) = 0;

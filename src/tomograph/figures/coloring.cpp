@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "tomograph/base/error.h"
@@ -14,6 +16,16 @@
 
 namespace tomograph {
 namespace {
+
+/// Numbers of each token, and what gives them to a run.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kMadeLater{
+    {{"outlier", "tomograph measure RUN"},
+     {"lens_depth", "tomograph lens RUN --model MODEL"},
+     {"ridge_depth", "tomograph lens RUN --model MODEL"},
+     {"logprob", "tomograph capture --scores"},
+     {"entropy", "tomograph capture --scores"},
+     {"rank", "tomograph capture --scores"},
+     {"expert", "tomograph capture --components router,... of a mixture"}}};
 
 constexpr std::size_t kTokenColors = 10;
 constexpr Color kRest = 0xC4C4C4;
@@ -166,6 +178,11 @@ Coloring color_rows(const Run& run, const Projection& projection, const std::str
     const bool routed = keeps_routers(run);
     if (routed) known += ", expert";
     if (routed && by == "expert") return experts(preferred_experts(run, rows));
+    for (const auto& [name, command] : kMadeLater) {
+        if (name == by)
+            throw Error("cannot colour by '" + by + "'", "the run does not hold it yet",
+                        fmt::format("make it with: {}, or use {}", command, known));
+    }
     throw Error("cannot colour by '" + by + "'", "", fmt::format("use {}", known));
 }
 

@@ -76,10 +76,13 @@ Color category_color(int i) {
 }
 
 Color component_color(std::string_view component) {
-    constexpr std::array<std::pair<std::string_view, Color>, 18> colors{{
+    constexpr std::array<std::pair<std::string_view, Color>, 21> colors{{
         {"attn_out", blue},
         {"mlp_out", vermilion},
         {"mixer_out", 0x117733},
+        {"state", 0x999933},
+        {"cross_ln", 0x88CCEE},
+        {"cross_z", 0x6699CC},
         {"cross_attn_out", 0x332288},
         {"moe_out", 0xB3541E},
         {"ple_out", 0xAA4499},

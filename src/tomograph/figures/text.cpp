@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/process.h"
@@ -52,28 +54,63 @@ std::optional<bool> some_font_has(const std::set<char32_t>& points) {
     }
 }
 
-/// Whether each of these characters can be drawn. Answers are kept: fonts do not change while we run.
+/// Which characters can be drawn. Answers are kept: fonts do not change while we run.
+struct Glyphs {
+    std::mutex guard;
+    std::map<char32_t, bool> known;
+    std::set<char32_t> replaced;  // by a box
+};
+Glyphs& glyphs() {
+    static Glyphs all;
+    return all;
+}
+
 std::map<char32_t, bool> drawable(const std::set<char32_t>& points) {
-    static std::mutex guard;
-    static std::map<char32_t, bool> known;
-    const std::lock_guard lock(guard);
+    Glyphs& all = glyphs();
+    const std::lock_guard lock(all.guard);
     std::set<char32_t> unknown;
     for (const char32_t point : points) {
-        if (known.find(point) == known.end()) unknown.insert(point);
+        if (!all.known.contains(point)) unknown.insert(point);
     }
     if (!unknown.empty()) {
         // Most often one font has them all, and one question is enough.
-        const std::optional<bool> all = some_font_has(unknown);
+        const std::optional<bool> one = some_font_has(unknown);
         for (const char32_t point : unknown) {
             // Without an answer, trust that any font has Latin, Greek and Cyrillic letters and common
             // punctuation.
-            if (!all)
-                known[point] = point < 0x530 || (point >= 0x2000 && point < 0x2250);
+            if (!one)
+                all.known[point] = point < 0x530 || (point >= 0x2000 && point < 0x2250);
             else
-                known[point] = *all || (unknown.size() > 1 && some_font_has({point}).value_or(false));
+                all.known[point] = *one || (unknown.size() > 1 && some_font_has({point}).value_or(false));
         }
     }
-    return known;
+    return all.known;
+}
+
+/// Characters that belong together, and where fonts with them come from, by Debian's names.
+struct Script {
+    std::vector<std::pair<char32_t, char32_t>> ranges;  // both ends within
+    const char* name;
+    const char* fonts;
+};
+const std::vector<Script>& scripts() {
+    static const std::vector<Script> all{
+        {{{0x1100, 0x11FF},
+          {0x2E80, 0x9FFF},
+          {0xA960, 0xA97F},
+          {0xAC00, 0xD7FF},
+          {0xF900, 0xFAFF},
+          {0xFE30, 0xFE4F},
+          {0xFF00, 0xFFEF},
+          {0x20000, 0x3FFFD}},
+         "Chinese, Japanese and Korean",
+         "fonts-noto-cjk"},
+        {{{0x2600, 0x27BF}, {0x1F000, 0x1FAFF}, {0xFE0F, 0xFE0F}, {0x200D, 0x200D}, {0x20E3, 0x20E3}},
+         "emoji",
+         "fonts-noto-color-emoji"},
+        {{{0, 0x10FFFF}}, "other scripts", "fonts-noto-core"},
+    };
+    return all;
 }
 
 }  // namespace
@@ -164,6 +201,7 @@ std::string with_glyphs(std::string_view text) {
     const std::map<char32_t, bool> can_draw = drawable(beyond_ascii);
     const char32_t stand_in = can_draw.at(box) ? box : U'?';
     std::u32string drawn;
+    std::set<char32_t> replaced;
     for (const char32_t point : points) {
         if (point < 127 || can_draw.at(point))
             drawn += point;
@@ -171,10 +209,40 @@ std::string with_glyphs(std::string_view text) {
             drawn += U'-';
         else if (point == ellipsis)
             drawn += U"...";
-        else
+        else {
             drawn += stand_in;
+            replaced.insert(point);
+        }
+    }
+    if (!replaced.empty()) {
+        const std::lock_guard lock(glyphs().guard);
+        glyphs().replaced.merge(replaced);
     }
     return to_utf8(drawn);
+}
+
+std::string missing_glyphs() {
+    const std::lock_guard lock(glyphs().guard);
+    std::set<char32_t> left = glyphs().replaced;
+    if (left.empty()) return "";
+    constexpr std::size_t kShown = 5;
+    std::string which, fonts;
+    for (const char32_t point : left) {
+        if (static_cast<std::size_t>(std::distance(left.begin(), left.find(point))) == kShown) break;
+        which += (which.empty() ? "" : " ") + to_utf8(std::u32string(1, point));
+    }
+    if (left.size() > kShown) which += fmt::format(" and {} more", left.size() - kShown);
+    for (const Script& script : scripts()) {
+        const std::size_t before = left.size();
+        std::erase_if(left, [&](char32_t point) {
+            return std::ranges::any_of(script.ranges, [&](const auto& range) {
+                return point >= range.first && point <= range.second;
+            });
+        });
+        if (left.size() < before)
+            fonts += fmt::format("{}{} (for {})", fonts.empty() ? "" : ", ", script.fonts, script.name);
+    }
+    return fmt::format("no font here has {}: boxes stand for it in the figures; install {}", which, fonts);
 }
 
 }  // namespace tomograph

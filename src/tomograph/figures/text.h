@@ -26,4 +26,8 @@ std::vector<std::string> wrapped(std::string_view text, double font_size, double
 /// need this: a single missing glyph covers the picture in stray rectangles.
 std::string with_glyphs(std::string_view text);
 
+/// What with_glyphs() has had to replace so far in this process, and which fonts would have it, a sentence; empty:
+/// nothing.
+std::string missing_glyphs();
+
 }  // namespace tomograph

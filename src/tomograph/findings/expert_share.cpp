@@ -3,6 +3,7 @@
 
 #include "tomograph/base/random.h"
 #include "tomograph/findings/headline_mean.h"
+#include "tomograph/findings/labelled_rows.h"
 #include "tomograph/findings/list.h"
 #include "tomograph/statistics/label_share.h"
 
@@ -43,7 +44,9 @@ class ExpertShare final : public Measurement {
         layer.left_out = share.left_out(preferred, n_experts);
         std::vector<double> chance;
         for (std::uint64_t s = 0; s < kShuffles; ++s)
-            chance.push_back(share.value(shuffled(preferred, mix(subject_.options.seed, s)), n_experts));
+            // Within each sequence, so that it keeps its experts.
+            chance.push_back(share.value(
+                shuffled_within(preferred, sample.group, mix(subject_.options.seed, s)), n_experts));
         layer.null = quantile(chance, 0.975);
     }
 
@@ -60,20 +63,6 @@ class ExpertShare final : public Measurement {
     }
 
   private:
-    /// Within each sequence, so that it keeps its experts.
-    std::vector<std::int32_t> shuffled(std::vector<std::int32_t> labels, std::uint64_t seed) const {
-        const auto& group = subject_.sample.group;
-        Rng rng(seed);
-        for (std::size_t begin = 0; begin < labels.size();) {
-            std::size_t end = begin;
-            while (end < labels.size() && group[end] == group[begin]) ++end;
-            for (std::size_t left = end - begin; left > 1; --left)
-                std::swap(labels[begin + left - 1], labels[begin + rng.below(left)]);
-            begin = end;
-        }
-        return labels;
-    }
-
     /// How even the load is: the entropy of the preferred experts over its largest value.
     static double evenness(const std::vector<std::int64_t>& load) {
         double n = 0, entropy = 0;

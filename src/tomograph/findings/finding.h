@@ -49,10 +49,12 @@ struct Margin {
     bool ratio = false;            ///< from `no_effect` divided by `width` to as many times it
 };
 
-/// What a finding is not measured without: runs besides its own, or a site that few models have.
+/// What a finding is not measured without: runs besides its own, a site that few models have, or labels that
+/// few prompts have.
 enum class Needs {
     nothing,
     router,      ///< a mixture's router, with vectors
+    labels,      ///< tokens of two labels or more
     rope_off,    ///< one without rotation
     rope_doses,  ///< some at other speeds of rotation
     context      ///< one in which tokens read a short context

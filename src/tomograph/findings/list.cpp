@@ -29,6 +29,7 @@ std::string findings_reference() {
     for (const FindingKind* kind : finding_kinds()) {
         text += fmt::format("| `{}` | {}{} | {} | {}{} | {} |\n", kind->name,
                             kind->needs == Needs::router       ? "of a mixture: "
+                            : kind->needs == Needs::labels     ? "of labelled prompts: "
                             : kind->needs == Needs::rope_off   ? "with `--rope-off-run`: "
                             : kind->needs == Needs::rope_doses ? "with `--rope-dose-run`: "
                             : kind->needs == Needs::context    ? "with `--context-run`: "

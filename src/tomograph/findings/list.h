@@ -22,6 +22,8 @@
     FINDING(layer_cka)              \
     FINDING(answer_depth)           \
     FINDING(expert_share)           \
+    FINDING(label_share)            \
+    FINDING(label_probe)            \
     FINDING(rope_share)             \
     FINDING(rope_dose)              \
     FINDING(context_share)

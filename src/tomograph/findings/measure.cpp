@@ -8,6 +8,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/findings/heads.h"
+#include "tomograph/findings/labelled_rows.h"
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/outlier_board.h"
 #include "tomograph/findings/reference_outliers.h"
@@ -91,6 +92,7 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
     for (std::size_t i = 0; i < finding_kinds().size(); ++i) {
         const FindingKind& kind = *finding_kinds()[i];
         if (kind.needs == Needs::router && !keeps_routers(run)) continue;
+        if (kind.needs == Needs::labels && !has_labels(run)) continue;
         if (kind.needs == Needs::rope_off && (effects_only || options.rope_off == nullptr)) continue;
         if (kind.needs == Needs::rope_doses && (effects_only || options.rope_doses.empty())) continue;
         if (kind.needs == Needs::context && (effects_only || options.context == nullptr)) continue;

@@ -128,7 +128,7 @@ Range read_positions(const Json& json) {
 
 void read_columns(Act& act, const Json& json, const SiteShape& shape, const Where& where) {
     if (json.contains("heads")) {
-        if (act.site.component != Component::z)
+        if (act.site.component != Component::z && act.site.component != Component::cross_z)
             where.fail(
                 fmt::format("{} has no heads", act.site.name()),
                 fmt::format("heads are told apart in z: use blocks.{}.z", std::max(0, act.site.layer)));

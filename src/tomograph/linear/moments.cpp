@@ -71,11 +71,14 @@ class Block {
             if (scale_ != 1) sum /= static_cast<double>(scale_) * scale_;
             const std::int64_t i0 = p * panel_width, ni = std::min(panel_width, dim_ - i0);
             const std::int64_t j0 = q * panel_width, nj = std::min(panel_width, dim_ - j0);
-            comoment.block(i0, j0, ni, nj) +=
-                sum.topLeftCorner(ni, nj) -
-                static_cast<double>(n_rows_) * residual.segment(i0, ni) *
-                    residual.segment(j0, nj).transpose() +
-                weight * delta.segment(i0, ni) * delta.segment(j0, nj).transpose();
+            for (std::int64_t i = 0; i < ni; ++i) {
+                const double left_over = static_cast<double>(n_rows_) * residual[i0 + i];
+                const double shift = weight * delta[i0 + i];
+                double* out = &comoment(i0 + i, j0);
+                const double* products = &sum(i, 0);
+                for (std::int64_t j = 0; j < nj; ++j)
+                    out[j] += products[j] - left_over * residual[j0 + j] + shift * delta[j0 + j];
+            }
         });
     }
 

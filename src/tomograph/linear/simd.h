@@ -15,23 +15,12 @@ enum class SimdLevel {
     vnni,  ///< AVX-512 that multiplies bytes
 };
 
-/// The highest of this processor, asked once.
-inline SimdLevel simd_level() {
-#if defined(__x86_64__)
-    static const SimdLevel level = [] {
-        __builtin_cpu_init();
-        const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-        if (avx512 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni"))
-            return SimdLevel::vnni;
-        if (avx512) return SimdLevel::avx512;
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return SimdLevel::avx2;
-        return SimdLevel::plain;
-    }();
-    return level;
-#else
-    return SimdLevel::plain;
-#endif
-}
+/// "plain", "avx2", "avx512" or "vnni".
+const char* simd_name(SimdLevel level);
+
+/// The highest of this processor, asked once; no higher than the one that TOMOGRAPH_SIMD in the environment
+/// names, by which one machine shows what others would do. A name that there is not caps nothing.
+SimdLevel simd_level();
 
 /// All that this processor has, plain first.
 inline std::vector<SimdLevel> simd_levels() {

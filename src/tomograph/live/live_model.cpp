@@ -4,16 +4,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <mutex>
 #include <optional>
 
 #include "tomograph/base/error.h"
-#include "tomograph/base/text.h"
 #include "tomograph/capture/capture.h"
 #include "tomograph/engine/given.h"
+#include "tomograph/live/steering.h"
 #include "tomograph/prompts/prompts.h"
-#include "tomograph/statistics/answers.h"
 #include "tomograph/store/run_acts.h"
 
 namespace tomograph {
@@ -65,19 +63,16 @@ CaptureOptions capture_options(const Run& run) {
 class WordsTap final : public Tap {
   public:
     WordsTap(const Vocabulary& vocabulary, std::vector<LayerWords>& into, int n_words)
-        : vocabulary_(vocabulary), into_(into), n_words_(static_cast<std::size_t>(n_words)) {}
+        : vocabulary_(vocabulary), into_(into), n_words_(n_words) {}
     void take(const SiteBatch&) override {}
     void take_logits(std::size_t which, std::span<const float> logits) override {
-        const double log_sum = read_logits(logits).log_sum;
-        for (const std::int32_t token : top_tokens(logits, n_words_))
-            into_[which].words.push_back({token, printable(vocabulary_.piece(token)),
-                                          std::exp(logits[static_cast<std::size_t>(token)] - log_sum)});
+        into_[which].words = likeliest(logits, vocabulary_, n_words_);
     }
 
   private:
     const Vocabulary& vocabulary_;
     std::vector<LayerWords>& into_;
-    std::size_t n_words_;
+    int n_words_;
 };
 
 }  // namespace
@@ -149,8 +144,8 @@ std::string LiveModel::check(const Run& run) const {
     return note;
 }
 
-std::vector<std::string> LiveModel::read(const LivePrompt& prompt, const Run& like,
-                                         const std::filesystem::path& out, Progress& progress) {
+/// The tokens of a prompt, one sequence. Errors: Error for one that is too long or none.
+PromptSet LiveModel::tokens_of(const LivePrompt& prompt, const Run& like) const {
     const Vocabulary& vocabulary = model_.vocabulary();
     const std::int64_t most = options_.most_tokens;
     PromptSet set;
@@ -169,16 +164,31 @@ std::vector<std::string> LiveModel::read(const LivePrompt& prompt, const Run& li
     if (length > most)
         throw Error(fmt::format("the prompt has {} tokens", length), fmt::format("{} are read at most", most),
                     "shorten it");
+    return set;
+}
 
+std::vector<std::string> LiveModel::read(const LivePrompt& prompt, const Run& like,
+                                         const std::filesystem::path& out, Progress& progress) {
+    const PromptSet set = tokens_of(prompt, like);
     const std::lock_guard lock(state_->one);
     Engine& engine = state_->engine_for(manner_of(like), model_, options_);
     state_->asked = &progress;
     const auto nobody = [this](void*) { state_->asked = nullptr; };
     const std::unique_ptr<void, decltype(nobody)> until(state_.get(), nobody);
-    const CaptureSummary summary = capture(model_, engine, set, out, capture_options(like), progress);
+    CaptureOptions options = capture_options(like);
+    if (prompt.steering) options.intervention = steered(engine, set, *prompt.steering);
+    const CaptureSummary summary = capture(model_, engine, set, out, options, progress);
     std::vector<std::string> notes = set.notes;
     notes.insert(notes.end(), summary.notes.begin(), summary.notes.end());
     return notes;
+}
+
+SteeringEffect LiveModel::effect(const LivePrompt& prompt, const Run& like, int n_words, int n_control) {
+    if (!prompt.steering) throw Error("this prompt was read without steering", "", "");
+    const PromptSet set = tokens_of(prompt, like);
+    const std::lock_guard lock(state_->one);
+    return steering_effect(state_->engine_for(manner_of(like), model_, options_), model_.vocabulary(), set,
+                           *prompt.steering, n_words, n_control);
 }
 
 std::vector<LayerWords> LiveModel::words(const Run& prompt, std::int64_t token, int n_words) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tomograph/engine/language_model.h"
+#include "tomograph/prompts/prompts.h"
 #include "tomograph/serve/live.h"
 
 namespace tomograph {
@@ -31,8 +32,10 @@ class LiveModel final : public LiveReader {
     std::vector<std::string> read(const LivePrompt& prompt, const Run& like, const std::filesystem::path& out,
                                   Progress& progress) override;
     std::vector<LayerWords> words(const Run& prompt, std::int64_t token, int n_words) override;
+    SteeringEffect effect(const LivePrompt& prompt, const Run& like, int n_words, int n_control) override;
 
   private:
+    PromptSet tokens_of(const LivePrompt& prompt, const Run& like) const;
     struct State;
     const LanguageModel& model_;
     LiveOptions options_;

@@ -60,7 +60,7 @@ constexpr std::array kBounds{
     Bound{"context_length", 1, std::numeric_limits<std::int32_t>::max()},
     Bound{"embedding_length", 1, 1 << 20},
     Bound{"feed_forward_length", 0, 1 << 24},
-    Bound{"attention.head_count", 1, 1 << 16},
+    Bound{"attention.head_count", 0, 1 << 16},
     Bound{"attention.head_count_kv", 0, 1 << 16},
     Bound{"attention.key_length", 1, 1 << 16},
     Bound{"attention.value_length", 1, 1 << 16},
@@ -260,6 +260,9 @@ class Header {
             if (number && (*number < bound.least || *number > bound.most))
                 refuse(fmt::format("its {} is {}", bound.key, static_cast<std::int64_t>(*number)));
         }
+        // A model that only carries a state from token to token has none.
+        if (value("attention.head_count") == 0 && !value("ssm.state_size") && !value("wkv.head_size"))
+            refuse("its attention.head_count is 0");
         const auto width = value("embedding_length");
         if (width && embedding_ && *width != *embedding_)
             refuse(fmt::format("its embedding_length is {}, its token table's rows have {} values", *width,

@@ -93,7 +93,7 @@ class Finder {
 
     /// The input of attention's output projection: down from what attention adds to the last product with a
     /// weight. Heads are counted at the attention core.
-    void add_heads(const StreamWrite& write) {
+    void add_heads(const StreamWrite& write, Component component) {
         int at = write.value;
         while (at >= 0) {
             const GraphNode& n = node(at);
@@ -107,8 +107,7 @@ class Finder {
                     heads = core.op == Op::attention ? core.shape[1] : core.shape[2];
                 }
                 const std::int64_t width = node(z).shape[0] * (node(z).shape[2] > 1 ? node(z).shape[1] : 1);
-                if (heads > 0 && width % heads == 0)
-                    add(Component::z, write.layer, z, {heads, width / heads});
+                if (heads > 0 && width % heads == 0) add(component, write.layer, z, {heads, width / heads});
                 return;
             }
             int next = -1;
@@ -268,7 +267,8 @@ class Finder {
                 const Component component = component_of(write);
                 add_row(component, layer, write.value);
                 parts.push_back({Site{component, layer}, 1});
-                if (write.kind == StreamWrite::Kind::attention) add_heads(write);
+                if (write.kind == StreamWrite::Kind::attention) add_heads(write, Component::z);
+                if (write.kind == StreamWrite::Kind::cross) add_heads(write, Component::cross_z);
                 add_router(write);
             }
             const bool last = i + 1 == stations.size();
@@ -310,6 +310,8 @@ class Finder {
         ln1 = norm_of(Component::attn_out);
         if (ln1 == kNone) ln1 = norm_of(Component::mixer_out);
         if (ln1 != kNone) add_row(Component::ln1, layer, ln1);
+        if (const int norm = norm_of(Component::cross_attn_out); norm != kNone)
+            add_row(Component::cross_ln, layer, norm);
         if (const int norm = norm_of(Component::mlp_out); norm != kNone && norm != ln1)
             add_row(Component::ln2, layer, norm);
     }

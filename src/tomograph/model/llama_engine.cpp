@@ -18,6 +18,7 @@
 #include "tomograph/model/graph.h"
 #include "tomograph/model/llama_log.h"
 #include "tomograph/model/record_graph.h"
+#include "tomograph/model/states.h"
 #include "tomograph/model/stream.h"
 #include "tomograph/model/sum_check.h"
 #include "tomograph/model/unwritable.h"
@@ -224,11 +225,6 @@ const GraphMap& LlamaEngine::graph_map(Kind kind) {
     found.sites = std::move(sites.sites);
     found.sums = std::move(sites.sums);
     found.stem_factor = sites.stem_factor;
-    const bool same_sites =
-        maps_.empty() || std::equal(found.sites.begin(), found.sites.end(), sites_.begin(), sites_.end(),
-                                    [](const SiteNode& a, const SiteShape& b) { return a.site == b.site; });
-    if (!same_sites)
-        throw Error(info_.name + " cannot be run on vectors", "its graph differs from that for tokens", "");
     for (const GraphNode& node : seen.nodes) {
         for (const GraphNode::Source& source : node.sources) {
             if (node.computed && source.weight && layer_of_weight(source.leaf))
@@ -238,6 +234,19 @@ const GraphMap& LlamaEngine::graph_map(Kind kind) {
     if (kind == kVectors) check_vectors(found);
     for (const SiteNode& site : found.sites)
         found.unwritable.push_back(unwritable(seen.nodes, found.sites, site));
+    if (options_.states) {
+        for (SiteNode& state : find_states(seen.nodes)) {
+            const auto at = std::ranges::upper_bound(found.sites, state.site, network_order, &SiteNode::site);
+            found.unwritable.insert(found.unwritable.begin() + (at - found.sites.begin()),
+                                    "it is one a sequence, and is carried on elsewhere");
+            found.sites.insert(at, std::move(state));
+        }
+    }
+    const bool same_sites =
+        maps_.empty() || std::equal(found.sites.begin(), found.sites.end(), sites_.begin(), sites_.end(),
+                                    [](const SiteNode& a, const SiteShape& b) { return a.site == b.site; });
+    if (!same_sites)
+        throw Error(info_.name + " cannot be run on vectors", "its graph differs from that for tokens", "");
     for (const GraphNode& node : seen.nodes) {
         found.ops.push_back(node.op);
         found.names.push_back(node.name);
@@ -353,7 +362,7 @@ void LlamaEngine::run(std::span<const Sequence> batch, const Plan& plan, Tap& ta
             else
                 std::copy_n(from.vectors.data() + position * info_.d_model, info_.d_model, input.vector(i));
         }
-        watch.begin(done, n, info_.d_model, input.vectors());
+        watch.begin(done, n, info_.d_model, input.vectors(), position == batch[sequence].length());
         // What stands for an embedding enters as one does, whatever the model does to vectors of other kinds.
         if (kind == kVectors && to_stem != 1) {
             for (std::int64_t i = 0; i < n; ++i)

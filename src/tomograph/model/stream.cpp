@@ -1,5 +1,7 @@
 #include "tomograph/model/stream.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -308,7 +310,12 @@ std::string Stream::last_seen() {
         const auto& sources = node(i).sources;
         const bool reads = std::any_of(sources.begin(), sources.end(),
                                        [&](const auto& s) { return s.node >= 0 && is_stream(s.node); });
-        if (reads && !is_stream(i) && node(i).op != Op::norm) return text + " and lost at " + named(i);
+        if (!reads || is_stream(i) || node(i).op == Op::norm) continue;
+        if (node(i).kind == "REPEAT" && node(i).shape[1] > 1)
+            return fmt::format(
+                "its blocks read mixtures of {} streams (hyper-connections), which begin at {}",
+                node(i).shape[1], named(i));
+        return text + " and lost at " + named(i);
     }
     return text;
 }

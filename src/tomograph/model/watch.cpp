@@ -41,7 +41,12 @@ Watch::Watch(const GraphMap& map, std::span<const SiteShape> sites, const std::s
         }
         visit(write.site).writes.push_back(&write);
     }
-    for (std::size_t i = 0; i < plan.reads.size(); ++i) visit(plan.reads[i]).reads.push_back(i);
+    for (std::size_t i = 0; i < plan.reads.size(); ++i) {
+        Visit& read = visit(plan.reads[i]);
+        read.reads.push_back(i);
+        const SiteShape& site = sites[plan.reads[i]];
+        if (of_sequence(site.site.component)) read.state = site.width();
+    }
     if (plan.given) begin_at(*plan.given, model, sites);
     if (check == nullptr) return;
     for (std::size_t i = 0; i < check->sums.size(); ++i) visit(check->sums[i]).sums.push_back(i);
@@ -84,8 +89,10 @@ Watch::Visit& Watch::visit(std::size_t site) {
     return visits_[static_cast<std::size_t>(node)];
 }
 
-void Watch::begin(std::int64_t first_token, std::int64_t n_tokens, std::int64_t d_model, float* input) {
+void Watch::begin(std::int64_t first_token, std::int64_t n_tokens, std::int64_t d_model, float* input,
+                  bool ends) {
     next_node_ = 0;
+    ends_ = ends;
     first_token_ = first_token;
     n_tokens_ = n_tokens;
     if (input != nullptr) happen(at_input_, d_model, input);
@@ -136,6 +143,11 @@ void Watch::restore() {
 bool Watch::take(ggml_tensor* t) {
     const std::size_t node = next_node_ - 1;
     float* data = values(t);
+    if (const std::int64_t state = visits_[node].state; state > 0) {
+        for (const std::size_t read : visits_[node].reads)
+            show_states(read, state, ggml_nelements(t) / state, data);
+        return whole_ || static_cast<int>(node) < last_node_;
+    }
     happen(visits_[node], ggml_nelements(t) / n_tokens_, data);
     const bool changed = visits_[node].given != nullptr || !visits_[node].writes.empty();
     if (changed && data == gathered_.data()) put_back(t);
@@ -149,6 +161,18 @@ void Watch::happen(const Visit& visit, std::int64_t width, float* data) const {
     for (const Write* write : visit.writes) write->change({first_token_, n_tokens_, width, data});
     for (const std::size_t read : visit.reads) tap_.take({read, first_token_, n_tokens_, width, data});
     for (const std::size_t which : visit.parts) check_->take_part(which, first_token_, n_tokens_, data);
+}
+
+void Watch::show_states(std::size_t read, std::int64_t width, std::int64_t n_sequences,
+                        const float* data) const {
+    // A piece holds sequences of one length, or a part of one.
+    const std::int64_t length = n_tokens_ / n_sequences;
+    const std::vector<float> zeros(static_cast<std::size_t>(width));
+    for (std::int64_t token = 0; token < n_tokens_; ++token) {
+        const bool last = ends_ && (token + 1) % length == 0;
+        tap_.take(
+            {read, first_token_ + token, 1, width, last ? data + token / length * width : zeros.data()});
+    }
 }
 
 /// The values of `t`, [n_tokens, width]: its own memory where that can be, otherwise a copy in gathered_.

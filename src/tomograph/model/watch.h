@@ -36,8 +36,10 @@ class Watch {
           Tap& tap, SumCheck* check, bool whole);
 
     /// The next piece of the batch. `input` are its vectors, [n_tokens, d_model], null where it has tokens:
-    /// what the plan wants of them is done at once, before the model sees them.
-    void begin(std::int64_t first_token, std::int64_t n_tokens, std::int64_t d_model, float* input);
+    /// what the plan wants of them is done at once, before the model sees them. `ends`: its last sequence has
+    /// no further piece.
+    void begin(std::int64_t first_token, std::int64_t n_tokens, std::int64_t d_model, float* input,
+               bool ends);
     /// False where nothing that the model computes is wanted.
     bool needs_graph() const { return whole_ || last_node_ >= 0; }
 
@@ -54,6 +56,7 @@ class Watch {
     /// later sums show what was written.
     struct Visit {
         std::vector<std::size_t> sums, reads, parts;  // positions in the check's lists and in the plan's
+        std::int64_t state = 0;  // values a sequence, where the site is of sequences; 0: it is of tokens
         std::vector<const Write*> writes;
         const float* given = nullptr;  // values of the whole batch
         bool wanted() const {
@@ -67,6 +70,9 @@ class Watch {
     bool want(ggml_tensor* t);
     bool take(ggml_tensor* t);
     void happen(const Visit& visit, std::int64_t width, float* data) const;
+    /// States [n_sequences, width] of a piece: each is its sequence's last token's, and the others have
+    /// zeros.
+    void show_states(std::size_t read, std::int64_t width, std::int64_t n_sequences, const float* data) const;
     float* values(const ggml_tensor* t);
     void put_back(ggml_tensor* t);
     void fetch(const ggml_tensor* t);
@@ -83,6 +89,7 @@ class Watch {
     std::size_t next_node_ = 0;
     std::int64_t first_token_ = 0;
     std::int64_t n_tokens_ = 0;
+    bool ends_ = true;
     std::vector<float> gathered_;
     std::vector<std::byte> fetched_;
 };

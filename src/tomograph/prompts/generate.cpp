@@ -21,13 +21,12 @@ struct Answer {
     bool ended = false;  // by the model itself
 };
 
-Answer answer_to(const LanguageModel& model, Continuation& continuation,
-                 const std::vector<std::int32_t>& prompt, const GenerateOptions& options,
-                 std::uint64_t number, std::int64_t most) {
+Answer answer_to(const LanguageModel& model, Continuation& continuation, const Sequence& prompt,
+                 const GenerateOptions& options, std::uint64_t number, std::int64_t most) {
     const Vocabulary& vocabulary = model.vocabulary();
     Answer answer;
-    continuation.restart();
-    auto logits = continuation.read(prompt);
+    continuation.restart(prompt.source);
+    auto logits = continuation.read(prompt.tokens);
     while (static_cast<std::int64_t>(answer.tokens.size()) < most) {
         const double draw = to_unit(mix(options.seed, number, answer.tokens.size()));
         const std::int32_t token = choose_token(logits, options.temperature, draw);
@@ -103,7 +102,8 @@ void add_answers(PromptSet& set, const LanguageModel& model, const GenerateOptio
         return std::clamp<std::int64_t>(info.context_length - length, 0, options.most);
     };
     const auto continuation = model.make_continuation(
-        {.max_length = std::max(longest, std::min(longest + options.most, info.context_length)),
+        {.max_length =
+             std::max(longest_read(set.sequences), std::min(longest + options.most, info.context_length)),
          .exact = options.exact,
          .rope_off = options.rope_off,
          .rope_frequency = options.rope_frequency,
@@ -121,7 +121,7 @@ void add_answers(PromptSet& set, const LanguageModel& model, const GenerateOptio
         const std::int64_t most = room(sequence.length());
         full += most < options.most;
         const Answer answer =
-            most > 0 ? answer_to(model, *continuation, sequence.tokens, options, s, most) : Answer{};
+            most > 0 ? answer_to(model, *continuation, sequence, options, s, most) : Answer{};
         ended += answer.ended;
         tokens += static_cast<std::int64_t>(answer.tokens.size());
         if (!labelled || sequence.labels.empty())

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "tomograph/base/contained.h"
 #include "tomograph/base/error.h"
@@ -11,6 +12,7 @@
 #include "tomograph/serve/comparison.h"
 #include "tomograph/serve/folder.h"
 #include "tomograph/serve/nearest.h"
+#include "tomograph/serve/other_rows.h"
 #include "tomograph/store/run_acts.h"
 #include "tomograph/store/run_folder.h"
 
@@ -23,6 +25,8 @@ constexpr std::uintmax_t kLargestFindings = 4u << 20;
 constexpr std::size_t kMostKept = 8;
 /// Some 50 bytes a row each.
 constexpr std::size_t kMostLookedAt = 3;
+/// Rows on the axes of another map, one page's and the one before it.
+constexpr std::size_t kMostOtherMaps = 2;
 
 /// What the page may know of a model: no paths of this machine.
 Json model_json(const Json& model) {
@@ -37,6 +41,15 @@ void append_if_json(Json& out, const char* key, const fs::path& folder, const st
         if (fs::file_size(file) <= kLargestFindings) out[key] = read_json(file);
     } catch (const std::exception&) {  // not there, being written, or none of this folder's
     }
+}
+
+/// Layers whose vectors the run keeps.
+std::set<int> layers_of(const Run& run) {
+    std::set<int> layers;
+    for (const SiteShape& shape : run.sites()) {
+        if (shape.site.layer >= 0 && run.has_vectors(shape.site)) layers.insert(shape.site.layer);
+    }
+    return layers;
 }
 
 }  // namespace
@@ -191,6 +204,7 @@ Json Catalog::run_json(std::size_t index) {
         if (stored) components.push_back(component_name(component));
     }
     json["components"] = run.n_rows() > 0 ? components : Json::array();
+    json["layers"] = layers_of(run);
     json["norm_maps"] = Json::array();
     for (const Component component : norm_components(run))
         json["norm_maps"].push_back(component_name(component));
@@ -273,12 +287,13 @@ Catalog::Made Catalog::cached(const std::string& key, const std::function<Column
 
 std::string Catalog::projection_version(std::size_t index, const Entry& owner,
                                         const std::string& name) const {
-    const std::string stem = (owner.folder / "projections" / name).string();
+    const std::string map = map_of(name);
+    const std::string stem = (owner.folder / "projections" / map).string();
     std::string points = file_version(stem + ".safetensors"), how = file_version(stem + ".json");
     if (points.empty() || how.empty()) {
         const std::lock_guard lock(mutex_);
         for (const Kept& kept : kept_) {
-            if (kept.run == index && kept.projection->name == name) points = kept.version;
+            if (kept.run == index && kept.projection->name == map) points = kept.version;
         }
     }
     return digest(version_of(owner) + points + how);
@@ -286,7 +301,7 @@ std::string Catalog::projection_version(std::size_t index, const Entry& owner,
 
 std::shared_ptr<const Projection> Catalog::load(std::size_t index, const Entry& owner,
                                                 const std::string& name) {
-    check_projection_name(name);
+    if (map_of(name) != name) return others(index, owner, name);
     const std::string file = "projections/" + name;
     const bool saved =
         fs::exists(owner.folder / (file + ".safetensors")) && fs::exists(owner.folder / (file + ".json"));
@@ -300,6 +315,26 @@ std::shared_ptr<const Projection> Catalog::load(std::size_t index, const Entry& 
         contained_file(owner.folder, file + ".json");
     }
     return std::make_shared<const Projection>(load_projection(*owner.run, name));
+}
+
+std::shared_ptr<const Projection> Catalog::others(std::size_t index, const Entry& owner,
+                                                  const std::string& name) {
+    const OtherRows wanted = *parse_other_rows(name);
+    const std::string version = projection_version(index, owner, wanted.map);
+    const std::string key = fmt::format("{}/{}/{}", index, version, name);
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [known, projection] : others_) {
+            if (known == key) return projection;
+        }
+    }
+    const auto map = load(index, owner, wanted.map);
+    auto made = std::make_shared<const Projection>(lay_out_others(
+        *owner.run, *map, name, wanted, placer_, fmt::format("{}/{}/{}", index, wanted.map, version)));
+    const std::lock_guard lock(mutex_);
+    others_.emplace_front(key, made);
+    if (others_.size() > kMostOtherMaps) others_.pop_back();
+    return made;
 }
 
 std::shared_ptr<const Projection> Catalog::load(std::size_t index, const std::string& name) {
@@ -316,12 +351,13 @@ void Catalog::keep(std::size_t index, std::shared_ptr<const Projection> projecti
 }
 
 std::shared_ptr<const ColumnSet> Catalog::projection(std::size_t index, const std::string& name) {
-    check_projection_name(name);
     const Entry owner = current(index);
     const std::string version = projection_version(index, owner, name);
     return cached(fmt::format("projection/{}/{}/{}", index, version, name), [&] {
-        ColumnSet set = projection_columns(*owner.run, *load(index, owner, name));
+        const auto made = load(index, owner, name);
+        ColumnSet set = projection_columns(*owner.run, *made);
         set.header["version"] = version;
+        if (map_of(name) != name) set.header["info"] = made->info;
         return set;
     });
 }
@@ -361,7 +397,6 @@ ColumnPtr Catalog::norms(std::size_t index, Component component) {
 }
 
 std::shared_ptr<const MapRows> Catalog::rows(std::size_t index, const std::string& name) {
-    check_projection_name(name);
     const Entry owner = current(index);
     const std::string version = projection_version(index, owner, name);
     {

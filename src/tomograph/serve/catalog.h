@@ -9,6 +9,7 @@
 
 #include "tomograph/report/study_file.h"
 #include "tomograph/serve/columns.h"
+#include "tomograph/serve/place.h"
 #include "tomograph/store/run.h"
 
 namespace tomograph {
@@ -49,7 +50,8 @@ class Catalog {
     /// Where the run or the study lies, which new runs go beside.
     std::filesystem::path beside() const;
 
-    /// Columns of a projection; header.version is its version. Errors: as load().
+    /// Columns of a projection; header.version is its version. Of other rows on a map's axes (OtherRows) the
+    /// version is the map's, and header.info what a manifest says of projections. Errors: as load().
     std::shared_ptr<const ColumnSet> projection(std::size_t run, const std::string& name);
     /// The last few are kept: whoever looks around one row soon looks around another. Errors: as load() and
     /// rows_of().
@@ -68,8 +70,12 @@ class Catalog {
 
     /// Projections that could not be saved live here, until the run is captured anew.
     void keep(std::size_t run, std::shared_ptr<const Projection> projection);
-    /// Errors: as load_projection(), and Error when its files lead out of the run's folder.
+    /// A projection of the run, or other rows on the axes of one (OtherRows), which are laid out when first
+    /// asked for. Errors: as load_projection() and lay_out_others(), and Error when its files lead out of the
+    /// run's folder.
     std::shared_ptr<const Projection> load(std::size_t run, const std::string& name);
+    /// Lays rows on the maps of these runs.
+    Placer& placer() { return placer_; }
     /// Names that are taken, saved or kept.
     std::vector<std::string> taken_names(std::size_t run);
 
@@ -96,6 +102,7 @@ class Catalog {
     void read_the_study();
     Made cached(const std::string& key, const std::function<ColumnSet()>& make);
     std::shared_ptr<const Projection> load(std::size_t index, const Entry& owner, const std::string& name);
+    std::shared_ptr<const Projection> others(std::size_t index, const Entry& owner, const std::string& name);
     std::string projection_version(std::size_t index, const Entry& owner, const std::string& name) const;
     Json run_json(std::size_t index);
 
@@ -103,6 +110,7 @@ class Catalog {
     bool is_study_ = false;
     bool comparing_ = false;
     std::size_t cache_bytes_;
+    Placer placer_;
     std::mutex opening_;        // one run is opened at a time
     std::mutex making_;         // one column set is made at a time
     mutable std::mutex mutex_;  // of all that follows
@@ -111,7 +119,8 @@ class Catalog {
     std::string study_version_;
     std::list<std::pair<std::string, Made>> cache_;  // newest first
     std::vector<Kept> kept_;
-    std::list<std::shared_ptr<const MapRows>> looked_at_;  // newest first
+    std::list<std::shared_ptr<const MapRows>> looked_at_;                          // newest first
+    std::list<std::pair<std::string, std::shared_ptr<const Projection>>> others_;  // newest first
     int n_kept_ = 0;
 };
 

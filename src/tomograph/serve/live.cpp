@@ -21,6 +21,9 @@ namespace fs = std::filesystem;
 /// Prompts that are kept: two that are compared, in some tabs.
 constexpr std::size_t kMostRead = 8;
 constexpr int kWords = 5;
+constexpr int kControls = 5;
+/// Beyond it a direction drowns what it is added to.
+constexpr double kStrongest = 100;
 
 /// Errors: Error for what no keyboard types: a text of control characters is no text.
 void check_characters(const std::string& text) {
@@ -61,6 +64,28 @@ Json tokens_json(const Run& run) {
     return json;
 }
 
+/// Errors: Error for a broken request, a direction that is gone or of another run, or too much of it.
+std::optional<Steering> parse_steering(const Json& request, std::size_t run, const Directions& directions) {
+    const auto steer = request.find("steer");
+    if (steer == request.end()) return std::nullopt;
+    int id = 0;
+    Steering steering;
+    try {
+        id = whole_number<int>(steer->at("direction"), "direction");
+        steering.strength = steer->at("strength").get<double>();
+    } catch (const Json::exception& e) {
+        throw Error("the request cannot be read", json_reason(e), "");
+    }
+    if (!(std::abs(steering.strength) <= kStrongest) || steering.strength == 0)
+        throw Error(fmt::format("a strength of {} steers nothing", steering.strength), "",
+                    fmt::format("take one from -{0} to {0} that is not 0", kStrongest));
+    const auto found = directions.get(id);
+    if (found->run != run) throw Error("the direction was found in another run", "", "find it in this one");
+    steering.site = found->site;
+    steering.direction = found->direction;
+    return steering;
+}
+
 fs::path make_temporary_folder() {
     std::string name = (fs::temp_directory_path() / "tomograph-live-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr)
@@ -75,12 +100,16 @@ struct LivePrompts::Read {
     int id = 0;
     std::size_t of = 0;  // the run whose maps it goes on
     fs::path folder;
+    LivePrompt prompt;
     std::shared_ptr<const Run> run;
     std::mutex mutex;
     std::string placed_on;  // name and version of the map that it was laid on last
     std::shared_ptr<const ColumnSet> columns;
 
-    Read(int i, std::size_t o, fs::path f) : id(i), of(o), folder(std::move(f)) {}
+    std::optional<Json> effect;
+
+    Read(int i, std::size_t o, fs::path f, LivePrompt p)
+        : id(i), of(o), folder(std::move(f)), prompt(std::move(p)) {}
     Read(const Read&) = delete;
     Read& operator=(const Read&) = delete;
     ~Read() {
@@ -117,10 +146,10 @@ LivePrompt parse_prompt(const Json& json) {
     return prompt;
 }
 
-LivePrompts::LivePrompts(Catalog& catalog, LiveReader* reader, Placer& placer)
+LivePrompts::LivePrompts(Catalog& catalog, LiveReader* reader)
     : catalog_(catalog),
       reader_(reader),
-      placer_(placer),
+      directions_(catalog),
       tasks_("the prompt",
              Busy("another prompt is being read", "one is read at a time", "wait for it or cancel it")) {}
 
@@ -163,6 +192,7 @@ int LivePrompts::start(const Json& request) {
         throw Error("the request cannot be read", e.what(), "");
     }
     reader_->check(*catalog_.run(run));
+    prompt.steering = parse_steering(request, run, directions_);
     return tasks_.start(
         {{"run", run}}, [] {},
         [this, run, prompt = std::move(prompt)](Task& task) { return read(task, prompt, run); });
@@ -171,7 +201,7 @@ int LivePrompts::start(const Json& request) {
 Json LivePrompts::read(Task& task, const LivePrompt& prompt, std::size_t run) {
     const auto began = std::chrono::steady_clock::now();
     const std::shared_ptr<const Run> like = catalog_.run(run);
-    const auto made = std::make_shared<Read>(task.id(), run, folder() / std::to_string(task.id()));
+    const auto made = std::make_shared<Read>(task.id(), run, folder() / std::to_string(task.id()), prompt);
     Json notes = reader_->read(prompt, *like, made->folder, task);
     made->run = std::make_shared<const Run>(Run::open(made->folder));
     if (const std::string note = reader_->check(*like); !note.empty()) notes.push_back(note);
@@ -203,8 +233,8 @@ std::shared_ptr<const ColumnSet> LivePrompts::map(int id, const std::string& nam
     const std::lock_guard lock(read->mutex);
     if (read->columns && read->placed_on == key) return read->columns;
     const auto projection = catalog_.load(read->of, name);
-    const Placed placed =
-        placer_.place(*read->run, *catalog_.run(read->of), *projection, fmt::format("{}/{}", read->of, key));
+    const Placed placed = catalog_.placer().place(*read->run, *catalog_.run(read->of), *projection,
+                                                  fmt::format("{}/{}", read->of, key));
     ColumnSet set = projection_columns(*read->run, placed.projection);
     set.header["version"] = version;
     set.header["notes"] = placed.notes;
@@ -230,6 +260,20 @@ Json LivePrompts::words(int id, std::int64_t token) {
     for (const LayerWords& layer : reader_->words(*read->run, token, kWords))
         json.push_back({{"layer", layer.layer}, {"words", words_json(layer.words)}});
     return json;
+}
+
+Json LivePrompts::effect(int id) {
+    const auto read = find(id);
+    const std::lock_guard lock(read->mutex);
+    if (!read->effect) {
+        const SteeringEffect effect =
+            reader_->effect(read->prompt, *catalog_.run(read->of), kWords, kControls);
+        read->effect = {{"divergence", effect.divergence},
+                        {"control", effect.control},
+                        {"plain", words_json(effect.plain)},
+                        {"steered", words_json(effect.steered)}};
+    }
+    return *read->effect;
 }
 
 Json LivePrompts::apart(int id, std::int64_t token, int other, std::int64_t others_token,

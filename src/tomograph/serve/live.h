@@ -4,15 +4,24 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tomograph/serve/catalog.h"
+#include "tomograph/serve/directions.h"
 #include "tomograph/serve/jobs.h"
-#include "tomograph/serve/place.h"
 #include "tomograph/serve/task.h"
 
 namespace tomograph {
+
+/// What is added to what the model computes while it reads: at a site, for every token but the first, whose
+/// vector holds a sequence's rest in place. Of a prompt of one token, for that one.
+struct Steering {
+    Site site;
+    Vector direction;     ///< [d_model]
+    double strength = 1;  ///< so many times
+};
 
 /// What a page asks to be read: a text, or a conversation.
 struct LivePrompt {
@@ -21,6 +30,7 @@ struct LivePrompt {
     };
     std::string text;               ///< empty: a conversation
     std::vector<Message> messages;  ///< empty: a text
+    std::optional<Steering> steering = std::nullopt;
 };
 
 /// What a model would say after some token, most probable first.
@@ -32,6 +42,15 @@ struct LiveWord {
 struct LayerWords {
     int layer = 0;
     std::vector<LiveWord> words;
+};
+
+/// What steering does to the word after a prompt, beside what as long a push in no direction does. Divergences are
+/// Kullback-Leibler's, of the plain next word from the steered one, in nats.
+struct SteeringEffect {
+    double divergence = 0;
+    /// Of random directions, each as long as the steering's push, at the same site and tokens.
+    std::vector<double> control;
+    std::vector<LiveWord> plain, steered;  ///< most probable first
 };
 
 /// A model that reads what is typed into a page. Nothing here knows what runs it. Safe from several threads.
@@ -55,6 +74,9 @@ class LiveReader {
     /// model that the last one goes through; the last layer's is what the model says. Empty: it cannot be
     /// told.
     virtual std::vector<LayerWords> words(const Run& prompt, std::int64_t token, int n_words) = 0;
+    /// Measures a prompt's steering, by `n_control` random directions. Errors: as read(); Error when the
+    /// prompt is not steered.
+    virtual SteeringEffect effect(const LivePrompt& prompt, const Run& like, int n_words, int n_control) = 0;
 };
 
 /// Errors: Error when it is none: no text, control characters, neither or both of text and messages.
@@ -64,15 +86,16 @@ LivePrompt parse_prompt(const Json& json);
 /// folder until the program ends. Safe from several threads.
 class LivePrompts {
   public:
-    /// `reader`: null where no model was given. All must outlive this.
-    LivePrompts(Catalog& catalog, LiveReader* reader, Placer& placer);
+    /// `reader`: null where no model was given. Both must outlive this.
+    LivePrompts(Catalog& catalog, LiveReader* reader);
 
     bool on() const { return reader_ != nullptr; }
     /// For the manifest: {"model", "tokens", "chat", "runs": [{"note"} or {"refused"}, ...]}.
     Json describe() const;
 
-    /// {"run", "text"} or {"run", "messages": [{"role", "content"}, ...]}. Errors: Busy; Error for a broken
-    /// request or a run of another model.
+    /// {"run", "text"} or {"run", "messages": [{"role", "content"}, ...]}, and to steer it also "steer":
+    /// {"direction": one of directions(), "strength"}. Errors: Busy; Error for a broken request, a run of
+    /// another model or a direction of another run.
     int start(const Json& request);
     /// As Task::status(), with "run"; once it is done also "tokens": [{"id", "text", "label", "logprob",
     /// "entropy", "rank"}, ...], "notes", "next": [{"text", "p"}, ...] and "seconds".
@@ -88,6 +111,10 @@ class LivePrompts {
     /// [{"component", "layer", "distance", "cosine"}, ...]: how far apart a token of one prompt and a token
     /// of another are at each site of a map, in the full space, as the map normalises.
     Json apart(int id, std::int64_t token, int other, std::int64_t others_token, const std::string& name);
+    /// {"divergence", "control": [divergence, ...], "plain": [{"text", "p"}, ...], "steered": [...]} of a
+    /// prompt that was steered.
+    Json effect(int id);
+    Directions& directions() { return directions_; }
     /// Copies the prompt's run into a folder beside what is shown. Errors: Error when there is one of this
     /// name, or it cannot be written. Gives its path.
     std::filesystem::path keep(int id, const std::string& name);
@@ -100,7 +127,7 @@ class LivePrompts {
 
     Catalog& catalog_;
     LiveReader* reader_;
-    Placer& placer_;
+    Directions directions_;
     mutable std::mutex mutex_;                       // of what follows
     std::shared_ptr<std::filesystem::path> folder_;  // of all prompts, from the first on; goes with its owner
     std::list<std::shared_ptr<Read>> kept_;          // newest first

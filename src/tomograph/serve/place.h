@@ -27,7 +27,13 @@ PromptSelection prompt_selection(const Projection& map);
 /// Lays a prompt on maps of the run that its model has read. Keeps what the last map of neighbourhoods needs.
 class Placer {
   public:
-    explicit Placer(std::int64_t most_umap_rows, int threads) : most_(most_umap_rows), threads_(threads) {}
+    explicit Placer(std::int64_t most_umap_rows = 200'000, int threads = 0)
+        : most_(most_umap_rows), threads_(threads) {}
+    /// Before the first use.
+    void limit(std::int64_t most_umap_rows, int threads) {
+        most_ = most_umap_rows;
+        threads_ = threads;
+    }
 
     /// On a PCA map through its basis: a text that the run holds falls on its own points. On a UMAP each row
     /// goes to the mean of the places of its nearest rows in the full space, by nearness; a row that the map

@@ -115,19 +115,15 @@ struct ViewServer::Impl {
     Catalog& catalog;
     ServeOptions options;
     Jobs jobs;
-    Placer placer;
     LivePrompts live;
     httplib::Server server;
     std::mutex searching;  // one search of the full space at a time
     int port = 0;
     std::string base;  // before every path
 
-    Impl(Catalog& c, const ServeOptions& o)
-        : catalog(c),
-          options(o),
-          jobs(c, o.limits),
-          placer(o.limits.umap_rows, o.limits.threads),
-          live(c, o.reader, placer) {}
+    Impl(Catalog& c, const ServeOptions& o) : catalog(c), options(o), jobs(c, o.limits), live(c, o.reader) {
+        catalog.placer().limit(o.limits.umap_rows, o.limits.threads);
+    }
 
     std::size_t run_of(const Request& request) const {
         const auto index = number<std::size_t>(request.path_params.at("run"), "the run");
@@ -172,7 +168,7 @@ struct ViewServer::Impl {
         const auto owner = catalog.run(run);
         const auto map = catalog.load(run, name);
         const std::string key = fmt::format("{}/{}/{}", run, name, version);
-        send_json(response, way_json(*owner, *map, placer, key, token, *component));
+        send_json(response, way_json(*owner, *map, catalog.placer(), key, token, *component));
     }
 
     /// A bit a point, the first one the lowest of the first byte.
@@ -283,6 +279,11 @@ struct ViewServer::Impl {
         server.Get(base + "/api/live/:id/words", [this, id_of](const Request& q, Response& a) {
             send_json(a, live.words(id_of(q), number<std::int64_t>(q.get_param_value("token"), "token")));
         });
+        server.Post(base + "/api/directions", [this](const Request& q, Response& a) {
+            send_json(a, live.directions().find(body_of(q)));
+        });
+        server.Get(base + "/api/live/:id/effect",
+                   [this, id_of](const Request& q, Response& a) { send_json(a, live.effect(id_of(q))); });
         server.Post(base + "/api/live/:id/keep", [this, id_of](const Request& q, Response& a) {
             const Json json = body_of(q);
             const auto name = json.is_object() ? json.find("name") : json.end();

@@ -44,7 +44,9 @@ struct ServeOptions {
 ///     GET    /api/runs/R/tokens                  header of the token columns; /tokens/COLUMN: raw numbers
 ///     GET    /api/runs/R/vocabulary              [[token id, text], ...]
 ///     GET    /api/runs/R/norms/COMPONENT         f32 [n_layers, length]
-///     GET    /api/runs/R/projections/NAME        header; /COLUMN: raw numbers
+///     GET    /api/runs/R/projections/NAME        header; /COLUMN: raw numbers. NAME@COMPONENTS@LAYERS: other
+///     rows
+///                                                on the axes of NAME (OtherRows)
 ///     GET    /api/runs/R/projections/NAME/nearest?row=I&k=K
 ///     POST   /api/runs/R/projections/NAME/selection   a bit a point, where somebody wants to know
 ///     GET    /api/counterpart/NAME               header; /COLUMN: the second run in the first one's basis
@@ -55,6 +57,8 @@ struct ServeOptions {
 ///     GET    /api/live/ID/maps/NAME/nearest?row=I&k=K
 ///     GET    /api/live/ID/maps/NAME/apart?token=T&from=OTHER&to=U   two prompts' tokens by layer
 ///     GET    /api/live/ID/words?token=T          what each layer would say next
+///     POST   /api/directions                     from one group of a map's points to another
+///     GET    /api/live/ID/effect                 what a prompt's steering does to the next word
 ///     POST   /api/live/ID/keep                   as a run beside the study
 ///
 /// Columns answer range requests and carry strong ETags. Errors are JSON: {"error": "..."}.

@@ -80,4 +80,19 @@ double balanced_accuracy(const Eigen::Ref<const Vector>& decisions, const Eigen:
     return 0.5 * (hits[0] / counts[0] + hits[1] / counts[1]);
 }
 
+double class_accuracy(const Eigen::Ref<const Matrix>& decisions, std::span<const std::int32_t> labels,
+                      std::span<const double> weights) {
+    VectorD hits = VectorD::Zero(decisions.cols()), counts = hits;
+    for (Eigen::Index i = 0; i < decisions.rows(); ++i) {
+        const double weight = weights.empty() ? 1 : weights[static_cast<std::size_t>(i)];
+        const std::int32_t label = labels[static_cast<std::size_t>(i)];
+        Eigen::Index best = 0;
+        decisions.row(i).maxCoeff(&best);
+        counts[label] += weight;
+        if (best == label) hits[label] += weight;
+    }
+    if ((counts.array() <= 0).any()) return kNoNumber;
+    return (hits.array() / counts.array()).mean();
+}
+
 }  // namespace tomograph

@@ -26,4 +26,10 @@ Matrix probe_decisions(const Matrix& x, const Matrix& labels, std::span<const st
 double balanced_accuracy(const Eigen::Ref<const Vector>& decisions, const Eigen::Ref<const Vector>& labels,
                          std::span<const double> weights = {});
 
+/// Mean over the classes of the share of their rows whose largest decision is their own, of decisions [n, k]
+/// and labels [n] from 0; chance is 1 / k whatever their sizes. `weights` as above. kNoNumber where a class
+/// is empty.
+double class_accuracy(const Eigen::Ref<const Matrix>& decisions, std::span<const std::int32_t> labels,
+                      std::span<const double> weights = {});
+
 }  // namespace tomograph

@@ -7,14 +7,17 @@
 namespace tomograph {
 namespace {
 
-constexpr std::array<std::pair<Component, std::string_view>, 17> kNames{{
+constexpr std::array<std::pair<Component, std::string_view>, 20> kNames{{
     {Component::embed, "embed"},
     {Component::pos_embed, "pos_embed"},
     {Component::resid_pre, "resid_pre"},
     {Component::ln1, "ln1"},
     {Component::z, "z"},
+    {Component::state, "state"},
     {Component::attn_out, "attn_out"},
     {Component::mixer_out, "mixer_out"},
+    {Component::cross_ln, "cross_ln"},
+    {Component::cross_z, "cross_z"},
     {Component::cross_attn_out, "cross_attn_out"},
     {Component::resid_mid, "resid_mid"},
     {Component::ln2, "ln2"},
@@ -61,6 +64,10 @@ bool writes_to_stream(Component component) {
            component == Component::cross_attn_out || component == Component::mlp_out ||
            component == Component::moe_out || component == Component::ple_out ||
            component == Component::skip_out;
+}
+
+bool of_sequence(Component component) {
+    return component == Component::state;
 }
 
 std::string Site::name() const {

@@ -17,8 +17,11 @@ enum class Component {
     resid_pre,  ///< residual stream entering a block, [d_model]
     ln1,        ///< output of the norm before attention, [d_model]; in a post-norm model of the first norm
     z,          ///< what each head gives before the output projection, [n_heads, d_head]
+    state,      ///< what a recurrent mixer carries on, behind a sequence's last token; flat, [state]
     attn_out,   ///< what attention adds to the stream, bias included, [d_model]
     mixer_out,  ///< what a recurrent mixer adds to it (state space, linear attention, convolution), [d_model]
+    cross_ln,   ///< output of the norm before attention to the source, [d_model]
+    cross_z,    ///< what each head of attention to the source gives, [n_heads, d_head]
     cross_attn_out,  ///< what attention to the source adds to a decoder's stream, [d_model]
     resid_mid,       ///< stream after attention, [d_model]; absent where attention and MLP run in parallel
     ln2,             ///< output of the norm before the MLP, [d_model]; absent where the block shares ln1
@@ -41,6 +44,10 @@ bool in_block(Component component);
 /// Is it added to the stream: attn_out, mixer_out, cross_attn_out, mlp_out, moe_out, ple_out, skip_out?
 bool writes_to_stream(Component component);
 
+/// Does it belong to sequences, not to tokens: behind the last token of each there is one, everything else is
+/// zeros?
+bool of_sequence(Component component);
+
 /// A component at a layer: "blocks.6.attn_out"; outside blocks bare: "embed".
 struct Site {
     Component component;
@@ -53,7 +60,7 @@ struct Site {
 /// A site of an open model and the shape of its value for one token.
 struct SiteShape {
     Site site;
-    std::vector<std::int64_t> shape;  ///< {d_model}, {n_heads, d_head} or {n_experts}
+    std::vector<std::int64_t> shape;  ///< {d_model}, {n_heads, d_head}, {n_experts} or {state}
 
     std::int64_t width() const {
         std::int64_t product = 1;

@@ -66,7 +66,7 @@ def make_bad(folder: pathlib.Path) -> None:
 
     whole = folder / "whole.gguf"
     model = llama()
-    write_gguf(model, "llama", new_weights(model, "llama", new_network(model.config, torch.float32)), whole)
+    write_gguf(model, "llama", new_weights(model, "llama", new_network(model, torch.float32)), whole)
     start = gguf.GGUFReader(whole).data_offset
     (folder / "truncated.gguf").write_bytes(whole.read_bytes()[:start + 10_000])
     whole.unlink()

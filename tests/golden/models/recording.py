@@ -23,23 +23,27 @@ Arrays = dict[str, np.ndarray]
 @dataclasses.dataclass(frozen=True)
 class Modules:
     """Where one transformers family keeps what the sites are read from. Block-relative names but for the last four.
+    None: the family has no such thing.
 
     `attn_add` and `mlp_add` are the modules whose output (times `scale`) enters the residual stream; `mid` is the
     one whose input is the stream between attention and MLP, None in a parallel block.
     """
     ln1: str | None = "input_layernorm"
-    proj: str = "self_attn.o_proj"
+    proj: str | None = "self_attn.o_proj"
     attn_add: str = "self_attn.o_proj"
     mid: str | None = "post_attention_layernorm"
     ln2: str | None = "post_attention_layernorm"
-    mlp_add: str = "mlp"
+    mlp_add: str | None = "mlp"
     router: str | None = None
     mixer_add: str | None = None  # in layers that have it, attention's place is a recurrent mixer's
+    ple_add: str | None = None
     scale: float = 1.0
+    stream_scale: float = 1.0  # of what leaves a block
+    end: str | None = None  # the norm that the stream passes behind the last addition, where there is one
     blocks: str = "model.layers"
     embed: str = "model.embed_tokens"
     pos_embed: str | None = None
-    final: str = "model.norm"
+    final: str | None = "model.norm"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +51,18 @@ class Model:
     arch: str  # llama.cpp's name
     config: transformers.PretrainedConfig
     modules: Modules
-    keys: Callable[[gguf.GGUFWriter], None]  # metadata that not every architecture has
+    keys: Callable[[gguf.GGUFWriter], None] | None  # metadata that not every architecture has
     kv_heads: int | list[int] = HEADS  # of each layer; 0 where it does not attend
     convert: Callable[[str, np.ndarray], np.ndarray] = lambda name, array: array
     # Norm weights that are stored as an offset from one (gemma) are drawn around zero.
     norm_centre: float = 1.0
     embed_std: float = 1.0
+    gain: float = 1.5  # of a matrix on independent numbers
+    # What is to be changed in a new network before it runs.
+    prepare: Callable[[torch.nn.Module], None] = lambda network: None
+    # What llama.cpp's converter is told beside the configuration, or instead; None: the key is not there.
+    told: dict = dataclasses.field(default_factory=dict)
+    encoder: bool = False  # nothing is predicted, and every token sees all others
 
 
 # --- weights ---------------------------------------------------------------------------------------------------------
@@ -60,7 +70,7 @@ class Model:
 def draw(model: Model, name: str, parameter: str, shape: tuple[int, ...]) -> np.ndarray:
     """Random values under which activations stay O(1) and no two units are alike."""
     random = np.random.default_rng(zlib.crc32(f"{name}/{parameter}".encode()))
-    if "norm" in parameter or ".ln_" in parameter:
+    if "norm" in parameter.lower() or ".ln_" in parameter:
         if parameter.endswith("bias"):
             return random.normal(0.0, 0.3, shape)
         return model.norm_centre + random.uniform(-0.5, 0.5, shape)
@@ -71,7 +81,7 @@ def draw(model: Model, name: str, parameter: str, shape: tuple[int, ...]) -> np.
     # transformers' Conv1D (gpt2's) keeps [in, out], every other matrix [..., out, in].
     fan_in = shape[0] if parameter.startswith("transformer.h.") and ".c_" in parameter else shape[-1]
     # Wider than 1/sqrt(fan_in), so that attention is far from uniform and the MLP far from linear.
-    return random.normal(0.0, 1.5 / fan_in ** 0.5, shape)
+    return random.normal(0.0, model.gain / fan_in ** 0.5, shape)
 
 
 def new_weights(model: Model, name: str, network: torch.nn.Module) -> Arrays:
@@ -199,10 +209,11 @@ def in_float64():
             torch.set_default_dtype(usual)
 
 
-def new_network(config: transformers.PretrainedConfig, dtype: torch.dtype) -> torch.nn.Module:
+def new_network(model: Model, dtype: torch.dtype) -> torch.nn.Module:
     # "eager": the plain loops, which also run in float64.
-    network = transformers.AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="eager",
-                                                            experts_implementation="eager")
+    kind = transformers.AutoModel if model.encoder else transformers.AutoModelForCausalLM
+    network = kind.from_config(model.config, dtype=dtype, attn_implementation="eager", experts_implementation="eager")
+    model.prepare(network)
     return network.eval()
 
 
@@ -210,9 +221,18 @@ def first(value):
     return value[0] if isinstance(value, tuple) else value
 
 
+def part(block: torch.nn.Module, path: str | None) -> torch.nn.Module | None:
+    """That part of the block; None where it has none: hybrids' blocks differ."""
+    if path is None:
+        return None
+    for name in path.split("."):
+        block = getattr(block, name, None)
+    return block
+
+
 def record(model: Model, weights: Arrays, token_id: np.ndarray, dtype: torch.dtype) -> Arrays:
-    """Run transformers on one sequence; every site [n_tokens, width] and `logits` [n_tokens, VOCAB]."""
-    network = new_network(model.config, dtype)
+    """Run transformers on one sequence; every site [n_tokens, width] and, of a decoder, `logits` [n_tokens, VOCAB]."""
+    network = new_network(model, dtype)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             parameter.copy_(torch.from_numpy(weights[name]))
@@ -221,7 +241,7 @@ def record(model: Model, weights: Arrays, token_id: np.ndarray, dtype: torch.dty
 
     def keep(site: str, tensor: torch.Tensor, scale: float = 1.0) -> None:
         assert site not in sites, f"{site} computed twice"
-        sites[site] = (tensor * scale).reshape(TOKENS, -1).clone()
+        sites[site] = (tensor * scale).reshape(len(token_id), -1).clone()
 
     def on_input(module: torch.nn.Module, site: str) -> None:
         def hook(_, args, kwargs):
@@ -231,34 +251,35 @@ def record(model: Model, weights: Arrays, token_id: np.ndarray, dtype: torch.dty
     def on_output(module: torch.nn.Module, site: str, scale: float = 1.0) -> None:
         module.register_forward_hook(lambda _, args, output: keep(site, first(output), scale))
 
+    outputs = {"mixer_out": where.mixer_add, "attn_out": where.attn_add, "mlp_out": where.mlp_add,
+               "ple_out": where.ple_add, "ln1": where.ln1, "ln2": where.ln2,
+               "router": where.router}  # it returns the gate's logits first
+    inputs = {"z": where.proj, "resid_mid": where.mid}
     for layer, block in enumerate(network.get_submodule(where.blocks)):
         prefix = f"blocks.{layer}."
         on_input(block, prefix + "resid_pre")
-        on_output(block, prefix + "resid_post")
-        if where.mixer_add and hasattr(block, where.mixer_add):
-            on_output(block.get_submodule(where.mixer_add), prefix + "mixer_out", where.scale)
+        if where.end:
+            on_input(part(block, where.end), prefix + "resid_post")
         else:
-            on_input(block.get_submodule(where.proj), prefix + "z")
-            on_output(block.get_submodule(where.attn_add), prefix + "attn_out", where.scale)
-        on_output(block.get_submodule(where.mlp_add), prefix + "mlp_out", where.scale)
-        if where.ln1:
-            on_output(block.get_submodule(where.ln1), prefix + "ln1")
-        if where.mid:
-            on_input(block.get_submodule(where.mid), prefix + "resid_mid")
-        if where.ln2:
-            on_output(block.get_submodule(where.ln2), prefix + "ln2")
-        if where.router:  # it returns the gate's logits first
-            on_output(block.get_submodule(where.router), prefix + "router")
-    on_output(network.get_submodule(where.final), "ln_final")
+            on_output(block, prefix + "resid_post")
+        for site, path in outputs.items():
+            if (module := part(block, path)) is not None:
+                on_output(module, prefix + site, where.scale if site.endswith("_out") else 1.0)
+        for site, path in inputs.items():
+            if (module := part(block, path)) is not None:
+                on_input(module, prefix + site)
+    if where.final:
+        on_output(network.get_submodule(where.final), "ln_final")
     if where.pos_embed:
         on_output(network.get_submodule(where.pos_embed), "pos_embed")
 
     tokens = torch.from_numpy(token_id.astype(np.int64))  # [n_tokens]
     with torch.no_grad():
-        logits = network(tokens[None], use_cache=False).logits  # [1, n_tokens, VOCAB]
+        output = network(tokens[None], **({} if model.encoder else {"use_cache": False}))
     # Looked up here, not hooked: gemma's embedding module scales what it returns.
     keep("embed", network.get_submodule(where.embed).weight.detach()[tokens])
-    keep("logits", logits)
+    if not model.encoder:
+        keep("logits", output.logits)  # [1, n_tokens, VOCAB]
     for site in sites:
         if site.endswith(".router"):
             sites[site] = sites[site].softmax(dim=-1)
@@ -267,14 +288,15 @@ def record(model: Model, weights: Arrays, token_id: np.ndarray, dtype: torch.dty
 
 def check(name: str, model: Model, sites: Arrays) -> None:
     """The components must add up to the stream, and no site may be degenerate."""
-    for layer in range(LAYERS):
+    for layer in range(sum(key.endswith(".resid_post") for key in sites)):
         site = {key.removeprefix(f"blocks.{layer}."): value for key, value in sites.items()}
-        middle = site["resid_pre"] + (site["attn_out"] if "attn_out" in site else site["mixer_out"])
-        if model.modules.mid:
-            assert np.allclose(middle, site["resid_mid"], rtol=1e-12, atol=1e-12), f"{name} {layer}: resid_mid"
-        assert np.allclose(middle + site["mlp_out"], site["resid_post"], rtol=1e-12, atol=1e-12), \
-            f"{name} {layer}: resid_post"
-        if layer:
+        if not model.modules.end:
+            middle = site["resid_pre"] + site.get("attn_out", 0) + site.get("mixer_out", 0)
+            if "resid_mid" in site:
+                assert np.allclose(middle, site["resid_mid"], rtol=1e-12, atol=1e-12), f"{name} {layer}: resid_mid"
+            end = (middle + site.get("mlp_out", 0) + site.get("ple_out", 0)) * model.modules.stream_scale
+            assert np.allclose(end, site["resid_post"], rtol=1e-12, atol=1e-12), f"{name} {layer}: resid_post"
+        if layer and not model.modules.end:
             assert np.array_equal(site["resid_pre"], sites[f"blocks.{layer - 1}.resid_post"])
     for site, value in sites.items():
         assert np.isfinite(value).all(), f"{name} {site}: not finite"
@@ -290,9 +312,9 @@ def relative_error(got: np.ndarray, want: np.ndarray) -> float:
     return float(np.abs(got - want).max() / np.abs(want).max())
 
 
-def make(name: str, model: Model, folder: pathlib.Path, logits_folder: pathlib.Path | None) -> None:
-    weights = new_weights(model, name, new_network(model.config, torch.float32))
-    token_id = np.random.default_rng(zlib.crc32(name.encode())).integers(0, VOCAB, TOKENS, dtype=np.int32)
+def compute(name: str, model: Model, weights: Arrays, n_tokens: int) -> tuple[np.ndarray, Arrays, float]:
+    """The sequence, every site in float64 and how far a float32 run is off."""
+    token_id = np.random.default_rng(zlib.crc32(name.encode())).integers(0, VOCAB, n_tokens, dtype=np.int32)
     single = record(model, weights, token_id, torch.float32)
     with in_float64():
         sites = record(model, weights, token_id, torch.float64)
@@ -301,15 +323,23 @@ def make(name: str, model: Model, folder: pathlib.Path, logits_folder: pathlib.P
     # The patched casts must not have changed what is computed, only how finely.
     worst = max(relative_error(single[site], sites[site]) for site in sites)
     assert worst < 2e-5, f"{name}: float32 and float64 differ by {worst:.2g}"
+    return token_id, sites, worst
 
-    write_gguf(model, name, weights, folder / f"{name}.gguf")
-    logits = sites.pop("logits")
-    golden = {site: value.astype(np.float32) for site, value in sites.items()}
+
+def write_golden(name: str, token_id: np.ndarray, sites: Arrays, worst: float, folder: pathlib.Path) -> None:
+    golden = {site: value.astype(np.float32) for site, value in sites.items() if site != "logits"}
     (folder / f"{name}.safetensors").write_bytes(safetensors.numpy.save(
         {"token_id": token_id, **golden},
         metadata={"transformers": transformers.__version__}))  # a second key would be written in random order
-    if logits_folder:
-        np.save(logits_folder / f"{name}.npy", logits)
     print(f"{name:8} {len(golden):3} sites  float32 run off by {worst:.1e}  "
           f"gguf {(folder / f'{name}.gguf').stat().st_size:7,}  "
           f"safetensors {(folder / f'{name}.safetensors').stat().st_size:7,} bytes")
+
+
+def make(name: str, model: Model, folder: pathlib.Path, logits_folder: pathlib.Path | None) -> None:
+    weights = new_weights(model, name, new_network(model, torch.float32))
+    token_id, sites, worst = compute(name, model, weights, TOKENS)
+    write_gguf(model, name, weights, folder / f"{name}.gguf")
+    write_golden(name, token_id, sites, worst, folder)
+    if logits_folder:
+        np.save(logits_folder / f"{name}.npy", sites["logits"])

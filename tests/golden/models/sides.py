@@ -97,6 +97,8 @@ def record_sides(weights: Arrays, source: np.ndarray, target: np.ndarray, dtype:
             on_input(block.layer[0].SelfAttention.o, side, prefix + "z")
             on_output(block.layer[0].SelfAttention.o, side, prefix + "attn_out")
             if side == "target":
+                on_output(block.layer[1].layer_norm, side, prefix + "cross_ln")
+                on_input(block.layer[1].EncDecAttention.o, side, prefix + "cross_z")
                 on_output(block.layer[1].EncDecAttention.o, side, prefix + "cross_attn_out")
             on_input(block.layer[-1].layer_norm, side, prefix + "resid_mid")
             on_output(block.layer[-1].layer_norm, side, prefix + "ln2")

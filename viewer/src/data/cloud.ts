@@ -1,3 +1,4 @@
+import { mapOf } from './others'
 import type { CloudHeader, ProjectionInfo, RunInfo, TokenHeader } from './types'
 import type { Source } from './source'
 
@@ -220,7 +221,7 @@ export class Cloud {
 
   /** Which of those that had its name. */
   get version(): string | undefined {
-    return this.run.projections.find((p) => p.name === this.name)?.version
+    return this.run.projections.find((p) => p.name === mapOf(this.name))?.version
   }
 
   norm(row: number): number {
@@ -373,7 +374,7 @@ export async function loadCloud(
   tokens: Promise<Tokens>,
   base = `runs/${run.id}/projections/${name}`,
 ): Promise<Cloud> {
-  const entry = run.projections.find((p) => p.name === name)
+  const entry = run.projections.find((p) => p.name === mapOf(name))
   if (!entry) throw new Error(`there is no projection ${name}`)
   const load = async (column: string) => source.column(`${base}/${column}`, entry.version)
   const wanted = axes.filter((k) => k < entry.info.dims)
@@ -385,5 +386,5 @@ export async function loadCloud(
   const columns = new Map<string, Numbers>()
   const others = Object.entries(header.columns).filter(([column]) => !column.startsWith('axis'))
   await Promise.all([loading, ...others.map(async ([column, { dtype }]) => columns.set(column, numbers(dtype, await load(column))))])
-  return new Cloud(run, name, entry.info, header, await tokens, columns, axisColumns, base)
+  return new Cloud(run, name, header.info ?? entry.info, header, await tokens, columns, axisColumns, base)
 }

@@ -23,6 +23,9 @@ export interface ProjectionInfo {
   }
   explained_variance?: number[]
   explained_variance_ratio?: number[]
+  /** Of other rows on a map's axes: its name, and the shares of the rows that these were fitted to. */
+  basis_of?: string
+  fitted_variance_ratio?: number[]
   total_variance?: number
   relative_variance?: number
   n_fitted?: number
@@ -89,6 +92,8 @@ export interface RunInfo {
   columns?: { name: string; words?: string[] }[]
   scores?: string[]
   components: string[]
+  /** Those whose vectors are kept. */
+  layers?: number[]
   norm_maps: string[]
   projections: ProjectionEntry[]
   findings?: { findings: Finding[]; notes?: string[] }
@@ -125,6 +130,8 @@ export interface CloudHeader {
   /** Where layers are shown under numbers other than their own, as a control: the layer behind each number. */
   layer_of?: number[]
   norm: { low: number; high: number }
+  /** Of other rows on a map's axes, which no manifest lists. */
+  info?: ProjectionInfo
   /** Of a prompt: where its points are not what the map's are. */
   notes?: string[]
   columns: Record<string, ColumnShape>
@@ -164,6 +171,25 @@ export interface LiveToken {
   logprob: number | null
   entropy: number | null
   rank: number | null
+}
+/** From one group of a map's points to another, at a site. */
+export interface Direction {
+  id: number
+  site: string
+  length: number
+  /** Of both groups' vectors. */
+  mean_norm: number
+  /** The chance that a half of the rows tells a pair of the other half apart. 0.5: not at all. */
+  held_out: number
+  toward: number
+  away: number
+}
+/** What a prompt's steering does to the next word, in nats; `control`: random directions as long. */
+export interface SteeringEffect {
+  divergence: number
+  control: number[]
+  plain: Word[]
+  steered: Word[]
 }
 export interface Word {
   text: string

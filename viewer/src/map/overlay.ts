@@ -99,15 +99,8 @@ const movedRows = remembered(
   (view) => [view.comparison.otherPositions, view.hiding.filter, view.marks.version],
 )
 
-/** Up to some 40,000 of the rows that are shown, evenly. */
-function sampleOfShown(view: View): number[] {
-  const rows: number[] = []
-  const step = Math.max(1, Math.floor(view.hiding.visibleCount / 40_000))
-  for (let i = 0, visible = 0; i < view.cloud!.n; ++i) if (view.hiding.visible(i) && visible++ % step === 0) rows.push(i)
-  return rows
-}
 const namesShown = remembered(
-  (view): Named[] => names(view.cloud!, view.places.positions, sampleOfShown(view), view.dim),
+  (view): Named[] => names(view.cloud!, view.places.positions, view.hiding.sample().rows, view.dim),
   (view) => [view.places.positions, view.hiding.filter, view.dim],
 )
 
@@ -237,7 +230,7 @@ function drawPrompts(view: View, out: Overlay, spots: Spots, to: (x: number, y: 
       const label: Label = { at: [head[0], head[1] - (alone && playback.layer < 0 ? 17 : 12)], text: seen(prompt.tokens[token].text) || '(empty)', size: token === last || alone ? 13 : 11, strong: token === last || alone, color }
       if (spots.place(label, alone)) out.labels.push(label)
     }
-    const name = live.prompts.length > 1 ? (which ? 'the second prompt' : 'the first prompt') : 'the prompt'
+    const name = live.nameOf(which)
     if (drawn) out.keys.push({ sign: cells ? 'dark' : 'thick', color, text: chosen >= 0 ? `${name}: one token` : cells || !cloud.hasLayers ? name : `${name}, from layer to layer` })
   })
 }
@@ -447,6 +440,7 @@ export function overlay(view: View): Overlay {
   const perPixel = ((2 * scene.camera.pose.reach) / scene.camera.height) * view.places.scale
   const { pixels, units } = scaleLength(perPixel)
   if (Number.isFinite(pixels) && pixels < width - 40)
-    out.scale = { at: [16, height - view.footer - 10], pixels, text: `${short(units)}${cloud.info.method === 'pca' ? '' : ' on the map'}${scene.camera.pose.dim === 3 ? ', in the middle' : ''}` }
+    // Above the name of a run.
+    out.scale = { at: [16, height - view.footer - (runs ? 32 : 10)], pixels, text: `${short(units)}${cloud.info.method === 'pca' ? '' : ' on the map'}${scene.camera.pose.dim === 3 ? ', in the middle' : ''}` }
   return out
 }

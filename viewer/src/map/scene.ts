@@ -5,11 +5,8 @@ import {
   Color,
   CustomBlending,
   DataTexture,
-  FloatType,
   GLSL3,
-  HalfFloatType,
   IntType,
-  Mesh,
   NearestFilter,
   NormalBlending,
   OneFactor,
@@ -35,11 +32,11 @@ import {
   densityFragmentShader,
   fragmentShader,
   pickFragmentShader,
-  toneFragmentShader,
-  toneVertexShader,
   vertexShader,
   type Coloring,
 } from './shaders'
+import { Density } from './density'
+import { MOST_EXACT, Tiles, type InView } from './tiles'
 import { countUploads, type Uploads } from './uploads'
 
 const PICK = 11 // pixels across
@@ -68,6 +65,7 @@ export class MapScene {
     uHideFirst: { value: false },
     uDim: { value: false },
     uGhost: { value: false },
+    uMarked: { value: false },
     uPalette: { value: this.palette },
     uMask: { value: this.mask },
     uPaper: { value: new Color(1, 1, 1) },
@@ -77,10 +75,13 @@ export class MapScene {
   private readonly drawing: RawShaderMaterial
   private readonly picking: RawShaderMaterial
   private readonly adding: RawShaderMaterial
-  private readonly toning: RawShaderMaterial
-  private readonly toneScene = new ThreeScene()
+  private readonly summed: Density
   private readonly pickTarget: WebGLRenderTarget
-  private sumTarget: WebGLRenderTarget | null = null
+  /** Of a large cloud: where its points lie, once it is seen flat. */
+  private tiles: Tiles | null = null
+  private tiled: BufferAttribute | null = null
+  /** A density is shown in place of points, since too many lie in view. */
+  aggregated = false
   private points: Points<BufferGeometry, RawShaderMaterial> | null = null
   private lost = false
   /** Layers or runs that have a part of the canvas each; empty: one picture. */
@@ -142,19 +143,7 @@ export class MapScene {
       magFilter: NearestFilter,
       generateMipmaps: false,
     })
-    const corner = new BufferGeometry()
-    corner.setAttribute('position', new BufferAttribute(new Float32Array([-1, -1, 0, 3, -1, 0, -1, 3, 0]), 3))
-    this.toning = new RawShaderMaterial({
-      glslVersion: GLSL3,
-      uniforms: { uSum: { value: null }, uPaper: this.uniforms.uPaper, uTop: { value: 30 } },
-      vertexShader: toneVertexShader,
-      fragmentShader: toneFragmentShader,
-      depthTest: false,
-      depthWrite: false,
-    })
-    const screen = new Mesh(corner, this.toning)
-    screen.frustumCulled = false
-    this.toneScene.add(screen)
+    this.summed = new Density(this.renderer, this.uniforms.uPaper, this.canDensity)
     canvas.addEventListener('webglcontextlost', (event) => {
       event.preventDefault()
       this.lost = true
@@ -219,6 +208,7 @@ export class MapScene {
     this.points.geometry.dispose()
     this.points = null
     this.otherNext = null
+    this.tiles = this.tiled = null
   }
 
   private setPlaces(name: 'next' | 'other', places: Float32Array | null): void {
@@ -331,12 +321,13 @@ export class MapScene {
     renderer.clear()
     if (!this.points) return
     this.points.material = this.drawing
+    this.aggregated = false
     if (this.cells.length) return this.renderCells(camera)
-    if (this.density && this.canDensity && this.camera.pose.dim === 2) {
-      this.renderDensity(camera)
-      return
-    }
-    renderer.render(this.scene, camera)
+    const some = this.inView(0, 0, this.width, this.height)
+    const flat = this.camera.pose.dim === 2 && this.canDensity
+    this.aggregated = flat && !this.ghosts && (some?.n ?? this.points.geometry.drawRange.count) > MOST_EXACT
+    if (flat && (this.density || this.aggregated)) return this.renderDensity(camera, some)
+    this.draw(camera, some)
     if (this.ghosts) {
       this.uniforms.uGhost.value = true
       this.drawing.uniformsNeedUpdate = true
@@ -387,28 +378,48 @@ export class MapScene {
     this.only(null)
   }
 
-  private renderDensity(camera: ReturnType<MapCamera['camera']>): void {
-    const { renderer } = this
-    const { width, height } = renderer.domElement
-    if (!this.sumTarget || this.sumTarget.width !== width || this.sumTarget.height !== height) {
-      this.sumTarget?.dispose()
-      this.sumTarget = new WebGLRenderTarget(width, height, {
-        type: this.canDensity ? FloatType : HalfFloatType,
-        format: RGBAFormat,
-        minFilter: NearestFilter,
-        magFilter: NearestFilter,
-        depthBuffer: false,
-      })
+  /** Of a large flat map the points in a rectangle of the canvas, by tiles; null: all are drawn, whether in view or not. */
+  private inView(x: number, y: number, width: number, height: number): InView | null {
+    const { pose } = this.camera
+    const { uMix, uOther } = this.uniforms
+    const { geometry } = this.points!
+    if (pose.dim !== 2 || this.cells.length || geometry.drawRange.count <= MOST_EXACT || uMix.value > 0 || uOther.value > 0 || this.ghosts) return null
+    this.tiles ??= new Tiles((geometry.getAttribute('position') as BufferAttribute).array as Float32Array)
+    this.tiled ??= new BufferAttribute(this.tiles.order, 1)
+    const unit = (2 * pose.reach) / this.height
+    // A point reaches into view from beside it.
+    const room = (this.size + 2) * unit
+    const left = pose.x + (x - this.width / 2) * unit
+    const top = pose.y - (y - this.height / 2) * unit
+    return this.tiles.within({ left: left - room, right: left + width * unit + room, top: top + room, bottom: top - height * unit - room })
+  }
+  /** Draws the points of some tiles; null: all. */
+  private draw(camera: ReturnType<MapCamera['camera']>, some: InView | null): void {
+    if (!some) return this.renderer.render(this.scene, camera)
+    const { geometry } = this.points!
+    const n = geometry.drawRange.count
+    geometry.setIndex(this.tiled)
+    for (const [from, count] of some.ranges) {
+      geometry.setDrawRange(from, count)
+      this.renderer.render(this.scene, camera)
     }
-    renderer.setRenderTarget(this.sumTarget)
-    renderer.setClearColor(0x000000, 0)
-    renderer.clear()
+    geometry.setIndex(null)
+    geometry.setDrawRange(0, n)
+  }
+
+  private renderDensity(camera: ReturnType<MapCamera['camera']>, some: InView | null): void {
     this.points!.material = this.adding
-    renderer.render(this.scene, camera)
-    renderer.setRenderTarget(null)
-    this.toning.uniforms.uSum.value = this.sumTarget.texture
-    this.toning.uniforms.uTop.value = Math.max(8, this.points!.geometry.drawRange.count / 2000)
-    renderer.render(this.toneScene, camera)
+    this.summed.render(camera, some?.n ?? this.points!.geometry.drawRange.count, () => this.draw(camera, some))
+    if (!this.uniforms.uDim.value) return
+    // What is selected or found is drawn over it, each point by itself.
+    this.points!.material = this.drawing
+    this.mark(true)
+    this.draw(camera, some)
+    this.mark(false)
+  }
+  private mark(only: boolean): void {
+    this.uniforms.uMarked.value = only
+    this.drawing.uniformsNeedUpdate = true
   }
 
   /** Row under a pixel of the canvas, or within a few; -1: none. */
@@ -429,7 +440,7 @@ export class MapScene {
     gl.clearBufferuiv(gl.COLOR, 0, new Uint32Array(4))
     renderer.clearDepth()
     this.only(place.cell)
-    renderer.render(this.scene, camera)
+    this.draw(camera, this.inView(x - half, y - half, PICK, PICK))
     this.only(null)
     const ids = new Uint32Array(4 * PICK * PICK)
     gl.readPixels(0, 0, PICK, PICK, gl.RGBA_INTEGER, gl.UNSIGNED_INT, ids)

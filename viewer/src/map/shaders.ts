@@ -19,6 +19,7 @@ uniform int uOnlyLayer;     // + 1; 0: all
 uniform bool uHideFirst;
 uniform bool uDim;          // something is selected: the rest steps back
 uniform bool uGhost;        // the second run's points, beside the first's
+uniform bool uMarked;       // only what is selected or found
 uniform sampler2D uPalette; // 1024 x 1
 uniform sampler2D uMask;    // 256 x 5: component, layer + 1, label + 1, token rank, expert + 1
 uniform vec3 uPaper;
@@ -48,6 +49,7 @@ void main() {
         && !(uHideFirst && labels.y == 0u)
         && (uOnlyLayer == 0 || int(layer) == uOnlyLayer);
     vec3 place = mix(mix(position, next, uMix), other, uGhost ? 1.0 : uOther);
+    visible = visible && !(uMarked && state == 0u);
     // The second run may lack a row: it lies out of the world then.
     visible = visible && abs(place.x) < 1e20;
     if (!visible) {

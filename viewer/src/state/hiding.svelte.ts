@@ -41,6 +41,13 @@ export class Hiding {
   visible(row: number): boolean {
     return isVisible(this.filter, this.columns!, row)
   }
+  /** Up to some 40,000 of the rows that are shown, evenly; each stands for `step` of them. */
+  sample(): { rows: number[]; step: number } {
+    const rows: number[] = []
+    const step = Math.max(1, Math.floor(this.visibleCount / 40_000))
+    for (let i = 0, visible = 0; i < this.n; ++i) if (this.visible(i) && visible++ % step === 0) rows.push(i)
+    return { rows, step }
+  }
   get any(): boolean {
     return Object.values(this.hidden).some((set) => set.size > 0)
   }

@@ -17,11 +17,20 @@ export interface Prompt {
   id: number
   /** What was typed; of a conversation all that was said. */
   text: string
+  asked: string | Message[]
+  /** What was added to what the model computes while it read. */
+  steered?: Steered
   run: number
   tokens: LiveToken[]
   next: Word[]
   notes: string[]
   seconds: number
+}
+/** A direction of the server's, how many times it is added, and where. */
+export interface Steered {
+  direction: number
+  strength: number
+  site: string
 }
 /** A prompt on the map in view. */
 export interface Laid {
@@ -69,13 +78,13 @@ export class Live {
     return this.status !== null
   }
 
-  /** Reads a text or a conversation in place of all that there are, or `beside` the first one. */
-  async read(run: RunInfo, prompt: string | Message[], beside: boolean): Promise<void> {
+  /** Reads a text or a conversation, maybe steered, in place of all that there are, or `beside` the first one. */
+  async read(run: RunInfo, prompt: string | Message[], beside: boolean, steered?: Steered): Promise<void> {
     if (this.busy) return
     this.error = ''
     const texts = typeof prompt === 'string' ? [prompt] : prompt.map((m) => m.content)
     if (!texts.some((text) => text.trim())) return this.fail('The prompt is empty: type something.')
-    const body = { run: run.id, ...(typeof prompt === 'string' ? { text: prompt } : { messages: prompt }) }
+    const body = { run: run.id, ...(typeof prompt === 'string' ? { text: prompt } : { messages: prompt }), ...(steered ? { steer: { direction: steered.direction, strength: steered.strength } } : {}) }
     // A server ends the connection on what is too large, which says nothing.
     if (texts.some((text) => text.length > MOST_BYTES) || new TextEncoder().encode(JSON.stringify(body)).length > MOST_BYTES)
       return this.fail('The prompt is too long to be sent: nothing was read.')
@@ -86,7 +95,7 @@ export class Live {
         const status = await this.source.json<LiveStatus>(`live/${id}`)
         if (status.state === 'cancelled') return
         if (status.state === 'failed') return this.fail(status.error ?? 'the prompt was not read')
-        if (status.state === 'done') return await this.take({ id, text: texts.join('\n'), run: run.id, tokens: status.tokens!, next: status.next ?? [], notes: status.notes ?? [], seconds: status.seconds ?? 0 }, beside)
+        if (status.state === 'done') return await this.take({ id, text: texts.join('\n'), asked: prompt, steered, run: run.id, tokens: status.tokens!, next: status.next ?? [], notes: status.notes ?? [], seconds: status.seconds ?? 0 }, beside)
         this.status = status
         await this.wait(pause)
       }
@@ -110,7 +119,7 @@ export class Live {
   }
 
   private async take(prompt: Prompt, beside: boolean): Promise<void> {
-    const first = this.prompts.find((p) => p.run === prompt.run)
+    const first = this.prompts.find((p) => p.run === prompt.run && !(prompt.steered && p.steered))
     const prompts = beside && first ? [first, prompt] : [prompt]
     // Until it is laid out it has no place: that of the one before it is not its own.
     this.laid = prompts.map((p) => (p === prompt ? null : this.laid[this.prompts.indexOf(p)]))
@@ -190,6 +199,11 @@ export class Live {
     this.changed()
   }
 
+  /** "the second prompt": what one of them is called. */
+  nameOf(which: number): string {
+    if (this.prompts[which]?.steered) return 'the steered prompt'
+    return this.prompts.length < 2 ? 'the prompt' : which ? 'the second prompt' : this.prompts[1].steered ? 'the prompt as it is' : 'the first prompt'
+  }
   /** The token that is looked at. */
   get chosen(): { which: number; token: number } | null {
     const token = this.picked[this.latest] ?? -1

@@ -21,15 +21,16 @@ export class Places {
   private rows: Int32Array = new Int32Array(0)
   private center = [0, 0, 0]
 
-  open(cloud: Cloud, axes: number[]): void {
-    const columns = axes.map((a, k) => (k === 2 && cloud.dims < 3 ? undefined : cloud.axis(a)))
+  /** `of`: the cloud that says what fits the picture, where this one lies on its axes. */
+  open(cloud: Cloud, axes: number[], of: Cloud = cloud): void {
+    const columnsOf = (which: Cloud) => axes.map((a, k) => (k === 2 && which.dims < 3 ? undefined : which.axis(a)))
     this.scale = 0
     this.center = [0, 0, 0]
-    const step = Math.max(1, Math.floor(cloud.n / 40_000))
-    columns.forEach((column, k) => {
+    const step = Math.max(1, Math.floor(of.n / 40_000))
+    columnsOf(of).forEach((column, k) => {
       if (!column) return
       const sample: number[] = []
-      for (let i = 0; i < cloud.n; i += step) if (cloud.labels.position[i] !== 0) sample.push(column[i])
+      for (let i = 0; i < of.n; i += step) if (of.labels.position[i] !== 0) sample.push(column[i])
       if (!sample.length) sample.push(...column.subarray(0, 1000))
       const sorted = Float32Array.from(sample).sort()
       const low = sorted[Math.floor(0.002 * (sorted.length - 1))]
@@ -38,7 +39,7 @@ export class Places {
       this.scale = Math.max(this.scale, (high - low) / 2)
     })
     if (!(this.scale > 0)) this.scale = 1
-    this.positions = this.scaled(columns, cloud.n)
+    this.positions = this.scaled(columnsOf(cloud), cloud.n)
     this.next = null
   }
 

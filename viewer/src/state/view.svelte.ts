@@ -1,10 +1,13 @@
 import { untrack } from 'svelte'
-import { Cloud, loadAxes, loadCloud, TokenTables, type Tokens } from '../data/cloud'
+import { Cloud, loadAxes, TokenTables, type Tokens } from '../data/cloud'
+import { mapOf } from '../data/others'
 import { Stale, type Source } from '../data/source'
 import type { Manifest, RunInfo } from '../data/types'
 import { restPose, type Pose } from '../map/camera'
 import type { MapScene } from '../map/scene'
+import { MOST_EXACT } from '../map/tiles'
 import { SearchClient } from '../select/client'
+import { rowsWithin } from '../select/within'
 import { Beside, MOST_BESIDE } from './beside.svelte'
 import { Colors } from './colors.svelte'
 import { Comparison } from './comparison.svelte'
@@ -17,7 +20,8 @@ import { Notices } from './notices.svelte'
 import { Picking } from './picking.svelte'
 import { flat, isSomewhere, Places } from './places'
 import { Playback } from './playback.svelte'
-import { firstProjection, heatOf, sameRun } from './opening'
+import { firstProjection, heatOf, loadMap, lookKept, sameRun } from './opening'
+import { Steering } from './steering.svelte'
 import { Telling } from './telling'
 import { Ways } from './ways.svelte'
 import { Link, read, type Shared } from './url'
@@ -31,11 +35,15 @@ export class View {
   manifest = $state.raw<Manifest | null>(null)
   run = $state.raw<RunInfo | null>(null)
   cloud = $state.raw<Cloud | null>(null)
+  /** The map on whose axes other rows are in view; null: the cloud is a map of its own. */
+  base = $state.raw<Cloud | null>(null)
   tokens = $state.raw<Tokens | null>(null)
   axes = $state.raw<number[]>([0, 1, 2])
   dim = $state<2 | 3>(3)
   pointSize = $state(5)
   density = $state(false)
+  /** Too many points lie in view for each to be drawn: a density stands for them. */
+  aggregated = $state(false)
   paths = $state(false)
   /** Names of clouds and of points that are selected or found. */
   labels = $state(true)
@@ -64,6 +72,7 @@ export class View {
   readonly jobs: Jobs
   readonly live: Live
   readonly ways: Ways
+  readonly steering: Steering
   readonly telling: Telling
   readonly notices = new Notices()
   readonly jumps = new Jumps(this)
@@ -83,6 +92,7 @@ export class View {
     this.jobs = new Jobs(source)
     this.live = new Live(source, () => this.redraw())
     this.ways = new Ways(source, () => this.redraw())
+    this.steering = new Steering(source, this.live)
     this.telling = new Telling(source)
     this.onClear(() => (this.live.clear(), this.ways.clear()))
   }
@@ -120,8 +130,8 @@ export class View {
     const run = this.manifest.runs.find((r) => r.id === before?.id) ?? this.manifest.runs[0]
     if (!before || !this.cloud || !sameRun(before, run)) return this.openRun(run, this.shared())
     this.run = run
-    const shown = run.projections.find((p) => p.name === this.cloud?.name)
-    if (shown && shown.version !== this.cloud.version) await this.openProjection(shown.name, this.shared())
+    const shown = run.projections.find((p) => p.name === mapOf(this.cloud!.name))
+    if (shown && shown.version !== this.cloud.version) await this.openProjection(this.cloud.name, this.shared())
   }
 
   async openRun(run: RunInfo, shared: Shared = {}): Promise<void> {
@@ -144,21 +154,23 @@ export class View {
       },
     )
     const first = firstProjection(run, shared.projection)
-    if (first) await this.openProjection(first.name, shared)
+    if (first) await this.openProjection(first, shared)
   }
 
-  async openProjection(name: string, shared: Shared = {}, again = true): Promise<void> {
+  /** `known`: clouds that need not be loaded. */
+  async openProjection(name: string, shared: Shared = {}, known: (Cloud | null)[] = [], again = true): Promise<void> {
     const run = this.run
-    const entry = run?.projections.find((p) => p.name === name)
+    const entry = run?.projections.find((p) => p.name === mapOf(name))
     if (!run || !entry) return
     const load = ++this.loads
-    this.loading = `Loading ${grouped(entry.info.n_rows)} points`
+    this.loading = mapOf(name) === name ? `Loading ${grouped(entry.info.n_rows)} points` : 'Laying out the points'
     this.error = ''
     this.playback.stopPlaying()
     const axes = (shared.axes ?? [0, 1, 2]).map((a) => Math.min(a, entry.info.dims - 1))
     try {
-      const cloud = await loadCloud(this.source, run, name, [...new Set(axes)], this.tables.of(run))
+      const [cloud, base] = await loadMap(this.source, this.tables.of(run), run, entry, name, axes, known, [this.cloud, this.base])
       if (load !== this.loads) return
+      this.base = base
       this.showCloud(cloud, run, axes, shared)
       await this.loadCounterpart()
     } catch (error) {
@@ -171,13 +183,19 @@ export class View {
         return this.fail(gone)
       }
       this.run = this.manifest.runs.find((r) => r.id === run.id) ?? run
-      await this.openProjection(name, shared, false)
+      await this.openProjection(name, shared, [], false)
     }
+  }
+
+  /** Other rows on the axes in view, or those of the map again: looked at from the same place, in the same colours. */
+  async showOthers(name: string): Promise<void> {
+    await this.openProjection(name, lookKept(this.shared()), [this.base])
   }
 
   private showCloud(cloud: Cloud, run: RunInfo, axes: number[], shared: Shared): void {
     this.restored = shared
     this.marks.open(cloud)
+    this.steering.open(cloud)
     this.hiding.open(cloud, shared)
     this.playback.open(cloud)
     this.picking.open(cloud)
@@ -189,7 +207,7 @@ export class View {
     this.ways.clear()
     this.density = shared.density ?? false
     this.pointSize = shared.size ?? (cloud.n > 300_000 ? 2 : cloud.n > 50_000 ? 3 : cloud.n > 3000 ? 5 : 8)
-    this.dim = cloud.dims < 3 ? 2 : (shared.dim ?? this.dim)
+    this.dim = cloud.dims < 3 ? 2 : (shared.dim ?? (cloud.n > MOST_EXACT ? 2 : this.dim))
     this.axes = axes
     this.cloud = cloud
     this.place(shared.pose ?? null)
@@ -205,7 +223,7 @@ export class View {
     const cloud = this.cloud
     if (!cloud) return
     try {
-      await loadAxes(this.source, cloud, axes)
+      await Promise.all([cloud, this.base].map((of) => of && loadAxes(this.source, of, axes)))
       if (cloud !== this.cloud) return
       this.axes = axes
       this.comparison.close()
@@ -239,7 +257,7 @@ export class View {
   /** Positions on the card and in the worker. */
   private place(pose: Pose | null): void {
     const cloud = this.cloud!
-    this.places.open(cloud, this.axes)
+    this.places.open(cloud, this.axes, this.base ?? cloud)
     this.searcher.load(this.places.positions, this.hiding.columns!)
     this.live.show(cloud, this.axes, this.places)
     this.ways.place(cloud, this.axes, this.places)
@@ -312,6 +330,7 @@ export class View {
         scene.ghosts = comparison.ghostly && !beside.runs
         scene.setMix(playback.mix, beside.runs ? 0 : comparison.other)
         scene.render()
+        this.aggregated = scene.aggregated
       }
       this.moved = untrack(() => this.moved) + 1
       if (playback.playing) this.redraw()
@@ -336,9 +355,7 @@ export class View {
     const { cloud, scene, hiding } = this
     if (!cloud || !scene) return
     scene.camera.pose = restPose(this.dim)
-    const rows: number[] = []
-    const step = Math.max(1, Math.floor(hiding.visibleCount / 40_000))
-    for (let i = 0, visible = 0; i < cloud.n; ++i) if (hiding.visible(i) && visible++ % step === 0) rows.push(i)
+    const { rows, step } = hiding.sample()
     const room = this.pointSize / 2 + 3
     const cells = scene.cells.length > 0
     const inset = { top: room + (cells ? 18 : 8), right: room, bottom: room + (cells ? 0 : this.footer), left: room }
@@ -398,11 +415,7 @@ export class View {
     this.playback.stopPlaying()
     const lasso = ++this.lassos
     const began = performance.now()
-    // Side by side: of the layer or run in whose picture it was begun.
-    const { cell } = scene.local(polygon[0], polygon[1])
-    const outline = cell ? polygon.map((v, i) => v - (i % 2 ? cell.y : cell.x)) : polygon
-    const filter = cell && cell.layer >= 0 ? { ...this.hiding.filter, onlyLayer: cell.layer } : this.hiding.filter
-    const { rows } = await this.searcher.lasso(scene.camera.matrix(), scene.camera.width, scene.camera.height, outline, filter, this.playback.mix, cell?.side ?? 0)
+    const rows = await rowsWithin(scene, this.searcher, this.hiding.filter, this.playback.mix, polygon)
     // Cleared meanwhile: what comes late must not bring it back.
     if (cloud !== this.cloud || lasso !== this.lassos) return 0
     this.marks.lassoMilliseconds = performance.now() - began
@@ -425,15 +438,16 @@ export class View {
     this.marks.clear()
   }
 
-  play(): void {
+  private get layered(): boolean {
     this.leaveLayers()
-    if (this.cloud?.hasLayers) this.playback.play()
-    else this.notices.say('This map has one layer only: there is nothing to play.')
+    if (!this.cloud?.hasLayers) this.notices.say('This map has one layer only: there is nothing to play.')
+    return this.cloud?.hasLayers ?? false
+  }
+  play(): void {
+    if (this.layered) this.playback.play()
   }
   stepLayer(by: number): void {
-    this.leaveLayers()
-    if (this.cloud?.hasLayers) this.playback.stepLayer(by)
-    else this.notices.say('This map has one layer only.')
+    if (this.layered) this.playback.stepLayer(by)
   }
 
   /** False when it was cancelled. */
@@ -449,17 +463,13 @@ export class View {
   // --- sharing ---------------------------------------------------------------------------------------------------
 
   shared(): Shared {
+    const { axes, dim, density, paths, labels, heat } = this
     return {
       run: this.run?.name,
       projection: this.cloud?.name,
-      axes: this.axes,
-      dim: this.dim,
       size: this.pointSize,
-      density: this.density,
-      paths: this.paths,
-      labels: this.labels,
-      heat: this.heat,
       pose: this.scene?.camera.pose,
+      ...{ axes, dim, density, paths, labels, heat },
       ...this.colors.shared(),
       ...this.hiding.shared(),
       ...this.playback.shared(),
@@ -483,17 +493,7 @@ export class View {
     const shared = this.link.arrive(hash, state)
     const run = this.manifest?.runs.find((r) => r.name === shared.run) ?? this.run
     if (!run) return
-    const { cloud } = this
     if (run.id !== this.run?.id) return this.openRun(run, shared)
-    if (!cloud || !shared.projection || shared.projection !== cloud.name) return this.openProjection(shared.projection ?? cloud?.name ?? '', shared)
-    const axes = (shared.axes ?? [0, 1, 2]).map((a) => Math.min(a, cloud.dims - 1))
-    try {
-      await loadAxes(this.source, cloud, axes)
-      if (cloud !== this.cloud) return
-      this.showCloud(cloud, run, axes, shared)
-      await this.loadCounterpart()
-    } catch (error) {
-      this.fail(error)
-    }
+    await this.openProjection(shared.projection ?? this.cloud?.name ?? '', shared, [this.cloud, this.base])
   }
 }

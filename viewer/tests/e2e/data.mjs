@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { launch, open } from './browser.mjs'
-import { run, settle, shared, shoot, test, text, viewing, work, writtenReport } from './harness.mjs'
+import { axeFinds, run, settle, shared, shoot, test, text, viewing, work, writtenReport } from './harness.mjs'
 import { synthesizeProjection } from './synthetic.mjs'
 
 test('hostile token texts stay texts', async () => {
@@ -175,22 +175,12 @@ test('keyboard alone: points, camera, dialogs', () =>
   }))
 
 test('axe finds nothing serious, light and dark', async () => {
-  const axe = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
   for (const theme of ['light', 'dark'])
     await viewing([text], async (page) => {
       await page.evaluate(() => window.tomograph.picking.pick(40))
       await page.waitForFunction(() => window.tomograph.picking.near?.full)
       await shoot(page, `details-${theme}`)
-      // Through the debugger, which the page's own policy does not bind.
-      const session = await page.context().newCDPSession(page)
-      await session.send('Runtime.evaluate', { expression: axe })
-      const audit = async (where) => {
-        const found = await page.evaluate(async () => {
-          const { violations } = await window.axe.run(document)
-          return violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' | ')}`)
-        })
-        assert.deepEqual(found, [], where)
-      }
+      const audit = async (where) => assert.deepEqual(await axeFinds(page), [], where)
       await audit('a picked point')
       await page.getByRole('button', { name: 'anisotropy' }).click()
       await page.getByRole('button', { name: 'Tour' }).click()

@@ -1,7 +1,7 @@
 // What the browser's tests share: runs, a viewer with a page on it, and what the page shows, told by none of its code.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -110,3 +110,18 @@ export async function drawLasso(page, points, modifier) {
   if (modifier) await page.keyboard.up(modifier)
   await page.keyboard.up('Shift')
 }
+
+let axe = ''
+/** What axe finds serious or worse in the page, with where. */
+export async function axeFinds(page) {
+  axe ||= readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
+  // Past the page's own policy, which allows no script but its own.
+  const session = await page.context().newCDPSession(page)
+  await session.send('Runtime.evaluate', { expression: axe })
+  return page.evaluate(async () => {
+    const { violations } = await window.axe.run(document)
+    return violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' | ')}`)
+  })
+}
+/** Sizes that panels are looked at in. */
+export const LOOKS = [['light', 1280, 800], ['dark', 1280, 800], ['light', 1920, 1080], ['light', 390, 844], ['dark', 390, 844]]

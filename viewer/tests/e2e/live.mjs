@@ -1,35 +1,11 @@
 // Prompts that are typed in: read, drawn, compared, kept; and what can go wrong with them.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { binary, launch, open, serve } from './browser.mjs'
-import { run, settle, shoot, shared, test, text, viewing, work } from './harness.mjs'
-
-const template = join(work, 'template.jinja')
-writeFileSync(template, "{% for m in messages %}[{{ m['content'] }}]{% endfor %}{% if add_generation_prompt %}>{% endif %}")
-const typed = ['--model', 'bytes-gpt2', '--chat-template', template]
-
-const line = (page) => page.getByRole('textbox', { name: 'Prompt', exact: true })
-const panel = (page) => page.getByRole('region', { name: /prompt: |^Prompt: / })
-const chips = (page, which = 'the prompt') => page.getByRole('group', { name: `Tokens of ${which}`, exact: true }).locator('.chip')
-const laid = (page, n = 1) => page.waitForFunction((n) => window.tomograph.live.laid.filter(Boolean).length === n && !window.tomograph.live.busy, n, { timeout: 30_000 })
-async function read(page, words, n = 1) {
-  await line(page).fill(words)
-  await page.getByRole('button', { name: n === 1 ? 'Read' : 'Read beside', exact: true }).click()
-  await laid(page, n)
-}
-/** Pixels of about a colour on the canvas over the points. */
-const painted = (page, [r, g, b]) =>
-  page.evaluate(([r, g, b]) => {
-    const c = document.querySelector('canvas.over')
-    const { data } = c.getContext('2d').getImageData(0, 0, c.width, c.height)
-    let n = 0
-    for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 200 && Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 30) ++n
-    return n
-  }, [r, g, b])
-const first = [0xc8, 0x00, 0x5f]
-const second = [0x00, 0x57, 0xc2]
+import { axeFinds, run, settle, shoot, shared, test, text, viewing, work } from './harness.mjs'
+import { chips, first, laid, line, painted, panel, read, second, typed } from './typing.mjs'
 
 test('a text that the run has read lies on its own points, drawn from layer to layer', () =>
   viewing([text, ...typed], async (page) => {
@@ -255,7 +231,6 @@ test('a run of another model is refused when the program starts', () => {
 })
 
 test('prompts: axe finds nothing serious, in light, dark and at the size of a phone', async () => {
-  const axe = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
   for (const [theme, width, height] of [['light', 1280, 800], ['dark', 1280, 800], ['light', 390, 844]])
     await viewing([text, ...typed], async (page) => {
       await page.setViewportSize({ width, height })
@@ -264,13 +239,7 @@ test('prompts: axe finds nothing serious, in light, dark and at the size of a ph
       await chips(page).nth(4).click()
       await panel(page).locator('button.near').first().waitFor()
       await panel(page).getByRole('img', { name: /^Distance by layer/ }).waitFor()
-      const session = await page.context().newCDPSession(page)
-      await session.send('Runtime.evaluate', { expression: axe })
-      const found = await page.evaluate(async () => {
-        const { violations } = await window.axe.run(document)
-        return violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' | ')}`)
-      })
-      assert.deepEqual(found, [], `${theme} ${width}`)
+      assert.deepEqual(await axeFinds(page), [], `${theme} ${width}`)
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing hangs over the edge')
       await shoot(page, `live-${theme}-${width}`)
       await page.setViewportSize({ width: 1440, height: 900 })

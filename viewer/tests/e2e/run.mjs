@@ -8,7 +8,11 @@ import './map.mjs'
 import './data.mjs'
 import './hand.mjs'
 import './live.mjs'
+import './axes.mjs'
+import './steer.mjs'
 import './runs.mjs'
+import './fonts.mjs'
+import './flat.mjs'
 import './size.mjs'
 
 if (process.env.TOMOGRAPH_PYTHON) await import('./notebook.mjs')
