@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -129,6 +130,9 @@ WorkerAddress parse_worker_address(const std::string& text) {
 
 void use_workers(const std::vector<WorkerAddress>& addresses) {
     start_llama();
+    // What is sent to a worker that has gone must come back as an error and not end the process without a
+    // word.
+    if (!addresses.empty()) std::signal(SIGPIPE, SIG_IGN);
     std::vector<std::string>& used = in_use();
     for (const WorkerAddress& worker_address : addresses) {
         const std::string text = worker_address.text();

@@ -18,7 +18,8 @@ WorkerAddress parse_worker_address(const std::string& text);
 /// Models that are opened afterwards have their layers on these workers, the processes of a serve_worker(),
 /// in proportion to the memory that they say is free; what is not in a layer stays here.
 /// Errors: Error naming the one that cannot be reached, is none, is busy with somebody else, or speaks
-/// another version. A worker that is lost later ends the process by the fatal handler (see model.h).
+/// another version. A worker that is lost later ends the process by the fatal handler (see model.h); for that
+/// SIGPIPE is ignored from then on.
 void use_workers(const std::vector<WorkerAddress>& addresses);
 
 /// The workers in use, as numeric HOST:PORT.
