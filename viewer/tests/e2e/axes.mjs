@@ -47,6 +47,7 @@ test('another component or layer on the axes in view: from the same place, told 
     await page.waitForFunction(() => window.tomograph.picking.near?.full)
     await settle(page)
     await shoot(page, 'axes-other')
+    await page.waitForTimeout(400) // the address follows when nothing has changed for a while
     const { hash } = new URL(page.url())
     await panel(page).getByRole('button', { name: 'Back to paths' }).click()
     await shown(page, 'paths')
