@@ -73,6 +73,19 @@ TEST(Usage, PrintsTheVersion) {
     EXPECT_NE(capped.out.find("kernels of tomograph: plain\n"), std::string::npos) << capped.out;
 }
 
+// libgomp itself says what it has read: the program's own choice, unless the user made one.
+TEST(Usage, ThreadsThatWaitSoonSleep) {
+    const auto spins = [](const std::vector<std::string>& environment) {
+        std::vector<std::string> all = environment;
+        all.emplace_back("OMP_DISPLAY_ENV=verbose");
+        const std::string said = Program().run({"--version"}, all).err;
+        const auto at = said.find("GOMP_SPINCOUNT = '");
+        return at == std::string::npos ? "" : said.substr(at + 18, said.find('\'', at + 18) - at - 18);
+    };
+    if (spins({"GOMP_SPINCOUNT=77"}) != "77") GTEST_SKIP() << "not built with GCC's OpenMP";
+    EXPECT_EQ(spins({}), "1500");
+}
+
 /// What the hand types at first, and what it gets.
 class FirstWords : public testing::TestWithParam<std::pair<Arguments, Arguments>> {};
 INSTANTIATE_TEST_SUITE_P(Cli, FirstWords,
