@@ -6,6 +6,16 @@
 #include <climits>
 #include <string_view>
 
+// A sanitizer's memory is not there before its own constructor.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TOMOGRAPH_STAYS
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TOMOGRAPH_STAYS
+#endif
+#endif
+
+#ifndef TOMOGRAPH_STAYS
 namespace {
 
 /// Iterations: a few microseconds, as most operations of a graph keep one thread waiting for another. With
@@ -39,3 +49,4 @@ void choose_waiting(int, char** arguments, char** environment) {
 [[gnu::section(".preinit_array"), gnu::used]] void (*const kChoose)(int, char**, char**) = choose_waiting;
 
 }  // namespace
+#endif
