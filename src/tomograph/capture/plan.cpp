@@ -19,6 +19,24 @@ constexpr std::int64_t kSumShare = 10;
 /// or it has so many tokens: minutes of a small model, hours of a large one.
 constexpr std::int64_t kShardTokens = 1 << 18;
 
+/// A state is behind the last token of each sequence, and as large as many vectors.
+void check_states(const Engine& engine, const CapturePlan& plan, const PromptSet& prompts,
+                  const CaptureOptions& options) {
+    const bool any = std::ranges::any_of(
+        plan.sites, [&](std::size_t site) { return of_sequence(engine.sites()[site].site.component); });
+    if (!any) return;
+    bool last_only =
+        options.vectors && !options.keep.means && !options.keep.moments && options.keep.scores == 0;
+    std::size_t token = 0;
+    for (const Sequence& sequence : prompts.sequences) {
+        for (std::int64_t p = 0; p < sequence.length(); ++p, ++token)
+            last_only = last_only && (plan.kept[token] == 0 || p + 1 == sequence.length());
+    }
+    if (!last_only)
+        throw Error("states are behind the last token of a sequence only",
+                    "means and vectors of the other tokens would be zeros", "add --last --keep vectors");
+}
+
 }  // namespace
 
 std::vector<std::size_t> choose_sites(const Engine& engine, const ModelInfo& model,
@@ -48,24 +66,6 @@ std::vector<std::size_t> choose_sites(const Engine& engine, const ModelInfo& mod
     if (chosen.empty())
         throw Error("no site is left to capture", "", "choose other --components or --layers");
     return chosen;
-}
-
-/// A state is behind the last token of each sequence, and as large as many vectors.
-void check_states(const Engine& engine, const CapturePlan& plan, const PromptSet& prompts,
-                  const CaptureOptions& options) {
-    const bool any = std::ranges::any_of(
-        plan.sites, [&](std::size_t site) { return of_sequence(engine.sites()[site].site.component); });
-    if (!any) return;
-    bool last_only =
-        options.vectors && !options.keep.means && !options.keep.moments && options.keep.scores == 0;
-    std::size_t token = 0;
-    for (const Sequence& sequence : prompts.sequences) {
-        for (std::int64_t p = 0; p < sequence.length(); ++p, ++token)
-            last_only = last_only && (plan.kept[token] == 0 || p + 1 == sequence.length());
-    }
-    if (!last_only)
-        throw Error("states are behind the last token of a sequence only",
-                    "means and vectors of the other tokens would be zeros", "add --last --keep vectors");
 }
 
 CapturePlan plan_reading(const Engine& engine, const ModelInfo& model, const PromptSet& prompts,

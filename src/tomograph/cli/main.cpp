@@ -76,7 +76,7 @@ int main(int argc, char** argv) {
     set_fatal_handler(on_fatal);
     TerminalProgress progress;
     CLI::App app{"Shows the geometry of a language model's latent space.", "tomograph"};
-    app.set_version_flag("-V,--version", version_text());
+    app.set_version_flag("-V,--version", version_text);  // asked of llama.cpp when it is wanted
     app.require_subcommand(1);
     app.fallthrough();
     app.add_flag_callback("-q,--quiet", set_quiet, "No notes and no progress, only results and errors");

@@ -153,7 +153,8 @@ void run_project(const Flags& flags, Progress& progress) {
     const Run run = Run::open(flags.run);
     const bool pca = flags.method == "pca";
     const UmapProjectionOptions umap = pca ? UmapProjectionOptions{} : umap_options(run, flags);
-    if (!pca && select(run, umap.selection).n_rows() > kRowsInMemory) {
+    // Averages are in memory all the same, and to count them would be to make them twice.
+    if (!pca && !umap.selection.averages() && select(run, umap.selection).n_rows() > kRowsInMemory) {
         print_projection(flags.name, project_umap_to_file(run, flags.name, umap, progress), progress);
         return;
     }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "tomograph/base/random.h"
 #include "tomograph/findings/headline_mean.h"
@@ -15,11 +16,7 @@ constexpr int kSurrogates = 20;
 /// Whether a linear probe tells the tokens' labels in sequences that it was not fitted to.
 class LabelProbe final : public Measurement {
   public:
-    explicit LabelProbe(Subject& subject)
-        : subject_(subject),
-          labelled_(subject),
-          layers_(subject.sites.size()),
-          of_others_(subject.sites.size(), kNoNumber) {}
+    explicit LabelProbe(Subject& subject) : subject_(subject), found_(subject), labelled_(found_.rows) {}
 
     void site(SiteRows& rows) override {
         // Each holds as many second moments as there are folds.
@@ -38,7 +35,7 @@ class LabelProbe final : public Measurement {
                                                labels[which], weights);
             return (hits - 1.0 / k) / (1 - 1.0 / k);
         };
-        HeadlineMean::Layer& layer = layers_[rows.index()];
+        HeadlineMean::Layer& layer = found_.layers[rows.index()];
         layer.value = skill(0);
         if (subject_.effects_only) return;
         layer.left_out = leave_out_groups(subject_, [&](std::span<const double> of_group) {
@@ -52,31 +49,12 @@ class LabelProbe final : public Measurement {
             chance.push_back(skill(s));
             others.push_back(skill(s + 1));
         }
-        layer.null = quantile(chance, 0.975);
-        of_others_[rows.index()] = quantile(others, 0.975);
+        found_.control(rows.index(), std::move(chance), std::move(others));
     }
 
     Effect finish() override {
-        Effect effect;
-        if (effect.unmeasurable = labelled_.lacks; !effect.unmeasurable.empty()) return effect;
-        if (effect.unmeasurable = subject_.lacks_stream(); !effect.unmeasurable.empty()) return effect;
-        const auto headline = [this](const Site& site) { return subject_.headline(site); };
-        effect = mean_over_layers(subject_, layers_, headline, HeadlineMean::kTooFewRows, "labels shuffled");
-        if (!effect.unmeasurable.empty() || subject_.effects_only) return effect;
-        std::vector<double> others;
-        Json& table = subject_.tables["label_probes"] = Json::array();
-        for (std::size_t i = 0; i < layers_.size(); ++i) {
-            if (std::isnan(layers_[i].value)) continue;
-            if (headline(subject_.sites[i])) others.push_back(of_others_[i]);
-            table.push_back({{"site", subject_.sites[i].name()},
-                             {"skill", number(layers_[i].value)},
-                             {"interval", number(jackknife_interval(layers_[i].value, layers_[i].left_out))},
-                             {"skill_shuffled", number(layers_[i].null)},
-                             {"skill_other_sequences", number(of_others_[i])}});
-        }
-        effect.controls.push_back({"labels of other sequences", mean_of(others)});
-        effect.detail["labels"] = labelled_.names;
-        effect.detail["rows"] = labelled_.label.size();
+        const Effect effect = found_.effect();
+        if (effect.unmeasurable.empty() && !subject_.effects_only) found_.add_table("label_probes", "skill");
         return effect;
     }
 
@@ -99,9 +77,8 @@ class LabelProbe final : public Measurement {
     }
 
     Subject& subject_;
-    LabelledRows labelled_;
-    std::vector<HeadlineMean::Layer> layers_;  // of each site
-    std::vector<double> of_others_;
+    LabelledLayers found_;
+    const LabelledRows& labelled_;
 };
 
 }  // namespace

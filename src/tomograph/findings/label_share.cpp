@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "tomograph/base/random.h"
 #include "tomograph/findings/headline_mean.h"
@@ -17,65 +18,38 @@ constexpr std::uint64_t kSurrogates = 40;
 /// a chat.
 class LabelShareOfRows final : public Measurement {
   public:
-    explicit LabelShareOfRows(Subject& subject)
-        : subject_(subject),
-          labelled_(subject),
-          layers_(subject.sites.size()),
-          of_others_(subject.sites.size(), kNoNumber) {}
+    explicit LabelShareOfRows(Subject& subject) : subject_(subject), found_(subject) {}
 
     void site(SiteRows& rows) override {
-        if (!labelled_.lacks.empty() || rows.constant()) return;
-        const LabelShare share(labelled_.unit(rows.rows()), labelled_.group, subject_.sample.n_groups);
-        const int n = labelled_.n_labels();
-        HeadlineMean::Layer& layer = layers_[rows.index()];
-        layer.value = share.value(labelled_.label, n);
+        const LabelledRows& labelled = found_.rows;
+        if (!labelled.lacks.empty() || rows.constant()) return;
+        const LabelShare share(labelled.unit(rows.rows()), labelled.group, subject_.sample.n_groups);
+        const int n = labelled.n_labels();
+        HeadlineMean::Layer& layer = found_.layers[rows.index()];
+        layer.value = share.value(labelled.label, n);
         if (subject_.effects_only) return;
-        layer.left_out = share.left_out(labelled_.label, n);
+        layer.left_out = share.left_out(labelled.label, n);
         std::vector<double> chance, others;
         for (std::uint64_t s = 0; s < kSurrogates; ++s) {
-            chance.push_back(share.value(labelled_.shuffled(mix(subject_.options.seed, s)), n));
+            chance.push_back(share.value(labelled.shuffled(mix(subject_.options.seed, s)), n));
             others.push_back(
-                share.value(labelled_.of_another_sequence(mix(subject_.options.seed, 0x1abe, s)), n));
+                share.value(labelled.of_another_sequence(mix(subject_.options.seed, 0x1abe, s)), n));
         }
-        layer.null = quantile(chance, 0.975);
-        of_others_[rows.index()] = quantile(others, 0.975);
+        found_.control(rows.index(), std::move(chance), std::move(others));
     }
 
     Effect finish() override {
-        Effect effect;
-        if (effect.unmeasurable = labelled_.lacks; !effect.unmeasurable.empty()) return effect;
-        if (effect.unmeasurable = subject_.lacks_stream(); !effect.unmeasurable.empty()) return effect;
-        const auto headline = [this](const Site& site) { return subject_.headline(site); };
-        effect = mean_over_layers(subject_, layers_, headline, HeadlineMean::kTooFewRows, "labels shuffled");
+        Effect effect = found_.effect();
         if (!effect.unmeasurable.empty() || subject_.effects_only) return effect;
-        std::vector<double> others;
-        for (std::size_t i = 0; i < layers_.size(); ++i) {
-            if (headline(subject_.sites[i]) && !std::isnan(layers_[i].value)) others.push_back(of_others_[i]);
-        }
-        effect.controls.push_back({"labels of other sequences", mean_of(others)});
-        effect.detail["labels"] = labelled_.names;
-        effect.detail["rows"] = labelled_.label.size();
-        add_table();
+        found_.add_table("labels", "share");
         effect.charts.push_back(chart());
         return effect;
     }
 
   private:
-    void add_table() const {
-        Json& table = subject_.tables["labels"] = Json::array();
-        for (std::size_t i = 0; i < layers_.size(); ++i) {
-            if (std::isnan(layers_[i].value)) continue;
-            table.push_back({{"site", subject_.sites[i].name()},
-                             {"share", number(layers_[i].value)},
-                             {"interval", number(jackknife_interval(layers_[i].value, layers_[i].left_out))},
-                             {"share_shuffled", number(layers_[i].null)},
-                             {"share_other_sequences", number(of_others_[i])}});
-        }
-    }
-
     Chart chart() const {
         std::vector<double> values;
-        for (const HeadlineMean::Layer& layer : layers_) values.push_back(layer.value);
+        for (const HeadlineMean::Layer& layer : found_.layers) values.push_back(layer.value);
         Chart chart = component_chart(
             subject_, values,
             {.name = "labels-by-layer",
@@ -85,12 +59,12 @@ class LabelShareOfRows final : public Measurement {
                         "the same positions, reach in the stream."},
             "share of variance");
         ChartLine others{.name = "labels of other sequences", .control = true};
-        for (std::size_t i = 0; i < layers_.size(); ++i) {
+        for (std::size_t i = 0; i < found_.layers.size(); ++i) {
             if (subject_.stream != subject_.sites[i].component || subject_.sites[i].layer < 0 ||
-                std::isnan(of_others_[i]))
+                std::isnan(found_.of_others[i]))
                 continue;
             others.layer.push_back(subject_.sites[i].layer);
-            others.value.push_back(of_others_[i]);
+            others.value.push_back(found_.of_others[i]);
         }
         auto& lines = std::get<LayerChart>(chart.shape);
         lines.lines.push_back(std::move(others));
@@ -99,9 +73,7 @@ class LabelShareOfRows final : public Measurement {
     }
 
     Subject& subject_;
-    LabelledRows labelled_;
-    std::vector<HeadlineMean::Layer> layers_;  // of each site
-    std::vector<double> of_others_;
+    LabelledLayers found_;
 };
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "tomograph/findings/labelled_rows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
+#include <utility>
 
 #include "tomograph/base/random.h"
 #include "tomograph/findings/subject.h"
@@ -94,6 +96,46 @@ std::vector<std::int32_t> LabelledRows::of_another_sequence(std::uint64_t seed) 
         }
     }
     return labels;
+}
+
+LabelledLayers::LabelledLayers(Subject& a_subject)
+    : subject(a_subject),
+      rows(a_subject),
+      layers(a_subject.sites.size()),
+      of_others(a_subject.sites.size(), kNoNumber) {}
+
+void LabelledLayers::control(std::size_t site, std::vector<double> shuffled, std::vector<double> others) {
+    layers[site].null = quantile(std::move(shuffled), 0.975);
+    of_others[site] = quantile(std::move(others), 0.975);
+}
+
+Effect LabelledLayers::effect() const {
+    Effect effect;
+    if (effect.unmeasurable = rows.lacks; !effect.unmeasurable.empty()) return effect;
+    if (effect.unmeasurable = subject.lacks_stream(); !effect.unmeasurable.empty()) return effect;
+    const auto headline = [this](const Site& site) { return subject.headline(site); };
+    effect = mean_over_layers(subject, layers, headline, HeadlineMean::kTooFewRows, "labels shuffled");
+    if (!effect.unmeasurable.empty() || subject.effects_only) return effect;
+    std::vector<double> others;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        if (headline(subject.sites[i]) && !std::isnan(layers[i].value)) others.push_back(of_others[i]);
+    }
+    effect.controls.push_back({"labels of other sequences", mean_of(others)});
+    effect.detail["labels"] = rows.names;
+    effect.detail["rows"] = rows.label.size();
+    return effect;
+}
+
+void LabelledLayers::add_table(const char* table, const std::string& what) const {
+    Json& lines = subject.tables[table] = Json::array();
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        if (std::isnan(layers[i].value)) continue;
+        lines.push_back({{"site", subject.sites[i].name()},
+                         {what, number(layers[i].value)},
+                         {"interval", number(jackknife_interval(layers[i].value, layers[i].left_out))},
+                         {what + "_shuffled", number(layers[i].null)},
+                         {what + "_other_sequences", number(of_others[i])}});
+    }
 }
 
 }  // namespace tomograph

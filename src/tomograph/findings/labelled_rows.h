@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tomograph/base/matrix.h"
+#include "tomograph/findings/headline_mean.h"
 
 namespace tomograph {
 
@@ -41,6 +42,24 @@ struct LabelledRows {
   private:
     std::vector<std::int32_t> position_, sequence_;
     std::vector<std::vector<std::int32_t>> by_position_;  // of each sequence; -1: none
+};
+
+/// What labels show at each site, beside what labels show there that know nothing of the rows.
+struct LabelledLayers {
+    explicit LabelledLayers(Subject& subject);
+
+    Subject& subject;
+    LabelledRows rows;
+    std::vector<HeadlineMean::Layer> layers;  ///< [sites]
+    std::vector<double> of_others;            ///< [sites] what labels of other sequences reach; NaN: unknown
+
+    /// Of a site: what shuffled labels and those of other sequences reached, a number a draw.
+    void control(std::size_t site, std::vector<double> shuffled, std::vector<double> others);
+    /// The mean over the middle layers of the stream, with both controls; unmeasurable where labels or the
+    /// stream lack.
+    Effect effect() const;
+    /// A row a site, under the names `what`, "interval", `what`_shuffled and `what`_other_sequences.
+    void add_table(const char* table, const std::string& what) const;
 };
 
 }  // namespace tomograph

@@ -39,6 +39,11 @@ fs::path folder_of(const Run& run) {
     throw Error(file.string() + " does not fit its run", why, "project again");
 }
 
+void refuse_unplaced(const std::string& name, const Matrix& points) {
+    if (!points.allFinite())
+        throw Error("projection '" + name + "' is not written", "its points hold NaN or Inf", "");
+}
+
 std::string component_names() {
     std::string names;
     for (const Component c : all_components())
@@ -195,8 +200,7 @@ ProjectionWriter::ProjectionWriter(const Run& run, const std::string& name, std:
 }
 
 void ProjectionWriter::put(const Matrix& points, const RowLabels& labels) {
-    if (!points.allFinite())
-        throw Error("projection '" + name_ + "' is not written", "its points hold NaN or Inf", "");
+    refuse_unplaced(name_, points);
     std::size_t tensor = 0;
     // Elements of four bytes each, of so many a row.
     const auto write = [&](const void* data, std::int64_t width) {
@@ -222,8 +226,7 @@ void ProjectionWriter::finish(const Json& info) {
 
 void save_projection(const Run& run, const Projection& projection) {
     check_projection_name(projection.name);
-    if (!projection.points.allFinite())
-        throw Error("projection '" + projection.name + "' is not written", "its points hold NaN or Inf", "");
+    refuse_unplaced(projection.name, projection.points);  // before there is a folder
     ProjectionWriter writer(run, projection.name, projection.points.rows(), projection.points.cols(),
                             projection.labels.renumbered(), projection.pca ? &*projection.pca : nullptr);
     writer.put(projection.points, projection.labels);

@@ -21,19 +21,11 @@ std::int64_t sites_on(const Projection& map) {
     return static_cast<std::int64_t>(sites.size());
 }
 
-std::int64_t sites_of(const Run& run, const OtherRows& others) {
-    return std::ranges::count_if(run.sites(), [&](const SiteShape& shape) {
-        const auto& [component, layer] = shape.site;
-        return std::ranges::find(others.components, component) != others.components.end() &&
-               (layer < 0 || others.layers.contains(layer, run.n_layers())) && run.has_vectors(shape.site);
-    });
-}
-
 /// As many rows as the map's own tokens have at the other sites: select() then draws the same tokens.
-void keep_tokens(Selection& selection, std::vector<std::string>& notes, const Run& run, const Projection& map,
-                 const OtherRows& others) {
+void keep_tokens(Selection& selection, std::vector<std::string>& notes, const Run& run,
+                 const Projection& map) {
     const std::int64_t most = map.pca ? kMostOthers : kMostOthersOnUmap;
-    const std::int64_t n_sites = std::max<std::int64_t>(1, sites_of(run, others));
+    const std::int64_t n_sites = std::ssize(selected_sites(run, selection));
     const std::int64_t tokens = map.points.rows() / std::max<std::int64_t>(1, sites_on(map));
     const std::int64_t kept = std::min(tokens, std::max<std::int64_t>(1, most / n_sites));
     if (kept < tokens)
@@ -88,7 +80,7 @@ Projection lay_out_others(const Run& run, const Projection& map, const std::stri
     selection.components = others.components;
     selection.layers = others.layers;
     std::vector<std::string> notes;
-    if (!selection.averages()) keep_tokens(selection, notes, run, map, others);
+    if (!selection.averages()) keep_tokens(selection, notes, run, map);
     const SelectedRows rows = select(run, selection);
     const std::int64_t dim = map.info.value("dim", rows.dim());
     if (rows.dim() != dim)

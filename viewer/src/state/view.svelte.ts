@@ -438,16 +438,15 @@ export class View {
     this.marks.clear()
   }
 
-  private get layered(): boolean {
-    this.leaveLayers()
-    if (!this.cloud?.hasLayers) this.notices.say('This map has one layer only: there is nothing to play.')
-    return this.cloud?.hasLayers ?? false
-  }
   play(): void {
-    if (this.layered) this.playback.play()
+    this.leaveLayers()
+    if (this.cloud?.hasLayers) this.playback.play()
+    else this.notices.say('This map has one layer only: there is nothing to play.')
   }
   stepLayer(by: number): void {
-    if (this.layered) this.playback.stepLayer(by)
+    this.leaveLayers()
+    if (this.cloud?.hasLayers) this.playback.stepLayer(by)
+    else this.notices.say('This map has one layer only.')
   }
 
   /** False when it was cancelled. */
