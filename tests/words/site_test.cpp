@@ -27,6 +27,13 @@ TEST(Component, WritesToTheStreamWhereItIsAddedToIt) {
                                                "moe_out", "ple_out", "skip_out"}));
 }
 
+TEST(Component, IsTheStreamItselfWithinABlock) {
+    std::vector<std::string> names;
+    for (const Component component : all_components())
+        if (is_stream(component)) names.emplace_back(component_name(component));
+    EXPECT_EQ(names, (std::vector<std::string>{"resid_pre", "resid_mid", "resid_post"}));
+}
+
 TEST(Component, IsFoundByItsName) {
     for (const Component component : all_components())
         EXPECT_EQ(find_component(component_name(component)), component);

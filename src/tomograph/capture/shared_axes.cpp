@@ -21,8 +21,7 @@ using Axes = SketchPca::Axes;
 /// Sites of one group and one width are looked at together.
 std::pair<int, std::int64_t> group_of(const SiteShape& site) {
     const Component component = site.site.component;
-    const bool state = component == Component::embed || component == Component::resid_pre ||
-                       component == Component::resid_mid || component == Component::resid_post;
+    const bool state = component == Component::embed || is_stream(component);
     const int group = writes_to_stream(component) ? -2 : state ? -1 : static_cast<int>(component);
     return {group, site.width()};
 }

@@ -18,11 +18,6 @@ namespace {
 
 constexpr std::size_t kMostListed = 100;
 
-bool is_stream(const Site& site) {
-    return site.component == Component::resid_pre || site.component == Component::resid_mid ||
-           site.component == Component::resid_post;
-}
-
 /// Norm of each token at a site; NaN where it cannot be had.
 std::vector<double> token_norms(const Run& run, const Site& site) {
     constexpr std::int64_t kBlock = 2048;
@@ -51,7 +46,7 @@ using ShowRatio = std::function<void(const Site& site, std::size_t token, double
 /// Of each site of the stream, every token whose ratio is a number.
 void for_each_ratio(const Run& run, const ShowRatio& show) {
     for (const SiteShape& shape : run.sites()) {
-        if (!is_stream(shape.site)) continue;
+        if (!is_stream(shape.site.component)) continue;
         const std::vector<double> norms = token_norms(run, shape.site);
         const double middle = median(norms);
         if (!(middle > 0)) continue;
@@ -137,7 +132,7 @@ std::vector<double> largest_ratios(const Run& run, std::int32_t position, std::i
 std::vector<SinkCount> count_sinks(const Run& run) {
     std::vector<SinkCount> counts;
     for (const SiteShape& shape : run.sites()) {
-        if (is_stream(shape.site)) counts.push_back({shape.site, 0, 0});
+        if (is_stream(shape.site.component)) counts.push_back({shape.site, 0, 0});
     }
     for_each_sink(run, [&](const Site& site, std::size_t token, double) {
         SinkCount& count = *std::ranges::find(counts, site, &SinkCount::site);

@@ -12,11 +12,6 @@
 namespace tomograph {
 namespace {
 
-bool of_stream(const Site& site) {
-    return site.component == Component::resid_pre || site.component == Component::resid_mid ||
-           site.component == Component::resid_post;
-}
-
 bool writes(const Site& site) {
     return writes_to_stream(site.component);
 }
@@ -33,7 +28,7 @@ Subject::Subject(const Run& a_run, const MeasureOptions& an_options, bool only_e
     // Of a twin only what its effects need is read: the stream, and what the middle layers write.
     std::vector<Site> compared = compared_sites(run);
     std::erase_if(compared, [&](const Site& site) {
-        return effects_only && !of_stream(site) && !(headline_layer(site.layer) && writes(site));
+        return effects_only && !is_stream(site.component) && !(headline_layer(site.layer) && writes(site));
     });
     census = take_census(run, compared, threads);
     if (!effects_only) notes = census.notes;
@@ -93,7 +88,7 @@ std::string Subject::lacks_stream() const {
     if (const std::string why = lacks_rows(); !why.empty()) return why;
     if (stream) return "";
     for (const SiteShape& shape : run.sites()) {
-        if (of_stream(shape.site) && headline_layer(shape.site.layer) && run.has_vectors(shape.site))
+        if (is_stream(shape.site.component) && headline_layer(shape.site.layer) && run.has_vectors(shape.site))
             return fmt::format("the middle layers' vectors of {} hold NaN or Inf",
                                component_name(shape.site.component));
     }

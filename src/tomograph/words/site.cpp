@@ -59,6 +59,11 @@ bool in_block(Component component) {
            component != Component::ln_final;
 }
 
+bool is_stream(Component component) {
+    return component == Component::resid_pre || component == Component::resid_mid ||
+           component == Component::resid_post;
+}
+
 bool writes_to_stream(Component component) {
     return component == Component::attn_out || component == Component::mixer_out ||
            component == Component::cross_attn_out || component == Component::mlp_out ||

@@ -41,6 +41,8 @@ std::string_view component_name(Component component);
 std::optional<Component> find_component(std::string_view name);
 /// False for embed, pos_embed and ln_final, which belong to no block.
 bool in_block(Component component);
+/// Is it the stream itself, within a block: resid_pre, resid_mid, resid_post?
+bool is_stream(Component component);
 /// Is it added to the stream: attn_out, mixer_out, cross_attn_out, mlp_out, moe_out, ple_out, skip_out?
 bool writes_to_stream(Component component);
 
