@@ -34,6 +34,22 @@ print(time.perf_counter() - begin, "numpy" in sys.modules, "sklearn" in sys.modu
     assert loaded == ["False", "False"]
 
 
+@pytest.mark.parametrize(("given", "spins"), [({}, "1500"), ({"GOMP_SPINCOUNT": "77"}, "77")])
+def test_waiting_threads_sleep_soon_unless_asked_otherwise(given: dict[str, str], spins: str) -> None:
+    """libgomp says what it read as it is loaded; nobody else's library is to read the same."""
+    code = "import os, tomograph as tg; tg.__version__; print(os.environ.get('GOMP_SPINCOUNT'))"
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=others | {"OMP_DISPLAY_ENV": "verbose"} | given,
+        capture_output=True, text=True, check=True,
+    )
+    read = re.findall(r"GOMP_SPINCOUNT = '(\d+)'", done.stderr)
+    if not read:
+        pytest.skip("not built with GCC's OpenMP")
+    assert read == [spins]
+    assert done.stdout.strip() == given.get("GOMP_SPINCOUNT", "None")
+
+
 def test_a_run_needs_no_scikit_learn(run_folder: Path) -> None:
     """Its import takes as long as a small map."""
     code = f"""

@@ -13,6 +13,7 @@ docs/python.md describes everything.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -96,11 +97,26 @@ __all__ = sorted([*_HOME_OF, "plot"])  # pyright: ignore[reportUnsupportedDunder
 __all__.remove("open")
 
 
+def _load_core() -> Any:
+    """The compiled module. libgomp reads how long its threads spin while they wait as it is loaded, and its own choice takes
+    the processor from whoever else has work to do: the program waits as long."""
+    chosen = "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ
+    if not chosen:
+        os.environ["GOMP_SPINCOUNT"] = "1500"
+    try:
+        return importlib.import_module("tomograph._core")
+    finally:
+        if not chosen:
+            del os.environ["GOMP_SPINCOUNT"]
+
+
 def __getattr__(name: str) -> Any:
+    if name == "_core":
+        return _load_core()
     if name == "plot":
         return importlib.import_module("tomograph.plot")
     if name == "__version__":
-        value = importlib.import_module("tomograph._core").version
+        value = _load_core().version
     elif name in _HOME_OF:
         value = getattr(importlib.import_module(f"tomograph.{_HOME_OF[name]}"), name)
     else:

@@ -162,7 +162,7 @@ TEST_F(Capture, WritesTheFilesOfARun) {
     take(options());
     EXPECT_EQ(names_of(out()), (std::set<std::string>{
                                    "plan.json", "run.json", "tokens.jsonl", "tokens.safetensors",
-                                   "stats/norms.safetensors", "stats/means.safetensors", "shards/000000.json",
+                                   "stats/norms.safetensors", "shards/000000.json",
                                    "shards/000000.safetensors", "shards/000000.stats.safetensors"}));
 }
 
@@ -172,7 +172,7 @@ TEST_F(Capture, WritesNoVectorsOnRequest) {
     const auto run = take(how);
     EXPECT_EQ(names_of(out()),
               (std::set<std::string>{"plan.json", "run.json", "tokens.jsonl", "tokens.safetensors",
-                                     "stats/norms.safetensors", "stats/means.safetensors",
+                                     "stats/norms.safetensors",
                                      "shards/000000.json", "shards/000000.stats.safetensors"}));
     EXPECT_EQ(run.n_rows(), 0);
     EXPECT_TRUE(run.complete());
@@ -219,7 +219,7 @@ TEST_F(Capture, ListsChecksumsOfItsShards) {
     files.insert(files.end(), run.json().at("stats").begin(), run.json().at("stats").end());
     for (const Json& shard : run.json().at("shards"))
         files.insert(files.end(), shard.at("files").begin(), shard.at("files").end());
-    ASSERT_EQ(files.size(), 2u + 2u + 3u * 2u);
+    ASSERT_EQ(files.size(), 2u + 1u + 3u * 2u);
     for (const Json& entry : files) {
         const MappedFile file(out() / entry.at("file").get<std::string>());
         EXPECT_EQ(entry.at("xxh3_128"), xxh3_128(file.bytes())) << entry;

@@ -158,7 +158,7 @@ TEST_F(CaptureResumed, MakesAnewWhatIsCut) {
 TEST_F(CaptureResumed, ClearsAwayWhatKilledWritersLeft) {
     stop_after(600, one_batch_a_shard());
     for (const char* name : {"run/run.json.7-0.tmp", "run/shards/000002.safetensors.7-0.tmp",
-                             "run/shards/000002.safetensors", "run/stats/means.safetensors.7-3.tmp"})
+                             "run/shards/000002.safetensors", "run/stats/norms.safetensors.7-3.tmp"})
         folder_.write(name, "half");
     take(resumed());
     EXPECT_EQ(files_of(out()), uninterrupted(one_batch_a_shard()));

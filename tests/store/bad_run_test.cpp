@@ -329,17 +329,6 @@ TEST(BrokenRun, HasNormsOfAnotherNumber) {
                   " does not fit its run: embed has not one norm a token; capture it again");
 }
 
-TEST(BrokenRun, HasMeansOfAnotherNumber) {
-    const TempFolder folder;
-    RunSketch().write(folder / "run");
-    const std::vector<float> values(36);
-    write_safetensors(folder / "run/stats/means.safetensors",
-                      {{{"embed", Dtype::f32, {6, 6}}, values.data()}});
-    EXPECT_EQ(error_of([&] { open_run(folder / "run").means(kEmbed); }),
-              (folder / "run/stats/means.safetensors").string() +
-                  " does not fit its run: embed has not one mean a position; capture it again");
-}
-
 class BrokenPieces : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Run, BrokenPieces,
                          testing::Values("{", "7", "{}", R"({"pieces": [["x"]]})",

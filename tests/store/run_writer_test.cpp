@@ -100,7 +100,6 @@ TEST(RunWriter, KeepsMeansOfPositionsFarApartWithoutATableOfAll) {
         writer.end_shard();
         writer.finish();
     }
-    EXPECT_FALSE(fs::exists(folder / "run/stats/means.safetensors"));
     EXPECT_TRUE(verify_run(folder / "run", no_progress()).faults.empty());
     const Matrix means = open_run(folder / "run").means(kSite);
     ASSERT_EQ(means.rows(), 1'000'001);
@@ -109,8 +108,13 @@ TEST(RunWriter, KeepsMeansOfPositionsFarApartWithoutATableOfAll) {
     EXPECT_EQ(means(5, 1), 0.0f);
 }
 
+/// Tokens that meet at positions (7 of them), and tokens that do not: who adds what is another matter.
+class SharedOut : public testing::TestWithParam<std::int32_t> {};
+INSTANTIATE_TEST_SUITE_P(RunWriter, SharedOut, testing::Values(7, 301),
+                         [](const auto& test) { return std::to_string(test.param) + "Positions"; });
+
 // Rows that are kept and rows that are not, in a batch that is large enough to be shared out.
-TEST(RunWriter, WritesTheSameOnAnyNumberOfThreads) {
+TEST_P(SharedOut, IsTheSameOnAnyNumberOfThreads) {
     constexpr std::int64_t kN = 301, kWidth = 257;
     const TempFolder folder;
     Matrix values(kN, kWidth);
@@ -120,10 +124,10 @@ TEST(RunWriter, WritesTheSameOnAnyNumberOfThreads) {
         RunPlan plan = plan_of(kN, kWidth);
         plan.stored = {Dtype::f16};
         for (std::int64_t t = 0; t < kN; ++t) {
-            plan.tokens.position[static_cast<std::size_t>(t)] = static_cast<std::int32_t>(t % 7);
+            plan.tokens.position[static_cast<std::size_t>(t)] = static_cast<std::int32_t>(t % GetParam());
             plan.kept[static_cast<std::size_t>(t)] = t % 5 != 2 && t > 3;
         }
-        plan.description["prompts"]["length"] = 7;
+        plan.description["prompts"]["length"] = GetParam();
         RunWriter writer(folder / std::to_string(threads), std::move(plan),
                          {.durable = false, .threads = threads});
         writer.begin_shard(0);
@@ -133,15 +137,21 @@ TEST(RunWriter, WritesTheSameOnAnyNumberOfThreads) {
     }
     for (const char* other : {"2", "5"}) {
         for (const char* file :
-             {"shards/000000.safetensors", "stats/means.safetensors", "stats/norms.safetensors"})
+             {"shards/000000.safetensors", "shards/000000.stats.safetensors", "stats/norms.safetensors"})
             EXPECT_EQ(read_file(folder / "1" / file), read_file(folder / other / file))
                 << other << " " << file;
     }
-    Matrix rows(2, kWidth);
     const auto run = open_run(folder / "5");
+    Matrix rows(2, kWidth);
     run.read_rows(kSite, 0, 2, rows.data());
     EXPECT_NEAR(rows(0, 9), values(4, 9), 0.5);
     EXPECT_NEAR(rows(1, 9), values(5, 9), 0.5);
+    const Matrix means = run.means(kSite);
+    ASSERT_EQ(means.rows(), GetParam());
+    double sum = 0;
+    for (std::int64_t t = 2; t < kN; t += GetParam()) sum += static_cast<double>(values(t, 100));
+    EXPECT_NEAR(means(2, 100), sum / (GetParam() == 7 ? 43 : 1), 1e-3);
+    EXPECT_NEAR(run.norms(kSite)[300], values.row(300).norm(), 0.1);
 }
 
 TEST(RunWriter, NamesTheFirstValueThatFloat16CannotHoldOnAnyNumberOfThreads) {
@@ -259,7 +269,7 @@ class Verify : public testing::Test {
 
 TEST_F(Verify, FindsAWholeRunWhole) {
     EXPECT_TRUE(faults().empty());
-    EXPECT_EQ(verify_run(folder_ / "run", no_progress()).n_files, 3u + 3u * 2u + 2u + 2u + 1u);
+    EXPECT_EQ(verify_run(folder_ / "run", no_progress()).n_files, 3u + 3u * 2u + 2u + 1u + 1u);
 }
 
 TEST_F(Verify, NamesEachFileWithAByteThatChanged) {
@@ -279,7 +289,7 @@ TEST_F(Verify, NamesEachFileWithAByteThatChanged) {
             found = e.what();
         }
         // The checksums of run.json's own stats stand nowhere else: then the file is named that it speaks of.
-        EXPECT_NE(found.find(name == "run.json" ? "stats/means.safetensors" : name), std::string::npos)
+        EXPECT_NE(found.find(name == "run.json" ? "stats/norms.safetensors" : name), std::string::npos)
             << name << " is not in: " << found;
         folder_.write("run/" + name, bytes);
     }

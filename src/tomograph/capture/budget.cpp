@@ -49,7 +49,7 @@ CaptureCost cost_of(const CapturePlan& plan, const Engine& engine, const Capture
     CaptureCost cost{.n_tokens = plan.n_tokens, .n_rows = plan.n_rows};
     // Norms are in the shards, and all of them together.
     cost.token_disk = 2 * 4 * sites + kTokenBytes + (n_tokens > 0 ? n_rows / n_tokens * row : 0);
-    cost.disk = n_tokens * cost.token_disk + (n_shards + 1) * positions + axes;
+    cost.disk = n_tokens * cost.token_disk + n_shards * positions + axes;
     if (options.keep.moments) cost.disk += n_shards * moments;
     // Of the sums there may be a little more than one table, in float64 where many vectors meet.
     const bool wide = longest_shard > 64 * std::max<std::int64_t>(length, 1);

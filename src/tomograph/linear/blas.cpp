@@ -11,11 +11,20 @@ void keep_blas_single_threaded() {
     (void)once;
 }
 
+bool blas_has_avx2_kernels() {
+#if defined(__x86_64__)
+    const std::string_view kernels = openblas_get_corename();
+    return kernels == "Haswell" || kernels == "Zen";
+#else
+    return false;
+#endif
+}
+
 bool blas_is_wide([[maybe_unused]] bool avx512) {
 #if defined(__x86_64__)
     const std::string_view kernels = openblas_get_corename();
     if (kernels == "SkylakeX" || kernels == "Cooperlake" || kernels == "SapphireRapids") return true;
-    return !avx512 && (kernels == "Haswell" || kernels == "Zen");
+    return !avx512 && blas_has_avx2_kernels();
 #else
     return true;
 #endif

@@ -11,6 +11,9 @@ void keep_blas_single_threaded();
 /// the processor may know nothing better for it than SSE2.
 bool blas_is_wide(bool avx512);
 
+/// Are they those for AVX2?
+bool blas_has_avx2_kernels();
+
 /// The library and the kernels that it chose for this processor.
 std::string blas_description();
 

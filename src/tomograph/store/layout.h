@@ -60,7 +60,6 @@ inline constexpr const char* kBasis = "basis.safetensors";
 inline constexpr const char* kShards = "shards";
 inline constexpr const char* kStats = "stats";
 inline constexpr const char* kNorms = "stats/norms.safetensors";
-inline constexpr const char* kMeans = "stats/means.safetensors";
 inline constexpr const char* kScores = "stats/scores.safetensors";
 inline constexpr const char* kNumbers = "numbers";
 inline constexpr const char* kStudy = "study.json";

@@ -10,7 +10,6 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/json_reason.h"
-#include "tomograph/base/threads.h"
 #include "tomograph/store/layout.h"
 #include "tomograph/store/plan_file.h"
 #include "tomograph/store/run.h"
@@ -63,11 +62,11 @@ class Merger {
         sync_folder(run / layout::kShards);
         // Reading it checks that what was put together is a run.
         const Run merged = Run::open(run);
-        const std::vector<FileEntry> stats = write_stats(
-            run,
-            {merged.sites(), merged.summed_sites(), merged.json().value("scores", std::vector<std::string>{}),
-             merged.n_tokens(), merged.length()},
-            manifests, true, thread_count(0));
+        const std::vector<FileEntry> stats =
+            write_stats(run,
+                        {merged.sites(), merged.json().value("scores", std::vector<std::string>{}),
+                         merged.n_tokens()},
+                        manifests, true);
         write_text(run / layout::kRun, file_text(run_description(plan_, manifests, stats, true)), true);
         sync_folder(run);
         folder.keep();

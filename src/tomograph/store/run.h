@@ -75,8 +75,6 @@ class Run {
     /// Moments of all tokens' vectors. Errors: Error where the run keeps none.
     SiteMoments moments(const Site& site) const;
     bool has_means() const { return has_means_ || (has_scores() && n_rows() == n_tokens()); }
-    /// The sites as their sums by position have them; empty where there are none.
-    std::vector<SiteShape> summed_sites() const;
 
     const TokenTable& tokens() const { return tokens_; }
     /// Bytes of each token, read from tokens.jsonl on first use. "" for raw vectors.

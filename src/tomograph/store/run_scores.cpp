@@ -36,10 +36,6 @@ bool Run::has_scores() const {
     return std::any_of(ranks_.begin(), ranks_.end(), [](std::int64_t rank) { return rank > 0; });
 }
 
-std::vector<SiteShape> Run::summed_sites() const {
-    return has_means_ ? layout::summed_sites(sites_, ranks_) : std::vector<SiteShape>{};
-}
-
 void Run::read_scores(const SiteShape& shape, const ShardManifest& shard, std::int64_t begin,
                       std::int64_t end, float* out) const {
     const std::int64_t k = rank(shape.site);
@@ -136,22 +132,11 @@ Matrix Run::means(const Site& wanted) const {
     const std::int64_t scores = rank(wanted);
     SiteShape summed = shape;
     if (scores > 0) summed.shape = {scores};
-    const auto whole = [&](const Matrix& means) -> Matrix {
-        if (scores == 0) return means;
-        const auto axes = basis(shape);
-        return (means * axes->components).rowwise() + axes->mean.transpose();
-    };
-    if (const auto file = merged(layout::kMeans)) {
-        const auto& tensor = file->at(shape.site.name());
-        if (tensor.n_rows() != length() || tensor.width() != summed.width() || tensor.dtype == Dtype::i32)
-            does_not_fit(file->path(), wanted.name() + " has not one mean a position");
-        Matrix values(tensor.n_rows(), tensor.width());
-        tensor.read_rows(0, tensor.n_rows(), values.data());
-        return whole(values);
-    }
     MeanBuilder builder(summed, 0, length());
     for (const ShardManifest& shard : shards_) builder.add(*stats(shard.number));
-    return whole(builder.means());
+    if (scores == 0) return builder.means();
+    const auto axes = basis(shape);
+    return (builder.means() * axes->components).rowwise() + axes->mean.transpose();
 }
 
 }  // namespace tomograph

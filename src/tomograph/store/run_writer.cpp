@@ -379,13 +379,8 @@ void RunWriter::finish() {
         write_text(layout::kRun, file_text(run_description(description_, whole_shards(), {}, false)));
         return;
     }
-    const std::int64_t last = *std::max_element(plan_.tokens.position.begin(), plan_.tokens.position.end());
     const std::vector<FileEntry> stats = write_stats(
-        folder_.path(),
-        {plan_.sites,
-         plan_.means ? layout::summed_sites(plan_.sites, ranks_of(plan_)) : std::vector<SiteShape>{},
-         plan_.scores, plan_.tokens.size(), last + 1},
-        manifests_, durable_, threads_);
+        folder_.path(), {plan_.sites, plan_.scores, plan_.tokens.size()}, manifests_, durable_);
     write_text(layout::kRun, file_text(run_description(description_, manifests_, stats, true)));
     complete_ = true;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <future>
 #include <utility>
 
 #include "tomograph/base/error.h"
@@ -105,32 +106,50 @@ ShardWriter::ShardWriter(const std::filesystem::path& run, const RunPlan& plan,
 
 void ShardWriter::take(std::size_t site, std::int64_t first, std::int64_t n, const float* values,
                        const Scored& scored) {
+    // Small enough that what was summed is still in the cache when it is rounded.
+    constexpr std::int64_t kBlockNumbers = 1 << 13;
     const std::int64_t width = plan_.sites[site].width();
     const std::int64_t in_shard = first - manifest_.tokens.begin;
-    const float* summed = plan_.basis ? scored.scores : values;
-    const std::int64_t summed_width = plan_.basis ? plan_.basis->sites[site].rank() : width;
-    WriteQueue::Buffer norms = queue_.acquire(static_cast<std::size_t>(n) * sizeof(float));
+    const int threads = threads_for(n * width);
+    const bool by_rows = plan_.means && !plan_.basis && sums_.apart(in_shard, n);
     if (plan_.means) sums_.open(site);
-    fork_join(threads_for(n * width), [&](int part, int n_parts) {
-        if (plan_.means)
+    if (plan_.means && !by_rows) {
+        // Tokens of one position meet in one sum: then each thread has its own coordinates.
+        const float* summed = plan_.basis ? scored.scores : values;
+        const std::int64_t summed_width = plan_.basis ? plan_.basis->sites[site].rank() : width;
+        fork_join(threads, [&](int part, int n_parts) {
             sums_.add(site, in_shard, n, summed, share(summed_width, part, n_parts),
                       share(summed_width, part + 1, n_parts));
-        for (std::int64_t i = share(n, part, n_parts); i < share(n, part + 1, n_parts); ++i) {
-            const float norm =
-                std::sqrt(Eigen::Map<const Eigen::ArrayXf>(values + i * width, width).square().sum());
-            std::memcpy(norms.data() + static_cast<std::size_t>(i) * sizeof(float), &norm, sizeof norm);
+        });
+    }
+    const bool keeps = vectors_ && tensor_of_site_[site] >= 0;
+    std::optional<Rows> rows;
+    if (keeps && !plan_.basis) rows = begin_rows(site, first, n, width);
+    WriteQueue::Buffer norms = queue_.acquire(static_cast<std::size_t>(n) * sizeof(float));
+    fork_join(threads, [&](int part, int n_parts) {
+        const std::int64_t end = share(n, part + 1, n_parts);
+        const std::int64_t step = std::max<std::int64_t>(1, kBlockNumbers / width);
+        for (std::int64_t begin = share(n, part, n_parts); begin < end; begin += step) {
+            const std::int64_t stop = std::min(end, begin + step);
+            if (by_rows)
+                sums_.add(site, in_shard + begin, stop - begin, values + begin * width, 0, width);
+            for (std::int64_t i = begin; i < stop; ++i) {
+                const float norm =
+                    std::sqrt(Eigen::Map<const Eigen::ArrayXf>(values + i * width, width).square().sum());
+                std::memcpy(norms.data() + static_cast<std::size_t>(i) * sizeof(float), &norm, sizeof norm);
+            }
+            if (rows) convert_rows(*rows, begin, stop, values, part);
         }
     });
     queue_.submit(std::move(norms), [file = stats_, site, in_shard](const WriteQueue::Buffer& bytes) {
         file->write(site, static_cast<std::uint64_t>(in_shard) * sizeof(float), bytes.data(), bytes.size());
     });
-
-    if (!vectors_ || tensor_of_site_[site] < 0) return;
+    if (!keeps) return;
     const auto tensor = static_cast<std::size_t>(tensor_of_site_[site]);
-    if (!plan_.basis) return write_rows(site, tensor, first, n, width, values, 1);
+    if (rows) return end_rows(std::move(*rows), tensor, values, 1);
     const SiteBasis& basis = plan_.basis->sites[site];
-    write_rows(site, tensor, first, n, basis.rank(), scored.scores, basis.scale);
-    write_rows(site, tensor + 1, first, n, 1, scored.residuals, basis.scale);
+    write_scaled(begin_rows(site, first, n, basis.rank()), tensor, scored.scores, basis.scale);
+    write_scaled(begin_rows(site, first, n, 1), tensor + 1, scored.residuals, basis.scale);
 }
 
 int ShardWriter::threads_for(std::int64_t numbers) const {
@@ -138,13 +157,30 @@ int ShardWriter::threads_for(std::int64_t numbers) const {
     return numbers < kShared ? 1 : threads_;
 }
 
-void ShardWriter::convert_rows(std::size_t site, std::int64_t first, std::int64_t begin, std::int64_t end,
-                               std::int64_t width, const float* numbers, std::byte* out,
-                               std::int64_t& bad) const {
-    const Dtype dtype = *stored_[site];
-    const auto kept = [&](std::int64_t token) {
-        return plan_.kept[static_cast<std::size_t>(first + token)] != 0;
-    };
+ShardWriter::Rows ShardWriter::begin_rows(std::size_t site, std::int64_t first, std::int64_t n,
+                                          std::int64_t width) {
+    Rows rows{.site = site, .first = first, .n = n, .width = width};
+    rows.before.resize(static_cast<std::size_t>(n) + 1);
+    for (std::int64_t i = 0; i < n; ++i) {
+        const auto token = static_cast<std::size_t>(first + i);
+        const bool kept = plan_.kept[token] != 0;
+        if (kept && rows.first_row < 0) rows.first_row = plan_.tokens.row[token];
+        rows.before[static_cast<std::size_t>(i) + 1] = rows.before[static_cast<std::size_t>(i)] + kept;
+    }
+    rows.bytes = queue_.acquire(static_cast<std::size_t>(rows.before.back() * width) *
+                                dtype_size(*stored_[site]));
+    rows.bad.assign(static_cast<std::size_t>(threads_), -1);
+    return rows;
+}
+
+void ShardWriter::convert_rows(Rows& rows, std::int64_t begin, std::int64_t end, const float* numbers,
+                               int part) const {
+    std::int64_t& bad = rows.bad[static_cast<std::size_t>(part)];
+    if (bad >= 0) return;
+    const Dtype dtype = *stored_[rows.site];
+    const auto kept = [&](std::int64_t i) { return plan_.kept[static_cast<std::size_t>(rows.first + i)] != 0; };
+    const auto done = static_cast<std::size_t>(rows.before[static_cast<std::size_t>(begin)] * rows.width);
+    std::byte* out = rows.bytes.data() + done * dtype_size(dtype);
     for (std::int64_t i = begin; i < end;) {
         if (!kept(i)) {
             ++i;
@@ -152,9 +188,9 @@ void ShardWriter::convert_rows(std::size_t site, std::int64_t first, std::int64_
         }
         std::int64_t last = i;
         while (last < end && kept(last)) ++last;
-        const auto count = static_cast<std::size_t>((last - i) * width);
-        if (!convert(dtype, numbers + i * width, out, count)) {
-            bad = i * width;
+        const auto count = static_cast<std::size_t>((last - i) * rows.width);
+        if (!convert(dtype, numbers + i * rows.width, out, count)) {
+            bad = i * rows.width;
             while (!(std::abs(numbers[bad]) >= kF16Overflow && std::isfinite(numbers[bad]))) ++bad;
             return;
         }
@@ -163,44 +199,33 @@ void ShardWriter::convert_rows(std::size_t site, std::int64_t first, std::int64_
     }
 }
 
-void ShardWriter::write_rows(std::size_t site, std::size_t tensor, std::int64_t first, std::int64_t n,
-                             std::int64_t width, const float* values, float scale) {
+void ShardWriter::write_scaled(Rows rows, std::size_t tensor, const float* numbers, float scale) {
     std::vector<float> scaled;
     if (scale != 1) {
-        scaled.resize(static_cast<std::size_t>(n * width));
-        for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] = values[i] / scale;
-        values = scaled.data();
+        scaled.resize(static_cast<std::size_t>(rows.n * rows.width));
+        for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] = numbers[i] / scale;
+        numbers = scaled.data();
     }
-    const std::size_t row_bytes = static_cast<std::size_t>(width) * dtype_size(*stored_[site]);
-    // Of each token: how many of the batch before it are kept.
-    std::vector<std::int64_t> before(static_cast<std::size_t>(n) + 1, 0);
-    std::int64_t first_row = -1;
-    for (std::int64_t i = 0; i < n; ++i) {
-        const auto token = static_cast<std::size_t>(first + i);
-        const bool kept = plan_.kept[token] != 0;
-        if (kept && first_row < 0) first_row = plan_.tokens.row[token];
-        before[static_cast<std::size_t>(i) + 1] = before[static_cast<std::size_t>(i)] + (kept ? 1 : 0);
-    }
-    if (first_row < 0) return;
-    WriteQueue::Buffer rows = queue_.acquire(static_cast<std::size_t>(before.back()) * row_bytes);
-    const int threads = threads_for(n * width);
-    std::vector<std::int64_t> bad(static_cast<std::size_t>(threads), -1);
-    fork_join(threads, [&](int part, int n_parts) {
-        const std::int64_t begin = share(n, part, n_parts), end = share(n, part + 1, n_parts);
-        const auto done = static_cast<std::size_t>(before[static_cast<std::size_t>(begin)]);
-        convert_rows(site, first, begin, end, width, values, rows.data() + done * row_bytes,
-                     bad[static_cast<std::size_t>(part)]);
+    fork_join(threads_for(rows.n * rows.width), [&](int part, int n_parts) {
+        convert_rows(rows, share(rows.n, part, n_parts), share(rows.n, part + 1, n_parts), numbers, part);
     });
-    const auto worst = std::find_if(bad.begin(), bad.end(), [](std::int64_t at) { return at >= 0; });
-    if (worst != bad.end()) {
-        const std::int64_t token = first + *worst / width;
+    end_rows(std::move(rows), tensor, numbers, scale);
+}
+
+void ShardWriter::end_rows(Rows rows, std::size_t tensor, const float* numbers, float scale) {
+    if (rows.first_row < 0) return;
+    const auto worst =
+        std::find_if(rows.bad.begin(), rows.bad.end(), [](std::int64_t at) { return at >= 0; });
+    if (worst != rows.bad.end()) {
+        const std::int64_t token = rows.first + *worst / rows.width;
         throw Float16Overflow(fmt::format("{} holds {:.0f} at token {} (position {})",
-                                          plan_.sites[site].site.name(), values[*worst] * scale, token,
+                                          plan_.sites[rows.site].site.name(), numbers[*worst] * scale, token,
                                           plan_.tokens.position[static_cast<std::size_t>(token)]),
                               "float16 ends at 65,504", "use --dtype auto, bf16 or f32");
     }
-    const std::uint64_t offset = static_cast<std::uint64_t>(first_row - manifest_.rows.begin) * row_bytes;
-    queue_.submit(std::move(rows), [file = vectors_, tensor, offset](const WriteQueue::Buffer& bytes) {
+    const std::uint64_t offset = static_cast<std::uint64_t>(rows.first_row - manifest_.rows.begin) *
+                                 static_cast<std::uint64_t>(rows.width) * dtype_size(*stored_[rows.site]);
+    queue_.submit(std::move(rows.bytes), [file = vectors_, tensor, offset](const WriteQueue::Buffer& bytes) {
         file->write(tensor, offset, bytes.data(), bytes.size());
     });
 }
@@ -220,15 +245,26 @@ void ShardWriter::take_scores(std::size_t score, std::int64_t first, std::int64_
 }
 
 ShardManifest ShardWriter::finish(bool durable) {
-    sums_.write(*stats_, plan_.sites.size() + plan_.scores.size());
-    const auto seal = [&](SafetensorsWriter& file, const std::string& name) {
-        manifest_.files.push_back(file_entry(name, file.temporary()));
-        if (durable) file.sync();
-        file.finish();
+    struct File {
+        SafetensorsWriter* writer;
+        std::string name;
+        std::future<void> on_disk;
     };
-    if (vectors_) seal(*vectors_, layout::vectors_file(manifest_.number));
-    if (moments_) seal(*moments_, layout::moments_file(manifest_.number));
-    seal(*stats_, layout::stats_file(manifest_.number));
+    std::vector<File> files;
+    if (vectors_) files.push_back({vectors_.get(), layout::vectors_file(manifest_.number), {}});
+    if (moments_) files.push_back({moments_.get(), layout::moments_file(manifest_.number), {}});
+    files.push_back({stats_.get(), layout::stats_file(manifest_.number), {}});
+    sums_.write(*stats_, plan_.sites.size() + plan_.scores.size());
+    // Checksums are made while the disk is waited for.
+    for (File& file : files) {
+        if (durable) file.on_disk = std::async(std::launch::async, [&file] { file.writer->sync(); });
+    }
+    for (const File& file : files)
+        manifest_.files.push_back(file_entry(file.name, file.writer->temporary()));
+    for (File& file : files) {
+        if (durable) file.on_disk.get();
+        file.writer->finish();
+    }
     const std::filesystem::path folder = run_ / layout::kShards;
     if (durable) sync_folder(folder);
     write_text(run_ / layout::manifest_file(manifest_.number), file_text(manifest_.json()), durable);

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,13 +30,22 @@ class ShardWriter {
     ShardManifest finish(bool durable);
 
   private:
-    /// The kept ones of tokens [first, first + n): `width` numbers of each, divided by `scale`.
-    void write_rows(std::size_t site, std::size_t tensor, std::int64_t first, std::int64_t n,
-                    std::int64_t width, const float* numbers, float scale);
-    /// Of those, tokens [begin, end), to `out`. `bad`: the first number that the type cannot hold, where
-    /// there is one.
-    void convert_rows(std::size_t site, std::int64_t first, std::int64_t begin, std::int64_t end,
-                      std::int64_t width, const float* numbers, std::byte* out, std::int64_t& bad) const;
+    /// The kept ones of tokens [first, first + n) on their way into a file: `width` numbers of each.
+    struct Rows {
+        std::size_t site;
+        std::int64_t first, n, width;
+        std::int64_t first_row = -1;       ///< in the run; -1: none is kept
+        std::vector<std::int64_t> before;  ///< of each token: how many before it are kept
+        WriteQueue::Buffer bytes;
+        std::vector<std::int64_t> bad;  ///< of each thread: the first number that the type cannot hold, or -1
+    };
+    Rows begin_rows(std::size_t site, std::int64_t first, std::int64_t n, std::int64_t width);
+    /// Tokens [begin, end) of them, on thread `part`; several threads may do so at once.
+    void convert_rows(Rows& rows, std::int64_t begin, std::int64_t end, const float* numbers, int part) const;
+    /// All of them, divided by `scale`.
+    void write_scaled(Rows rows, std::size_t tensor, const float* numbers, float scale);
+    /// They go to the queue. Errors: Float16Overflow. `numbers` times `scale` are what was to be kept.
+    void end_rows(Rows rows, std::size_t tensor, const float* numbers, float scale);
     int threads_for(std::int64_t numbers) const;
 
     std::filesystem::path run_;

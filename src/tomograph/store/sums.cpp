@@ -47,6 +47,16 @@ void PositionSums::open(std::size_t site) {
         narrow_sums_[site].resize(numbers);
 }
 
+bool PositionSums::apart(std::int64_t first, std::int64_t n) const {
+    std::int32_t last = -1;
+    for (std::int64_t t = first; t < first + n; ++t) {
+        const std::int32_t slot = slot_[static_cast<std::size_t>(t)];
+        if (slot >= 0 && slot <= last) return false;
+        last = std::max(last, slot);
+    }
+    return true;
+}
+
 void PositionSums::add(std::size_t site, std::int64_t first, std::int64_t n, const float* values,
                        std::int64_t begin, std::int64_t end) {
     const std::int64_t width = sites_[site].width();

@@ -26,8 +26,10 @@ class PositionSums {
 
     /// Before the first vectors of a site.
     void open(std::size_t site);
+    /// Do tokens [first, first + n) of the shard stand at positions that ascend, so that no two meet?
+    bool apart(std::int64_t first, std::int64_t n) const;
     /// Coordinates [begin, end) of vectors [n, width] of the shard's tokens [first, first + n) at a site.
-    /// Threads may add other coordinates at the same time.
+    /// Threads may add other coordinates, or tokens at other positions, at the same time.
     void add(std::size_t site, std::int64_t first, std::int64_t n, const float* values, std::int64_t begin,
              std::int64_t end);
 
