@@ -67,7 +67,8 @@ TEST_P(Lenses, LeadToTheModelsOwnAnswer) {
     const auto of = [&](int layer, LensKind lens) -> const LensSeries& {
         return *table.find({Component::resid_post, layer}, lens);
     };
-    EXPECT_EQ(lens_mean(table, of(3, LensKind::logit).own.kl), 0);
+    // With OpenBLAS's kernels for AVX2 the last bits of a product depend on where in its batch a row stands.
+    EXPECT_LT(lens_mean(table, of(3, LensKind::logit).own.kl), 1e-6);
     EXPECT_EQ(lens_mean(table, of(3, LensKind::logit).own.agrees), 1);
     EXPECT_EQ(of(3, LensKind::logit).own.log_rank, table.final.log_rank);
     const double unigram = lens_mean(table, table.unigram.kl);
