@@ -61,9 +61,6 @@ llama_context_params context_parameters(const llama_model* model, const ModelInf
         switch_rope_off(model, info.name, parameters);
     else if (options.rope_frequency != 1)
         set_rope_frequency(model, info, options.rope_frequency, parameters);
-    // Left to itself, llama.cpp gives up flash attention where another device than the layer's computes it, as
-    // ours does (products.h).
-    parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
     if (options.exact) {
         parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
         parameters.type_k = parameters.type_v = GGML_TYPE_F32;
