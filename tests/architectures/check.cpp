@@ -142,7 +142,9 @@ void check_routers(const Recording& text, Report& report) {
         ++report.n_routers;
         const bool softmax = (rows.rowwise().sum().array() - 1).abs().maxCoeff() < 1e-4f;
         const bool sigmoid = rows.minCoeff() >= 0 && rows.maxCoeff() <= 1;
-        if (!softmax && !sigmoid) throw Error(name + " holds no probabilities", "", "");
+        // DeepSeek 4's are scores, roots of softplus.
+        const bool scores = report.architecture == "deepseek4" && rows.minCoeff() >= 0;
+        if (!softmax && !sigmoid && !scores) throw Error(name + " holds no probabilities", "", "");
     }
 }
 

@@ -14,10 +14,11 @@ What `scripts/architectures` says; that script writes this page. llama.cpp's own
 architecture that it can (a T5 of both sides is ours), and each is captured in four modes (text, repeat, vocabulary, positions), with `--exact` and
 without. What is checked of each:
 
-- **sum**: every block adds up, at every token: the largest relative error (float32 itself errs by 1e-7);
+- **sum**: every block adds up, at every token, and so does what it reads where it mixes that of several streams: the largest relative
+  error (float32 itself errs by 1e-7);
 - **alone**: a sequence gives the same in a batch of others, shorter, longer and as long, as alone;
 - **vectors**: rows of the embedding table, given as vectors, give what their tokens give;
-- a block's stream is the one that the next block reads, to the bit; a router holds probabilities; in a causal model no
+- a block's stream is the one that the next block reads, to the bit; a router holds probabilities, or scores; in a causal model no
   token changes with a later one (*both ways*: every token does).
 
 Half-precision weights make the last two differ by a rounding. *Parity*: the family is also compared with Hugging Face

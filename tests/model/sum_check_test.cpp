@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/errors.h"
@@ -124,6 +125,71 @@ TEST_F(SumCheckOf, ANumberThatIsNoneIsFound) {
 TEST_F(SumCheckOf, ASumThatOverflowsIsFound) {
     values_[Component::resid_post][3] = kInfinity;
     EXPECT_EQ(error(), no_number("blocks.0.resid_post", 10));
+}
+
+/// One token of two streams, [2, kWidth]: each goes on into each, and what attention wrote is dealt out.
+class SumCheckOfStreams : public testing::Test {
+  protected:
+    std::map<Component, Values> values_{
+        {Component::resid_pre, {1, 2, 3, 4, 10, 20, 30, 40}},
+        {Component::attn_hc_pre, {0.5f, 0.25f}},
+        {Component::attn_in, {3, 6, 9, 12}},
+        {Component::attn_out, {1, 0, 0, -1}},
+        {Component::attn_hc_comb, {1, 2, 3, -1}},
+        {Component::attn_hc_post, {4, -2}},
+        {Component::resid_mid, {35, 62, 93, 120, -10, -16, -24, -30}},
+    };
+
+    std::string error() const {
+        std::vector<SiteShape> sites;
+        for (const auto& [component, rows] : values_)
+            sites.push_back({{component, 0}, {static_cast<std::int64_t>(rows.size())}});
+        const auto part = [](Component component, Component weights, std::int64_t from, std::int64_t to) {
+            return SiteSum::Part{{component, 0}, 1, SiteSum::Mix{{weights, 0}, from, to}};
+        };
+        const std::vector<SiteSum> sums{
+            {{Component::attn_in, 0}, {part(Component::resid_pre, Component::attn_hc_pre, 2, 1)}},
+            {{Component::resid_mid, 0},
+             {part(Component::resid_pre, Component::attn_hc_comb, 2, 2),
+              part(Component::attn_out, Component::attn_hc_post, 1, 2)}}};
+        SumCheck check(sites, sums, "m");
+        return error_of([&] {
+            for (std::size_t i = 0; i < sites.size(); ++i) {
+                const auto& rows = values_.at(sites[i].site.component);
+                for (std::size_t s = 0; s < check.sums.size(); ++s)
+                    if (check.sums[s] == i) check.take_sum(s, 0, 1, rows.data());
+                for (std::size_t p = 0; p < check.parts.size(); ++p)
+                    if (check.parts[p] == i) check.take_part(p, 0, 1, rows.data());
+            }
+        });
+    }
+};
+
+TEST_F(SumCheckOfStreams, WhatTheirWeightsMakeOfThemAddsUp) {
+    EXPECT_EQ(error(), "");
+}
+
+// Each by a thousandth of what it was; the zeros of what attention wrote say nothing.
+TEST_F(SumCheckOfStreams, AnyOtherValueOrWeightDoesNot) {
+    for (auto& [component, rows] : values_) {
+        for (float& value : rows) {
+            if (value == 0) continue;
+            const float kept = std::exchange(value, value * 1.001f);
+            EXPECT_NE(error(), "") << component_name(component);
+            value = kept;
+        }
+    }
+}
+
+TEST_F(SumCheckOfStreams, AMatrixTheOtherWayRoundDoesNot) {
+    std::swap(values_[Component::attn_hc_comb][1], values_[Component::attn_hc_comb][2]);
+    EXPECT_NE(error(), "");
+}
+
+TEST_F(SumCheckOfStreams, AWeightThatIsNoNumberIsNamed) {
+    values_[Component::attn_hc_post][1] = std::nanf("");
+    EXPECT_NE(error().find("blocks.0.attn_hc_post of token 0 is infinite or not a number"), std::string::npos)
+        << error();
 }
 
 }  // namespace

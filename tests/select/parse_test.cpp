@@ -63,11 +63,12 @@ TEST(ParseComponents, RefusesCommasWithoutAWord) {
     EXPECT_EQ(error_of([] { parse_components(",,"); }), "',,' names no component");
 }
 TEST(ParseComponents, NamesTheOnesThereAre) {
-    EXPECT_EQ(
-        error_of([] { parse_components("attn_out,soul"); }),
-        "no component 'soul': there are embed, pos_embed, resid_pre, ln1, z, state, attn_out, mixer_out, "
-        "cross_ln, cross_z, cross_attn_out, resid_mid, ln2, router, mlp_out, moe_out, ple_out, skip_out, "
-        "resid_post, ln_final");
+    EXPECT_EQ(error_of([] { parse_components("attn_out,soul"); }),
+              "no component 'soul': there are embed, pos_embed, resid_pre, attn_hc_pre, attn_depth, attn_in, "
+              "ln1, z, "
+              "state, attn_out, mixer_out, cross_ln, cross_z, cross_attn_out, attn_hc_comb, attn_hc_post, "
+              "resid_mid, mlp_hc_pre, mlp_depth, mlp_in, ln2, router, mlp_out, moe_out, ple_out, skip_out, "
+              "mlp_hc_comb, mlp_hc_post, resid_post, ln_final");
 }
 
 TEST(SelectionJson, SaysEverything) {

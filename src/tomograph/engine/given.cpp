@@ -1,8 +1,15 @@
 #include "tomograph/engine/given.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace tomograph {
+
+bool ends_alone(const Engine& engine) {
+    return std::ranges::none_of(engine.sites(), [](const SiteShape& shape) {
+        return shape.site.component == Component::attn_depth || shape.site.component == Component::mlp_depth;
+    });
+}
 
 void run_given(Engine& engine, std::size_t site, std::span<const float> rows,
                const std::vector<std::size_t>& reads, Tap& tap) {

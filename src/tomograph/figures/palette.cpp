@@ -76,7 +76,7 @@ Color category_color(int i) {
 }
 
 Color component_color(std::string_view component) {
-    constexpr std::array<std::pair<std::string_view, Color>, 21> colors{{
+    constexpr std::array<std::pair<std::string_view, Color>, 31> colors{{
         {"attn_out", blue},
         {"mlp_out", vermilion},
         {"mixer_out", 0x117733},
@@ -97,6 +97,16 @@ Color component_color(std::string_view component) {
         {"ln2", orange},
         {"ln_final", 0x999999},
         {"router", 0x8C564B},
+        {"attn_in", 0x4477AA},
+        {"mlp_in", 0xEE8866},
+        {"attn_depth", 0x44AA99},
+        {"mlp_depth", 0xDDCC77},
+        {"attn_hc_pre", 0x77AADD},
+        {"attn_hc_comb", 0x225588},
+        {"attn_hc_post", 0x99DDFF},
+        {"mlp_hc_pre", 0xFFAABB},
+        {"mlp_hc_comb", 0x994455},
+        {"mlp_hc_post", 0xEECC66},
         {"logits", 0x555555},
     }};
     for (const auto& [name, color] : colors) {

@@ -5,6 +5,7 @@
 #include "tomograph/findings/headline_mean.h"
 #include "tomograph/findings/labelled_rows.h"
 #include "tomograph/findings/list.h"
+#include "tomograph/select/experts.h"
 #include "tomograph/statistics/label_share.h"
 
 namespace tomograph {
@@ -31,10 +32,9 @@ class ExpertShare final : public Measurement {
         load.assign(static_cast<std::size_t>(n_experts), 0);
         std::vector<std::int32_t> preferred;
         for (Eigen::Index i = 0; i < gates.rows(); ++i) {
-            Eigen::Index best = 0;
-            gates.row(i).maxCoeff(&best);
-            preferred.push_back(static_cast<std::int32_t>(best));
-            ++load[static_cast<std::size_t>(best)];
+            preferred.push_back(
+                preferred_expert({gates.row(i).data(), static_cast<std::size_t>(gates.cols())}));
+            ++load[static_cast<std::size_t>(preferred.back())];
         }
         if (rows.constant()) return;
         const LabelShare share(rows.rows(), sample.group, sample.n_groups);

@@ -16,6 +16,11 @@ bool writes(const Site& site) {
     return writes_to_stream(site.component);
 }
 
+std::string several_streams(const SiteShape& shape) {
+    return fmt::format("the model has {} residual streams of {} side by side, and this is told of one",
+                       shape.shape.front(), shape.shape.back());
+}
+
 }  // namespace
 
 Subject::Subject(const Run& a_run, const MeasureOptions& an_options, bool only_effects, Progress& a_progress)
@@ -77,8 +82,9 @@ std::string Subject::lacks(Component component) const {
         if (site.component == component) return "";
     }
     for (const SiteShape& shape : run.sites()) {
-        if (shape.site.component == component && run.has_vectors(shape.site))
-            return fmt::format("the vectors of {} hold NaN or Inf", component_name(component));
+        if (shape.site.component != component || !run.has_vectors(shape.site)) continue;
+        if (is_stream(component) && shape.width() != run.d_model()) return several_streams(shape);
+        return fmt::format("the vectors of {} hold NaN or Inf", component_name(component));
     }
     return fmt::format("the run has no vectors of {}; capture with --components {}",
                        component_name(component), component_name(component));
@@ -88,9 +94,12 @@ std::string Subject::lacks_stream() const {
     if (const std::string why = lacks_rows(); !why.empty()) return why;
     if (stream) return "";
     for (const SiteShape& shape : run.sites()) {
-        if (is_stream(shape.site.component) && headline_layer(shape.site.layer) && run.has_vectors(shape.site))
-            return fmt::format("the middle layers' vectors of {} hold NaN or Inf",
-                               component_name(shape.site.component));
+        if (!is_stream(shape.site.component) || !headline_layer(shape.site.layer) ||
+            !run.has_vectors(shape.site))
+            continue;
+        if (shape.width() != run.d_model()) return several_streams(shape);
+        return fmt::format("the middle layers' vectors of {} hold NaN or Inf",
+                           component_name(shape.site.component));
     }
     return "no middle layer has vectors of the residual stream; capture with --components resid_post";
 }

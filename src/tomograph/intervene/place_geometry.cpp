@@ -46,9 +46,12 @@ void PlaceGeometry::add(const BatchValues& values, const std::vector<std::size_t
     for (std::size_t i = 0; i < places.size(); ++i) {
         const auto token = static_cast<std::int64_t>(i);
         row.setZero();
-        for (const std::size_t site : sites)
+        for (const std::size_t site : sites) {
+            // What is added to each of several streams for itself has no sum with what is dealt out to them.
+            if (first_column_ == 0 && sites.size() > 1 && values.width(site) != width_) continue;
             row += Eigen::Map<const Vector>(
                 values.of(site).data() + token * values.width(site) + first_column_, width_);
+        }
         const double norm = row.norm();
         if (places[i].position == 0) {
             first_norm_ += norm;

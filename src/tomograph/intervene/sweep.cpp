@@ -77,9 +77,11 @@ void Sweep::add_places(SweepOver over) {
             place.unit = {.over = over, .layer = layer, .component = component, .head = head};
             place.stream = place.start = site_index(*engine_, {Component::resid_pre, layer});
             // Between attention and the MLP the stream is a site of its own, but in parallel blocks.
-            // Behind these comes resid_mid, that after attention to a source included.
+            // Behind these comes resid_mid, that after attention to a source included; behind what a
+            // layer's own embedding adds only in some models.
             const bool mixes = component == Component::attn_out || component == Component::mixer_out ||
-                               component == Component::cross_attn_out || component == Component::z;
+                               component == Component::cross_attn_out || component == Component::ple_out ||
+                               component == Component::z;
             if (!mixes && has_site(*engine_, {Component::resid_mid, layer}))
                 place.start = site_index(*engine_, {Component::resid_mid, layer});
             return place;

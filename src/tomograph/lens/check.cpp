@@ -109,7 +109,7 @@ LensCheck check_last_layer(const LanguageModel& model, const Run& run, const Sit
     }
     plan.reads = {static_cast<std::size_t>(std::ranges::find(engine->sites(), last, &SiteShape::site) -
                                            engine->sites().begin())};
-    AnswersTap tap(n_tokens, run.d_model());
+    AnswersTap tap(n_tokens, head.stream_width());
     engine->run(batch, plan, tap);
     const auto differs = [&](const std::string& whose, double kl, double tolerance, const char* mend) {
         if (kl <= tolerance) return;

@@ -44,6 +44,9 @@ ModelHead::ModelHead(const LanguageModel& model, int threads, Progress& progress
                                      return progress.stop_requested();
                                  }});
     const ModelInfo& info = model.info();
+    if (!ends_alone(*engine_))
+        throw Error("no lens can be made of " + info.name,
+                    "its end reads earlier streams, too, which were put aside (attention residuals)", "");
     stream_ = find_site(*engine_, {Component::resid_post, info.n_layers - 1}, info.name);
     normed_ = find_site(*engine_, {Component::ln_final, -1}, info.name);
 }
@@ -64,11 +67,11 @@ Matrix ModelHead::from_normed(const Matrix& rows) {
 }
 
 Matrix ModelHead::norm(const Matrix& rows) {
-    Matrix all(rows.rows(), rows.cols());
+    Matrix all(rows.rows(), engine_->sites()[normed_].width());
     for (Eigen::Index first = 0; first < rows.rows(); first += most_rows_) {
         const Eigen::Index n = std::min<Eigen::Index>(most_rows_, rows.rows() - first);
         const Matrix block = rows.middleRows(first, n);
-        Matrix normed(n, rows.cols());
+        Matrix normed(n, all.cols());
         KeepingTap tap(normed);
         run_given(*engine_, stream_, values_of(block), {normed_}, tap);
         all.middleRows(first, n) = normed;

@@ -22,7 +22,10 @@ class ModelHead {
     std::int64_t most_rows() const { return most_rows_; }
     std::int64_t n_vocab() const { return n_vocab_; }
 
-    /// Logits [n, n_vocab] of vectors [n, d_model] in place of the stream after the last block. Errors:
+    /// How wide the stream after the last block is: d_model, or several times that.
+    std::int64_t stream_width() const { return engine_->sites()[stream_].width(); }
+
+    /// Logits [n, n_vocab] of vectors [n, stream_width] in place of the stream after the last block. Errors:
     /// Stopped.
     Matrix from_stream(const Matrix& rows);
     /// Logits [n, n_vocab] of vectors [n, d_model] in place of what the last norm gives.

@@ -155,8 +155,11 @@ void Lens::choose_rows() {
 void Lens::choose_sites() {
     std::vector<Component> components = options_.beside;
     components.push_back(Component::resid_post);
-    for (const Site& site : vector_sites(run_)) {
+    for (const SiteShape& shape : run_.sites()) {
+        const Site& site = shape.site;
         if (std::ranges::find(components, site.component) == components.end()) continue;
+        // One of several streams' writes is no stream: the model's end cannot read it.
+        if (shape.width() != head_.stream_width() || !run_.has_vectors(site)) continue;
         sites_.push_back(site);
         for (const LensKind lens : kLenses)
             table_.series.push_back({.site = site,
@@ -294,7 +297,7 @@ void Lens::read_depths(LensResult& result) const {
 }
 
 LensResult Lens::measure() {
-    const std::int64_t map_bytes = 4 * model_.info().d_model * model_.info().d_model;
+    const std::int64_t map_bytes = 4 * head_.stream_width() * model_.info().d_model;
     const auto per_group = static_cast<std::size_t>(std::max<std::int64_t>(1, kMostMapBytes / map_bytes));
     const auto n_sites = std::ssize(sites_), n_measured = std::ssize(measured_);
     const auto n_groups =

@@ -18,13 +18,13 @@ class PairRows final : public RowSource {
              std::int64_t first)
         : run_(run), site_(site), rows_(rows), normed_(normed), first_(first) {}
     std::int64_t n_rows() const override { return static_cast<std::int64_t>(rows_.size()); }
-    std::int64_t dim() const override { return 2 * normed_.cols(); }
+    std::int64_t dim() const override { return run_.site(site_).width() + normed_.cols(); }
     void read(std::int64_t begin, std::int64_t end, float* out) const override {
         const std::vector<std::int64_t> wanted(rows_.begin() + begin, rows_.begin() + end);
         Matrix x = read_sample(run_, site_, wanted);
         level_rows(x);
         Eigen::Map<Matrix> pairs(out, end - begin, dim());
-        pairs.leftCols(normed_.cols()) = x;
+        pairs.leftCols(x.cols()) = x;
         pairs.rightCols(normed_.cols()) = normed_.middleRows(first_ + begin, end - begin);
     }
 
@@ -64,7 +64,7 @@ AffineMap MapFitter::fit(const Site& site, Progress& progress) const {
     };
     const Moments fitted = moments(all.first(n), 0), held_out = moments(all.subspan(n), n);
     if (progress.stop_requested()) throw Stopped("nothing was measured");
-    return fit_ridge(fitted, held_out, normed_.cols());
+    return fit_ridge(fitted, held_out, run_.site(site).width());
 }
 
 }  // namespace tomograph

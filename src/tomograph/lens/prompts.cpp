@@ -109,7 +109,7 @@ std::vector<LensReading> read_prompts(const LanguageModel& model, const PromptSe
         if (progress.stop_requested()) throw Stopped("nothing was read");
     };
     for (const Sequence& sequence : prompts.sequences) {
-        PromptTap& tap = taps.emplace_back(sites.size(), sequence.length(), model.info().d_model);
+        PromptTap& tap = taps.emplace_back(sites.size(), sequence.length(), head.stream_width());
         Plan plan{.reads = reads};
         for (std::int64_t t = 0; t < sequence.length(); ++t) plan.logits.push_back(t);
         engine->run({&sequence, 1}, plan, tap);

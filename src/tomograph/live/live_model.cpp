@@ -201,7 +201,7 @@ std::vector<LayerWords> LiveModel::words(const Run& prompt, std::int64_t token, 
         const Site stream{Component::resid_post, layer};
         if (prompt.has_site(stream) && prompt.has_vectors(stream)) words.push_back({layer, {}});
     }
-    if (words.empty() || site == engine.sites().end()) return {};
+    if (words.empty() || site == engine.sites().end() || !ends_alone(engine)) return {};
 
     const auto width = static_cast<std::size_t>(site->width());
     const std::size_t most = static_cast<std::size_t>(options_.most_tokens);

@@ -15,6 +15,15 @@ using Op = GraphNode::Op;
 constexpr int kInput = Stream::kInput;
 constexpr int kNone = Stream::kNone;
 
+/// What a block's attention, or its MLP, does with several streams.
+struct Mixing {
+    Component pre, depth, in, comb, post;
+};
+constexpr Mixing kOfAttention{Component::attn_hc_pre, Component::attn_depth, Component::attn_in,
+                              Component::attn_hc_comb, Component::attn_hc_post};
+constexpr Mixing kOfMlp{Component::mlp_hc_pre, Component::mlp_depth, Component::mlp_in,
+                        Component::mlp_hc_comb, Component::mlp_hc_post};
+
 class Finder {
   public:
     Finder(const std::vector<GraphNode>& nodes, std::int64_t d_model, int n_layers)
@@ -51,6 +60,8 @@ class Finder {
         }
         if (path_.final_norm >= 0) {
             add_row(Component::ln_final, -1, stream_.norm_output(path_.final_norm));
+        } else if (path_.head >= 0 && node(path_.head).shape[0] == d_model_) {
+            add_row(Component::ln_final, -1, path_.head);
         } else if (const int end = below_views(path_.end);
                    stream_.norms(end) != kNone && norm_layer(end) < 0) {
             add_row(Component::ln_final, -1, end);
@@ -72,6 +83,11 @@ class Finder {
         found_.sites.push_back({Site{component, layer}, index, std::move(shape)});
     }
     void add_row(Component component, int layer, int index) { add(component, layer, index, {d_model_}); }
+    /// As wide as the stream is.
+    void add_stream(Component component, int layer, int index) {
+        if (path_.n_streams == 1) return add_row(component, layer, index);
+        add(component, layer, index, {path_.n_streams, d_model_});
+    }
 
     /// The norm of `write` that reads the latest stream node which it starts from: output node, or kNone.
     int input_norm(const StreamWrite& write) {
@@ -98,7 +114,7 @@ class Finder {
         while (at >= 0) {
             const GraphNode& n = node(at);
             if (n.op == Op::mul_mat && n.sources[0].weight) {
-                const int z = n.sources[1].node;
+                const int z = below_output_projection(n.sources[1].node);
                 std::int64_t heads = 0;
                 for (const int index : stream_.ancestors(z).nodes) {
                     if (!stream_.is_attention_core(index)) continue;
@@ -118,13 +134,37 @@ class Finder {
         }
     }
 
-    /// The gate's probabilities. A mixture that takes its softmax over the chosen experts only has none.
+    /// An output projection may be the product of two (DeepSeek 4: of groups of heads, first): what the first
+    /// reads. A product that reads the core itself brings the heads' own values out of latent ones.
+    int below_output_projection(int at) {
+        for (;;) {
+            const GraphNode& n = node(below_views(at));
+            if (n.op != Op::mul_mat || !n.sources[0].weight || n.sources[1].node < 0) return at;
+            const int inner = below_views(n.sources[1].node);
+            if (reads_core(inner)) return at;
+            at = inner;
+        }
+    }
+    /// Is it an attention core, or what that gives without its fused form: scores times values?
+    bool reads_core(int at) {
+        if (at < 0 || stream_.is_attention_core(at)) return true;
+        const GraphNode& n = node(at);
+        return n.op == Op::mul_mat && std::ranges::any_of(n.sources, [&](const GraphNode::Source& source) {
+                   return source.node >= 0 && stream_.is_attention_core(below_views(source.node));
+               });
+    }
+
+    /// The gate's probabilities, or its scores. A mixture that takes its softmax over the chosen experts only
+    /// has none.
     void add_router(const StreamWrite& write) {
         if (!write.experts) return;
         for (const int index : stream_.ancestors(write.value).nodes) {
             const GraphNode& n = node(index);
-            if (n.op != Op::soft_max && n.op != Op::sigmoid) continue;
-            const int gate = n.sources[0].node;
+            // DeepSeek 4's scores are roots of softplus.
+            const int inner = n.sources.empty() ? -1 : n.sources[0].node;
+            const bool root = n.kind == "SQRT" && inner >= 0 && node(inner).kind == "SOFTPLUS";
+            if (n.op != Op::soft_max && n.op != Op::sigmoid && !root) continue;
+            const int gate = root ? node(inner).sources[0].node : inner;
             const bool from_weight =
                 gate >= 0 && node(gate).op == Op::mul_mat && node(gate).sources[0].weight;
             const bool biased = gate >= 0 && node(gate).op == Op::add && node(gate).sources[1].weight;
@@ -210,6 +250,8 @@ class Finder {
                     name(write, Component::cross_attn_out, "attention to the source");
                 } else if (write.kind == StreamWrite::Kind::skip) {
                     name(write, Component::skip_out, "earlier stream");
+                } else if (write.kind == StreamWrite::Kind::table) {
+                    name(write, Component::ple_out, "per-layer embedding");
                 } else if (taken.contains(Component::mlp_out) && write.reads.size() > 1 && !write.experts) {
                     // Gated by the stream, but made of the embedding.
                     name(write, Component::ple_out, "per-layer embedding");
@@ -246,6 +288,44 @@ class Finder {
         };
         int ln1 = kNone, ln2 = kNone;
         std::vector<SiteSum::Part> parts;
+        const std::int64_t n = path_.n_streams;
+        const auto site = [&](Component component) { return Site{component, layer}; };
+        // Of several streams: the mixture is a sum of what it reads, and what goes on of them another.
+        const auto read_mixture = [&](const StreamWrite& write, const Mixing& names) {
+            add_row(names.in, layer, write.mixture->node);
+            if (write.mixture->weights == kNone) return;
+            add(names.pre, layer, write.mixture->weights, {n});
+            std::vector<SiteSum::Part> mixed = parts;
+            for (SiteSum::Part& part : mixed) part.mix = {site(names.pre), n, 1};
+            found_.sums.push_back({site(names.in), std::move(mixed)});
+        };
+        const auto read_kept = [&](const KeptMixture& mixture, const Mixing& names) {
+            const auto n_kept = static_cast<std::int64_t>(mixture.kept.size());
+            add_row(names.in, layer, mixture.node);
+            add(names.depth, layer, mixture.weights, {n_kept + 1});
+            std::vector<SiteSum::Part> mixed = parts;
+            for (SiteSum::Part& part : mixed) part.mix = {site(names.depth), 1, 1, n_kept};
+            for (std::int64_t k = 0; k < n_kept; ++k) {
+                const int kept = mixture.kept[static_cast<std::size_t>(k)];
+                const auto whose = entered_.find(kept);
+                if (whose == entered_.end())
+                    refuse_graph("the stream that is put aside at " + named(kept) + " enters no layer");
+                mixed.push_back({whose->second, 1, SiteSum::Mix{site(names.depth), 1, 1, k}});
+            }
+            found_.sums.push_back({site(names.in), std::move(mixed)});
+        };
+        const auto deal_out = [&](const StreamWrite& write, const Mixing& names) {
+            add(names.post, layer, write.weights, {n});
+            parts.back().mix = {site(names.post), 1, n};
+            if (write.matrix == kNone) return;
+            add(names.comb, layer, write.matrix, {n, n});
+            for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+                if (parts[i].mix)
+                    refuse_graph("layer " + std::to_string(layer) +
+                                 " mixes its streams twice before it reads them, at " + named(write.station));
+                parts[i].mix = {site(names.comb), n, n};
+            }
+        };
         const auto begin = [&](Component stream, int point, double factor) {
             Component component = stream;
             if (is_norm_of_layer(point, layer)) {
@@ -257,7 +337,10 @@ class Finder {
                 add_row(component, layer, point);
                 point = below_views(stream_.norms(point));
             }
-            if (stream == Component::resid_pre) add_row(stream, layer, point);
+            if (stream == Component::resid_pre) {
+                add_stream(stream, layer, point);
+                entered_[point] = site(stream);
+            }
             parts = {{Site{component, layer}, factor}};
         };
         begin(Component::resid_pre, stations.front()->front().base, stations.front()->front().factor);
@@ -265,8 +348,16 @@ class Finder {
             const Station& station = *stations[i];
             for (const StreamWrite& write : station) {
                 const Component component = component_of(write);
-                add_row(component, layer, write.value);
+                const Mixing& names = write.kind == StreamWrite::Kind::mlp ? kOfMlp : kOfAttention;
+                if (write.mixture) read_mixture(write, names);
+                if (write.kept) read_kept(*write.kept, names);
+                if (write.anew) parts.clear();
+                if (write.mixture || n == 1)
+                    add_row(component, layer, write.value);
+                else
+                    add_stream(component, layer, write.value);
                 parts.push_back({Site{component, layer}, 1});
+                if (write.mixture) deal_out(write, names);
                 if (write.kind == StreamWrite::Kind::attention) add_heads(write, Component::z);
                 if (write.kind == StreamWrite::Kind::cross) add_heads(write, Component::cross_z);
                 add_router(write);
@@ -283,7 +374,7 @@ class Finder {
                                      [&](const StreamWrite& w) { return w.reads.contains(base); });
             if (last || (mixes && read_on)) {
                 const Component stream = last ? Component::resid_post : Component::resid_mid;
-                add_row(stream, layer, point);
+                add_stream(stream, layer, point);
                 found_.sums.push_back({Site{stream, layer}, parts, factor});
                 if (!last) begin(stream, base, stations[i + 1]->front().factor);
             } else if (point != base || factor != 1) {
@@ -322,6 +413,7 @@ class Finder {
     StreamPath path_;
     Stream& stream_;
     FoundSites found_;
+    std::map<int, Site> entered_;  // resid_pre of each layer, by node
 };
 
 }  // namespace

@@ -49,14 +49,21 @@ struct GraphNode {
 struct SiteNode {
     Site site;
     int node = -1;                    ///< index in evaluation order; -1: the batch's own input vectors
-    std::vector<std::int64_t> shape;  ///< per token, row-major: {d_model}, {n_heads, d_head} or {n_experts}
+    std::vector<std::int64_t> shape;  ///< per token, row-major, as Component says
 };
 
 /// What a site of the stream adds up to: factor x the sum of its parts, each times its own factor.
 struct SiteSum {
+    /// Where there are several streams: a part is `from` rows, the sum `to` rows, and row f comes into row t
+    /// times weights[first + f * to + t], which the model computes for each token.
+    struct Mix {
+        Site weights;
+        std::int64_t from = 1, to = 1, first = 0;
+    };
     struct Part {
         Site site;
         double factor = 1;
+        std::optional<Mix> mix = {};
     };
     Site sum;
     std::vector<Part> parts;
@@ -73,7 +80,8 @@ struct FoundSites {
 /// operand continues it; the other operand is what a block wrote. Where the model norms the stream itself
 /// (post-norm), it goes on behind the norm. What was written by attention is told from what was written by a
 /// recurrent mixer or by the MLP by what its own ancestors, up to the stream, hold. Names serve only to
-/// number the layers.
+/// number the layers. Where the embedding is repeated into several streams (hyper-connections), each block
+/// reads a mixture of them, and what it writes is dealt out to them.
 ///
 /// `d_model` and `n_layers` come from the model's header.
 /// Errors: Error when the graph is not that of one stream: it says what was found and at which node.

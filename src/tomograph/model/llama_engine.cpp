@@ -255,13 +255,19 @@ const GraphMap& LlamaEngine::graph_map(Kind kind) {
     return maps_[kind] = std::move(found);
 }
 
-/// Some models have weights of their own for what is no text, and show the embedding table to tokens only.
+/// Some models have weights of their own for what is no text, or choose experts by the token itself.
 void LlamaEngine::check_vectors(const GraphMap& vectors) const {
     const auto& tokens = maps_.at(kTokens).block_weights;
     for (const std::string& weight : vectors.block_weights) {
         if (!tokens.contains(weight))
             throw Error(info_.name + " cannot be run on vectors",
                         "it sends them through weights that tokens do not meet, such as " + weight,
+                        "use prompts of tokens");
+    }
+    for (const std::string& weight : tokens) {
+        if (!vectors.block_weights.contains(weight))
+            throw Error(info_.name + " cannot be run on vectors",
+                        "tokens meet weights that it does not show to vectors, such as " + weight,
                         "use prompts of tokens");
     }
 }
@@ -281,8 +287,9 @@ LlamaEngine::LlamaEngine(llama_model* model, const ModelInfo& info, const Engine
     n_slots_ = std::min<std::int64_t>(kMaxSequences, batch_tokens_);
     // A recurrent state is there for every slot, used or not, and may be larger than all of a short sequence.
     if (recurrent_) n_slots_ = std::clamp<std::int64_t>(batch_tokens_ / options.max_length, 1, kMaxSequences);
-    // llama.cpp's graph of PLaMo 2 lays several sequences of one batch into each other.
-    if (info.architecture == "plamo2") n_slots_ = 1;
+    // llama.cpp's graph of PLaMo 2 lays several sequences of one batch into each other, and DeepSeek 4's
+    // compressed keys are of one sequence where the cache is one for all.
+    if (info.architecture == "plamo2" || info.architecture == "deepseek4") n_slots_ = 1;
     make_context();
     // Without a memory nothing goes on from an earlier piece, and with a source its sequences are encoded
     // first.

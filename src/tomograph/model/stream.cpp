@@ -44,11 +44,15 @@ Stream::Stream(const std::vector<GraphNode>& nodes, std::int64_t d_model, Kind k
         return std::any_of(n.sources.begin(), n.sources.end(), usual);
     });
     if (named) return;
-    // Some models name their input after the first block: it is what a norm reads straight from the batch.
+    // Some models name their input otherwise: it is what a norm, or what makes several streams of it, reads
+    // straight from the batch.
     for (const GraphNode& n : nodes) {
-        if (n.op == Op::norm && n.shape[0] == d_model_ && n.sources[0].node < 0 &&
-            n.sources[0].width == d_model_) {
-            input_leaf_ = n.sources[0].leaf;
+        if ((n.op != Op::norm && n.kind != "REPEAT") || n.shape[0] != d_model_) continue;
+        const GraphNode::Source* source = &n.sources[0];
+        while (source->node >= 0 && node(source->node).op == Op::view)
+            source = &node(source->node).sources[0];
+        if (source->node < 0 && source->width == d_model_) {
+            input_leaf_ = source->leaf;
             return;
         }
     }
@@ -195,7 +199,9 @@ bool Stream::is_stream(int index) {
     if (known >= 0) return known == 1;
     known = 0;
     bool result = is_stem(index);
-    if (!result) {
+    if (!result && !kind_.several.empty()) {
+        result = kind_.several.contains(below_views(index));
+    } else if (!result) {
         const GraphNode& n = node(index);
         if (const int inner = goes_through(index); inner != kNone) {
             result = is_stream(inner);
@@ -264,7 +270,7 @@ Stream::Ancestors Stream::ancestors(int value) {
         open.pop_back();
         if (index < 0 || seen[static_cast<std::size_t>(index)]) continue;
         seen[static_cast<std::size_t>(index)] = true;
-        if (is_stream(index)) {
+        if (index != value && is_stream(index)) {
             found.reads.insert(below_views(index));
             continue;
         }
@@ -273,6 +279,7 @@ Stream::Ancestors Stream::ancestors(int value) {
         found.attention = found.attention || is_attention_core(index);
         found.recurrent = found.recurrent || n.op == Op::recurrent;
         found.experts = found.experts || n.op == Op::mul_mat_id;
+        found.table = found.table || (n.op == Op::get_rows && n.sources[0].weight);
         for (const auto& source : n.sources) {
             if (source.node >= 0) {
                 open.push_back(source.node);
@@ -301,9 +308,8 @@ std::string Stream::last_seen() {
     };
     for (const GraphNode& n : *nodes_) {
         if (n.computed && n.kind.starts_with("DSV4_HC_"))
-            return "its blocks read mixtures of several streams (hyper-connections or attention residuals, "
-                   "from " +
-                   std::string("'") + n.name + "' on)";
+            return "its blocks read mixtures of several streams, from '" + n.name +
+                   "' on, and what becomes of those is not seen";
     }
     std::string text = "the stream was last seen at " + named(last);
     for (int i = std::max(last, 0); i < size(); ++i) {

@@ -25,13 +25,15 @@ class Stream {
     struct Kind {
         int stem_norms = 0;      ///< norms that the embedding passes before the first block
         bool post_norm = false;  ///< norms are on the stream itself, between its additions
+        /// Nodes that are several streams, or a mixture of them; empty: there is one.
+        std::set<int> several = {};
     };
 
     Stream(const std::vector<GraphNode>& nodes, std::int64_t d_model, Kind kind);
 
     const GraphNode& node(int index) const { return (*nodes_)[static_cast<std::size_t>(index)]; }
     int size() const { return static_cast<int>(nodes_->size()); }
-    Kind kind() const { return kind_; }
+    const Kind& kind() const { return kind_; }
 
     /// The embedding side: token rows, vectors, learned positions and token types added, scaled, normed.
     bool is_stem(int index) const { return is_stem(index, kind_.stem_norms); }
@@ -66,8 +68,9 @@ class Stream {
         bool source = false;     ///< what an encoder made of a source
         bool recurrent = false;  ///< a recurrent operation, or a recurrent state
         bool experts = false;
+        bool table = false;  ///< rows of a table
     };
-    /// Everything that `value` is computed from, back to the stream.
+    /// Everything that `value` is computed from, back to the stream. It may itself begin a stream.
     Ancestors ancestors(int value);
     /// A fused attention, or a softmax over scores that are a product of two activations.
     bool is_attention_core(int index) const;

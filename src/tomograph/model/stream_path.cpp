@@ -19,9 +19,15 @@ class Follower {
         : nodes_(nodes), d_model_(d_model), path_{Stream(nodes, d_model, {})} {}
 
     StreamPath follow() {
-        find_end();
-        walk_back();
-        for (Station& station : path_.stations) split(station);
+        if (const auto several = find_several_streams(path_.stream, d_model_)) {
+            take_up(*several);
+        } else if (const auto kept = find_kept_mixtures(path_.stream, d_model_); !kept.empty()) {
+            take_up(kept);
+        } else {
+            find_end();
+            walk_back();
+            for (Station& station : path_.stations) split(station);
+        }
         number_layers();
         for (Station& station : path_.stations) find_base(station);
         return std::move(path_);
@@ -109,10 +115,101 @@ class Follower {
         std::reverse(path_.stations.begin(), path_.stations.end());
     }
 
+    /// The stations of several streams: what is dealt out to them, one after the other.
+    void take_up(const SeveralStreams& several) {
+        Stream::Kind kind{.several = {several.begin}};
+        for (const StreamDeal& deal : several.deals) kind.several.insert(deal.node);
+        for (const StreamMixture& mixture : several.mixtures) kind.several.insert(mixture.node);
+        path_.stream = Stream(nodes_, d_model_, std::move(kind));
+        path_.n_streams = several.n;
+        path_.stem = node(several.begin).sources[0].node;
+        for (const StreamDeal& deal : several.deals) {
+            StreamWrite write{.station = deal.node,
+                              .operand = deal.before,
+                              .value = deal.value,
+                              .weights = deal.weights,
+                              .matrix = deal.matrix};
+            describe(write);
+            if (deal.weights != kNone) {
+                write.mixture = mixture_of(several, write);
+            } else if (write.kind == StreamWrite::Kind::mlp && holds_table(write)) {
+                write.kind = StreamWrite::Kind::table;
+            } else {
+                refuse_graph("what is added at " + named(deal.node) +
+                             " to several streams is not dealt out to them");
+            }
+            write.reads = {deal.before};
+            path_.stations.push_back({write});
+        }
+        path_.end = several.deals.back().node;
+        find_end_of_several();
+    }
+
+    StreamMixture mixture_of(const SeveralStreams& several, const StreamWrite& write) const {
+        const auto read = std::ranges::find_if(
+            several.mixtures.rbegin(), several.mixtures.rend(), [&](const StreamMixture& mixture) {
+                return mixture.streams == write.operand && write.reads.contains(mixture.node);
+            });
+        if (read == several.mixtures.rend())
+            refuse_graph("what is dealt out at " + named(write.station) +
+                         " reads no mixture of the several streams before it");
+        return *read;
+    }
+
+    bool holds_table(const StreamWrite& write) { return path_.stream.ancestors(write.value).table; }
+
+    /// Behind the last block a norm reads a mixture of the streams, or that is itself what ends.
+    void find_end_of_several() {
+        const std::int64_t n_tokens = node(path_.end).shape[2];
+        for (int i = path_.stream.size() - 1; i > path_.end && path_.final_norm < 0; --i) {
+            const GraphNode& n = node(i);
+            const bool of_one = n.shape[0] == d_model_ && n.shape[1] * n.shape[2] == n_tokens;
+            if (n.op == Op::norm && of_one) path_.final_norm = i;
+            if (n.op == Op::mul_mat && n.sources[0].weight && path_.head == kNone)
+                path_.head = n.sources[1].node;
+        }
+    }
+
+    /// From one mixture to the next the stream is added to once, or put aside and begun anew.
+    void take_up(const std::vector<KeptMixture>& mixtures) {
+        Stream::Kind kind;
+        for (const KeptMixture& mixture : mixtures) kind.several.insert({mixture.node, mixture.stream});
+        path_.stream = Stream(nodes_, d_model_, std::move(kind));
+        path_.stem = mixtures.front().kept.front();
+        if (!path_.stream.is_stem(path_.stem))
+            refuse_graph("what is put aside first is not the embedding, but " + named(path_.stem));
+        int before = path_.stem;
+        std::optional<KeptMixture> read;
+        for (const KeptMixture& next : mixtures) {
+            StreamWrite write{.station = next.stream, .operand = before, .value = next.stream, .kept = read};
+            const GraphNode& n = node(next.stream);
+            for (std::size_t side = 0; n.op == Op::add && side < 2; ++side) {
+                if (n.sources[side].node >= 0 && below_views(n.sources[side].node) == before)
+                    write.value = n.sources[1 - side].node;
+            }
+            write.anew = write.value == next.stream;
+            if (write.anew && std::ranges::find(next.kept, before) == next.kept.end())
+                refuse_graph("the stream begins anew at " + named(next.stream) +
+                             ", and the one before is not put aside");
+            describe(write);
+            if (read && !write.reads.contains(read->node))
+                refuse_graph("what is added at " + named(next.stream) +
+                             " reads no mixture of earlier streams");
+            write.reads = {before};
+            path_.stations.push_back({write});
+            before = next.stream;
+            read = next;
+        }
+        path_.end = before;
+        for (int i = mixtures.back().node; i < path_.stream.size(); ++i) {
+            if (node(i).op == Op::norm && node(i).shape[0] == d_model_) path_.final_norm = i;
+        }
+    }
+
     int below_views(int at) const { return path_.stream.below_views(at); }
 
     void describe(StreamWrite& write) {
-        if (path_.stream.is_stream(write.value)) {
+        if (!write.anew && path_.stream.is_stream(write.value)) {
             write.kind = StreamWrite::Kind::skip;
             write.reads = {below_views(write.value)};
             return;

@@ -27,13 +27,20 @@ SumCheck::SumCheck(const std::vector<SiteShape>& sites, const std::vector<SiteSu
             sites.begin());
     };
     for (const SiteSum& sum : model_sums) {
-        Equation equation{.sum = &sum, .factors = {}, .parts = {}, .total = {}, .site = index_of(sum.sum)};
+        Equation equation{.sum = &sum, .terms = {}, .parts = {}, .total = {}, .site = index_of(sum.sum)};
         sums.push_back(equation.site);
-        for (const SiteSum::Part& part : sum.parts) {
-            const std::size_t site = index_of(part.site);
-            equation.factors[site] = part.factor * sum.factor;
+        const auto need = [&](const Site& part) {
+            const std::size_t site = index_of(part);
+            equation.parts[site];
             if (std::find(parts.begin(), parts.end(), site) == parts.end()) parts.push_back(site);
+            return site;
+        };
+        for (const SiteSum::Part& part : sum.parts) {
+            Term term{.site = need(part.site), .factor = part.factor * sum.factor};
+            if (part.mix) term.mix = &*part.mix, term.weights = need(part.mix->weights);
+            equation.terms.push_back(term);
         }
+        equation.n_missing = equation.parts.size();
         equations_.push_back(std::move(equation));
     }
 }
@@ -41,9 +48,12 @@ SumCheck::SumCheck(const std::vector<SiteShape>& sites, const std::vector<SiteSu
 void SumCheck::take_part(std::size_t which, std::int64_t first_token, std::int64_t n_tokens,
                          const float* data) {
     const std::size_t site = parts[which];
+    const auto values = std::make_shared<Values>(copy(data, n_tokens * sites_[site].width()));
     for (Equation& equation : equations_) {
-        if (!equation.factors.contains(site)) continue;
-        equation.parts[site] = copy(data, n_tokens * sites_[site].width());
+        const auto part = equation.parts.find(site);
+        if (part == equation.parts.end()) continue;
+        part->second = values;
+        --equation.n_missing;
         check(equation, first_token, n_tokens);
     }
 }
@@ -56,12 +66,14 @@ void SumCheck::take_sum(std::size_t which, std::int64_t first_token, std::int64_
 }
 
 void SumCheck::check(Equation& equation, std::int64_t first_token, std::int64_t n_tokens) {
-    if (equation.total.empty() || equation.parts.size() < equation.factors.size()) return;
+    if (equation.total.empty() || equation.n_missing > 0) return;
     compare(equation, first_token, n_tokens);
-    for (auto& [site, values] : equation.parts) spare_.push_back(std::move(values));
-    spare_.push_back(std::move(equation.total));
-    equation.parts.clear();
-    equation.total.clear();
+    for (auto& [site, values] : equation.parts) {
+        if (values.use_count() == 1) spare_.push_back(std::move(*values));
+        values.reset();
+    }
+    spare_.push_back(std::exchange(equation.total, {}));
+    equation.n_missing = equation.parts.size();
 }
 
 /// As what a part of the tokens shows.
@@ -87,25 +99,44 @@ SumCheck::Found SumCheck::look(const Equation& equation, std::int64_t begin, std
     Found found;
     Eigen::ArrayXd left(width);
     for (std::int64_t token = begin; token < end; ++token) {
-        const auto row = [&](const Values& all) {
-            return Eigen::Map<const Eigen::ArrayXf>(all.data() + token * width, width).cast<double>();
+        const auto row = [&](const Values& all, std::size_t site) {
+            const std::int64_t n = sites_[site].width();
+            return Eigen::Map<const Eigen::ArrayXf>(all.data() + token * n, n).cast<double>();
         };
         // A sum is rounded by what it is made of, which may be far larger than it.
         double size = kTinyRow;
-        const auto measure = [&](const Values& all, std::size_t site, double factor) {
-            const double norm = std::sqrt(row(all).square().sum());
+        const auto measure = [&](double squares, std::size_t site) {
+            const double norm = std::sqrt(squares);
             if (!std::isfinite(norm) && found.bad_token < 0) found.bad_token = token, found.bad_site = site;
-            size = std::max(size, norm * std::abs(factor));
+            size = std::max(size, norm);
         };
         left.setZero();
-        for (const auto& [site, values] : equation.parts) {
-            const double factor = equation.factors.at(site);
-            measure(values, site, factor);
-            left += factor * row(values);
+        for (const Term& term : equation.terms) {
+            const auto part = row(*equation.parts.at(term.site), term.site);
+            if (term.mix == nullptr) {
+                measure(part.square().sum() * term.factor * term.factor, term.site);
+                left += term.factor * part;
+                continue;
+            }
+            const auto [from, to] = std::pair(term.mix->from, term.mix->to);
+            const std::int64_t one = width / to;
+            const auto weights = row(*equation.parts.at(term.weights), term.weights);
+            if (!std::isfinite(part.square().sum())) measure(part.square().sum(), term.site);
+            double squares = 0;
+            for (std::int64_t f = 0; f < from; ++f) {
+                const auto of = part.segment(f * one, one);
+                for (std::int64_t t = 0; t < to; ++t) {
+                    const double by = term.factor * weights[term.mix->first + f * to + t];
+                    squares += by * by * of.square().sum();
+                    left.segment(t * one, one) += by * of;
+                }
+            }
+            measure(squares, term.weights);
         }
-        measure(equation.total, equation.site, 1);
+        const auto total = row(equation.total, equation.site);
+        measure(total.square().sum(), equation.site);
         if (found.bad_token >= 0) return found;
-        left -= row(equation.total);
+        left -= total;
         if (const double error = std::sqrt(left.square().sum()) / size; error > found.worst) {
             found.worst = error;
             found.worst_token = token;

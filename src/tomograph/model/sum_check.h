@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,10 +35,18 @@ class SumCheck {
 
   private:
     using Values = std::vector<float>;
+    /// A part of a sum. Mixed ones have weights, a site of their own.
+    struct Term {
+        std::size_t site = 0, weights = 0;
+        double factor = 1;
+        const SiteSum::Mix* mix = nullptr;
+    };
     struct Equation {
         const SiteSum* sum;
-        std::map<std::size_t, double> factors;  // of the parts, by site
-        std::map<std::size_t, Values> parts;    // by site
+        std::vector<Term> terms;
+        // By site, weights, too; null until they are there. Shared: what was put aside is a part of many.
+        std::map<std::size_t, std::shared_ptr<Values>> parts;
+        std::size_t n_missing = 0;  // of the parts
         Values total;
         std::size_t site = 0;  // of the sum
     };

@@ -11,22 +11,25 @@ bool keeps_routers(const Run& run) {
     });
 }
 
+std::int32_t preferred_expert(std::span<const float> gates) {
+    return static_cast<std::int32_t>(std::ranges::max_element(gates) - gates.begin());
+}
+
 std::vector<std::int32_t> preferred_experts(const Run& run, const RowLabels& rows) {
     constexpr std::int64_t kBlock = 4096;
     std::map<int, std::vector<std::int32_t>> preferred;  // by layer, of each token
     for (const SiteShape& shape : run.sites()) {
         if (shape.site.component != Component::router || !run.has_vectors(shape.site)) continue;
-        const auto width = shape.width();
+        const auto width = static_cast<std::size_t>(shape.width());
         auto& of_token = preferred[shape.site.layer];
         of_token.assign(static_cast<std::size_t>(run.n_tokens()), -1);
-        std::vector<float> gates(static_cast<std::size_t>(kBlock * width));
+        std::vector<float> gates(kBlock * width);
         for (std::int64_t begin = 0; begin < run.n_rows(); begin += kBlock) {
             const std::int64_t end = std::min(begin + kBlock, run.n_rows());
             run.read_rows(shape.site, begin, end, gates.data());
             for (std::int64_t row = begin; row < end; ++row) {
-                const float* gate = gates.data() + (row - begin) * width;
                 of_token[static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(row)])] =
-                    static_cast<std::int32_t>(std::max_element(gate, gate + width) - gate);
+                    preferred_expert({&gates[static_cast<std::size_t>(row - begin) * width], width});
             }
         }
     }

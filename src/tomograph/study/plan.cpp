@@ -9,6 +9,7 @@
 
 #include "tomograph/base/random.h"
 #include "tomograph/capture/budget.h"
+#include "tomograph/engine/given.h"
 #include "tomograph/statistics/statistics.h"
 #include "tomograph/study/lens_plan.h"
 
@@ -25,10 +26,10 @@ constexpr std::int64_t kLongestTable = 2048;  // positions of a learned table th
 std::vector<Component> study_components(const std::vector<SiteShape>& sites) {
     std::vector<Component> present;
     for (const Component component :
-         {Component::embed, Component::pos_embed, Component::ln1, Component::attn_out, Component::mixer_out,
-          Component::cross_attn_out, Component::resid_mid, Component::ln2, Component::mlp_out,
-          Component::moe_out, Component::ple_out, Component::skip_out, Component::resid_post,
-          Component::ln_final}) {
+         {Component::embed, Component::pos_embed, Component::attn_in, Component::ln1, Component::attn_out,
+          Component::mixer_out, Component::cross_attn_out, Component::resid_mid, Component::mlp_in,
+          Component::ln2, Component::mlp_out, Component::moe_out, Component::ple_out, Component::skip_out,
+          Component::resid_post, Component::ln_final}) {
         if (std::any_of(sites.begin(), sites.end(),
                         [&](const SiteShape& s) { return s.site.component == component; }))
             present.push_back(component);
@@ -209,7 +210,12 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
         add("twin-spectrum", read, of_twins,
             RandomizeOptions{.keep = TwinKeeps::spectrum, .seed = options.seed, .threads = options.threads});
     }
-    if (options.has(StudyPart::lens)) add_lenses(plan, info, options);
+    if (options.has(StudyPart::lens)) {
+        if (ends_alone(*engine))
+            add_lenses(plan, info, options);
+        else
+            plan.notes.push_back("no lens: the model's end reads earlier streams, too");
+    }
     return plan;
 }
 

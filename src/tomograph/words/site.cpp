@@ -7,10 +7,13 @@
 namespace tomograph {
 namespace {
 
-constexpr std::array<std::pair<Component, std::string_view>, 20> kNames{{
+constexpr std::array<std::pair<Component, std::string_view>, 30> kNames{{
     {Component::embed, "embed"},
     {Component::pos_embed, "pos_embed"},
     {Component::resid_pre, "resid_pre"},
+    {Component::attn_hc_pre, "attn_hc_pre"},
+    {Component::attn_depth, "attn_depth"},
+    {Component::attn_in, "attn_in"},
     {Component::ln1, "ln1"},
     {Component::z, "z"},
     {Component::state, "state"},
@@ -19,13 +22,20 @@ constexpr std::array<std::pair<Component, std::string_view>, 20> kNames{{
     {Component::cross_ln, "cross_ln"},
     {Component::cross_z, "cross_z"},
     {Component::cross_attn_out, "cross_attn_out"},
+    {Component::attn_hc_comb, "attn_hc_comb"},
+    {Component::attn_hc_post, "attn_hc_post"},
     {Component::resid_mid, "resid_mid"},
+    {Component::mlp_hc_pre, "mlp_hc_pre"},
+    {Component::mlp_depth, "mlp_depth"},
+    {Component::mlp_in, "mlp_in"},
     {Component::ln2, "ln2"},
     {Component::router, "router"},
     {Component::mlp_out, "mlp_out"},
     {Component::moe_out, "moe_out"},
     {Component::ple_out, "ple_out"},
     {Component::skip_out, "skip_out"},
+    {Component::mlp_hc_comb, "mlp_hc_comb"},
+    {Component::mlp_hc_post, "mlp_hc_post"},
     {Component::resid_post, "resid_post"},
     {Component::ln_final, "ln_final"},
 }};

@@ -296,6 +296,18 @@ family(
 family("eurobert", hf.EuroBertConfig(**dense(), classifier_pooling="mean"),
        Modules(blocks="layers", embed="embed_tokens", final="norm"), encoder=True)
 
+family(
+    "deepseek4",
+    hf.DeepseekV4Config(
+        **SHAPE, moe_intermediate_size=24, num_key_value_heads=1, head_dim=16, q_lora_rank=16, qk_rope_head_dim=8,
+        num_experts_per_tok=EXPERTS_USED, n_routed_experts=EXPERTS, o_groups=2, o_lora_rank=8, rms_norm_eps=EPS,
+        layer_types=["compressed_sparse_attention", "sliding_attention"], mlp_layer_types=["moe"] * 2, sliding_window=8,
+        index_n_heads=4, index_head_dim=64, hc_sinkhorn_iters=4, num_nextn_predict_layers=0, rope_parameters=rope(),
+        tie_word_embeddings=False),
+    Modules(proj="self_attn.o_a_proj", attn_add="self_attn", mid="ffn_hc", router="mlp.gate", attn_hc="attn_hc",
+            mlp_hc="ffn_hc", score=lambda logits: torch.nn.functional.softplus(logits).sqrt()),
+    told=dict(compress_ratios=[4, 0], num_hash_layers=0, qk_rope_head_dim=8, rope_theta=10000.0))
+
 # Whose recurrent states are kept, too: in NAME-states.safetensors.
 WITH_STATES = {"mamba", "mamba2", "qwen35"}
 
@@ -321,12 +333,21 @@ def family_weights(model: Model, name: str) -> Arrays:
 # Classes that the converter knows under another name.
 CONVERTERS_NAME = {"MptForCausalLM": "MPTForCausalLM"}
 
+# Families whose converter knows their tensors by the names that they are published under only, and what of these
+# transformers does not give back when it saves.
+PUBLISHED = {"deepseek4": {"model.": "", "embed_tokens.": "embed.", "hc_head.hc_": "hc_head_", "attn.norm.": "attn.kv_norm."}}
+
 # --- conversion ------------------------------------------------------------------------------------------------------
 
 
 def convert(model: Model, name: str, weights: Arrays, path: pathlib.Path) -> None:
     """A folder as transformers saves it, through llama.cpp's converter, with our vocabulary of bytes."""
     from conversion import ModelBase, ModelType, get_model_architecture, get_model_class
+
+    def published(tensor: str) -> str:
+        for ours, theirs in PUBLISHED[name].items():
+            tensor = tensor.replace(ours, theirs)
+        return tensor
 
     network = new_network(model, torch.float32)
     with torch.no_grad():
@@ -347,6 +368,17 @@ def convert(model: Model, name: str, weights: Arrays, path: pathlib.Path) -> Non
         class Converter(kind):
             model_arch = kind.model_arch
             no_mtp = True
+
+            def index_tensors(self, *args, **kwargs):
+                tensors = super().index_tensors(*args, **kwargs)
+                return {published(key): value for key, value in tensors.items()} if name in PUBLISHED else tensors
+
+            def _write_mxfp4_expert_tensor(self, bid: int, proj: str, tensor_key) -> list[str]:
+                """DeepSeek 4's are published in four bits, and the converter knows no others: ours are whole."""
+                names = [f"layers.{bid}.ffn.experts.{expert}.{proj}.weight" for expert in range(EXPERTS)]
+                whole = np.stack([self.model_tensors[name]().numpy() for name in names])
+                self.gguf_writer.add_tensor(self.format_tensor_name(tensor_key, bid), whole)
+                return names
 
             def set_vocab(self) -> None:
                 add_vocabulary(self.gguf_writer)

@@ -40,6 +40,10 @@ class Modules:
     scale: float = 1.0
     stream_scale: float = 1.0  # of what leaves a block
     end: str | None = None  # the norm that the stream passes behind the last addition, where there is one
+    # What mixes several streams for attention and for the MLP: it gives (post, comb, the mixture). None: there is one.
+    attn_hc: str | None = None
+    mlp_hc: str | None = None
+    score: Callable[[torch.Tensor], torch.Tensor] = lambda logits: logits.softmax(dim=-1)  # of the router's logits
     blocks: str = "model.layers"
     embed: str = "model.embed_tokens"
     pos_embed: str | None = None
@@ -255,6 +259,14 @@ def record(model: Model, weights: Arrays, token_id: np.ndarray, dtype: torch.dty
                "ple_out": where.ple_add, "ln1": where.ln1, "ln2": where.ln2,
                "router": where.router}  # it returns the gate's logits first
     inputs = {"z": where.proj, "resid_mid": where.mid}
+    mixers = {"attn": where.attn_hc, "mlp": where.mlp_hc}
+
+    def on_mixing(module: torch.nn.Module, prefix: str) -> None:
+        def hook(_, args, output):
+            for name, tensor in zip(("_hc_post", "_hc_comb", "_in"), output):
+                keep(prefix + name, tensor)
+        module.register_forward_hook(hook)
+
     for layer, block in enumerate(network.get_submodule(where.blocks)):
         prefix = f"blocks.{layer}."
         on_input(block, prefix + "resid_pre")
@@ -268,6 +280,9 @@ def record(model: Model, weights: Arrays, token_id: np.ndarray, dtype: torch.dty
         for site, path in inputs.items():
             if (module := part(block, path)) is not None:
                 on_input(module, prefix + site)
+        for whose, path in mixers.items():
+            if path is not None:
+                on_mixing(part(block, path), prefix + whose)
     if where.final:
         on_output(network.get_submodule(where.final), "ln_final")
     if where.pos_embed:
@@ -282,7 +297,7 @@ def record(model: Model, weights: Arrays, token_id: np.ndarray, dtype: torch.dty
         keep("logits", output.logits)  # [1, n_tokens, VOCAB]
     for site in sites:
         if site.endswith(".router"):
-            sites[site] = sites[site].softmax(dim=-1)
+            sites[site] = where.score(sites[site])
     return {site: tensor.numpy() for site, tensor in sites.items()}
 
 
@@ -290,7 +305,9 @@ def check(name: str, model: Model, sites: Arrays) -> None:
     """The components must add up to the stream, and no site may be degenerate."""
     for layer in range(sum(key.endswith(".resid_post") for key in sites)):
         site = {key.removeprefix(f"blocks.{layer}."): value for key, value in sites.items()}
-        if not model.modules.end:
+        if model.modules.attn_hc:
+            check_streams(f"{name} {layer}", site)
+        elif not model.modules.end:
             middle = site["resid_pre"] + site.get("attn_out", 0) + site.get("mixer_out", 0)
             if "resid_mid" in site:
                 assert np.allclose(middle, site["resid_mid"], rtol=1e-12, atol=1e-12), f"{name} {layer}: resid_mid"
@@ -300,12 +317,24 @@ def check(name: str, model: Model, sites: Arrays) -> None:
             assert np.array_equal(site["resid_pre"], sites[f"blocks.{layer - 1}.resid_post"])
     for site, value in sites.items():
         assert np.isfinite(value).all(), f"{name} {site}: not finite"
-        low, high = (0.01, 1.0) if site.endswith("router") else (0.1, 30.0)
+        low, high = (0.01, 1.0) if site.endswith("router") or "_hc_" in site else (0.1, 30.0)
         assert low < value.std(axis=0).mean() < high, f"{name} {site}: varies by {value.std(axis=0).mean():.3g}"
         if site.endswith("router"):
             ranked = np.sort(value, axis=1)  # [n_tokens, n_experts]
             margin = (ranked[:, -EXPERTS_USED] - ranked[:, -EXPERTS_USED - 1]).min()
             assert margin > 1e-4, f"{name} {site}: rounding could choose another expert, margin {margin:.1e}"
+
+
+def check_streams(name: str, site: Arrays) -> None:
+    """Of several streams each goes on into each by `comb`, and what is written is dealt out by `post`."""
+    before = site["resid_pre"]
+    for whose, after in (("attn", "resid_mid"), ("mlp", "resid_post")):
+        post, write = site[f"{whose}_hc_post"], site[f"{whose}_out"]  # [n_tokens, n], [n_tokens, WIDTH]
+        n = post.shape[1]
+        streams = np.einsum("tfc,tfd->tcd", site[f"{whose}_hc_comb"].reshape(-1, n, n), before.reshape(-1, n, WIDTH))
+        streams += post[:, :, None] * write[:, None, :]
+        assert np.allclose(streams.reshape(before.shape), site[after], rtol=1e-12, atol=1e-12), f"{name}: {after}"
+        before = site[after]
 
 
 def relative_error(got: np.ndarray, want: np.ndarray) -> float:

@@ -35,6 +35,16 @@ const components: Record<string, number> = {
   ln2: orange,
   ln_final: 0x999999,
   router: 0x8c564b,
+  attn_in: 0x4477aa,
+  mlp_in: 0xee8866,
+  attn_depth: 0x44aa99,
+  mlp_depth: 0xddcc77,
+  attn_hc_pre: 0x77aadd,
+  attn_hc_comb: 0x225588,
+  attn_hc_post: 0x99ddff,
+  mlp_hc_pre: 0xffaabb,
+  mlp_hc_comb: 0x994455,
+  mlp_hc_post: 0xeecc66,
 }
 
 /** On dark ground dark colours are lifted until they stand out. */
