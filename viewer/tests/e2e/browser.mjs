@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
+import { told } from './told.mjs'
 
 export const binary = process.env.TOMOGRAPH_BINARY ?? new URL('../../../build/release/tomograph', import.meta.url).pathname
 
@@ -41,6 +42,7 @@ export async function launch(options = {}) {
     ],
     ...options.context,
   })
+  await context.addInitScript(told)
   return {
     context,
     async stop() {

@@ -36,10 +36,8 @@ test('2,000,000 flat points: a density from afar, each of them near, and which i
     // What is selected stands over the density, each point by itself.
     const row = await page.evaluate(() => 1_234_567)
     const at = () => page.evaluate((row) => {
-      const v = window.tomograph
-      const m = v.scene.camera.matrix()
-      const [x, y] = [v.places.positions[3 * row], v.places.positions[3 * row + 1]]
-      return [Math.round((m[0] * x + m[12] + 1) * 0.5 * v.scene.width), Math.round((1 - (m[5] * y + m[13])) * 0.5 * v.scene.height)]
+      const { scene, places } = window.tomograph
+      return told.spots(scene, places.positions)(row).map(Math.round)
     }, row)
     const [fx, fy] = await at()
     const before = await pixels(page, fx - 1, fy - 1, 3)
@@ -69,12 +67,12 @@ test('2,000,000 flat points: a density from afar, each of them near, and which i
       const gl = v.scene.renderer.getContext()
       const drawn = new Uint8Array(4 * width * height)
       gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, drawn)
-      const m = v.scene.camera.matrix()
+      const spot = told.spots(v.scene, v.places.positions)
       let n = 0
       let lacking = 0
       for (let i = 0; i < v.cloud.n; ++i) {
-        const px = Math.floor((m[0] * v.places.positions[3 * i] + m[12] + 1) * 0.5 * width)
-        const py = Math.floor((m[5] * v.places.positions[3 * i + 1] + m[13] + 1) * 0.5 * height)
+        const [x, y] = spot(i)
+        const [px, py] = [Math.floor(x), Math.floor(height - y)]
         if (px < 0 || py < 0 || px >= width || py >= height) continue
         ++n
         const k = 4 * (py * width + px)

@@ -49,55 +49,23 @@ export function writtenReport() {
 export const settle = (page) => page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r))))
 export const box = (page) => page.locator('canvas.points').boundingBox()
 
-/** Where rows are on the screen, from the page's own matrix and nothing else of its code. */
+/** Where the first rows are on the screen. */
 export const screen = (page, most) =>
   page.evaluate((most) => {
-    const v = window.tomograph
-    const m = v.scene.camera.matrix()
-    const { width, height } = v.scene.camera
-    const out = []
-    for (let i = 0; i < Math.min(most, v.cloud.n); ++i) {
-      const [x, y, z] = [0, 1, 2].map((k) => v.places.positions[3 * i + k])
-      const w = m[3] * x + m[7] * y + m[11] * z + m[15]
-      out.push([((m[0] * x + m[4] * y + m[8] * z + m[12]) / w + 1) * 0.5 * width, (1 - (m[1] * x + m[5] * y + m[9] * z + m[13]) / w) * 0.5 * height])
-    }
-    return out
+    const { scene, places, cloud } = window.tomograph
+    const spot = told.spots(scene.camera, places.positions)
+    return Array.from({ length: Math.min(most, cloud.n) }, (_, row) => spot(row))
   }, most)
 
-/** How many points lie in an outline, counted in the page by none of its own code. */
+/** How many points lie in an outline. */
 export const bruteForce = (page, polygon) =>
   page.evaluate((polygon) => {
-    const v = window.tomograph
-    const m = v.scene.camera.matrix()
-    const { width, height } = v.scene.camera
+    const { scene, places, cloud } = window.tomograph
+    const spot = told.spots(scene.camera, places.positions)
     let count = 0
-    for (let i = 0; i < v.cloud.n; ++i) {
-      const px = v.places.positions[3 * i]
-      const py = v.places.positions[3 * i + 1]
-      const pz = v.places.positions[3 * i + 2]
-      const w = m[3] * px + m[7] * py + m[11] * pz + m[15]
-      const x = ((m[0] * px + m[4] * py + m[8] * pz + m[12]) / w + 1) * 0.5 * width
-      const y = (1 - (m[1] * px + m[5] * py + m[9] * pz + m[13]) / w) * 0.5 * height
-      let within = false
-      for (let a = 0, b = polygon.length - 1; a < polygon.length; b = a++) {
-        const [xa, ya] = polygon[a]
-        const [xb, yb] = polygon[b]
-        if (ya > y !== yb > y && x < ((xb - xa) * (y - ya)) / (yb - ya) + xa) within = !within
-      }
-      count += within
-    }
+    for (let row = 0; row < cloud.n; ++row) count += told.inside(polygon, spot(row))
     return count
   }, polygon)
-
-export function inside(polygon, [x, y]) {
-  let within = false
-  for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
-    const [xi, yi] = polygon[i]
-    const [xj, yj] = polygon[j]
-    if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) within = !within
-  }
-  return within
-}
 
 export async function drawLasso(page, points, modifier) {
   const { x, y } = await box(page)

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { open } from './browser.mjs'
-import { box, drawLasso, inside, run, screen, settle, shared, shoot, test, tests, text, viewing, work } from './harness.mjs'
+import { box, drawLasso, run, screen, settle, shared, shoot, test, tests, text, viewing, work } from './harness.mjs'
 import { thin } from './synthetic.mjs'
+import { inside } from './told.mjs'
 
 /** Straight lines of a width that one frame draws over the points. */
 const lines = (page, width) =>
@@ -384,16 +385,13 @@ test('layers stand side by side under one camera: drawn, picked and lassoed each
     // Where points of each layer are, by the page's matrix and the cells alone; the point picked there is of that layer.
     const wrong = await page.evaluate(() => {
       const v = window.tomograph
-      const m = v.scene.camera.matrix()
       const wrong = []
       for (const cell of v.scene.cells) {
+        const spot = told.spots(cell, v.places.positions)
         let met = 0
         for (let i = 0; i < v.cloud.n && met < 20; ++i) {
           if (v.cloud.labels.layer[i] !== cell.layer) continue
-          const [x, y, z] = [0, 1, 2].map((k) => v.places.positions[3 * i + k])
-          const w = m[3] * x + m[7] * y + m[11] * z + m[15]
-          const px = ((m[0] * x + m[4] * y + m[8] * z + m[12]) / w + 1) * 0.5 * cell.width
-          const py = (1 - (m[1] * x + m[5] * y + m[9] * z + m[13]) / w) * 0.5 * cell.height
+          const [px, py] = spot(i)
           if (!(px > 8 && py > 8 && px < cell.width - 8 && py < cell.height - 8)) continue
           ++met
           const row = v.scene.pick(cell.x + px, cell.y + py)

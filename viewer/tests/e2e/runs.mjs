@@ -70,17 +70,14 @@ test('two runs side by side under one camera: drawn, picked, lassoed and played 
     // A point of the second run, where it lies there by the page's matrix alone, is that row, and its first run's place is not.
     const wrong = await page.evaluate(() => {
       const v = window.tomograph
-      const m = v.scene.camera.matrix()
       const wrong = []
       for (const cell of v.scene.cells) {
         const places = cell.side ? v.comparison.otherPositions : v.places.positions
+        const spot = told.spots(cell, places)
         let hits = 0
         let met = 0
         for (let i = 0; i < v.cloud.n && met < 400; i += 7) {
-          const [x, y, z] = [0, 1, 2].map((k) => places[3 * i + k])
-          const w = m[3] * x + m[7] * y + m[11] * z + m[15]
-          const px = ((m[0] * x + m[4] * y + m[8] * z + m[12]) / w + 1) * 0.5 * cell.width
-          const py = (1 - (m[1] * x + m[5] * y + m[9] * z + m[13]) / w) * 0.5 * cell.height
+          const [px, py] = spot(i)
           if (!(px > 8 && py > 30 && px < cell.width - 8 && py < cell.height - 8)) continue
           ++met
           const row = v.scene.pick(cell.x + px, cell.y + py)
@@ -111,14 +108,10 @@ test('two runs side by side under one camera: drawn, picked, lassoed and played 
       const got = await page.evaluate(([x, y, w, h]) => window.tomograph.lasso(Float32Array.from([x + 1, y + 1, x + w / 2, y + 1, x + w / 2, y + h - 1, x + 1, y + h - 1]), 'replace'), [x, y, width, height])
       const expected = await page.evaluate(([side, w, h]) => {
         const v = window.tomograph
-        const m = v.scene.camera.matrix()
-        const places = side ? v.comparison.otherPositions : v.places.positions
+        const spot = told.spots({ width: w, height: h }, side ? v.comparison.otherPositions : v.places.positions)
         let n = 0
         for (let i = 0; i < v.cloud.n; ++i) {
-          const [px, py, pz] = [0, 1, 2].map((k) => places[3 * i + k])
-          const c = m[3] * px + m[7] * py + m[11] * pz + m[15]
-          const sx = ((m[0] * px + m[4] * py + m[8] * pz + m[12]) / c + 1) * 0.5 * w
-          const sy = (1 - (m[1] * px + m[5] * py + m[9] * pz + m[13]) / c) * 0.5 * h
+          const [sx, sy] = spot(i)
           n += sx > 1 && sx < w / 2 && sy > 1 && sy < h - 1
         }
         return n
