@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string_view>
+#include <unordered_map>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
@@ -102,6 +104,20 @@ void add_experts(ColumnSet& set, const Run& run, const RowLabels& labels) {
     for (const std::int32_t expert : preferred)
         experts.push_back(expert < 0 || expert >= kNone ? kNone : static_cast<std::uint8_t>(expert));
     set.columns["expert"] = make_column("u8", as_bytes(experts));
+}
+
+/// What a page tells tokens apart by: the id; where one has text and no id, as of an import, a number below -1 for
+/// each text.
+std::vector<std::int32_t> token_kinds(const Run& run) {
+    std::vector<std::int32_t> kinds = run.tokens().token_id;
+    if (std::ranges::none_of(kinds, [](std::int32_t id) { return id < 0; })) return kinds;
+    const auto& pieces = run.pieces();
+    std::unordered_map<std::string_view, std::int32_t> by_text;
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+        if (kinds[i] >= 0 || pieces[i].empty()) continue;
+        kinds[i] = by_text.try_emplace(pieces[i], -2 - static_cast<std::int32_t>(by_text.size())).first->second;
+    }
+    return kinds;
 }
 
 }  // namespace
@@ -212,13 +228,13 @@ ColumnSet token_columns(const Run& run) {
         set.columns["position"] = make_column("i32", as_bytes(tokens.position));
         set.columns["sequence"] = make_column("i32", as_bytes(tokens.sequence));
     }
-    const bool small = std::all_of(tokens.token_id.begin(), tokens.token_id.end(),
-                                   [](std::int32_t id) { return id >= 0 && id < 65536; });
+    const std::vector<std::int32_t> kinds = token_kinds(run);
+    const bool small = std::ranges::all_of(kinds, [](std::int32_t id) { return id >= 0 && id < 65536; });
     if (small) {
-        const std::vector<std::uint16_t> ids(tokens.token_id.begin(), tokens.token_id.end());
+        const std::vector<std::uint16_t> ids(kinds.begin(), kinds.end());
         set.columns["token_id"] = make_column("u16", as_bytes(ids));
     } else {
-        set.columns["token_id"] = make_column("i32", as_bytes(tokens.token_id));
+        set.columns["token_id"] = make_column("i32", as_bytes(kinds));
     }
     for (std::size_t c = 0; c < run.columns().size(); ++c)
         set.columns["column." + run.columns()[c].name] = make_column("i32", as_bytes(tokens.further[c]));
@@ -233,11 +249,11 @@ ColumnSet token_columns(const Run& run) {
 }
 
 Json vocabulary_of(const Run& run) {
-    const auto& ids = run.tokens().token_id;
+    const auto kinds = token_kinds(run);
     const auto& pieces = run.pieces();
     std::map<std::int32_t, std::string> texts;
-    for (std::size_t i = 0; i < ids.size() && i < pieces.size(); ++i) {
-        if (ids[i] >= 0) texts.try_emplace(ids[i], printable(pieces[i]));
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+        if (kinds[i] != -1) texts.try_emplace(kinds[i], printable(pieces[i]));
     }
     Json json = Json::array();
     for (const auto& [id, text] : texts) json.push_back({id, text});

@@ -42,10 +42,11 @@ Selection selection_from_json(const Json& json);
 Selection selection_of(const Projection& projection);
 
 /// A run's tokens: token_id (u16 or i32) and label (i16, where the run has labels); header.sequence_starts
-/// stands for position and sequence. Should the table not be in that order they become columns (i32).
+/// stands for position and sequence. Should the table not be in that order they become columns (i32). Tokens with
+/// text and no id have a token_id below -1, the same for the same text.
 ColumnSet token_columns(const Run& run);
 
-/// Text of every token id that occurs in the run, safe for eyes: [[id, text], ...].
+/// Text of every token_id of token_columns() but -1, safe for eyes: [[id, text], ...].
 Json vocabulary_of(const Run& run);
 
 /// Mean norm over sequences of a component, f32 [n_layers, length]; NaN where there is none.

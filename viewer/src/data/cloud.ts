@@ -2,11 +2,12 @@ import { mapOf } from './others'
 import type { CloudHeader, ProjectionInfo, RunInfo, TokenHeader } from './types'
 import type { Source } from './source'
 
-/** Tokens of a run, one entry each, and the text of each token id. */
+/** Tokens of a run, one entry each, and the text of each kind of token. */
 export class Tokens {
   readonly n: number
   readonly position: Int32Array
   readonly sequence: Int32Array
+  /** What tells tokens apart: the id; below -1, one for each text, where there is none; -1: neither id nor text. */
   readonly tokenId: Int32Array
   readonly label: Int32Array | null
   /** Further columns and scores, by "column.role" and "score.rank": below 0 or NaN where there is nothing to say. */
@@ -51,6 +52,10 @@ export class Tokens {
     return this.ends
   }
 
+  /** As the run has it; -1: none. */
+  id(token: number): number {
+    return Math.max(-1, this.tokenId[token])
+  }
   piece(token: number): string {
     return this.text.get(this.tokenId[token]) ?? ''
   }
@@ -146,7 +151,7 @@ export class Cloud {
   readonly normCode: Uint16Array
   /** Each token's rank by frequency in the cloud, for colours. 65535: none. */
   readonly tokenRank: Uint16Array
-  /** Token ids by rank. */
+  /** Kinds of tokens by rank. */
   readonly rankedTokens: { id: number; count: number }[]
   readonly hasLayers: boolean
   readonly layers: number[]

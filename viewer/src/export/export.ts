@@ -45,7 +45,7 @@ export function records(view: View, rows: number[]): Record<string, string | num
       sequence: none(l.sequence[row]),
       position: none(l.position[row]),
       token: none(l.token[row]),
-      token_id: l.token[row] < 0 ? null : cloud.tokens.tokenId[l.token[row]],
+      token_id: l.token[row] < 0 ? null : cloud.tokens.id(l.token[row]),
       text: cloud.piece(row),
       label: l.label[row] < 0 ? null : (view.run!.labels[l.label[row]] ?? null),
       norm: +cloud.norm(row).toPrecision(5),

@@ -239,7 +239,7 @@ export class Colors {
         return tally(cloud.labels.expert).map(([i, n]) => entry('expert', i, i < 0 ? 'no expert' : `expert ${i}`, i + 1, n))
       case 'token': {
         const listed = cloud.rankedTokens.slice(0, LISTED_TOKENS)
-        const entries = listed.map(({ id, count }, rank) => entry('token', rank, seen(cloud.tokens.text.get(id) ?? `#${id}`), rank, count))
+        const entries = listed.map(({ id, count }, rank) => entry('token', rank, id === -1 ? 'none' : seen(cloud.tokens.text.get(id) ?? `#${id}`), rank, count))
         const rest = cloud.rankedTokens.slice(LISTED_TOKENS).reduce((sum, t) => sum + t.count, 0)
         if (rest) entries.push(entry('token', -1, `${grouped(cloud.rankedTokens.length - LISTED_TOKENS)} other tokens`, PALETTE - 1, rest))
         return entries
@@ -293,7 +293,7 @@ export function colorable(cloud: Cloud, run: RunInfo): Coloring[] {
     if (run.length > 1 && cloud.labels.position.some((_, row) => cloud.fromEnd(row) < 0)) list.push('from_end')
   }
   list.push('norm')
-  if (cloud.labels.token.some((t) => t >= 0 && cloud.tokens.tokenId[t] >= 0)) list.push('token')
+  if (cloud.labels.token.some((t) => t >= 0 && cloud.tokens.tokenId[t] !== -1)) list.push('token')
   if (run.labels.length > 0) list.push('label')
   if (run.n_sequences > 1 && cloud.labels.sequence.some((s) => s >= 0) && run.prompts !== 'vocabulary') list.push('sequence')
   if (cloud.labels.expert.some((e) => e >= 0)) list.push('expert')

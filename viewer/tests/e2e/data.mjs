@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { launch, open } from './browser.mjs'
 import { axeFinds, run, settle, shared, shoot, test, text, viewing, work, writtenReport } from './harness.mjs'
-import { synthesizeProjection } from './synthetic.mjs'
+import { safetensors, synthesizeProjection } from './synthetic.mjs'
 
 test('hostile token texts stay texts', async () => {
   const hostile = join(work, 'hostile')
@@ -28,6 +29,10 @@ test('hostile token texts stay texts', async () => {
     await page.waitForFunction(() => window.tomograph.picking.near?.full)
     assert.equal(await page.locator('.text img, .text svg, .text script, aside img').count(), 0)
     assert.ok((await page.locator('div.text').textContent()).includes('<img'))
+    // Many ids have the same text here: each is listed.
+    await page.getByLabel('Search tokens').fill('<img')
+    await page.getByText('points found').waitFor()
+    assert.equal(await page.locator('.tokens .match').count(), 8)
     const svg = await page.evaluate(() => window.tomograph.colors.legend().map((e) => e.text).join(''))
     assert.ok(svg.includes('<script>'))
     assert.equal(await page.evaluate(() => window.hacked), undefined)
@@ -273,4 +278,41 @@ test('tokens that stand out can be clicked wherever they are, and are told apart
     await page.waitForFunction(() => window.tomograph.cloud?.name === 'norms' && window.tomograph.picking.picked >= 0)
     assert.deepEqual(await page.evaluate(() => { const v = window.tomograph; return [v.cloud.site(v.picking.picked), v.cloud.labels.position[v.picking.picked]] }), ['blocks.2.ln1', 41])
   })
+})
+
+test('tokens of an import without ids are searched, listed and coloured by their text', async () => {
+  const imported = join(work, 'imported')
+  const words = [' the', ' whale', 'the', ' sea', '']
+  const n = 60
+  const data = Float32Array.from({ length: 8 * n }, (_, i) => 3 * Math.cos((Math.floor(i / 8) % words.length) + i) + ((i * 7919) % 97) / 97)
+  safetensors(`${imported}.safetensors`, { 'blocks.0.resid_post': { dtype: 'F32', shape: [n, 8], data } })
+  writeFileSync(`${imported}.csv`, 'sequence,position,token\n' + Array.from({ length: n }, (_, i) => `0,${i},${words[i % words.length]}\n`).join(''))
+  run('import', `${imported}.safetensors`, '--labels', `${imported}.csv`, '--out', imported)
+  run('project', imported, '--name', 'all', '--positions', ':')
+  const looked = async (page) => {
+    await page.getByLabel('Search tokens').fill('whale')
+    await page.getByText('12 points found', { exact: true }).waitFor()
+    await page.getByLabel('Search tokens').fill('the')
+    await page.getByText('24 points found', { exact: true }).waitFor()
+    await page.getByRole('button', { name: '·the', exact: true }).click()
+    await page.getByText('12 points found', { exact: true }).waitFor()
+    await page.getByText('There is also').waitFor()
+    await page.getByLabel('Search tokens').fill('')
+    await page.getByLabel('Colour by').selectOption('token')
+    const legend = page.getByRole('region', { name: 'Colour' }).locator('.entry')
+    assert.deepEqual((await legend.locator('.name').allTextContents()).sort(), ['none', 'the', '·sea', '·the', '·whale'])
+    assert.equal(new Set(await legend.locator('i').evaluateAll((dots) => dots.map((dot) => dot.style.background))).size, 5)
+    await page.getByRole('button', { name: 'only ·whale' }).click()
+    assert.equal(await page.evaluate(() => window.tomograph.hiding.visibleCount), 12)
+    await page.evaluate(() => window.tomograph.picking.pick(1))
+    await page.locator('.word.here', { hasText: 'whale' }).waitFor()
+    assert.equal(await page.getByText('token id').count(), 0, 'it has none')
+  }
+  await viewing([imported], looked, { hash: '#p=all' })
+  const report = join(work, 'imported.html')
+  run('view', imported, '--report', report)
+  const page = await open(shared.context, pathToFileURL(report).href)
+  await looked(page)
+  assert.deepEqual(page.complaints, [])
+  await page.close()
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { colorable, Colors } from '../../../src/state/colors.svelte'
-import { cloud, run } from './example'
+import { cloud, run, withoutIds } from './example'
 
 function make(header = {}) {
   const hiding = { showFirst: true }
@@ -13,6 +13,14 @@ function make(header = {}) {
 describe('Colors', () => {
   it('offers what the cloud has', () => {
     expect(colorable(cloud(), run)).toEqual(['component', 'layer', 'position', 'from_end', 'norm', 'token', 'label', 'sequence'])
+  })
+  it('colours tokens without ids by their text', () => {
+    const c = cloud({}, {}, withoutIds)
+    const { colors } = make()
+    colors.open(c, run, { color: 'token' })
+    expect(colors.coloring).toBe('token')
+    expect(colors.legend().map((e) => [e.text, e.count])).toEqual([['c', 6], ['·a', 6], ['b', 3], ['none', 3]])
+    expect([0, 3].map((token) => c.tokens.id(token))).toEqual([-1, -1])
   })
   it('opens by what differs, and stays with what was chosen', () => {
     const { colors } = make()

@@ -36,8 +36,19 @@ export const tokens = new Tokens(
   ]),
 )
 
+/** The same as a run has them that was imported without ids; the fourth has no text either. */
+export const withoutIds = new Tokens(
+  { n: 6, sequence_starts: [0, 4], columns: {} },
+  new Map([['token_id', Int32Array.from([-2, -3, -4, -1, -2, -4])]]),
+  new Map([
+    [-2, ' a'],
+    [-3, 'b'],
+    [-4, 'c'],
+  ]),
+)
+
 /** Attention's output for all six tokens at layers 0, 1 and 2: 18 rows, axis k of row i at k + i. */
-export function cloud(header: Partial<CloudHeader> = {}, info: Partial<ProjectionInfo> = {}): Cloud {
+export function cloud(header: Partial<CloudHeader> = {}, info: Partial<ProjectionInfo> = {}, of = tokens): Cloud {
   const n = 18
   const whole: CloudHeader = {
     name: 'p',
@@ -54,7 +65,7 @@ export function cloud(header: Partial<CloudHeader> = {}, info: Partial<Projectio
     ['norm', Uint16Array.from({ length: n }, (_, i) => i * 1000)],
   ])
   const axes = new Map([0, 1, 2].map((k) => [k, Float32Array.from({ length: n }, (_, i) => k + i)]))
-  return new Cloud(run, 'p', { method: 'pca', ...info } as ProjectionInfo, whole, tokens, columns, axes)
+  return new Cloud(run, 'p', { method: 'pca', ...info } as ProjectionInfo, whole, of, columns, axes)
 }
 
 /** Answers with what stands under a path, and keeps what was asked. */

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Marks } from '../../../src/state/marks.svelte'
-import { cloud } from './example'
+import { cloud, withoutIds } from './example'
 
 let changes = 0
 let marks: Marks
@@ -34,6 +34,13 @@ describe('Marks', () => {
     expect(finds('c')).toEqual([2, 5])
     expect(marks.found).toBe(6)
     expect(finds('')).toEqual([])
+  })
+  it('finds tokens that have text and no id', () => {
+    marks.open(cloud({}, {}, withoutIds))
+    marks.search = 'a'
+    marks.runSearch()
+    expect([...marks.state].flatMap((s, i) => (s & 2 && i < 6 ? [i] : []))).toEqual([0, 4])
+    expect(marks.matches).toEqual([{ text: ' a', count: 6 }])
   })
   it('finds positions, from the start and from each sequence’s end', () => {
     const finds = (words: string) => {
