@@ -23,8 +23,9 @@ struct FoundDirection {
     double held_out = 0;
 };
 
-/// Rows of each group at least, and at most: of more the page sends some, evenly.
-inline constexpr std::size_t kLeastOfGroup = 4, kMostOfGroup = 4000;
+/// Rows of each group at least, and at most: of more the page, which is told both, sends some, evenly. Two groups
+/// of that many fit a request's body.
+inline constexpr std::size_t kLeastOfGroup = 4, kMostOfGroup = 2000;
 
 /// `toward` and `away`: rows of the map that stand at `site`. Errors: Error for averages, fewer or more rows
 /// than that, a row twice, in both groups or of another site, and groups whose means are equal.

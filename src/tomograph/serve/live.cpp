@@ -157,6 +157,7 @@ Json LivePrompts::describe() const {
     Json json = {{"model", reader_->model_name()},
                  {"tokens", reader_->most_tokens()},
                  {"chat", reader_->converses()},
+                 {"steer", {{"least", kLeastOfGroup}, {"most", kMostOfGroup}, {"strength", kStrongest}}},
                  {"runs", Json::array()}};
     for (std::size_t i = 0; i < catalog_.n_runs(); ++i) {
         Json of = Json::object();

@@ -90,7 +90,8 @@ class LivePrompts {
     LivePrompts(Catalog& catalog, LiveReader* reader);
 
     bool on() const { return reader_ != nullptr; }
-    /// For the manifest: {"model", "tokens", "chat", "runs": [{"note"} or {"refused"}, ...]}.
+    /// For the manifest: {"model", "tokens", "chat", "steer": {"least", "most": points of each group,
+    /// "strength": either way at most}, "runs": [{"note"} or {"refused"}, ...]}.
     Json describe() const;
 
     /// {"run", "text"} or {"run", "messages": [{"role", "content"}, ...]}, and to steer it also "steer":

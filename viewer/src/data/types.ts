@@ -108,7 +108,7 @@ export interface Manifest {
   /** Absent in a report: nothing can be computed there. */
   jobs?: { pca_rows: number; umap_rows: number; dims: number; umap: { metric: string; metrics: string[]; n_neighbors: number; min_dist: number } }
   /** Absent where no model was given: then there is no line to type in. One entry of `runs` a run. */
-  live?: { model: string; tokens: number; chat: boolean; runs: { note?: string; refused?: string }[] }
+  live?: { model: string; tokens: number; chat: boolean; steer: SteerLimits; runs: { note?: string; refused?: string }[] }
   /** Somebody wants to know what is selected: the notebook that the page is shown in. */
   selection?: boolean
   /** Of a report: what was left out to keep the file small. */
@@ -171,6 +171,12 @@ export interface LiveToken {
   logprob: number | null
   entropy: number | null
   rank: number | null
+}
+/** What the server takes: points of each group at least and at most, and so many times a direction, either way. */
+export interface SteerLimits {
+  least: number
+  most: number
+  strength: number
 }
 /** From one group of a map's points to another, at a site. */
 export interface Direction {

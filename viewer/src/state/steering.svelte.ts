@@ -1,11 +1,7 @@
 import type { Cloud } from '../data/cloud'
 import type { Source } from '../data/source'
-import type { Direction, SteeringEffect } from '../data/types'
+import type { Direction, SteeringEffect, SteerLimits } from '../data/types'
 import type { Live } from './live.svelte'
-
-/** Points of each group: a mean of fewer says nothing, and of more some are sent, evenly. */
-export const LEAST = 4
-export const MOST = 2000
 
 /** So many of them at most, evenly. */
 export function evenly(rows: number[], most: number): number[] {
@@ -30,6 +26,8 @@ export class Steering {
   constructor(
     private readonly source: Source,
     private readonly live: Live,
+    /** As the server says them. */
+    private readonly limits: () => SteerLimits,
   ) {}
 
   open(cloud: Cloud): void {
@@ -65,9 +63,10 @@ export class Steering {
 
   /** Why these points lead nowhere, a sentence; '': they do. */
   problem(site: string, toward: number[], away: number[]): string {
+    const { least } = this.limits()
     if (this.cloud!.averages) return 'The points of this map are averages: a direction is found between single tokens. Choose another map.'
-    if (toward.length < LEAST) return `${toward.length ? `Only ${toward.length}` : 'None'} of the selected points ${toward.length === 1 ? 'is' : 'are'} of ${site}: ${LEAST} at least are needed.`
-    if (away.length < LEAST) return `${away.length ? `Only ${away.length}` : 'No'} ${away.length === 1 ? 'point' : 'points'} of ${site} to lead away from: ${LEAST} at least are needed.`
+    if (toward.length < least) return `${toward.length ? `Only ${toward.length}` : 'None'} of the selected points ${toward.length === 1 ? 'is' : 'are'} of ${site}: ${least} at least are needed.`
+    if (away.length < least) return `${away.length ? `Only ${away.length}` : 'No'} ${away.length === 1 ? 'point' : 'points'} of ${site} to lead away from: ${least} at least are needed.`
     return ''
   }
 
@@ -77,8 +76,9 @@ export class Steering {
     const plain = this.live.prompts.find((p) => !p.steered && p.run === cloud.run.id)
     this.error = this.problem(site, toward, away) || (plain ? '' : 'Read a prompt first, in the line above the map: it is read again, steered.')
     if (this.error || this.busy || !plain) return
-    if (!Number.isFinite(this.strength) || this.strength === 0 || Math.abs(this.strength) > 100) {
-      this.error = 'The strength is a number from -100 to 100, and not 0.'
+    const { most, strength } = this.limits()
+    if (!Number.isFinite(this.strength) || this.strength === 0 || Math.abs(this.strength) > strength) {
+      this.error = `The strength is a number from -${strength} to ${strength}, and not 0.`
       return
     }
     const asked = ++this.asked
@@ -92,8 +92,8 @@ export class Steering {
         version: cloud.version,
         component,
         layer: Number(layer),
-        toward: evenly(toward, MOST),
-        away: evenly(away, MOST),
+        toward: evenly(toward, most),
+        away: evenly(away, most),
       })
       await this.live.read(cloud.run, plain.asked, true, { direction: this.direction.id, strength: this.strength, site })
       const steered = this.live.prompts.find((p) => p.steered?.direction === this.direction!.id)

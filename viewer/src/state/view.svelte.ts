@@ -92,7 +92,7 @@ export class View {
     this.jobs = new Jobs(source)
     this.live = new Live(source, () => this.redraw())
     this.ways = new Ways(source, () => this.redraw())
-    this.steering = new Steering(source, this.live)
+    this.steering = new Steering(source, this.live, () => this.manifest!.live!.steer)
     this.telling = new Telling(source)
     this.onClear(() => (this.live.clear(), this.ways.clear()))
   }
