@@ -4,7 +4,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { launch, open } from './browser.mjs'
-import { axeFinds, run, settle, shared, shoot, test, text, viewing, work, writtenReport } from './harness.mjs'
+import { run, shared, test, text, viewing, work, writtenReport } from './harness.mjs'
 import { safetensors, synthesizeProjection } from './synthetic.mjs'
 
 test('hostile token texts stay texts', async () => {
@@ -178,25 +178,6 @@ test('keyboard alone: points, camera, dialogs', () =>
     assert.ok(await page.locator('dialog.help[open]').count())
     await page.keyboard.press('Escape')
   }))
-
-test('axe finds nothing serious, light and dark', async () => {
-  for (const theme of ['light', 'dark'])
-    await viewing([text], async (page) => {
-      await page.evaluate(() => window.tomograph.picking.pick(40))
-      await page.waitForFunction(() => window.tomograph.picking.near?.full)
-      await shoot(page, `details-${theme}`)
-      const audit = async (where) => assert.deepEqual(await axeFinds(page), [], where)
-      await audit('a picked point')
-      await page.getByRole('button', { name: 'anisotropy' }).click()
-      await page.getByRole('button', { name: 'Tour' }).click()
-      await page.locator('summary').click()
-      await page.getByLabel('Colour by').selectOption('token')
-      await page.getByRole('button', { name: /^only / }).first().click()
-      await audit('tour, menu, an opened finding, a filter')
-      await page.getByRole('button', { name: 'New…' }).click()
-      await audit('a new projection')
-    }, { hash: `#p=pair&theme=${theme}` })
-})
 
 /** A copy of the run `text` with other projections, each by its name and options, and its findings as `edit` leaves them. */
 function retold(name, projections, edit) {

@@ -11,7 +11,7 @@ export const work = mkdtempSync(join(tmpdir(), 'tomograph-e2e-'))
 export const run = (...args) => execFileSync(binary, args, { stdio: ['ignore', 'ignore', 'inherit'] })
 export const shots = process.env.TOMOGRAPH_SCREENSHOTS
 if (shots) mkdirSync(shots, { recursive: true })
-export const shoot = async (page, name) => shots && page.screenshot({ path: join(shots, `${name}.png`) })
+export const shoot = async (page, name, fullPage = false) => shots && page.screenshot({ path: join(shots, `${name}.png`), fullPage })
 
 export const text = join(work, 'text')
 run('capture', 'bytes-gpt2', '--out', text, '--sequences', '12')

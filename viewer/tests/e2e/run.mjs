@@ -13,6 +13,7 @@ import './steer.mjs'
 import './runs.mjs'
 import './fonts.mjs'
 import './flat.mjs'
+import './looks.mjs'
 import './size.mjs'
 
 if (process.env.TOMOGRAPH_PYTHON) await import('./notebook.mjs')
