@@ -271,7 +271,7 @@ def test_a_closed_run_says_so(run_folder: Path) -> None:
 
 
 def test_errors_are_what_a_user_would_catch(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no run at .*: it has no run.json; make one with"):
+    with pytest.raises(FileNotFoundError, match="no run at .*: there is no such folder; make one with"):
         tg.open(tmp_path / "nothing")
     (tmp_path / "empty").mkdir()
     with pytest.raises(OSError) as caught:

@@ -127,7 +127,12 @@ TEST_F(BadInput, MayBeAMissingModelToAskAbout) {
 // -------------------------------------------------------------------------------------------------------------
 
 TEST_F(BadInput, MayBeAMissingText) {
-    EXPECT_EQ(capture_error({"--text", "absent.txt"}), "cannot open absent.txt: No such file or directory");
+    const std::string why = "cannot open absent.txt: No such file or directory";
+    EXPECT_EQ(capture_error({"--text", "absent.txt"}), why);
+    // Said before a model is looked for, which may take long to load.
+    for (const char* flag : {"--text", "--jsonl", "--csv", "--chat-template"})
+        EXPECT_EQ(capture_error({flag, "absent.txt"}, "absent.gguf"), why);
+    EXPECT_EQ(error({"run", "absent.gguf", "--text", "absent.txt"}), why);
 }
 
 TEST_F(BadInput, MayBeAnEmptyText) {
@@ -264,7 +269,8 @@ TEST_F(BadInput, MayBeNoRun) {
     for (const Arguments& arguments : {Arguments{"project", "absent", "--name", "p"},
                                        {"plot", "absent", "p", "--out", "p.png"},
                                        {"export", "absent", "embed", "--format", "csv", "--out", "x.csv"}})
-        EXPECT_EQ(error(arguments), "no run at absent: it has no run.json; make one with: tomograph capture");
+        EXPECT_EQ(error(arguments),
+                  "no run at absent: there is no such folder; make one with: tomograph capture");
 }
 
 TEST_F(BadInput, MayBeARunOfANewerVersion) {

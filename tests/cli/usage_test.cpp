@@ -127,6 +127,17 @@ TEST_P(UnknownWords, AreNamedWithWhatWasMeant) {
     EXPECT_EQ(outcome.err, "tomograph: " + GetParam().second + "\n");
 }
 
+TEST(Usage, ATextIsGivenWithItsFlag) {
+    const Program program;
+    program.folder().write("book.txt", "Call me");
+    EXPECT_EQ(
+        program.run({"run", "bytes-gpt2", "book.txt"}).err,
+        "tomograph: The following argument was not expected: book.txt; a text is given with --text (see "
+        "tomograph run --help)\n");
+    EXPECT_EQ(program.run({"run", "bytes-gpt2", "none.txt"}).err,
+              "tomograph: The following argument was not expected: none.txt (see tomograph run --help)\n");
+}
+
 TEST(Usage, ABrokenSelectionIsAUsageError) {
     const Program program;
     ASSERT_EQ(program.run({"capture", "bytes-gpt2", "--sequences", "1", "--length", "8", "--out", "r"}).code,

@@ -84,7 +84,8 @@ TEST_F(LiveView, ManifestSaysWhatCanBeTyped) {
     EXPECT_EQ(live.at("model"), "bytes-gpt2");
     EXPECT_EQ(live.at("tokens"), 128);
     EXPECT_EQ(live.at("chat"), false);
-    EXPECT_EQ(live.at("steer"), (Json{{"least", kLeastOfGroup}, {"most", kMostOfGroup}, {"strength", 100.0}}));
+    EXPECT_EQ(live.at("steer"),
+              (Json{{"least", kLeastOfGroup}, {"most", kMostOfGroup}, {"strength", 100.0}}));
     EXPECT_EQ(live.at("runs"), Json::array({Json::object()}));
 }
 

@@ -27,7 +27,7 @@ TEST(NoRun, IsAFolderThatIsMissing) {
     const TempFolder folder;
     EXPECT_EQ(error_of([&] { open_run(folder / "absent"); }),
               "no run at " + (folder / "absent").string() +
-                  ": it has no run.json; make one with: tomograph capture");
+                  ": there is no such folder; make one with: tomograph capture");
 }
 
 // A file of columns that another run's description speaks of.
@@ -59,9 +59,21 @@ TEST(BadColumns, AreNotTakenForTheRunsOwn) {
 TEST(NoRun, IsAFile) {
     const TempFolder folder;
     folder.write("file", "text");
+    EXPECT_EQ(error_of([&] { open_run(folder / "file"); }),
+              "no run at " + (folder / "file").string() +
+                  ": it is a file, and a run is a folder; make one with: tomograph capture");
+    folder.write("model.gguf", "GGUF");
+    const std::string model = (folder / "model.gguf").string();
+    EXPECT_EQ(error_of([&] { open_run(model); }),
+              "no run at " + model + ": it is a model; let it read something: tomograph capture " + model +
+                  " --text FILE --out RUN");
+}
+
+TEST(NoRun, IsAFolderOfOtherThings) {
+    const TempFolder folder;
     EXPECT_EQ(
-        error_of([&] { open_run(folder / "file"); }),
-        "no run at " + (folder / "file").string() + ": it has no run.json; make one with: tomograph capture");
+        error_of([&] { open_run(folder.path()); }),
+        "no run at " + folder.path().string() + ": it has no run.json; make one with: tomograph capture");
 }
 
 TEST(NoRun, IsAStudy) {

@@ -101,6 +101,37 @@ TEST(StudyPlan, SaysBeforeThatSequencesAreTooFew) {
     const auto notes = plan_study(Model::open("bytes-gpt2"), options, no_progress()).notes;
     ASSERT_EQ(notes.size(), 1u);
     EXPECT_TRUE(notes[0].starts_with("4 sequences are too few for an interval")) << notes[0];
+    EXPECT_TRUE(notes[0].ends_with("undecided: 5 are needed")) << notes[0];
+}
+
+TEST(StudyPlan, SaysHowAShortTextMakesEnoughSequences) {
+    const TempFolder folder;
+    folder.write("own.txt", std::string(103, 'a'));
+    StudyOptions options = small_study(9);
+    options.text = {folder / "own.txt"};
+    options.length = 512;
+    const Model model = Model::open("bytes-llama");
+    const auto notes = plan_study(model, options, no_progress()).notes;
+    ASSERT_FALSE(notes.empty());
+    EXPECT_TRUE(notes.back().starts_with("1 sequence is too few")) << notes.back();
+    EXPECT_TRUE(notes.back().ends_with("5 are needed; --length 20 makes as many of this text"))
+        << notes.back();
+    options.length = 20;
+    EXPECT_EQ(plan_study(model, options, no_progress()).runs[0].prompts.sequences.size(), 5u);
+}
+
+TEST(StudyPlan, ReadsNoMoreRandomTokensThanText) {
+    const Model model = Model::open("bytes-llama");
+    StudyOptions options = small_study(3);
+    options.parts = {StudyPart::positions};
+    const auto sequences = [&] {
+        return plan_study(model, options, no_progress()).runs[1].prompts.sequences.size();
+    };
+    EXPECT_EQ(sequences(), 8u + 1) << "and the mean embedding's";
+    options.sequences = 20;
+    EXPECT_EQ(sequences(), 20u + 1);
+    options.sequences = 100;
+    EXPECT_EQ(sequences(), 32u + 1);
 }
 
 TEST(StudyPlan, KnowsWhatItWillTakeOnDisk) {

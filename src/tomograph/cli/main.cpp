@@ -111,6 +111,7 @@ int main(int argc, char** argv) {
     add_completions(app);
     add_manual(app);
     refuse_slips(app);
+    refuse_missing_texts(app);
     std::vector<std::string> arguments = as_meant({argv + 1, argv + argc});
     set_this_command(command_text(arguments));
     try {
@@ -133,7 +134,8 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& e) {
         progress.clear();
         const auto asked = app.get_subcommands();
-        return complain_of_usage(usage_words(e.what()), asked.empty() ? "" : asked.front()->get_name());
+        const CLI::App* command = asked.empty() ? nullptr : asked.front();
+        return complain_of_usage(usage_words(e.what(), command), command ? command->get_name() : "");
     } catch (const Stopped& e) {
         progress.clear();
         return complain(e.what(), kStopped);

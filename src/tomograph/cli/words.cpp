@@ -1,12 +1,18 @@
 #include "tomograph/cli/words.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cctype>
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
 
 #include "tomograph/base/closest.h"
+#include "tomograph/base/error.h"
 
 namespace tomograph {
 namespace {
@@ -82,7 +88,30 @@ void refuse_slips(CLI::App& app) {
         refuse_slips(*command);
 }
 
-std::string usage_words(std::string message) {
+void refuse_missing_texts(CLI::App& app) {
+    for (CLI::Option* option : app.get_options()) {
+        const bool names_texts = option->check_lname("text") || option->check_lname("jsonl") ||
+                                 option->check_lname("csv") || option->check_lname("chat-template");
+        if (!names_texts || option->get_items_expected_max() == 0) continue;
+        option->check(
+            [](const std::string& file) -> std::string {
+                if (file != "-" && ::access(file.c_str(), R_OK) != 0)
+                    throw Error("cannot open " + file, std::strerror(errno), "");
+                return "";
+            },
+            "");
+    }
+    for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+        refuse_missing_texts(*command);
+}
+
+std::string usage_words(std::string message, const CLI::App* command) {
+    constexpr std::string_view kOneTooMany = "The following argument was not expected: ";
+    std::error_code ignored;
+    if (message.starts_with(kOneTooMany) && command != nullptr &&
+        command->get_option_no_throw("--text") != nullptr &&
+        std::filesystem::is_regular_file(message.substr(kOneTooMany.size()), ignored))
+        return message + "; a text is given with --text";
     // The largest double, in 309 digits.
     const auto range = message.find(" not in range 0.000000 to 1797693");
     const auto value = message.rfind("Value ", range);

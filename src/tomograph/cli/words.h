@@ -27,7 +27,12 @@ void refuse_unknown_words(const CLI::App& app, const std::vector<std::string>& a
 /// another one's.
 void refuse_slips(CLI::App& app);
 
-/// What CLI11 says of a bad value, without its limits of numbers that have none.
-std::string usage_words(std::string message);
+/// Let every option that names texts to read say at once that one cannot be opened: a model takes long to
+/// load. Errors while parsing: Error.
+void refuse_missing_texts(CLI::App& app);
+
+/// What CLI11 says of a bad value, without its limits of numbers that have none; of a file that `command`
+/// (null: none) did not expect, how it takes texts.
+std::string usage_words(std::string message, const CLI::App* command);
 
 }  // namespace tomograph

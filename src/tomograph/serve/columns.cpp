@@ -106,8 +106,8 @@ void add_experts(ColumnSet& set, const Run& run, const RowLabels& labels) {
     set.columns["expert"] = make_column("u8", as_bytes(experts));
 }
 
-/// What a page tells tokens apart by: the id; where one has text and no id, as of an import, a number below -1 for
-/// each text.
+/// What a page tells tokens apart by: the id; where one has text and no id, as of an import, a number below
+/// -1 for each text.
 std::vector<std::int32_t> token_kinds(const Run& run) {
     std::vector<std::int32_t> kinds = run.tokens().token_id;
     if (std::ranges::none_of(kinds, [](std::int32_t id) { return id < 0; })) return kinds;
@@ -115,7 +115,8 @@ std::vector<std::int32_t> token_kinds(const Run& run) {
     std::unordered_map<std::string_view, std::int32_t> by_text;
     for (std::size_t i = 0; i < kinds.size(); ++i) {
         if (kinds[i] >= 0 || pieces[i].empty()) continue;
-        kinds[i] = by_text.try_emplace(pieces[i], -2 - static_cast<std::int32_t>(by_text.size())).first->second;
+        kinds[i] =
+            by_text.try_emplace(pieces[i], -2 - static_cast<std::int32_t>(by_text.size())).first->second;
     }
     return kinds;
 }

@@ -42,8 +42,8 @@ Selection selection_from_json(const Json& json);
 Selection selection_of(const Projection& projection);
 
 /// A run's tokens: token_id (u16 or i32) and label (i16, where the run has labels); header.sequence_starts
-/// stands for position and sequence. Should the table not be in that order they become columns (i32). Tokens with
-/// text and no id have a token_id below -1, the same for the same text.
+/// stands for position and sequence. Should the table not be in that order they become columns (i32). Tokens
+/// with text and no id have a token_id below -1, the same for the same text.
 ColumnSet token_columns(const Run& run);
 
 /// Text of every token_id of token_columns() but -1, safe for eyes: [[id, text], ...].

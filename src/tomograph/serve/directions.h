@@ -23,8 +23,8 @@ struct FoundDirection {
     double held_out = 0;
 };
 
-/// Rows of each group at least, and at most: of more the page, which is told both, sends some, evenly. Two groups
-/// of that many fit a request's body.
+/// Rows of each group at least, and at most: of more the page, which is told both, sends some, evenly. Two
+/// groups of that many fit a request's body.
 inline constexpr std::size_t kLeastOfGroup = 4, kMostOfGroup = 2000;
 
 /// `toward` and `away`: rows of the map that stand at `site`. Errors: Error for averages, fewer or more rows

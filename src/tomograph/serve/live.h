@@ -44,8 +44,8 @@ struct LayerWords {
     std::vector<LiveWord> words;
 };
 
-/// What steering does to the word after a prompt, beside what as long a push in no direction does. Divergences are
-/// Kullback-Leibler's, of the plain next word from the steered one, in nats.
+/// What steering does to the word after a prompt, beside what as long a push in no direction does.
+/// Divergences are Kullback-Leibler's, of the plain next word from the steered one, in nats.
 struct SteeringEffect {
     double divergence = 0;
     /// Of random directions, each as long as the steering's push, at the same site and tokens.

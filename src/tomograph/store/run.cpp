@@ -96,6 +96,19 @@ std::int64_t bounded(const fs::path& file, const char* what, const Json& json, s
     return value;
 }
 
+/// What stands at the path in place of a run. Errors: always.
+[[noreturn]] void refuse_no_run(const fs::path& path) {
+    const std::string what = "no run at " + path.string(), mend = "make one with: tomograph capture";
+    std::error_code error;
+    if (!fs::exists(path, error)) throw Error(what, "there is no such folder", mend);
+    if (fs::is_directory(path, error)) throw Error(what, "it has no run.json", mend);
+    if (path.extension() == ".gguf")
+        throw Error(
+            what, "it is a model",
+            fmt::format("let it read something: tomograph capture {} --text FILE --out RUN", path.string()));
+    throw Error(what, "it is a file, and a run is a folder", mend);
+}
+
 }  // namespace
 
 Run Run::open(const fs::path& path) {
@@ -111,8 +124,7 @@ Run Run::open(const fs::path& path) {
                 throw Error("no run at " + path.string(),
                             aside.string() + " holds what it was before a capture that was killed",
                             fmt::format("bring it back with: mv {} {}", aside.string(), path.string()));
-            throw Error("no run at " + path.string(), "it has no run.json",
-                        "make one with: tomograph capture");
+            refuse_no_run(path);
         }
     }
     Run run;

@@ -20,6 +20,8 @@ constexpr std::int64_t kVocabularyRows = 4096, kFewestVocabularyRows = 512;
 constexpr double kWholeVocabulary = 1e12;     // parameters times tokens: some twenty seconds on two cores
 constexpr std::size_t kTwinSequences = 8;     // twins differ by more than their samples err
 constexpr std::int64_t kFewestPlanted = 8;    // tokens of a sequence with a start token inside
+constexpr std::int64_t kFewestRandom = 8;     // sequences of random tokens that a mean by position is of
+constexpr std::int64_t kShortestUseful = 16;  // tokens: a sequence that is worth reading
 constexpr std::int64_t kLongestTable = 2048;  // positions of a learned table that are drawn
 
 /// What the published study recorded, in network order; `z` and `resid_pre` are the sums' other sides.
@@ -120,11 +122,16 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
                      {.files = options.text, .sequences = options.sequences, .length = options.length});
     plan.notes = text.notes;
     const auto n_sequences = static_cast<int>(text.sequences.size());
-    if (n_sequences < kFewestGroups)
-        plan.notes.push_back(
-            fmt::format("{} sequences are too few for an interval, so that most findings will be undecided: "
-                        "{} are needed",
-                        n_sequences, kFewestGroups));
+    const std::int64_t n_text = count_tokens(text), longest = longest_length(text.sequences);
+    if (n_sequences < kFewestGroups) {
+        std::string note = fmt::format(
+            "{} {} too few for an interval, so that most findings will be undecided: {} are needed",
+            n_sequences, n_sequences == 1 ? "sequence is" : "sequences are", kFewestGroups);
+        if (const std::int64_t shorter = n_text / kFewestGroups;
+            options.sequences >= kFewestGroups && options.text.size() <= 1 && shorter >= kShortestUseful)
+            note += fmt::format("; --length {} makes as many of this text", shorter);
+        plan.notes.push_back(std::move(note));
+    }
     const auto engine =
         model.make_engine({.max_length = std::min<std::int64_t>(16, info.context_length),
                            .threads = options.threads,
@@ -146,7 +153,6 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
         how.vector_components = std::move(vectors);
         return how;
     };
-    const std::int64_t n_text = count_tokens(text), longest = longest_length(text.sequences);
     add("text", text, capturing);
     if (options.has(StudyPart::repeat))
         add("repeat",
@@ -179,7 +185,11 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
             info.learned_positions ? std::min(info.context_length, kLongestTable) : longest;
         std::vector<Component> vectors{Component::resid_post};
         if (info.learned_positions) vectors.push_back(Component::pos_embed);
-        add("positions", positions_prompts(model, {.length = length, .seed = options.seed}),
+        // Of random tokens no more than of text: of a small text a small study.
+        const std::int64_t sequences =
+            std::clamp<std::int64_t>(n_sequences, kFewestRandom, PositionsOptions{}.sequences);
+        add("positions",
+            positions_prompts(model, {.length = length, .sequences = sequences, .seed = options.seed}),
             keeping(std::move(vectors)));
     }
     if (options.has(StudyPart::planted) && model.vocabulary().info().start_token) {
