@@ -74,6 +74,18 @@ TEST_F(ProjectCommand, ShowsWhatIsWorthSeeingWhereNothingIsChosen) {
         program_.run({"project", "run", "--name", "all", "--dims", "2", "--normalize", "none"});
     EXPECT_EQ(chosen.err, "");
     EXPECT_TRUE(read_json(program_ / "run/projections/all.json").at("selection").at("components").empty());
+    // A run that keeps the stream alone.
+    fs::remove_all(program_ / "run");
+    RunSketch stream;
+    stream.sites = {{"blocks.0.resid_post", {RunSketch::kDModel}},
+                    {"blocks.1.resid_post", {RunSketch::kDModel}}};
+    stream.write(program_ / "run");
+    const Outcome second = program_.run({"project", "run", "--name", "first", "--dims", "2"});
+    EXPECT_TRUE(
+        second.err.starts_with("note: nothing was chosen: the stream after each block, as unit vectors"))
+        << second.err;
+    EXPECT_EQ(read_json(program_ / "run/projections/first.json").at("selection").at("components"),
+              (Json{"resid_post"}));
     // And the same in the first one's basis is said in full.
     EXPECT_EQ(program_.run({"project", "run", "--name", "again", "--basis", "first", "--dims", "2"}).err, "");
 }

@@ -364,6 +364,7 @@ TEST(LongCli, MakesAStudyInOneCommand) {
     EXPECT_NE(report.find("src=\"data:image/png;base64,"), std::string::npos);
 #ifdef TOMOGRAPH_VIEWER
     EXPECT_NE(report.find("data-path=\"runs/0/projections/attention-mlp-raw/axis0\""), std::string::npos);
+    EXPECT_NE(outcome.out.find("\n  look     tomograph view study --model "), std::string::npos) << outcome.out;
 #endif
 
     for (const char* line :

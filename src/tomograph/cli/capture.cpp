@@ -277,9 +277,9 @@ void run(const Flags& flags, Progress& progress) {
     if (flags.scores && summary.mean_logprob < 0)
         say("mean log-probability of a token {:.4f} (perplexity {:.2f})\n", summary.mean_logprob,
             std::exp(-summary.mean_logprob));
-    say("{}: {} sequences, {} sites, {} rows of {}, {}\n", out.string(), summary.n_sequences, summary.n_sites,
-        summary.n_rows, options.keep.scores > 0 ? "scores" : "vectors",
-        bytes_text(static_cast<double>(summary.bytes)));
+    say("{}: {} {}, {} sites, {} rows of {}, {}\n", out.string(), summary.n_sequences,
+        summary.n_sequences == 1 ? "sequence" : "sequences", summary.n_sites, summary.n_rows,
+        options.keep.scores > 0 ? "scores" : "vectors", bytes_text(static_cast<double>(summary.bytes)));
     if (rank) {
         if (merge_ranks(flags.out, *rank, options.begin, progress))
             say("{}: the parts of all {} processes\n", flags.out, rank->of);

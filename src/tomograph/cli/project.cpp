@@ -67,13 +67,17 @@ Selection chosen(const Run& run, const Flags& flags) {
             return s.site.component == component && run.has_vectors(s.site);
         });
     };
-    if (!kept(Component::attn_out) || !kept(Component::mlp_out) || run.length() < 2) return selection;
-    selection.components = {Component::attn_out, Component::mlp_out};
+    const bool pair = kept(Component::attn_out) && kept(Component::mlp_out);
+    if ((!pair && !kept(Component::resid_post)) || run.length() < 2) return selection;
+    selection.components =
+        pair ? std::vector{Component::attn_out, Component::mlp_out} : std::vector{Component::resid_post};
     selection.positions = Range{1, {}};
     selection.normalize = Normalize::unit;
     print_notes(
-        {"nothing was chosen: what attention and MLP add, as unit vectors, without first tokens "
-         "(--components attn_out,mlp_out --positions 1: --normalize unit)"});
+        {fmt::format("nothing was chosen: {}, as unit vectors, without first tokens (--components {} "
+                     "--positions 1: --normalize unit)",
+                     pair ? "what attention and MLP add" : "the stream after each block",
+                     pair ? "attn_out,mlp_out" : "resid_post")});
     return selection;
 }
 

@@ -137,7 +137,11 @@ void run(const Flags& flags, Progress& progress) {
     say("{} in {}\n\n", model.info().name, duration_text(seconds));
     say("  runs     {}\n", (out / fmt::format("{{{}}}", fmt::join(summary.runs, ","))).string());
     say("  figures  {} ({})\n", (out / "figures").string(), pictures);
-    say("  report   {}\n\n", (out / "report.html").string());
+    say("  report   {}\n", (out / "report.html").string());
+#ifdef TOMOGRAPH_VIEWER
+    say("  look     {}\n", command_text({"view", out.string(), "--model", flags.model}));
+#endif
+    say("\n");
     say("{}\n", findings_table(summary.measures, 5));
     for (const SummaryLine& line : summary_lines(summary.numbers))
         say("{:<41}{:<16} {}\n", line.what, line.value, line.how);
