@@ -22,6 +22,15 @@ function twoPrecisions() {
   return [whole, coarse]
 }
 
+/** The study with the model that its first run names. */
+const withModel = () => [study, '--model', JSON.parse(readFileSync([study, join(study, 'text')].map((f) => join(f, 'run.json')).find(existsSync))).model.path]
+
+async function typed(page, words, button) {
+  await page.getByRole('textbox', { name: 'Prompt', exact: true }).fill(words)
+  await page.getByRole('button', { name: button, exact: true }).click()
+  await page.waitForFunction(() => !window.tomograph.live.busy && window.tomograph.live.laid.length && window.tomograph.live.laid.every(Boolean), null, { timeout: 60_000 })
+}
+
 const pictures = {
   map: {
     hash: 'theme=light',
@@ -82,16 +91,35 @@ const pictures = {
       await page.waitForFunction(() => window.tomograph.picking.near?.full && window.tomograph.picking.near.map)
     },
   },
+  axes: {
+    // What the blocks write, and the stream they write to, on the axes of the former.
+    hash: 'p=attention-mlp-unit&theme=light&dim=2',
+    async show(page) {
+      await page.getByRole('region', { name: 'On these axes' }).getByRole('button', { name: 'resid_post', exact: true }).click()
+      await page.waitForFunction(() => window.tomograph.base && !window.tomograph.loading)
+      await page.getByRole('button', { name: 'Fit' }).click()
+    },
+  },
+  steer: {
+    runs: withModel,
+    hash: 'p=attention-mlp-unit@resid_post@20&theme=light&color=position&dim=2&labels=0',
+    async show(page) {
+      await typed(page, 'The captain hunts the white', 'Read')
+      const { width, height } = await page.locator('canvas.points').boundingBox()
+      const outline = [[0.3, 0.2], [0.62, 0.22], [0.55, 0.62], [0.38, 0.5], [0.3, 0.55]].flatMap(([x, y]) => [x * width, y * height])
+      await page.evaluate((points) => window.tomograph.lasso(Float32Array.from(points), 'replace'), outline)
+      await page.getByLabel('Strength').fill('2')
+      await page.getByRole('button', { name: 'Read steered' }).click()
+      await page.getByText('The next word moves by').waitFor({ timeout: 60_000 })
+      await page.getByRole('region', { name: 'Steer the prompt' }).scrollIntoViewIfNeeded()
+    },
+  },
   live: {
-    // The model that the study's first run names.
-    runs: () => [study, '--model', JSON.parse(readFileSync([study, join(study, 'text')].map((f) => join(f, 'run.json')).find(existsSync))).model.path],
+    runs: withModel,
     hash: 'p=layer-paths&theme=light&color=layer&dim=2&labels=0',
     async show(page) {
-      for (const [words, button] of [['The captain hunts the white whale', 'Read'], ['The captain hunts the white house', 'Read beside']]) {
-        await page.getByRole('textbox', { name: 'Prompt', exact: true }).fill(words)
-        await page.getByRole('button', { name: button, exact: true }).click()
-        await page.waitForFunction(() => !window.tomograph.live.busy && window.tomograph.live.laid.length && window.tomograph.live.laid.every(Boolean), null, { timeout: 60_000 })
-      }
+      await typed(page, 'The captain hunts the white whale', 'Read')
+      await typed(page, 'The captain hunts the white house', 'Read beside')
       await page.evaluate(() => window.tomograph.live.prompts.forEach((p, i) => window.tomograph.live.choose(i, p.tokens.length - 1)))
       await page.waitForFunction(() => window.tomograph.live.near && window.tomograph.live.words && window.tomograph.live.apart, null, { timeout: 60_000 })
     },
