@@ -23,6 +23,7 @@ constexpr std::string_view kStyle = R"(
 .report h2 { font-size: 1.15rem; color: inherit; margin: 2.5rem 0 .6rem; border-bottom: 1px solid #8886; }
 .report table { border-collapse: collapse; width: auto; font-size: .95rem; }
 .report td, .report th { text-align: left; vertical-align: top; padding: .2rem 1.2rem .2rem 0; }
+.report .wide td:last-child { min-width: 18rem; }
 .report .number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .report .wide { overflow-x: auto; }
 .report .note, .report figcaption { font-size: .88rem; }
@@ -51,9 +52,10 @@ std::string findings_table(const fs::path& run, const std::string& heading) {
     const Json file = read_json(contained_file(run, kFile)), findings = list(file, "findings");
     if (findings.empty()) return "";
     std::string html = fmt::format(
-        "<h2>{}</h2>\n<div class=\"wide\"><table>\n<tr><th>finding</th><th>effect</th><th>interval</th>"
+        "<h2>{}</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"Table of "
+        "findings\"><table>\n<tr><th>finding</th><th>effect</th><th>interval</th>"
         "<th>null</th><th>p</th><th>verdict</th><th>what the number is</th></tr>\n",
-        html_escape(heading));
+        html_escape(heading));  // a keyboard scrolls what can have the focus
     for (const FindingLine& line : finding_lines(findings)) {
         html += fmt::format(
             "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td><td "

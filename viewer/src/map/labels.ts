@@ -41,8 +41,8 @@ export class Spots {
   }
 }
 
-/** What tells rows apart, in few words: what all have in common is left out, but for the token. */
-export function teller(cloud: Cloud, rows: ArrayLike<number>): (row: number) => string {
+/** What tells rows apart, in few words: what all have in common is left out, but for the token; and layers, where they stand beside it. */
+export function teller(cloud: Cloud, rows: ArrayLike<number>, withLayers = true): (row: number) => string {
   const l = cloud.labels
   const varies = (of: (row: number) => number) => {
     for (let i = 1; i < rows.length; ++i) if (of(rows[i]) !== of(rows[0])) return true
@@ -50,7 +50,7 @@ export function teller(cloud: Cloud, rows: ArrayLike<number>): (row: number) => 
   }
   const tokens = varies((r) => (l.token[r] < 0 ? -1 : cloud.tokens.tokenId[l.token[r]]))
   const components = varies((r) => l.component[r])
-  const layers = varies((r) => l.layer[r])
+  const layers = withLayers && varies((r) => l.layer[r])
   const positions = varies((r) => l.position[r]) && (!tokens || cloud.averages)
   return (row) => {
     const words: string[] = []

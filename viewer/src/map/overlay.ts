@@ -44,6 +44,8 @@ export interface Overlay {
   marks: Mark[]
   labels: Label[]
   keys: Key[]
+  /** Pixels from the top to the first key. */
+  keysFrom: number
   /** From `at` to the right. */
   scale: { at: [number, number]; pixels: number; text: string } | null
   shownPaths: number
@@ -52,6 +54,8 @@ export interface Overlay {
   tornPaths: number
   shownLines: number
   ofLines: number
+  /** Places of prompts that lie outside of the picture. */
+  beyond: number
 }
 
 type P2 = [number, number]
@@ -208,6 +212,8 @@ function drawPrompts(view: View, out: Overlay, spots: Spots, to: (x: number, y: 
       if (shown < 0) continue
       const head = at(way[shown], playback.layer < 0 ? 0 : playback.mix)
       const line = [...way.slice(0, shown + 1).map((row) => at(row)), ...(playback.mix > 0 ? [head] : [])]
+      const { width, height } = view.scene!
+      if (!aside) out.beyond += line.filter((p) => p && !(p[0] >= 0 && p[0] <= width && p[1] >= 0 && p[1] <= height)).length
       for (const points of pieces(line))
         if (points.length > 1) out.strokes.push({ points, color, width: alone ? 3 : 1.6, alpha: aside ? 0.25 : alone || live.chosen === null ? 1 : 0.5, bright: !aside, dashed: which > 0 })
       if (alone && playback.layer < 0) {
@@ -235,9 +241,9 @@ function drawPrompts(view: View, out: Overlay, spots: Spots, to: (x: number, y: 
   })
 }
 
-/** Everything drawn over the points, in pixels: for the screen and for files alike. */
-export function overlay(view: View): Overlay {
-  const out: Overlay = { axes: [], strokes: [], marks: [], labels: [], keys: [], scale: null, shownPaths: 0, ofPaths: 0, tornPaths: 0, shownLines: 0, ofLines: 0 }
+/** Everything drawn over the points, in pixels: for the screen, whose lowest `foot` are text, and for files alike. */
+export function overlay(view: View, foot = 0): Overlay {
+  const out: Overlay = { axes: [], strokes: [], marks: [], labels: [], keys: [], keysFrom: 0, scale: null, shownPaths: 0, ofPaths: 0, tornPaths: 0, shownLines: 0, ofLines: 0, beyond: 0 }
   const { scene, cloud } = view
   if (!scene || !cloud) return out
   const matrix = scene.camera.matrix()
@@ -401,22 +407,28 @@ export function overlay(view: View): Overlay {
   if (view.marks.found) key('dark', ink, 'found by the search')
   if (view.labels && view.marks.any) {
     const rows = labelledRows(view)
-    const tell = teller(cloud, rows)
+    // Where layers have a picture each, it says which; and each has its share.
+    const tell = teller(cloud, rows, !cells)
+    const share = MOST_LABELS / Math.max(1, cells ? scene.cells.length : 1)
     for (const side of sides) {
-      let n = 0
+      const told = new Map<number, number>()
       for (const row of rows) {
-        if (n >= MOST_LABELS) break
+        const picture = cells ? cloud.labels.layer[row] : 0
+        const n = told.get(picture) ?? 0
+        if (n >= share) continue
         const p = row === view.picking.picked ? null : at(row, side)
         if (!p) continue
         const label: Label = { at: [p[0], p[1] - view.pointSize / 2 - 9], text: tell(row), size: 11 }
         if (label.text && spots.place(label)) {
           out.labels.push(label)
-          ++n
+          told.set(picture, n + 1)
         }
       }
     }
   }
-  if (out.keys.length) spots.block(0, 0, 235, 16 + 18 * out.keys.length)
+  // In the first of many pictures below what it is of.
+  out.keysFrom = cells ? 26 : 10
+  if (out.keys.length) spots.block(0, 0, 36 + 6 * Math.max(...out.keys.map((k) => k.text.length)), out.keysFrom + 6 + 18 * out.keys.length)
   for (const { x, y, width: w, height: h } of scene.cells)
     out.strokes.push({ points: [[x, y + h], [x + w, y + h], [x + w, y]], color: ink, width: 1, alpha: runs ? 0.4 : 0.15 })
   if (runs) {
@@ -441,6 +453,6 @@ export function overlay(view: View): Overlay {
   const { pixels, units } = scaleLength(perPixel)
   if (Number.isFinite(pixels) && pixels < width - 40)
     // Above the name of a run.
-    out.scale = { at: [16, height - view.footer - (runs ? 32 : 10)], pixels, text: `${short(units)}${cloud.info.method === 'pca' ? '' : ' on the map'}${scene.camera.pose.dim === 3 ? ', in the middle' : ''}` }
+    out.scale = { at: [16, height - Math.max(view.footer, foot + 12) - (runs ? 32 : 10)], pixels, text: `${short(units)}${cloud.info.method === 'pca' ? '' : ' on the map'}${scene.camera.pose.dim === 3 ? ', in the middle' : ''}` }
   return out
 }

@@ -488,8 +488,10 @@ export class View {
   }
 
   /** The browser has gone back or forth. */
-  async goBack(hash: string, state: unknown): Promise<void> {
-    const shared = this.link.arrive(hash, state)
+  goBack = (hash: string, state: unknown) => this.comeTo(this.link.arrive(hash, state))
+
+  /** To a view as shared() gave it. */
+  async comeTo(shared: Shared): Promise<void> {
     const run = this.manifest?.runs.find((r) => r.name === shared.run) ?? this.run
     if (!run) return
     if (run.id !== this.run?.id) return this.openRun(run, shared)

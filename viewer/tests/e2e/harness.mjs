@@ -81,7 +81,7 @@ export async function drawLasso(page, points, modifier) {
 
 let axe = ''
 /** What axe finds serious or worse in the page, with where. */
-export async function axeFinds(page) {
+async function axeFinds(page) {
   axe ||= readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
   // Past the page's own policy, which allows no script but its own.
   const session = await page.context().newCDPSession(page)
@@ -93,3 +93,21 @@ export async function axeFinds(page) {
 }
 /** Sizes that panels are looked at in. */
 export const LOOKS = [['light', 1280, 800], ['dark', 1280, 800], ['light', 1920, 1080], ['light', 390, 844], ['dark', 390, 844]]
+
+/** What is cut off without a sign, or has to be scrolled sideways without being made for it. */
+const cut = (page) =>
+  page.evaluate(() =>
+    [...document.querySelectorAll('body *')]
+      .filter((e) => e.checkVisibility() && e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1 && !e.matches('textarea, input, select, [tabindex]'))
+      .filter((e) => getComputedStyle(e).overflowX !== 'visible' && getComputedStyle(e).textOverflow !== 'ellipsis')
+      .map((e) => `${e.scrollWidth} in ${e.clientWidth}: ${e.outerHTML.slice(0, 120)}`),
+  )
+
+/** A picture of the page as it is, whole on a phone; axe finds nothing serious, nothing is cut or hangs over the edge. */
+export async function looksRight(page, name) {
+  await settle(page)
+  await shoot(page, name, page.viewportSize().width < 900)
+  assert.deepEqual(await axeFinds(page), [], name)
+  assert.deepEqual(await cut(page), [], name)
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name}: nothing hangs over the edge`)
+}

@@ -1,10 +1,10 @@
 // Prompts that are typed in: read, drawn, compared, kept; and what can go wrong with them.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { binary, launch, open, serve } from './browser.mjs'
-import { axeFinds, run, settle, shoot, shared, test, text, viewing, work } from './harness.mjs'
+import { LOOKS, looksRight, run, settle, shoot, shared, test, text, viewing, work } from './harness.mjs'
 import { chips, first, laid, line, painted, panel, read, second, typed } from './typing.mjs'
 
 test('a text that the run has read lies on its own points, drawn from layer to layer', () =>
@@ -230,8 +230,22 @@ test('a run of another model is refused when the program starts', () => {
   })
 })
 
-test('prompts: axe finds nothing serious, in light, dark and at the size of a phone', async () => {
-  for (const [theme, width, height] of [['light', 1280, 800], ['dark', 1280, 800], ['light', 390, 844]])
+test('on a map without layers, a prompt is told where its way is shown', async () => {
+  run('project', text, '--name', 'table', '--components', 'embed')
+  await viewing([text, ...typed], async (page) => {
+    await read(page, 'The old ship')
+    await panel(page).getByText('This map has no layers to lead it through.').waitFor()
+    await panel(page).getByRole('button', { name: 'Its way, on paths' }).click()
+    await page.waitForFunction(() => window.tomograph.cloud?.name === 'paths' && !window.tomograph.loading)
+    await laid(page)
+    await page.getByText('the prompt, from layer to layer').waitFor()
+    assert.equal(await panel(page).getByText('no layers to lead it through').count(), 0)
+  }, { hash: '#p=table' })
+  for (const ending of ['json', 'safetensors']) rmSync(join(text, 'projections', `table.${ending}`))
+})
+
+test('prompts: axe finds nothing serious, at every size', async () => {
+  for (const [theme, width, height] of LOOKS)
     await viewing([text, ...typed], async (page) => {
       await page.setViewportSize({ width, height })
       await read(page, 'The old ship')
@@ -239,9 +253,7 @@ test('prompts: axe finds nothing serious, in light, dark and at the size of a ph
       await chips(page).nth(4).click()
       await panel(page).locator('button.near').first().waitFor()
       await panel(page).getByRole('img', { name: /^Distance by layer/ }).waitFor()
-      assert.deepEqual(await axeFinds(page), [], `${theme} ${width}`)
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing hangs over the edge')
-      await shoot(page, `live-${theme}-${width}`)
+      await looksRight(page, `live-${theme}-${width}`)
       await page.setViewportSize({ width: 1440, height: 900 })
     }, { hash: `#p=paths&theme=${theme}` })
 })

@@ -1,24 +1,7 @@
 // Every panel in light, dark, wide and on a phone: axe finds nothing serious, nothing is cut or hangs over the edge.
 import assert from 'node:assert/strict'
-import { axeFinds, LOOKS, settle, shared, shoot, test, text, viewing, writtenReport } from './harness.mjs'
 import { open } from './browser.mjs'
-
-/** Words that are cut off by what they stand in, and nothing says so. */
-const cut = (page) =>
-  page.evaluate(() =>
-    [...document.querySelectorAll('button, summary, label, th, td, h1, h2, p, li, kbd')]
-      .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0)
-      .filter((e) => getComputedStyle(e).overflowX === 'hidden' && getComputedStyle(e).textOverflow !== 'ellipsis')
-      .map((e) => e.outerHTML.slice(0, 120)),
-  )
-
-async function looksRight(page, name) {
-  await settle(page)
-  await shoot(page, name, page.viewportSize().width < 900)
-  assert.deepEqual(await axeFinds(page), [], name)
-  assert.deepEqual(await cut(page), [], name)
-  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name}: nothing hangs over the edge`)
-}
+import { LOOKS, looksRight, settle, shared, test, text, viewing, writtenReport } from './harness.mjs'
 
 test('panels: axe finds nothing serious, at every size', async () => {
   for (const [theme, width, height] of LOOKS)

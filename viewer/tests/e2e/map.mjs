@@ -200,6 +200,7 @@ test('a finding takes the map to the view that shows it, and says what it is', (
 
 test('the tour stops where this run has something to show', () =>
   viewing([text], async (page) => {
+    await page.getByLabel('Colour by').selectOption('position')
     await page.getByRole('button', { name: 'Tour' }).click()
     const tour = page.getByRole('region', { name: 'Guided tour' })
     assert.match(await tour.textContent(), /1 of 3/)
@@ -210,6 +211,7 @@ test('the tour stops where this run has something to show', () =>
     }
     await tour.getByRole('button', { name: 'Done' }).click()
     await tour.waitFor({ state: 'detached' })
+    await page.waitForFunction(() => window.tomograph.cloud?.name === 'pair' && window.tomograph.colors.coloring === 'position') // where it began
   }))
 
 test('fitting shows the cloud whole, in a wide window and a narrow one', () =>
@@ -263,17 +265,18 @@ test('a lost context comes back with the same picture', () =>
   }, { mayComplain: true }))
 
 /** Names and other words over the map, from what is drawn there. */
-const written = (page) =>
+const writtenAt = (page) =>
   page.evaluate(async () => {
     const v = window.tomograph
     const own = CanvasRenderingContext2D.prototype.fillText
     const words = []
-    CanvasRenderingContext2D.prototype.fillText = function (text, ...at) { words.push(text); own.call(this, text, ...at) }
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...at) { words.push([text, ...at]); own.call(this, text, ...at) }
     v.redraw()
     for (let i = 0; i < 3; ++i) await new Promise(requestAnimationFrame)
     CanvasRenderingContext2D.prototype.fillText = own
     return words
   })
+const written = async (page) => (await writtenAt(page)).map(([text]) => text)
 
 test('clouds have names, points that are picked, found or selected have labels, and a bar says how far is far', () =>
   viewing([text], async (page) => {
@@ -382,6 +385,15 @@ test('layers stand side by side under one camera: drawn, picked and lassoed each
     assert.deepEqual(cells.map((c) => c.layer), [0, 1, 2, 3])
     const words = await written(page)
     for (const { layer } of cells) assert.ok(words.includes(`layer ${layer}`))
+    // Each has its share of labels, and the key covers no picture's name.
+    await page.locator('#search').fill('e')
+    await page.locator('.key', { hasText: 'found by the search' }).waitFor()
+    const labels = (await writtenAt(page)).filter(([word]) => word === 'e')
+    for (const { layer, x, y, width, height } of cells)
+      assert.ok(labels.filter(([, lx, ly]) => lx > x && lx < x + width && ly > y && ly < y + height).length > 2, `labels of layer ${layer}`)
+    const [key, frame] = [await page.locator('.key').boundingBox(), await box(page)]
+    assert.ok(key.y - frame.y - cells[0].y > 20)
+    await page.locator('#search').fill('')
     // Where points of each layer are, by the page's matrix and the cells alone; the point picked there is of that layer.
     const wrong = await page.evaluate(() => {
       const v = window.tomograph
@@ -425,4 +437,10 @@ test('nothing of a fitted map lies under the text at its foot', () =>
       const beyond = under.length + outside.length
       assert.ok(beyond < 0.004 * places.length && beyond <= Number(said?.[1].replace(',', '') ?? 0), `${beyond} beyond the edges in ${dim}-D, said: ${said?.[1]}`)
     }
+    // The bar of the scale stands above it, however many lines it takes.
+    await page.evaluate(() => window.tomograph.notices.say('Something long was said of this map. '.repeat(12)))
+    await page.locator('.counts', { hasText: 'Something long' }).waitFor()
+    await settle(page)
+    const scale = (await writtenAt(page)).find(([word]) => /^[\d.e+-]+$/.test(word))
+    assert.ok(scale[2] + 6 < (await page.locator('.foot').boundingBox()).y - (await box(page)).y, `${scale}`)
   }))

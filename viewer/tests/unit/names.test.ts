@@ -65,6 +65,9 @@ describe('labels', () => {
     expect([0, 6].map(teller(c, [0, 6]))).toEqual(['L0', 'L1'])
     expect([0, 3].map(teller(c, [0, 3]))).toEqual(['@0', '@3'])
     expect([0].map(teller(c, [0]))).toEqual(['·a'])
+    // Layers that stand beside them are not said again.
+    expect([0, 7].map((row) => teller(c, [0, 7])(row))).toEqual(['·a L0', 'b L1'])
+    expect([0, 7].map((row) => teller(c, [0, 7], false)(row))).toEqual(['·a', 'b'])
   })
   it('cover none before them and nothing blocked', () => {
     const spots = new Spots(200, 100)
