@@ -15,6 +15,9 @@ int below(const Stream& stream, const GraphNode::Source& source) {
 
 /// The streams that stand one after the other in `stack`.
 void unstack(const Stream& stream, int stack, std::vector<int>& kept) {
+    // The embedding itself, not how it is laid out to be put aside.
+    while (stack >= 0 && stream.is_stem(stack) && stream.node(stack).op == Op::view)
+        stack = below(stream, stream.node(stack).sources[0]);
     if (stack < 0 || stream.is_stem(stack) || stream.node(stack).kind != "CONCAT") {
         kept.push_back(stack);
         return;
