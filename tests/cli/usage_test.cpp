@@ -183,7 +183,7 @@ class CaptureUsage : public testing::TestWithParam<Flags> {};
 INSTANTIATE_TEST_SUITE_P(
     Cli, CaptureUsage,
     testing::Values(Flags{"TextForRepeat",
-                          {"--prompts", "repeat", "--token", "1", "--text", "a"},
+                          {"--prompts", "repeat", "--token", "1", "--text", "/dev/null"},
                           "--text has no meaning with --prompts repeat"},
                     Flags{"TokenForText", {"--token", "1"}, "--token has no meaning with --prompts text"},
                     Flags{"WordForText", {"--word", "a"}, "--word has no meaning with --prompts text"},
