@@ -8,8 +8,9 @@ namespace tomograph {
 
 /// Between single quotes, as shells read it.
 std::string shell_quoted(const std::string& text);
-/// How the program is called with these words, for the files that it writes and as a hint: as typed, but for --out, --part, --force and
-/// --resume, which say nothing of what is in them. Words that a shell would take apart are quoted.
+/// How the program is called with these words, for the files that it writes and as a hint: as typed, but for
+/// --out, --part, --force and --resume, which say nothing of what is in them. Words that a shell would take
+/// apart are quoted.
 std::string command_text(const std::vector<std::string>& arguments);
 /// The same of this process, once main() has said it.
 const std::string& this_command();

@@ -129,10 +129,10 @@ class Follower {
                               .value = deal.value,
                               .weights = deal.weights,
                               .matrix = deal.matrix};
-            describe(write);
+            const bool reads_table = describe(write).table;
             if (deal.weights != kNone) {
                 write.mixture = mixture_of(several, write);
-            } else if (write.kind == StreamWrite::Kind::mlp && holds_table(write)) {
+            } else if (write.kind == StreamWrite::Kind::mlp && reads_table) {
                 write.kind = StreamWrite::Kind::table;
             } else {
                 refuse_graph("what is added at " + named(deal.node) +
@@ -155,8 +155,6 @@ class Follower {
                          " reads no mixture of the several streams before it");
         return *read;
     }
-
-    bool holds_table(const StreamWrite& write) { return path_.stream.ancestors(write.value).table; }
 
     /// Behind the last block a norm reads a mixture of the streams, or that is itself what ends.
     void find_end_of_several() {
@@ -208,19 +206,21 @@ class Follower {
 
     int below_views(int at) const { return path_.stream.below_views(at); }
 
-    void describe(StreamWrite& write) {
+    /// What the write is made of, to it; and all that was found, unless it is an earlier stream.
+    Stream::Ancestors describe(StreamWrite& write) {
         if (!write.anew && path_.stream.is_stream(write.value)) {
             write.kind = StreamWrite::Kind::skip;
             write.reads = {below_views(write.value)};
-            return;
+            return {};
         }
-        const Stream::Ancestors a = path_.stream.ancestors(write.value);
+        Stream::Ancestors a = path_.stream.ancestors(write.value);
         write.reads = a.reads;
         write.experts = a.experts;
         write.kind = a.source      ? StreamWrite::Kind::cross
                      : a.attention ? StreamWrite::Kind::attention
                      : a.recurrent ? StreamWrite::Kind::mixer
                                    : StreamWrite::Kind::mlp;
+        return a;
     }
 
     /// Blocks may add attention, mixer and MLP first and the stream afterwards: take such a sum apart.
