@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -64,36 +65,57 @@ TEST_P(UmapKernel, BothEndsDrawAnEdgeTogether) {
     }
 }
 
-/// 32 vertices with up to 5 drawn edges each, among 200 others.
+/// 32 vertices with up to 9 edges each, all drawn, among 200 others of which the first `n_pushers` push.
 struct Scene {
-    explicit Scene(int n_dims) : dims(n_dims), others(10 * Matrix::Random(200, n_dims)) {
+    explicit Scene(int n_dims, int n_pushers = 200)
+        : dims(n_dims),
+          others(10 * Matrix::Random(200, n_dims)),
+          pushers(n_dims, n_pushers + umap_run - 1),
+          places(others.topRows(n)) {
         Rng rng(3);
-        for (auto& target : targets) target = static_cast<std::int32_t>(rng.below(200));
-        for (int lane = 0; lane < umap_lanes; ++lane) {
-            counts[lane] = lane % 6;
-            random[lane] = static_cast<std::uint32_t>(rng());
-            for (int d = 0; d < dims; ++d) position[d * umap_lanes + lane] = others(lane, d);
+        for (Eigen::Index i = 0; i < pushers.cols(); ++i) pushers.col(i) = others.row(i % n_pushers);
+        for (int vertex = 0; vertex < n; ++vertex) {
+            // The counter of vertex 0's edge to 0 alone would not overflow in the first epoch.
+            for (int e = 0; e < vertex % 10; ++e)
+                targets.push_back(static_cast<std::int32_t>(1 + rng.below(199)));
+            offsets.push_back(static_cast<std::int64_t>(targets.size()));
         }
-    }
-    UmapStep step(int n_negative) const {
-        UmapStep step{};
+        rates.assign(targets.size(), 0xffffffffu);
         step.dims = dims;
-        step.others = step.pushers = others.data();
-        step.n_pushers = 200;
+        step.turn = 1;
+        step.n_pushers = n_pushers;
         step.a = 1.577f, step.b = 0.895f, step.repulsion = 1, step.alpha = 0.25f;
+    }
+    void advance(int n_negative, SimdLevel level, std::int64_t begin = 0, std::int64_t end = n) {
+        step.offsets = offsets.data(), step.targets = targets.data(), step.rates = rates.data();
+        step.others = others.data();
+        for (int d = 0; d < dims; ++d) step.pushers[d] = pushers.row(d).data();
         step.n_negative = n_negative;
-        return step;
+        std::int32_t drawn[9 + 16];
+        advance_vertices(step, begin, end, 7, drawn, places.data(), level);
     }
-    void advance(int n_negative, SimdLevel level) {
-        advance_vertices(step(n_negative), targets, stride, counts, random, position, level);
+    /// 2 a b d^(2b) / (d^2 (1 + a d^(2b))) of the pull along an edge, less the sign; of the push, 2 b / ((0.001 +
+    /// d^2) (1 + a d^(2b))). Each coordinate of a force is at most 4.
+    VectorD pull(int vertex, int other) const {
+        const VectorD apart = difference(vertex, other);
+        const double squared = apart.squaredNorm() + 1e-12, power = std::pow(squared, 0.895);
+        return (-2 * 1.577 * 0.895 * power / (squared * (1.577 * power + 1)) * apart).cwiseMax(-4).cwiseMin(4);
     }
-    static constexpr std::int32_t stride = 8;
+    VectorD push(int vertex, int other) const {
+        const VectorD apart = difference(vertex, other);
+        const double squared = apart.squaredNorm() + 1e-12, power = std::pow(squared, 0.895);
+        return (2 * 0.895 / ((0.001 + squared) * (1.577 * power + 1)) * apart).cwiseMax(-4).cwiseMin(4);
+    }
+    VectorD difference(int vertex, int other) const {
+        return (places.row(vertex) - others.row(other)).transpose().cast<double>();
+    }
+    static constexpr int n = 32;
     int dims;
-    Matrix others;
-    std::int32_t targets[umap_lanes * stride];
-    alignas(64) std::int32_t counts[umap_lanes];
-    alignas(64) std::uint32_t random[umap_lanes];
-    alignas(64) float position[3 * umap_lanes] = {};
+    Matrix others, pushers, places;
+    std::vector<std::int64_t> offsets{0};
+    std::vector<std::int32_t> targets;
+    std::vector<std::uint32_t> rates;
+    UmapStep step{};
 };
 
 TEST_P(UmapKernel, PullsAlongTheGradient) {
@@ -101,19 +123,25 @@ TEST_P(UmapKernel, PullsAlongTheGradient) {
         Scene scene(dims);
         const Scene before = scene;
         scene.advance(0, GetParam());
-        for (int lane = 0; lane < umap_lanes; ++lane) {
-            VectorD expected(dims), at(dims);
-            for (int d = 0; d < dims; ++d) expected[d] = at[d] = before.position[d * umap_lanes + lane];
-            for (int e = 0; e < before.counts[lane]; ++e) {
-                const VectorD to =
-                    before.others.row(before.targets[lane * Scene::stride + e]).transpose().cast<double>();
-                const double squared = (at - to).squaredNorm() + 1e-12;
-                const double power = std::pow(squared, 0.895);
-                const VectorD pull = -2 * 1.577 * 0.895 * power / (squared * (1.577 * power + 1)) * (at - to);
-                expected += 0.25 * 2 * pull.cwiseMax(-4).cwiseMin(4);  // once for each end
-            }
-            for (int d = 0; d < dims; ++d)
-                EXPECT_NEAR(scene.position[d * umap_lanes + lane], expected[d], 1e-4) << lane;
+        for (int vertex = 0; vertex < Scene::n; ++vertex) {
+            VectorD expected = before.places.row(vertex).transpose().cast<double>();
+            for (auto e = before.offsets[vertex]; e < before.offsets[vertex + 1]; ++e)
+                expected += 0.25 * 2 * before.pull(vertex, before.targets[e]);  // once for each end
+            for (int d = 0; d < dims; ++d) EXPECT_NEAR(scene.places(vertex, d), expected[d], 1e-4) << vertex;
+        }
+    }
+}
+
+TEST_P(UmapKernel, PushesAsOftenAsEachDrawnEdgeAsks) {
+    for (const int dims : {2, 3}) {
+        Scene scene(dims, 1);
+        const Scene before = scene;
+        scene.advance(5, GetParam());
+        for (int vertex = 0; vertex < Scene::n; ++vertex) {
+            VectorD expected = before.places.row(vertex).transpose().cast<double>();
+            for (auto e = before.offsets[vertex]; e < before.offsets[vertex + 1]; ++e)
+                expected += 0.25 * (2 * before.pull(vertex, before.targets[e]) + 5 * before.push(vertex, 0));
+            for (int d = 0; d < dims; ++d) EXPECT_NEAR(scene.places(vertex, d), expected[d], 1e-4) << vertex;
         }
     }
 }
@@ -123,20 +151,63 @@ TEST_P(UmapKernel, DrawsThePushersThatThePlainPathDraws) {
         Scene scene(dims), plain = scene;
         plain.advance(5, SimdLevel::plain);
         scene.advance(5, GetParam());
-        EXPECT_TRUE(std::equal(plain.random, plain.random + umap_lanes, scene.random));
-        for (int i = 0; i < dims * umap_lanes; ++i)
-            EXPECT_NEAR(scene.position[i], plain.position[i], 1e-3) << i;
+        EXPECT_LE((scene.places - plain.places).cwiseAbs().maxCoeff(), 1e-3f);
+        EXPECT_GT((scene.places - scene.others.topRows(Scene::n)).cwiseAbs().maxCoeff(), 0.1f);
     }
+}
+
+TEST_P(UmapKernel, DrawsEveryPusherAlike) {
+    Scene scene(2);
+    scene.targets.assign(1, 5);
+    scene.rates.assign(1, 0xffffffffu);
+    std::fill(scene.offsets.begin() + 1, scene.offsets.end(), 1);
+    // Pushers far from all but each other, one of them near: how often is it drawn?
+    const Matrix far = Matrix::Constant(2, scene.pushers.cols(), 1e6f);
+    for (const int near : {0, 15, 16, 199}) {
+        scene.pushers = far;
+        for (Eigen::Index i = near; i < scene.pushers.cols(); i += 200)
+            scene.pushers.col(i) = scene.others.row(0).transpose().array() + 0.5f;
+        int pushed = 0;
+        constexpr int epochs = 20000;
+        for (int epoch = 0; epoch < epochs; ++epoch) {
+            std::int32_t drawn[17];
+            scene.places = scene.others.topRows(Scene::n);
+            scene.advance(0, GetParam(), 0, 1);
+            const float pulled = scene.places(0, 0);
+            scene.places = scene.others.topRows(Scene::n);
+            scene.step.n_negative = 5;
+            advance_vertices(scene.step, 0, 1, static_cast<std::uint64_t>(epoch), drawn, scene.places.data(),
+                             GetParam());
+            pushed += std::abs(scene.places(0, 0) - pulled) > 1e-3f;
+        }
+        EXPECT_NEAR(pushed, epochs * 5 / 200, 5 * std::sqrt(epochs * 5 / 200)) << near;
+    }
+}
+
+TEST_P(UmapKernel, MovesOnlyTheVerticesAskedFor) {
+    Scene scene(2), part = scene;
+    scene.advance(5, GetParam());
+    part.advance(5, GetParam(), 5, 20);
+    EXPECT_EQ(part.places.middleRows(5, 15), scene.places.middleRows(5, 15));
+    EXPECT_EQ(part.places.topRows(5), part.others.topRows(5));
+    EXPECT_EQ(part.places.bottomRows(12), part.others.middleRows(20, 12));
 }
 
 TEST_P(UmapKernel, LeavesAVertexWithoutEdgesAndOneUponItsTargetFinite) {
     Scene scene(2);
-    for (int lane = 0; lane < umap_lanes; ++lane) scene.targets[lane * Scene::stride] = lane;  // itself
-    scene.counts[0] = 0;
-    const float x = scene.position[0];
+    for (int vertex = 1; vertex < Scene::n; ++vertex)
+        for (auto e = scene.offsets[vertex]; e < scene.offsets[vertex + 1]; ++e) scene.targets[e] = vertex;  // itself
     scene.advance(5, GetParam());
-    EXPECT_EQ(scene.position[0], x);
-    for (int i = 0; i < 2 * umap_lanes; ++i) EXPECT_TRUE(std::isfinite(scene.position[i]));
+    EXPECT_EQ(scene.places.row(0), scene.others.row(0));
+    EXPECT_TRUE(scene.places.allFinite());
+}
+
+TEST_P(UmapKernel, DoesNotHideWhatIsNotANumber) {
+    Scene scene(2);
+    scene.others.setConstant(std::numeric_limits<float>::quiet_NaN());
+    scene.advance(0, GetParam());
+    EXPECT_TRUE(scene.places.row(0).allFinite());
+    EXPECT_TRUE(scene.places.row(1).array().isNaN().all());
 }
 
 }  // namespace

@@ -10,7 +10,8 @@
 namespace tomograph {
 namespace {
 
-constexpr std::int64_t block_rows = 1024;
+/// Rows that a thread takes at once: few, for a graph of lists has wide rows and no more than a thousand.
+constexpr std::int64_t block_rows = 64;
 
 float find_sigma(const float* distances, std::int64_t k, float rho) {
     // The row itself is no neighbour here, and none of umap-learn's sum either; but its n_neighbors counts

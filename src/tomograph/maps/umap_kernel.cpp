@@ -1,6 +1,10 @@
 #include "tomograph/maps/umap_kernel.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "tomograph/base/random.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -9,200 +13,271 @@
 namespace tomograph {
 namespace {
 
-// All arithmetic is on 16 lanes; the compiler splits them where registers are narrower.
-typedef float Floats __attribute__((vector_size(64), may_alias));
-typedef std::int32_t Ints __attribute__((vector_size(64), may_alias));
-typedef std::uint32_t Words __attribute__((vector_size(64), may_alias));
-constexpr int lanes = 16;
-/// Vectors that advance side by side: one's arithmetic fills the other's waits.
-constexpr int n_vectors = umap_lanes / lanes;
 constexpr std::uint32_t golden = 2654435769u;
 /// umap-learn's bound for one force in one dimension.
 constexpr float largest_move = 4.0f;
 
+template <int N>
+struct VectorTypes {
+    typedef float Floats __attribute__((vector_size(N * 4)));
+    typedef std::int32_t Ints __attribute__((vector_size(N * 4)));
+};
+
+/// Vectors of N lanes. They travel by reference: passing them in registers would depend on the instruction set.
+template <int N>
+struct Vectors {
+    using Floats = typename VectorTypes<N>::Floats;
+    using Ints = typename VectorTypes<N>::Ints;
+    static constexpr int lanes = N;
+
+    /// NaN stays: a map that holds it is refused.
+    [[gnu::always_inline]] static void clamp(Floats& x, float limit) {
+        x = x > limit ? Floats{} + limit : x;
+        x = x < -limit ? Floats{} - limit : x;
+    }
+    template <int Dims>
+    [[gnu::always_inline]] static void places(const float* from, const std::int32_t* index, Floats* out) {
+        for (int d = 0; d < Dims; ++d) {
+            for (int lane = 0; lane < N; ++lane) out[d][lane] = from[index[lane] * Dims + d];
+        }
+    }
+    /// The sum of all lanes.
+    [[gnu::always_inline]] static float sum(const Floats& terms) {
+        Floats x = terms;
+        Ints lane = {};
+        for (int i = 0; i < N; ++i) lane[i] = i;
+        for (int half = N / 2; half > 0; half /= 2) x += __builtin_shuffle(x, lane ^ half);
+        return x[0];
+    }
+    [[gnu::always_inline]] static std::int32_t draw(std::int32_t vertex, const std::int32_t* targets,
+                                                    const std::uint32_t* rates, std::int64_t n,
+                                                    std::uint32_t turn, std::int32_t* out) {
+        std::int32_t count = 0;
+        for (std::int64_t e = 0; e < n; ++e) {
+            // Written always and kept when drawn: whether it is cannot be foretold, so a branch would cost more.
+            const std::uint32_t start = static_cast<std::uint32_t>(vertex + targets[e]) * golden;
+            out[count] = targets[e];
+            count += start + rates[e] * turn < rates[e];
+        }
+        return count;
+    }
+};
+
 /// x^b for x from 1e-12 on, to about 5e-6. Polynomials are least-maximum fits at Chebyshev nodes.
-[[gnu::always_inline]] inline void power(const Floats& x, float b, Floats& result) {
+template <class Level>
+[[gnu::always_inline]] inline void power(const typename Level::Floats& x, float b,
+                                         typename Level::Floats& result) {
+    using Floats = typename Level::Floats;
+    using Ints = typename Level::Ints;
     // log2: the exponent of x / sqrt(1/2), and the mantissa in [sqrt(1/2), sqrt(2)) less 1.
-    const Ints bits = reinterpret_cast<const Ints&>(x);
+    const Ints bits = reinterpret_cast<Ints>(x);
     const Ints exponent = (bits - 0x3f3504f3) >> 23;
     const Ints mantissa = bits - (exponent << 23);
-    const Floats m = reinterpret_cast<const Floats&>(mantissa) - 1.0f;
+    const Floats m = reinterpret_cast<Floats>(mantissa) - 1.0f;
     Floats log = -0.206858124f * m + 0.318407118f;
     log = log * m - 0.366413259f;
     log = log * m + 0.479793884f;
     log = log * m - 0.721208468f;
     log = log * m + 1.4427018f;
     Floats y = b * (__builtin_convertvector(exponent, Floats) + m * log);
-    y = y > 126.0f ? Floats{} + 126.0f : y;
-    y = y < -126.0f ? Floats{} - 126.0f : y;
+    Level::clamp(y, 126.0f);
     // exp2: adding 1.5 * 2^23 rounds to a whole number, which then sits in the low bits.
     const Floats shifted = y + 12582912.0f;
-    const Ints whole = reinterpret_cast<const Ints&>(shifted) - 0x4b400000;
+    const Ints whole = reinterpret_cast<Ints>(shifted) - 0x4b400000;
     const Floats fraction = y - (shifted - 12582912.0f);
     Floats exp = 0.0096760371f * fraction + 0.0559220356f;
     exp = exp * fraction + 0.240221074f;
     exp = exp * fraction + 0.693121034f;
     exp = exp * fraction + 1.00000008f;
-    const Ints scaled = reinterpret_cast<const Ints&>(exp) + (whole << 23);
-    result = reinterpret_cast<const Floats&>(scaled);
+    const Ints scaled = reinterpret_cast<Ints>(exp) + (whole << 23);
+    result = reinterpret_cast<Floats>(scaled);
 }
 
-/// Vectors travel by reference: passing them in registers would depend on the instruction set.
-[[gnu::always_inline]] inline void add_clipped(const Floats& x, float limit, Floats& sum) {
-    const Floats low = x < -limit ? Floats{} - limit : x;
-    sum += low > limit ? Floats{} + limit : low;
-}
-
-struct PlainGather {
-    template <int Dims>
-    [[gnu::always_inline]] static void places(const float* from, const Ints& index, Floats* out) {
-        for (int d = 0; d < Dims; ++d) {
-            Floats loaded = {};
-            for (int lane = 0; lane < lanes; ++lane) loaded[lane] = from[index[lane] * Dims + d];
-            out[d] = loaded;
-        }
-    }
-    [[gnu::always_inline]] static void ints(const std::int32_t* from, const Ints& index, Ints& out) {
-        Ints loaded = {};
-        for (int lane = 0; lane < lanes; ++lane) loaded[lane] = from[index[lane]];
-        out = loaded;
-    }
-};
-
-template <int Dims, class Gather>
-[[gnu::always_inline]] inline void advance(const UmapStep& step, const std::int32_t* targets,
-                                           std::int32_t stride, const std::int32_t* counts,
-                                           std::uint32_t* random, float* position) {
-    Floats at[n_vectors][Dims];
-    Ints count[n_vectors], slot[n_vectors];
-    Words state[n_vectors];
-    for (int v = 0; v < n_vectors; ++v) {
-        for (int d = 0; d < Dims; ++d)
-            at[v][d] = *reinterpret_cast<const Floats*>(position + d * umap_lanes + v * lanes);
-        count[v] = *reinterpret_cast<const Ints*>(counts + v * lanes);
-        state[v] = *reinterpret_cast<const Words*>(random + v * lanes);
-        slot[v] = (Ints{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} + v * lanes) * stride;
-    }
+/// The lanes hold forces on one vertex: those of its edges, then those of its pushers. In the other order, a
+/// vertex for each lane, all would wait for the one with most edges, and each would gather its own.
+template <class Level, int Dims>
+[[gnu::always_inline]] inline void advance(const UmapStep& step, std::int64_t begin, std::int64_t end,
+                                           std::uint64_t key, std::int32_t* drawn, float* places) {
+    using Floats = typename Level::Floats;
+    using Ints = typename Level::Ints;
+    constexpr int lanes = Level::lanes;
+    Ints lane = {};
+    for (int i = 0; i < lanes; ++i) lane[i] = i;
+    // Each end of an edge is pulled twice: once for each that umap-learn draws it from.
     const float pull = -2 * step.a * step.b, push = 2 * step.repulsion * step.b;
-    const float unit = static_cast<float>(step.n_pushers) * 0x1.0p-24f;
-    const Ints last = Ints{} + (step.n_pushers - 1);
 
-    const std::int32_t n_steps = *std::max_element(counts, counts + umap_lanes);
-    Floats moved[n_vectors][Dims] = {};
-    for (std::int32_t s = 0; s < n_steps; ++s) {
-#pragma GCC unroll 2
-        for (int v = 0; v < n_vectors; ++v) {
-            const Ints active = count[v] > s;
-            Ints index = {};
-            Gather::ints(targets, slot[v], index);
-            slot[v] += 1;
-            Floats pulled[Dims] = {}, pushed[Dims] = {}, squared = Floats{} + 1e-12f, p = {};
-            Gather::template places<Dims>(step.others, index, pulled);
+    for (std::int64_t vertex = begin; vertex < end; ++vertex) {
+        const auto first = step.offsets[vertex];
+        const std::int32_t n_drawn =
+            Level::draw(static_cast<std::int32_t>(vertex), step.targets + first, step.rates + first,
+                        step.offsets[vertex + 1] - first, step.turn, drawn);
+        if (n_drawn == 0) continue;
+        for (int i = 0; i < lanes; ++i) drawn[n_drawn + i] = 0;
+        Floats at[Dims] = {}, moved[Dims] = {};
+        for (int d = 0; d < Dims; ++d) at[d] += places[vertex * Dims + d];
+
+        for (std::int32_t e = 0; e < n_drawn; e += lanes) {
+            Floats from[Dims] = {}, squared = Floats{} + 1e-12f, p = {};
+            Level::template places<Dims>(step.others, drawn + e, from);
             for (int d = 0; d < Dims; ++d) {
-                pulled[d] = at[v][d] - pulled[d];
-                squared += pulled[d] * pulled[d];
+                from[d] = at[d] - from[d];
+                squared += from[d] * from[d];
             }
-            power(squared, step.b, p);
-            const Floats pull_factor = pull * p / (squared * (step.a * p + 1.0f));
-            Floats pull_sum[Dims] = {};
-            for (int d = 0; d < Dims; ++d) add_clipped(pull_factor * pulled[d], largest_move, pull_sum[d]);
-            for (int i = 0; i < step.n_negative; ++i) {
-                state[v] = state[v] * 747796405u + 2891336453u;
-                Words hash = ((state[v] >> ((state[v] >> 28) + 4)) ^ state[v]) * 277803737u;  // PCG's output
-                hash = (hash >> 22) ^ hash;
-                const Words high = hash >> 8;
-                const Floats chosen =
-                    __builtin_convertvector(reinterpret_cast<const Ints&>(high), Floats) * unit;
-                Ints negative = __builtin_convertvector(chosen, Ints);
-                negative = negative > last ? last : negative;
-                Floats from[Dims] = {};
-                squared = Floats{} + 1e-12f;
-                Gather::template places<Dims>(step.pushers, negative, from);
+            power<Level>(squared, step.b, p);
+            const Floats factor = pull * p / (squared * (step.a * p + 1.0f));
+            const Ints there = lane < n_drawn - e;
+            for (int d = 0; d < Dims; ++d) {
+                Floats force = factor * from[d];
+                Level::clamp(force, largest_move);
+                moved[d] += there ? 2.0f * force : Floats{};
+            }
+        }
+        const std::int32_t n_pushes = n_drawn * step.n_negative;
+        const auto vertex_key = mix(key ^ static_cast<std::uint64_t>(vertex));
+        for (std::int32_t run = 0; run < n_pushes; run += umap_run) {
+            const auto hash = mix(vertex_key + static_cast<std::uint64_t>(run)) >> 32;
+            const auto from_pusher = static_cast<std::int64_t>(hash * static_cast<std::uint64_t>(step.n_pushers) >> 32);
+            const std::int32_t in_run = std::min(n_pushes - run, umap_run);
+            for (std::int32_t part = 0; part < in_run; part += lanes) {
+                Floats from[Dims] = {}, squared = Floats{} + 1e-12f, p = {};
                 for (int d = 0; d < Dims; ++d) {
-                    from[d] = at[v][d] - from[d];
+                    std::memcpy(&from[d], step.pushers[d] + from_pusher + part, sizeof from[d]);
+                    from[d] = at[d] - from[d];
                     squared += from[d] * from[d];
                 }
-                power(squared, step.b, p);
+                power<Level>(squared, step.b, p);
                 const Floats factor = push / ((0.001f + squared) * (step.a * p + 1.0f));
-                for (int d = 0; d < Dims; ++d) add_clipped(factor * from[d], largest_move, pushed[d]);
+                const Ints there = lane < in_run - part;
+                for (int d = 0; d < Dims; ++d) {
+                    Floats force = factor * from[d];
+                    Level::clamp(force, largest_move);
+                    moved[d] += there ? force : Floats{};
+                }
             }
-            for (int d = 0; d < Dims; ++d) moved[v][d] += active ? 2.0f * pull_sum[d] + pushed[d] : Floats{};
         }
-    }
-    for (int v = 0; v < n_vectors; ++v) {
-        for (int d = 0; d < Dims; ++d) {
-            *reinterpret_cast<Floats*>(position + d * umap_lanes + v * lanes) =
-                at[v][d] + step.alpha * moved[v][d];
-        }
-        *reinterpret_cast<Words*>(random + v * lanes) = state[v];
+        for (int d = 0; d < Dims; ++d) places[vertex * Dims + d] += step.alpha * Level::sum(moved[d]);
     }
 }
 
-template <class Gather>
-[[gnu::always_inline]] inline void advance_any(const UmapStep& step, const std::int32_t* targets,
-                                               std::int32_t stride, const std::int32_t* counts,
-                                               std::uint32_t* random, float* position) {
+template <class Level>
+[[gnu::always_inline]] inline void advance_any(const UmapStep& step, std::int64_t begin, std::int64_t end,
+                                               std::uint64_t key, std::int32_t* drawn, float* places) {
     if (step.dims == 2) {
-        advance<2, Gather>(step, targets, stride, counts, random, position);
+        advance<Level, 2>(step, begin, end, key, drawn, places);
     } else {
-        advance<3, Gather>(step, targets, stride, counts, random, position);
+        advance<Level, 3>(step, begin, end, key, drawn, places);
     }
 }
+
+using Plain = Vectors<8>;
 
 #if defined(__x86_64__)
-struct Avx512Gather {
-    template <int Dims>
-    TOMOGRAPH_AVX512 static void places(const float* from, const Ints& index, Floats* out) {
-        const auto i = reinterpret_cast<__m512i>(index);
-        if constexpr (Dims == 2) {  // both coordinates are one 8-byte load
-            const auto low =
-                reinterpret_cast<__m512>(_mm512_i32gather_pd(_mm512_castsi512_si256(i), from, 8));
-            const auto high =
-                reinterpret_cast<__m512>(_mm512_i32gather_pd(_mm512_extracti64x4_epi64(i, 1), from, 8));
-            const Ints even = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
-            const Ints odd = even + 1;
-            out[0] =
-                reinterpret_cast<Floats>(_mm512_permutex2var_ps(low, reinterpret_cast<__m512i>(even), high));
-            out[1] =
-                reinterpret_cast<Floats>(_mm512_permutex2var_ps(low, reinterpret_cast<__m512i>(odd), high));
-        } else {
-            const auto scaled = reinterpret_cast<__m512i>(index * Dims);
-            for (int d = 0; d < Dims; ++d) {
-                out[d] = reinterpret_cast<Floats>(_mm512_i32gather_ps(scaled, from + d, 4));
-            }
+/// For each set of lanes the numbers of its members in order, a byte each.
+constexpr auto members = [] {
+    std::array<std::uint64_t, 256> table{};
+    for (unsigned set = 0; set < 256; ++set) {
+        int n = 0;
+        for (unsigned i = 0; i < 8; ++i) {
+            if (set >> i & 1) table[set] |= static_cast<std::uint64_t>(i) << (8 * n++);
         }
     }
-    TOMOGRAPH_AVX512 static void ints(const std::int32_t* from, const Ints& index, Ints& out) {
-        out = reinterpret_cast<Ints>(_mm512_i32gather_epi32(reinterpret_cast<__m512i>(index), from, 4));
+    return table;
+}();
+
+struct Avx2 : Vectors<8> {
+    TOMOGRAPH_AVX2 static void clamp(Floats& x, float limit) {
+        x = _mm256_max_ps(_mm256_set1_ps(-limit), _mm256_min_ps(_mm256_set1_ps(limit), x));
+    }
+    /// Loads of single places: the processor's own gather is slower on many that have no more than AVX2.
+    template <int Dims>
+    TOMOGRAPH_AVX2 static void places(const float* from, const std::int32_t* index, Floats* out) {
+        if constexpr (Dims == 2) {  // both coordinates are one 8-byte load
+            const auto two = [&](int i, int j) __attribute__((always_inline, target("avx2,fma"))) {
+                const __m128 low = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(from + std::int64_t{2} * index[i])));
+                return _mm_loadh_pi(low, reinterpret_cast<const __m64*>(from + std::int64_t{2} * index[j]));
+            };
+            // x y of lanes 0 1 | 4 5, and of 2 3 | 6 7
+            const __m256 left = _mm256_insertf128_ps(_mm256_castps128_ps256(two(0, 1)), two(4, 5), 1);
+            const __m256 right = _mm256_insertf128_ps(_mm256_castps128_ps256(two(2, 3)), two(6, 7), 1);
+            out[0] = _mm256_shuffle_ps(left, right, 0x88);
+            out[1] = _mm256_shuffle_ps(left, right, 0xdd);
+        } else {
+            Vectors<8>::places<Dims>(from, index, out);
+        }
+    }
+    TOMOGRAPH_AVX2 static std::int32_t draw(std::int32_t vertex, const std::int32_t* targets,
+                                            const std::uint32_t* rates, std::int64_t n, std::uint32_t turn,
+                                            std::int32_t* out) {
+        const __m256i id = _mm256_set1_epi32(vertex), times = _mm256_set1_epi32(static_cast<int>(turn)),
+                      factor = _mm256_set1_epi32(static_cast<int>(golden)), sign = _mm256_set1_epi32(INT32_MIN),
+                      lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        std::int32_t count = 0;
+        for (std::int64_t e = 0; e < n; e += 8) {
+            const auto left = static_cast<int>(std::min<std::int64_t>(n - e, 8));
+            const __m256i there = _mm256_cmpgt_epi32(_mm256_set1_epi32(left), lane);
+            const __m256i target = _mm256_maskload_epi32(targets + e, there);
+            const __m256i rate = _mm256_maskload_epi32(reinterpret_cast<const int*>(rates + e), there);
+            const __m256i start = _mm256_mullo_epi32(_mm256_add_epi32(id, target), factor);
+            const __m256i counter = _mm256_add_epi32(start, _mm256_mullo_epi32(rate, times));
+            // counter < rate, both without sign; a lane that is not there has rate 0 and none below it
+            const __m256i drawn = _mm256_cmpgt_epi32(_mm256_xor_si256(rate, sign), _mm256_xor_si256(counter, sign));
+            const auto set = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(drawn)));
+            const __m256i order =
+                _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<std::int64_t>(members[set])));
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + count),
+                                _mm256_permutevar8x32_epi32(target, order));
+            count += __builtin_popcount(set);
+        }
+        return count;
     }
 };
 
-TOMOGRAPH_AVX512 void advance_avx512(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
-                                     const std::int32_t* counts, std::uint32_t* random, float* position) {
-    advance_any<Avx512Gather>(step, targets, stride, counts, random, position);
-}
-TOMOGRAPH_AVX2 void advance_avx2(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
-                                 const std::int32_t* counts, std::uint32_t* random, float* position) {
-    advance_any<PlainGather>(step, targets, stride, counts, random, position);
-}
-
-TOMOGRAPH_AVX512 std::int32_t draw_edges_avx512(std::int32_t vertex, const std::int32_t* targets,
-                                                const std::uint32_t* rates, std::int64_t n,
-                                                std::uint32_t turn, std::int32_t* out) {
-    const __m512i id = _mm512_set1_epi32(vertex), times = _mm512_set1_epi32(static_cast<int>(turn)),
-                  factor = _mm512_set1_epi32(static_cast<int>(golden));
-    std::int32_t count = 0;
-    for (std::int64_t e = 0; e < n; e += 16) {
-        const auto there = static_cast<__mmask16>(n - e >= 16 ? 0xffff : (1u << (n - e)) - 1);
-        const __m512i target = _mm512_maskz_loadu_epi32(there, targets + e);
-        const __m512i rate = _mm512_maskz_loadu_epi32(there, rates + e);
-        const __m512i start = _mm512_mullo_epi32(_mm512_add_epi32(id, target), factor);
-        const __m512i counter = _mm512_add_epi32(start, _mm512_mullo_epi32(rate, times));
-        const __mmask16 drawn = _mm512_mask_cmplt_epu32_mask(there, counter, rate);
-        _mm512_storeu_si512(out + count, _mm512_maskz_compress_epi32(drawn, target));
-        count += __builtin_popcount(drawn);
+struct Avx512 : Vectors<16> {
+    TOMOGRAPH_AVX512 static void clamp(Floats& x, float limit) {
+        x = _mm512_max_ps(_mm512_set1_ps(-limit), _mm512_min_ps(_mm512_set1_ps(limit), x));
     }
-    return count;
+    template <int Dims>
+    TOMOGRAPH_AVX512 static void places(const float* from, const std::int32_t* index, Floats* out) {
+        const __m512i i = _mm512_loadu_si512(index);
+        if constexpr (Dims == 2) {  // both coordinates are one 8-byte load
+            const auto low = _mm512_castpd_ps(_mm512_i32gather_pd(_mm512_castsi512_si256(i), from, 8));
+            const auto high = _mm512_castpd_ps(_mm512_i32gather_pd(_mm512_extracti64x4_epi64(i, 1), from, 8));
+            const Ints even = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
+            const Ints odd = even + 1;
+            out[0] = _mm512_permutex2var_ps(low, reinterpret_cast<__m512i>(even), high);
+            out[1] = _mm512_permutex2var_ps(low, reinterpret_cast<__m512i>(odd), high);
+        } else {
+            const __m512i scaled = _mm512_mullo_epi32(i, _mm512_set1_epi32(Dims));
+            for (int d = 0; d < Dims; ++d) out[d] = _mm512_i32gather_ps(scaled, from + d, 4);
+        }
+    }
+    TOMOGRAPH_AVX512 static std::int32_t draw(std::int32_t vertex, const std::int32_t* targets,
+                                              const std::uint32_t* rates, std::int64_t n,
+                                              std::uint32_t turn, std::int32_t* out) {
+        const __m512i id = _mm512_set1_epi32(vertex), times = _mm512_set1_epi32(static_cast<int>(turn)),
+                      factor = _mm512_set1_epi32(static_cast<int>(golden));
+        std::int32_t count = 0;
+        for (std::int64_t e = 0; e < n; e += 16) {
+            const auto there = static_cast<__mmask16>(n - e >= 16 ? 0xffff : (1u << (n - e)) - 1);
+            const __m512i target = _mm512_maskz_loadu_epi32(there, targets + e);
+            const __m512i rate = _mm512_maskz_loadu_epi32(there, rates + e);
+            const __m512i start = _mm512_mullo_epi32(_mm512_add_epi32(id, target), factor);
+            const __m512i counter = _mm512_add_epi32(start, _mm512_mullo_epi32(rate, times));
+            const __mmask16 drawn = _mm512_mask_cmplt_epu32_mask(there, counter, rate);
+            _mm512_storeu_si512(out + count, _mm512_maskz_compress_epi32(drawn, target));
+            count += __builtin_popcount(drawn);
+        }
+        return count;
+    }
+};
+
+TOMOGRAPH_AVX512 void advance_avx512(const UmapStep& step, std::int64_t begin, std::int64_t end,
+                                     std::uint64_t key, std::int32_t* drawn, float* places) {
+    advance_any<Avx512>(step, begin, end, key, drawn, places);
+}
+TOMOGRAPH_AVX2 void advance_avx2(const UmapStep& step, std::int64_t begin, std::int64_t end,
+                                 std::uint64_t key, std::int32_t* drawn, float* places) {
+    advance_any<Avx2>(step, begin, end, key, drawn, places);
 }
 #endif
 
@@ -212,30 +287,19 @@ std::int32_t draw_edges(std::int32_t vertex, const std::int32_t* targets, const 
                         std::int64_t n, std::uint32_t turn, std::int32_t* out,
                         [[maybe_unused]] SimdLevel level) {
 #if defined(__x86_64__)
-    if (level >= SimdLevel::avx512) return draw_edges_avx512(vertex, targets, rates, n, turn, out);
+    if (level >= SimdLevel::avx512) return Avx512::draw(vertex, targets, rates, n, turn, out);
+    if (level == SimdLevel::avx2) return Avx2::draw(vertex, targets, rates, n, turn, out);
 #endif
-    std::int32_t count = 0;
-    for (std::int64_t e = 0; e < n; ++e) {
-        // Written always and kept when drawn: whether it is cannot be foretold, so a branch would cost more.
-        const std::uint32_t start = static_cast<std::uint32_t>(vertex + targets[e]) * golden;
-        out[count] = targets[e];
-        count += start + rates[e] * turn < rates[e];
-    }
-    return count;
+    return Plain::draw(vertex, targets, rates, n, turn, out);
 }
 
-void advance_vertices(const UmapStep& step, const std::int32_t* targets, std::int32_t stride,
-                      const std::int32_t* counts, std::uint32_t* random, float* position,
-                      [[maybe_unused]] SimdLevel level) {
+void advance_vertices(const UmapStep& step, std::int64_t begin, std::int64_t end, std::uint64_t key,
+                      std::int32_t* drawn, float* places, [[maybe_unused]] SimdLevel level) {
 #if defined(__x86_64__)
-    if (level >= SimdLevel::avx512) {
-        return advance_avx512(step, targets, stride, counts, random, position);
-    }
-    if (level == SimdLevel::avx2) {
-        return advance_avx2(step, targets, stride, counts, random, position);
-    }
+    if (level >= SimdLevel::avx512) return advance_avx512(step, begin, end, key, drawn, places);
+    if (level == SimdLevel::avx2) return advance_avx2(step, begin, end, key, drawn, places);
 #endif
-    advance_any<PlainGather>(step, targets, stride, counts, random, position);
+    advance_any<Plain>(step, begin, end, key, drawn, places);
 }
 
 }  // namespace tomograph

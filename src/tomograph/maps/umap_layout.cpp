@@ -42,7 +42,7 @@ UmapLayout::UmapLayout(const WeightedGraph& graph, const Matrix& points, const M
     number_vertices(graph, points);
     others_ = fixed_map ? *fixed_map : places_;
     collect_edges(graph);
-    if (others_.rows() > window) pusher_of_ = permutation(others_.rows(), mix(options_.seed, 0x7075));
+    pusher_of_ = permutation(others_.rows(), mix(options_.seed, 0x7075));
     refresh_pushers();
 }
 
@@ -100,27 +100,30 @@ void UmapLayout::collect_edges(const WeightedGraph& graph) {
     }
 }
 
-/// Each block of vertices is pushed, within an epoch, by a window of others that fits the nearest caches. In
-/// random order a window is a fair sample, and another one serves each time.
+/// In random order any run of them is a fair sample, read without a gather. Each block of vertices is pushed,
+/// within an epoch, by a window of others that fits the nearest caches, and by another one each time.
 void UmapLayout::refresh_pushers() {
-    if (pusher_of_.empty()) return;
     const auto n = static_cast<std::int64_t>(pusher_of_.size());
-    pushers_.resize(n + window, others_.cols());
-    parallel_for((n + block_vertices - 1) / block_vertices, options_.threads, [&](std::int64_t block) {
-        for (std::int64_t i = block * block_vertices; i < std::min((block + 1) * block_vertices, n); ++i) {
-            pushers_.row(i) = others_.row(pusher_of_[i]);
+    const std::int64_t again = std::min(n, window) + umap_run - 1;
+    pushers_.resize(others_.cols(), n + again);
+    parallel_for((n + again + window - 1) / window, options_.threads, [&](std::int64_t block) {
+        for (std::int64_t i = block * window; i < std::min((block + 1) * window, n + again); ++i) {
+            pushers_.col(i) = others_.row(pusher_of_[i % n]);
         }
     });
-    pushers_.bottomRows(window) = pushers_.topRows(window);
 }
 
 void UmapLayout::advance() {
     const std::int64_t n = places_.rows(), dims = places_.cols();
-    const auto turn = static_cast<std::uint32_t>(epoch_) + 1;
     const auto epoch_key = mix(options_.seed, static_cast<std::uint64_t>(epoch_));
     UmapStep epoch_step{};
     epoch_step.dims = static_cast<int>(dims);
+    epoch_step.offsets = offsets_.data();
+    epoch_step.targets = targets_.data();
+    epoch_step.rates = rates_.data();
+    epoch_step.turn = static_cast<std::uint32_t>(epoch_) + 1;
     epoch_step.others = others_.data();
+    epoch_step.n_pushers = static_cast<std::int32_t>(std::min(others_.rows(), window));
     epoch_step.a = static_cast<float>(options_.curve.a);
     epoch_step.b = static_cast<float>(options_.curve.b);
     epoch_step.repulsion = static_cast<float>(options_.repulsion_strength);
@@ -131,44 +134,16 @@ void UmapLayout::advance() {
     parallel_for((n + block_vertices - 1) / block_vertices, options_.threads, [&](std::int64_t block) {
         const auto block_key = mix(epoch_key, static_cast<std::uint64_t>(block));
         UmapStep step = epoch_step;
-        if (pusher_of_.empty()) {
-            step.pushers = others_.data();
-            step.n_pushers = static_cast<std::int32_t>(others_.rows());
-        } else {
-            step.pushers = pushers_.data() + static_cast<std::int64_t>(block_key % pusher_of_.size()) * dims;
-            step.n_pushers = window;
-        }
-        std::vector<std::int32_t>
-            drawn;  // [32][stride]; slots of lanes that end early hold older, valid targets
-        alignas(64) std::int32_t counts[umap_lanes];
-        alignas(64) std::uint32_t random[umap_lanes];
-        alignas(64) float position[3 * umap_lanes];
-        const std::int64_t end = std::min((block + 1) * block_vertices, n);
-        for (std::int64_t first = block * block_vertices; first < end; first += umap_lanes) {
-            const std::int64_t last = std::min(first + umap_lanes, end);
-            std::int64_t stride = 0;
-            for (auto slot = first; slot < last; ++slot)
-                stride = std::max(stride, offsets_[slot + 1] - offsets_[slot]);
-            stride += 16;
-            if (drawn.size() < static_cast<std::size_t>(umap_lanes * stride))
-                drawn.resize(umap_lanes * stride, 0);
-            for (int lane = 0; lane < umap_lanes; ++lane) {
-                const std::int64_t slot = std::min(first + lane, last - 1);  // idle lanes draw no edge
-                const auto begin = offsets_[slot];
-                random[lane] = static_cast<std::uint32_t>(mix(block_key, static_cast<std::uint64_t>(slot)));
-                for (std::int64_t d = 0; d < dims; ++d) position[d * umap_lanes + lane] = places_(slot, d);
-                counts[lane] = first + lane >= last
-                                   ? 0
-                                   : draw_edges(static_cast<std::int32_t>(slot), targets_.data() + begin,
-                                                rates_.data() + begin, offsets_[slot + 1] - begin, turn,
-                                                drawn.data() + lane * stride);
-            }
-            advance_vertices(step, drawn.data(), static_cast<std::int32_t>(stride), counts, random, position);
-            for (std::int64_t slot = first; slot < last; ++slot) {
-                for (std::int64_t d = 0; d < dims; ++d)
-                    places_(slot, d) = position[d * umap_lanes + (slot - first)];
-            }
-        }
+        const auto start = others_.rows() > window
+                               ? static_cast<std::int64_t>(block_key % static_cast<std::uint64_t>(others_.rows()))
+                               : 0;
+        for (std::int64_t d = 0; d < dims; ++d) step.pushers[d] = &pushers_(d, start);
+        const auto first = block * block_vertices, last = std::min(first + block_vertices, n);
+        std::int64_t most = 0;
+        for (auto slot = first; slot < last; ++slot)
+            most = std::max(most, offsets_[slot + 1] - offsets_[slot]);
+        std::vector<std::int32_t> drawn(most + 16);
+        advance_vertices(step, first, last, block_key, drawn.data(), places_.data());
     });
     if (!fixed_) {
         others_ = places_;

@@ -23,8 +23,8 @@ struct LayoutOptions {
 
 /// UMAP's optimisation of the cross-entropy, gathered instead of scattered: in each epoch every vertex walks
 /// along its own sampled edges while all others stay where the last epoch left them. So vertices are
-/// independent within an epoch: any number of threads gives the same bytes, and 16 vertices advance in one
-/// vector register. An edge of weight w is drawn in w / w_max of the epochs, as in umap-learn; random numbers
+/// independent within an epoch: any number of threads gives the same bytes, and the forces on one are
+/// computed side by side. An edge of weight w is drawn in w / w_max of the epochs, as in umap-learn; random numbers
 /// are hashes of (seed, epoch, vertex). Each drawn edge pulls twice, once for each end that umap-learn draws
 /// it from.
 ///
@@ -58,7 +58,7 @@ class UmapLayout {
     std::vector<std::int32_t> vertex_of_;  // [n] slot -> vertex
     Matrix places_;                        // [n, dims] by slot
     Matrix others_;   // what edges lead to: places_ after the last epoch, or the fixed map (by its row)
-    Matrix pushers_;  // others_ in random order, its beginning repeated at the end
+    Matrix pushers_;  // [dims, n_others + some] in random order, the first again at the end
     std::vector<std::int64_t> pusher_of_;  // [n_others] that order
     std::vector<std::int64_t> offsets_;    // [n + 1] edges of a slot
     std::vector<std::int32_t> targets_;    // rows of others_

@@ -38,22 +38,17 @@ void hadamard(float* v) {
     for (std::int64_t t = 0; t < width; ++t) sum += static_cast<std::int16_t>(a[t]) * b[t];
     return sum;
 }
-using Dot = std::int32_t (*)(const std::int8_t*, const std::int8_t*, std::int64_t);
 
-std::int32_t dot_any(const std::int8_t* a, const std::int8_t* b, std::int64_t width) {
-    return plain_dot(a, b, width);
-}
 #if defined(__x86_64__)
-TOMOGRAPH_AVX2 std::int32_t dot_avx2(const std::int8_t* a, const std::int8_t* b, std::int64_t width) {
-    __m256i sum = _mm256_setzero_si256();
-    for (std::int64_t t = 0; t < width; t += 16) {
-        const __m256i left = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a + t)));
-        const __m256i right = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b + t)));
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(left, right));
-    }
-    alignas(32) std::int32_t lanes[8];
-    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sum);
-    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+/// 16 codes as 16-bit numbers.
+TOMOGRAPH_AVX2 inline __m256i widen(const std::int8_t* code) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(code)));
+}
+
+/// The sums of four registers, in order.
+TOMOGRAPH_AVX2 inline __m128i sum_lanes(const __m256i* s) {
+    const __m256i halves = _mm256_hadd_epi32(_mm256_hadd_epi32(s[0], s[1]), _mm256_hadd_epi32(s[2], s[3]));
+    return _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
 }
 
 /// sum += a . b in groups of four bytes. As an intrinsic, GCC 12 copies the sums around in every step.
@@ -101,6 +96,72 @@ struct ByteKernels {
     }
 
 #if defined(__x86_64__)
+    /// Queries are widened to 16 bits once for all that they meet; two others are widened at a time and meet
+    /// four of them, so that multiplying is most of the work.
+    TOMOGRAPH_AVX2 static void tile_avx2(const ByteVectors& a, std::int64_t first_a, std::int64_t n_a,
+                                         const ByteVectors& b, std::int64_t first_b, std::int64_t n_b,
+                                         std::int64_t stride, float* out) {
+        constexpr std::int64_t together = 4;
+        const auto room = make_float_buffer(together * b.width_ / 2);
+        auto* const wide = reinterpret_cast<__m256i*>(room.get());
+        for (std::int64_t i = 0; i < n_a; i += together) {
+            for (std::int64_t q = 0; q < together; ++q) {  // beyond the end: the last once more
+                const std::int8_t* from = code(a, first_a + std::min(i + q, n_a - 1));
+                for (std::int64_t t = 0; t < b.width_ / 16; ++t) wide[t * together + q] = widen(from + 16 * t);
+            }
+            const std::int64_t n_queries = std::min(together, n_a - i);
+            for (std::int64_t j = 0; j < n_b; j += 2) {
+                const std::int64_t other = std::min(j + 1, n_b - 1);
+                const std::int8_t *left = code(b, first_b + j), *right = code(b, first_b + other);
+                __m256i s[8];
+#pragma GCC unroll 8
+                for (int x = 0; x < 8; ++x) s[x] = _mm256_setzero_si256();
+                const __m256i* query = wide;
+                for (std::int64_t t = 0; t < b.width_; t += 16, query += together) {
+                    const __m256i l = widen(left + t), r = widen(right + t);
+#pragma GCC unroll 4
+                    for (int q = 0; q < together; ++q) {
+                        const __m256i of = query[q];
+                        s[q] = _mm256_add_epi32(s[q], _mm256_madd_epi16(of, l));
+                        s[4 + q] = _mm256_add_epi32(s[4 + q], _mm256_madd_epi16(of, r));
+                    }
+                }
+                alignas(16) std::int32_t dots[8];
+                _mm_store_si128(reinterpret_cast<__m128i*>(dots), sum_lanes(s));
+                _mm_store_si128(reinterpret_cast<__m128i*>(dots + 4), sum_lanes(s + 4));
+                for (std::int64_t q = 0; q < n_queries; ++q) {
+                    float* to = out + (i + q) * stride;
+                    to[j] = score(a, first_a + i + q, b, first_b + j, dots[q]);
+                    to[other] = score(a, first_a + i + q, b, first_b + other, dots[other == j ? q : 4 + q]);
+                }
+            }
+        }
+    }
+
+    TOMOGRAPH_AVX2 static void ids_avx2(const ByteVectors& a, std::int64_t i, const ByteVectors& b,
+                                        const std::int32_t* ids, std::int64_t n, float* out) {
+        const auto room = make_float_buffer(b.width_ / 2);
+        auto* const wide = reinterpret_cast<__m256i*>(room.get());
+        for (std::int64_t t = 0; t < b.width_ / 16; ++t) wide[t] = widen(code(a, i) + 16 * t);
+        for (std::int64_t first = 0; first < n; first += 4) {
+            for (auto j = first + 4; j < std::min(first + 8, n); ++j) fetch(code(b, ids[j]), b.width_);
+            const std::int8_t* right[4];
+            for (int c = 0; c < 4; ++c) right[c] = code(b, ids[std::min(first + c, n - 1)]);
+            __m256i s[4];
+#pragma GCC unroll 4
+            for (int c = 0; c < 4; ++c) s[c] = _mm256_setzero_si256();
+            for (std::int64_t t = 0; t < b.width_; t += 16) {
+                const __m256i of = wide[t / 16];
+#pragma GCC unroll 4
+                for (int c = 0; c < 4; ++c) s[c] = _mm256_add_epi32(s[c], _mm256_madd_epi16(of, widen(right[c] + t)));
+            }
+            alignas(16) std::int32_t dots[4];
+            _mm_store_si128(reinterpret_cast<__m128i*>(dots), sum_lanes(s));
+            for (int c = 0; c < std::min<std::int64_t>(4, n - first); ++c)
+                out[first + c] = score(a, i, b, ids[first + c], dots[c]);
+        }
+    }
+
     TOMOGRAPH_VNNI static void tile_vnni(const ByteVectors& a, std::int64_t first_a, std::int64_t n_a,
                                          const ByteVectors& b, std::int64_t first_b, std::int64_t n_b,
                                          std::int64_t stride, float* out) {
@@ -173,11 +234,8 @@ struct ByteKernels {
     }
 #endif
 
-    static Dot dot([[maybe_unused]] SimdLevel level) {
-#if defined(__x86_64__)
-        if (level != SimdLevel::plain) return dot_avx2;
-#endif
-        return dot_any;
+    static std::int32_t plain(const ByteVectors& a, std::int64_t i, const ByteVectors& b, std::int64_t j) {
+        return plain_dot(code(a, i), code(b, j), b.width_);
     }
 };
 
@@ -216,13 +274,15 @@ void ByteVectors::score_tile(const ByteVectors& queries, std::int64_t first_quer
     if (level == SimdLevel::vnni) {
         return ByteKernels::tile_vnni(queries, first_query, n_queries, *this, first, n, stride, out);
     }
+    if (level != SimdLevel::plain) {
+        return ByteKernels::tile_avx2(queries, first_query, n_queries, *this, first, n, stride, out);
+    }
 #endif
-    const Dot dot = ByteKernels::dot(level);
     for (std::int64_t j = 0; j < n; ++j) {
         for (std::int64_t i = 0; i < n_queries; ++i) {
-            out[i * stride + j] = ByteKernels::score(queries, first_query + i, *this, first + j,
-                                                     dot(ByteKernels::code(queries, first_query + i),
-                                                         ByteKernels::code(*this, first + j), width_));
+            out[i * stride + j] =
+                ByteKernels::score(queries, first_query + i, *this, first + j,
+                                   ByteKernels::plain(queries, first_query + i, *this, first + j));
         }
     }
 }
@@ -231,13 +291,12 @@ void ByteVectors::score_ids(const ByteVectors& queries, std::int64_t query, cons
                             std::int64_t n, float* out, SimdLevel level) const {
 #if defined(__x86_64__)
     if (level == SimdLevel::vnni) return ByteKernels::ids_vnni(queries, query, *this, ids, n, out);
+    if (level != SimdLevel::plain) return ByteKernels::ids_avx2(queries, query, *this, ids, n, out);
 #endif
-    const Dot dot = ByteKernels::dot(level);
     for (std::int64_t j = 0; j < n; ++j) {
         if (j + 2 < n) fetch(ByteKernels::code(*this, ids[j + 2]), width_);
-        out[j] = ByteKernels::score(
-            queries, query, *this, ids[j],
-            dot(ByteKernels::code(queries, query), ByteKernels::code(*this, ids[j]), width_));
+        out[j] =
+            ByteKernels::score(queries, query, *this, ids[j], ByteKernels::plain(queries, query, *this, ids[j]));
     }
 }
 

@@ -7,7 +7,8 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
-#include "tomograph/linear/pca.h"
+#include "tomograph/base/threads.h"
+#include "tomograph/linear/leading_directions.h"
 
 namespace tomograph {
 namespace {
@@ -15,16 +16,23 @@ namespace {
 /// Squares of smaller differences vanish in float32, or keep few of their digits.
 constexpr float smallest_comparable = 1e-17f;
 
-Vector median_rows(const Matrix& rows) {
-    Vector median(rows.cols());
-    std::vector<float> column(rows.rows());
-    const auto middle = column.begin() + static_cast<std::ptrdiff_t>(column.size() / 2);
-    for (Eigen::Index j = 0; j < rows.cols(); ++j) {
-        Eigen::Map<Vector>(column.data(), rows.rows()) = rows.col(j);
-        std::nth_element(column.begin(), middle, column.end());
-        median[j] = *middle;
-    }
-    return median;
+/// Of each column. A few are taken out at a time: one alone would read a cache line for each value.
+Vector medians(const Matrix& rows, int threads) {
+    constexpr Eigen::Index columns = 16;
+    const Eigen::Index n = rows.rows(), d = rows.cols();
+    Vector result(d);
+    parallel_for((d + columns - 1) / columns, threads, [&](std::int64_t block) {
+        const Eigen::Index first = block * columns, count = std::min(columns, d - first);
+        Matrix taken(count, n);
+        for (Eigen::Index i = 0; i < n; ++i)
+            for (Eigen::Index j = 0; j < count; ++j) taken(j, i) = rows(i, first + j);
+        for (Eigen::Index j = 0; j < count; ++j) {
+            float* column = taken.row(j).data();
+            std::nth_element(column, column + n / 2, column + n);
+            result[first + j] = column[n / 2];
+        }
+    });
+    return result;
 }
 
 float half_squared_norm(const float* vector, std::int64_t width) {
@@ -40,7 +48,8 @@ Sketch::Sketch(const RowSource& rows, const PreparedSpace& space, const Options&
     for (std::size_t i = 0; i < chosen.size(); ++i) {
         space.read(rows, chosen[i], chosen[i] + 1, sample.row(static_cast<Eigen::Index>(i)).data());
     }
-    center_ = median_rows(sample);
+    const int threads = thread_count(options.threads);
+    center_ = medians(sample, threads);
     sample.rowwise() -= center_.transpose();
     const float largest = sample.cwiseAbs().maxCoeff();
     if (space.metric() == Metric::euclidean && largest > 0 && largest < smallest_comparable) {
@@ -57,15 +66,14 @@ Sketch::Sketch(const RowSource& rows, const PreparedSpace& space, const Options&
     typical_norm_ = std::max(norms[norms.size() / 2], 1e-30f);
     constexpr std::int64_t n_panels = 2;
     if (full_width_ <= n_panels * panel_width || chosen.size() < 2) return;
-    const Pca pca = fit_pca(MatrixRows(sample), {.n_components = static_cast<int>(n_panels * panel_width),
-                                                 .center = false,
-                                                 .threads = options.threads});
-    if (pca.total_variance <= 0) return;
-    width_ = std::min<std::int64_t>(n_panels * panel_width, pca.n_components());
+    const Matrix directions =
+        leading_directions(sample, n_panels * panel_width, mix(options.seed, 0x6c64), threads);
+    if (directions.rows() == 0) return;  // all lie on the centre
+    width_ = directions.rows();
     basis_ = make_float_buffer(n_panels * panel_floats(full_width_));
     for (std::int64_t p = 0; p < n_panels; ++p) {
         const std::int64_t first = p * panel_width, n = std::min(panel_width, width_ - first);
-        pack_panel(pca.components.data() + first * full_width_, n, full_width_, full_width_,
+        pack_panel(directions.data() + first * full_width_, n, full_width_, full_width_,
                    basis_.get() + p * panel_floats(full_width_));
     }
 }

@@ -7,8 +7,8 @@
 
 namespace tomograph {
 
-/// A short description of prepared vectors, for putting them into lists: their 96 leading principal
-/// components, fitted to a sample. Vectors not longer than that are taken whole, only centred.
+/// A short description of prepared vectors, for putting them into lists: their parts along 96 leading
+/// directions of a sample, nearly its principal components. Vectors not longer than that are taken whole, only centred.
 class Sketch {
   public:
     struct Options {
