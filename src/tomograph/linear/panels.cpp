@@ -1,7 +1,8 @@
 #include "tomograph/linear/panels.h"
 
 #include <algorithm>
-#include <new>
+
+#include "tomograph/base/memory.h"
 
 namespace tomograph {
 namespace {
@@ -88,11 +89,8 @@ void pack_panel(const float* rows, std::int64_t n_rows, std::int64_t k, std::int
 }
 
 FloatBuffer make_float_buffer(std::int64_t count) {
-    const auto bytes =
-        (static_cast<std::size_t>(std::max<std::int64_t>(count, 1)) * sizeof(float) + 63) / 64 * 64;
-    void* memory = std::aligned_alloc(64, bytes);
-    if (!memory) throw std::bad_alloc();
-    return FloatBuffer(static_cast<float*>(memory));
+    return FloatBuffer(
+        static_cast<float*>(allocate_aligned(static_cast<std::size_t>(count) * sizeof(float))));
 }
 
 }  // namespace tomograph

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
+
+#include "tomograph/base/memory.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -13,6 +14,10 @@ namespace {
 
 /// Coordinates mixed together, and bytes of the widest register.
 constexpr std::int64_t block = 64;
+
+/// The largest code. Seven bits find the neighbours that eight find, and AVX2 multiplies them twice as fast: two
+/// products of a code that is raised by 64 with another, and two more, fit into 16 bits.
+constexpr std::int32_t most = 63;
 
 /// v <- H v / 8, orthogonal.
 void hadamard(float* v) {
@@ -40,9 +45,21 @@ void hadamard(float* v) {
 }
 
 #if defined(__x86_64__)
-/// 16 codes as 16-bit numbers.
-TOMOGRAPH_AVX2 inline __m256i widen(const std::int8_t* code) {
-    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(code)));
+/// What a query's codes are raised by, so that none is below 0.
+constexpr std::int8_t raised = 64;
+
+TOMOGRAPH_AVX2 inline void raise_codes(const std::int8_t* code, std::int64_t width, std::uint8_t* out) {
+    for (std::int64_t t = 0; t < width; ++t) out[t] = static_cast<std::uint8_t>(code[t] + raised);
+}
+
+TOMOGRAPH_AVX2 inline __m256i load(const void* from) {
+    return _mm256_loadu_si256(static_cast<const __m256i*>(from));
+}
+
+/// sum += a . b over 64 codes, raised ones in `a`. The products of four, at most 127 * 63 each, fit into 16 bits.
+TOMOGRAPH_AVX2 inline void add_products(__m256i& sum, const __m256i* a, const __m256i* b) {
+    const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(a[0], b[0]), _mm256_maddubs_epi16(a[1], b[1]));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
 /// The sums of four registers, in order.
@@ -96,53 +113,57 @@ struct ByteKernels {
     }
 
 #if defined(__x86_64__)
-    /// Queries are widened to 16 bits once for all that they meet; two others are widened at a time and meet
-    /// four of them, so that multiplying is most of the work.
+    /// Two vectors meet four queries at a time: eight sums stay in registers.
     TOMOGRAPH_AVX2 static void tile_avx2(const ByteVectors& a, std::int64_t first_a, std::int64_t n_a,
                                          const ByteVectors& b, std::int64_t first_b, std::int64_t n_b,
                                          std::int64_t stride, float* out) {
         constexpr std::int64_t together = 4;
-        const auto room = make_float_buffer(together * b.width_ / 2);
-        auto* const wide = reinterpret_cast<__m256i*>(room.get());
+        std::vector<std::uint8_t> raised_codes(together * b.width_);
         for (std::int64_t i = 0; i < n_a; i += together) {
+            const std::uint8_t* query[together];
             for (std::int64_t q = 0; q < together; ++q) {  // beyond the end: the last once more
-                const std::int8_t* from = code(a, first_a + std::min(i + q, n_a - 1));
-                for (std::int64_t t = 0; t < b.width_ / 16; ++t) wide[t * together + q] = widen(from + 16 * t);
+                query[q] = raised_codes.data() + q * b.width_;
+                raise_codes(code(a, first_a + std::min(i + q, n_a - 1)), b.width_,
+                            raised_codes.data() + q * b.width_);
             }
             const std::int64_t n_queries = std::min(together, n_a - i);
+            const __m128 scale_a = _mm_loadu_ps(a.scales_.data() + first_a + i),
+                         half_a = _mm_loadu_ps(a.half_norms_.data() + first_a + i);
             for (std::int64_t j = 0; j < n_b; j += 2) {
                 const std::int64_t other = std::min(j + 1, n_b - 1);
                 const std::int8_t *left = code(b, first_b + j), *right = code(b, first_b + other);
                 __m256i s[8];
 #pragma GCC unroll 8
                 for (int x = 0; x < 8; ++x) s[x] = _mm256_setzero_si256();
-                const __m256i* query = wide;
-                for (std::int64_t t = 0; t < b.width_; t += 16, query += together) {
-                    const __m256i l = widen(left + t), r = widen(right + t);
+                for (std::int64_t t = 0; t < b.width_; t += block) {
+                    const __m256i l[2] = {load(left + t), load(left + t + 32)},
+                                  r[2] = {load(right + t), load(right + t + 32)};
 #pragma GCC unroll 4
                     for (int q = 0; q < together; ++q) {
-                        const __m256i of = query[q];
-                        s[q] = _mm256_add_epi32(s[q], _mm256_madd_epi16(of, l));
-                        s[4 + q] = _mm256_add_epi32(s[4 + q], _mm256_madd_epi16(of, r));
+                        const __m256i of[2] = {load(query[q] + t), load(query[q] + t + 32)};
+                        add_products(s[q], of, l);
+                        add_products(s[4 + q], of, r);
                     }
                 }
-                alignas(16) std::int32_t dots[8];
-                _mm_store_si128(reinterpret_cast<__m128i*>(dots), sum_lanes(s));
-                _mm_store_si128(reinterpret_cast<__m128i*>(dots + 4), sum_lanes(s + 4));
-                for (std::int64_t q = 0; q < n_queries; ++q) {
-                    float* to = out + (i + q) * stride;
-                    to[j] = score(a, first_a + i + q, b, first_b + j, dots[q]);
-                    to[other] = score(a, first_a + i + q, b, first_b + other, dots[other == j ? q : 4 + q]);
-                }
+                const auto write = [&](std::int64_t at, const __m256i* sums) __attribute__((target("avx2,fma"))) {
+                    const __m128i dots =
+                        _mm_sub_epi32(sum_lanes(sums), _mm_set1_epi32(raised * b.sums_[first_b + at]));
+                    const __m128 scale = _mm_mul_ps(scale_a, _mm_set1_ps(b.scales_[first_b + at])),
+                                 half = _mm_add_ps(half_a, _mm_set1_ps(b.half_norms_[first_b + at]));
+                    alignas(16) float scores[together];
+                    _mm_store_ps(scores, _mm_fmsub_ps(_mm_cvtepi32_ps(dots), scale, half));
+                    for (std::int64_t q = 0; q < n_queries; ++q) out[(i + q) * stride + at] = scores[q];
+                };
+                write(other, s + 4);
+                write(j, s);
             }
         }
     }
 
     TOMOGRAPH_AVX2 static void ids_avx2(const ByteVectors& a, std::int64_t i, const ByteVectors& b,
                                         const std::int32_t* ids, std::int64_t n, float* out) {
-        const auto room = make_float_buffer(b.width_ / 2);
-        auto* const wide = reinterpret_cast<__m256i*>(room.get());
-        for (std::int64_t t = 0; t < b.width_ / 16; ++t) wide[t] = widen(code(a, i) + 16 * t);
+        std::vector<std::uint8_t> query(b.width_);
+        raise_codes(code(a, i), b.width_, query.data());
         for (std::int64_t first = 0; first < n; first += 4) {
             for (auto j = first + 4; j < std::min(first + 8, n); ++j) fetch(code(b, ids[j]), b.width_);
             const std::int8_t* right[4];
@@ -150,15 +171,20 @@ struct ByteKernels {
             __m256i s[4];
 #pragma GCC unroll 4
             for (int c = 0; c < 4; ++c) s[c] = _mm256_setzero_si256();
-            for (std::int64_t t = 0; t < b.width_; t += 16) {
-                const __m256i of = wide[t / 16];
+            for (std::int64_t t = 0; t < b.width_; t += block) {
+                const __m256i of[2] = {load(query.data() + t), load(query.data() + t + 32)};
 #pragma GCC unroll 4
-                for (int c = 0; c < 4; ++c) s[c] = _mm256_add_epi32(s[c], _mm256_madd_epi16(of, widen(right[c] + t)));
+                for (int c = 0; c < 4; ++c) {
+                    const __m256i r[2] = {load(right[c] + t), load(right[c] + t + 32)};
+                    add_products(s[c], of, r);
+                }
             }
             alignas(16) std::int32_t dots[4];
             _mm_store_si128(reinterpret_cast<__m128i*>(dots), sum_lanes(s));
-            for (int c = 0; c < std::min<std::int64_t>(4, n - first); ++c)
-                out[first + c] = score(a, i, b, ids[first + c], dots[c]);
+            for (int c = 0; c < std::min<std::int64_t>(4, n - first); ++c) {
+                const std::int32_t id = ids[first + c];
+                out[first + c] = score(a, i, b, id, dots[c] - raised * b.sums_[id]);
+            }
         }
     }
 
@@ -241,9 +267,7 @@ struct ByteKernels {
 
 ByteVectors::ByteVectors(std::int64_t n, std::int64_t dim)
     : dim_(dim), width_((dim + block - 1) / block * block), scales_(n + 4), half_norms_(n + 4), sums_(n + 4) {
-    void* memory = std::aligned_alloc(64, static_cast<std::size_t>(std::max<std::int64_t>(n, 1) * width_));
-    if (!memory) throw std::bad_alloc();
-    codes_.reset(static_cast<std::int8_t*>(memory));
+    codes_.reset(static_cast<std::int8_t*>(allocate_aligned(static_cast<std::size_t>(n * width_))));
 }
 
 void ByteVectors::set(std::int64_t position, const float* vector, const Vector& center) {
@@ -252,12 +276,12 @@ void ByteVectors::set(std::int64_t position, const float* vector, const Vector& 
     float largest = 0;
     for (std::int64_t t = 0; t < width_; t += block) hadamard(mixed.data() + t);
     for (const float value : mixed) largest = std::max(largest, std::fabs(value));
-    const float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0.0f;
+    const float scale = largest / most, inverse = largest > 0 ? most / largest : 0.0f;
     std::int8_t* code = codes_.get() + position * width_;
     std::int32_t sum = 0, squares = 0;
     for (std::int64_t t = 0; t < width_; ++t) {
         const auto rounded =
-            std::clamp(static_cast<std::int32_t>(std::nearbyintf(mixed[t] * inverse)), -127, 127);
+            std::clamp(static_cast<std::int32_t>(std::nearbyintf(mixed[t] * inverse)), -most, most);
         code[t] = static_cast<std::int8_t>(rounded);
         sum += rounded;
         squares += rounded * rounded;

@@ -9,7 +9,7 @@
 namespace tomograph {
 
 /// Vectors as bytes, each with a scale of its own: a quarter of the memory to move, and where the processor
-/// multiplies bytes (AVX-512 VNNI) a quarter of the time. The neighbour search ranks candidates by them and
+/// multiplies bytes (best with AVX-512 VNNI) a quarter of the time. The neighbour search ranks candidates by them and
 /// compares the best in full. All sums are of whole numbers, so every processor agrees on them; the scores
 /// that are made of them may differ in the last bit, where a product is fused with a sum.
 ///

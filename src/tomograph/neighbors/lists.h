@@ -40,7 +40,7 @@ struct KMeansOptions {
     std::int64_t n_lists = 1;
     int iterations = 5;
     /// Vectors per list that take part in fitting.
-    std::int64_t sample_per_list = 40;
+    std::int64_t sample_per_list = 10;
     std::uint64_t seed = 0;
     int threads = 0;
 };

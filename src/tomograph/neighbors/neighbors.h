@@ -36,8 +36,8 @@ struct NeighborOptions {
     /// 480.
     std::int64_t recall_sample = 480;
     /// Approximate: rows that each row is compared with at first, give or take what its lists hold. Larger
-    /// is slower and finds more; passes then add about half as many. Default 3000.
-    std::int64_t rows_compared = 3000;
+    /// is slower and finds more; passes then add about half as many. Default 2000.
+    std::int64_t rows_compared = 2000;
     std::uint64_t seed = 0;
     /// 0: all that the process may use. The bytes of the result do not depend on it.
     int threads = 0;
