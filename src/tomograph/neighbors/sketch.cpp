@@ -16,16 +16,18 @@ namespace {
 /// Squares of smaller differences vanish in float32, or keep few of their digits.
 constexpr float smallest_comparable = 1e-17f;
 
-/// Of each column. A few are taken out at a time: one alone would read a cache line for each value.
+/// Of each column, over some of the rows. A few columns are taken out at a time: one alone would read a cache
+/// line for each value.
 Vector medians(const Matrix& rows, int threads) {
-    constexpr Eigen::Index columns = 16;
-    const Eigen::Index n = rows.rows(), d = rows.cols();
+    constexpr Eigen::Index columns = 16, enough = 1024;
+    const Eigen::Index every = std::max<Eigen::Index>(rows.rows() / enough, 1), d = rows.cols();
+    const Eigen::Index n = (rows.rows() + every - 1) / every;
     Vector result(d);
     parallel_for((d + columns - 1) / columns, threads, [&](std::int64_t block) {
         const Eigen::Index first = block * columns, count = std::min(columns, d - first);
         Matrix taken(count, n);
         for (Eigen::Index i = 0; i < n; ++i)
-            for (Eigen::Index j = 0; j < count; ++j) taken(j, i) = rows(i, first + j);
+            for (Eigen::Index j = 0; j < count; ++j) taken(j, i) = rows(i * every, first + j);
         for (Eigen::Index j = 0; j < count; ++j) {
             float* column = taken.row(j).data();
             std::nth_element(column, column + n / 2, column + n);
