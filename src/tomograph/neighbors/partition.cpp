@@ -11,11 +11,13 @@ namespace {
 /// Rows that a thread takes at once.
 constexpr std::int64_t block_rows = 768;
 
+constexpr std::int64_t many_rows = 100'000;
+
 /// Rows a list should hold: a thousand lists, for they are also the coarse map that a UMAP starts from; more
 /// rows in each when there are many, so that finding a row's list stays as cheap as searching it.
 std::int64_t rows_per_list(std::int64_t n) {
-    if (n <= 100'000) return std::max<std::int64_t>((n + 999) / 1000, 10);
-    return static_cast<std::int64_t>(100 * std::sqrt(static_cast<double>(n) / 100'000));
+    if (n <= many_rows) return std::max<std::int64_t>((n + 999) / 1000, 10);
+    return static_cast<std::int64_t>(100 * std::sqrt(static_cast<double>(n) / many_rows));
 }
 
 }  // namespace
@@ -88,7 +90,8 @@ std::vector<std::int32_t> Partition::probes(const Lists& lists, const Sketched& 
 }
 
 std::int64_t Partition::n_probes(std::int64_t rows_compared) const {
-    const std::int64_t wanted = rows_compared / rows_per_list(static_cast<std::int64_t>(lists_.order.size()));
+    const auto n = static_cast<std::int64_t>(lists_.order.size());
+    const std::int64_t wanted = rows_compared / rows_per_list(std::min(n, many_rows));
     return std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(centroids_.n, 1));
 }
 

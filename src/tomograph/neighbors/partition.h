@@ -35,7 +35,8 @@ class Partition {
     /// Other rows among the same lists.
     Lists assign(const Sketched& sketched, std::int64_t n) const;
     /// For each bundle of rows sketched and grouped into `lists`, the lists nearest to it, so many that they
-    /// hold about `rows_compared` rows: [n_bundles, n_probes].
+    /// hold about `rows_compared` rows, more where lists are longer than those of 100,000 rows: [n_bundles,
+    /// n_probes].
     std::vector<std::int32_t> probes(const Lists& lists, const Sketched& sketched,
                                      std::int64_t rows_compared) const;
     std::int64_t n_probes(std::int64_t rows_compared) const;
