@@ -17,6 +17,8 @@ namespace {
 
 /// Rows whose products are summed in float32 before float64 takes over: their rounding stays near 1e-6.
 constexpr std::int64_t chunk_rows = 256;
+/// Rows that a thread reads or packs at once: a block has enough of them for all threads.
+constexpr std::int64_t slice_rows = 64;
 constexpr std::int64_t block_bytes = 2 << 20;
 
 /// A power of two that brings values of this magnitude where float32 squares neither overflow nor vanish. 1
@@ -40,8 +42,8 @@ class Block {
                     chunk_rows),
           copy_(rows.data() ? nullptr : make_float_buffer(capacity_ * dim_)),
           panels_(make_float_buffer(capacity_ * n_panels_ * panel_width)),
-          chunk_sums_(capacity_ / chunk_rows, dim_),
-          chunk_largest_(capacity_ / chunk_rows) {}
+          slice_sums_(capacity_ / slice_rows, dim_),
+          slice_largest_(capacity_ / slice_rows) {}
 
     std::int64_t capacity() const { return capacity_; }
 
@@ -50,11 +52,12 @@ class Block {
         n_rows_ = end - begin;
         n_chunks_ = (n_rows_ + chunk_rows - 1) / chunk_rows;
         values_ = rows_.data() ? rows_.data() + begin * dim_ : copy_.get();
-        parallel_for(n_chunks_, threads_, [&](std::int64_t chunk) { read_chunk(begin, chunk); });
-        mean_ = chunk_sums_.topRows(n_chunks_).colwise().sum().transpose() / static_cast<double>(n_rows_);
-        scale_ = scale_for(chunk_largest_.head(n_chunks_).maxCoeff());
+        const std::int64_t n_slices = (n_rows_ + slice_rows - 1) / slice_rows;
+        parallel_for(n_slices, threads_, [&](std::int64_t slice) { read_slice(begin, slice); });
+        mean_ = slice_sums_.topRows(n_slices).colwise().sum().transpose() / static_cast<double>(n_rows_);
+        scale_ = scale_for(slice_largest_.head(n_slices).maxCoeff());
         center_ = mean_.cast<float>();
-        parallel_for(n_chunks_, threads_, [&](std::int64_t chunk) { pack_chunk(chunk); });
+        parallel_for(n_slices, threads_, [&](std::int64_t slice) { pack_slice(slice); });
     }
 
     /// Add this block's products, centred on mean(), to the upper triangle of `comoment`, and shift both
@@ -86,13 +89,13 @@ class Block {
     const VectorD& mean() const { return mean_; }
 
   private:
-    void read_chunk(std::int64_t begin, std::int64_t chunk) {
-        const std::int64_t first = chunk * chunk_rows, last = std::min(first + chunk_rows, n_rows_);
+    void read_slice(std::int64_t begin, std::int64_t slice) {
+        const std::int64_t first = slice * slice_rows, last = std::min(first + slice_rows, n_rows_);
         if (copy_) rows_.read(begin + first, begin + last, copy_.get() + first * dim_);
         require_finite(values_ + first * dim_, last - first, dim_, begin + first);
-        chunk_largest_[chunk] =
+        slice_largest_[slice] =
             Eigen::Map<const Vector>(values_ + first * dim_, (last - first) * dim_).cwiseAbs().maxCoeff();
-        auto sum = chunk_sums_.row(chunk);
+        auto sum = slice_sums_.row(slice);
         sum.setZero();
         for (std::int64_t row = first; row < last; ++row) {
             sum += Eigen::Map<const Eigen::RowVectorXf>(values_ + row * dim_, dim_).cast<double>();
@@ -103,11 +106,12 @@ class Block {
         return panels_.get() + (chunk * n_panels_ + p) * chunk_rows * panel_width;
     }
 
-    void pack_chunk(std::int64_t chunk) {
-        const std::int64_t first = chunk * chunk_rows, last = std::min(first + chunk_rows, n_rows_);
+    void pack_slice(std::int64_t slice) {
+        static_assert(chunk_rows % slice_rows == 0);
+        const std::int64_t first = slice * slice_rows, last = std::min(first + slice_rows, n_rows_);
         for (std::int64_t p = 0; p < n_panels_; ++p) {
             const std::int64_t j0 = p * panel_width, nj = std::min(panel_width, dim_ - j0);
-            float* out = panel(chunk, p);
+            float* out = panel(first / chunk_rows, p) + first % chunk_rows * panel_width;
             for (std::int64_t row = first; row < last; ++row, out += panel_width) {
                 for (std::int64_t j = 0; j < nj; ++j)
                     out[j] = scale_ * values_[row * dim_ + j0 + j] - scale_ * center_[j0 + j];
@@ -133,8 +137,8 @@ class Block {
     const std::int64_t dim_, n_panels_, capacity_;
     FloatBuffer copy_;
     FloatBuffer panels_;    // [chunk][panel][row][48]
-    MatrixD chunk_sums_;    // [chunk, d]
-    Vector chunk_largest_;  // [chunk] largest magnitude
+    MatrixD slice_sums_;    // [slice, d]
+    Vector slice_largest_;  // [slice] largest magnitude
     float scale_ = 1;       // of what the panels hold
     const float* values_ = nullptr;
     std::int64_t n_rows_ = 0, n_chunks_ = 0;
