@@ -94,12 +94,14 @@ struct Scene {
         std::int32_t drawn[9 + 16];
         advance_vertices(step, begin, end, 7, drawn, places.data(), level);
     }
-    /// 2 a b d^(2b) / (d^2 (1 + a d^(2b))) of the pull along an edge, less the sign; of the push, 2 b / ((0.001 +
-    /// d^2) (1 + a d^(2b))). Each coordinate of a force is at most 4.
+    /// 2 a b d^(2b) / (d^2 (1 + a d^(2b))) of the pull along an edge, less the sign; of the push, 2 b /
+    /// ((0.001 + d^2) (1 + a d^(2b))). Each coordinate of a force is at most 4.
     VectorD pull(int vertex, int other) const {
         const VectorD apart = difference(vertex, other);
         const double squared = apart.squaredNorm() + 1e-12, power = std::pow(squared, 0.895);
-        return (-2 * 1.577 * 0.895 * power / (squared * (1.577 * power + 1)) * apart).cwiseMax(-4).cwiseMin(4);
+        return (-2 * 1.577 * 0.895 * power / (squared * (1.577 * power + 1)) * apart)
+            .cwiseMax(-4)
+            .cwiseMin(4);
     }
     VectorD push(int vertex, int other) const {
         const VectorD apart = difference(vertex, other);
@@ -196,7 +198,8 @@ TEST_P(UmapKernel, MovesOnlyTheVerticesAskedFor) {
 TEST_P(UmapKernel, LeavesAVertexWithoutEdgesAndOneUponItsTargetFinite) {
     Scene scene(2);
     for (int vertex = 1; vertex < Scene::n; ++vertex)
-        for (auto e = scene.offsets[vertex]; e < scene.offsets[vertex + 1]; ++e) scene.targets[e] = vertex;  // itself
+        for (auto e = scene.offsets[vertex]; e < scene.offsets[vertex + 1]; ++e)
+            scene.targets[e] = vertex;  // itself
     scene.advance(5, GetParam());
     EXPECT_EQ(scene.places.row(0), scene.others.row(0));
     EXPECT_TRUE(scene.places.allFinite());

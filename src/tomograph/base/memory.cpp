@@ -35,11 +35,12 @@ std::uint64_t available_memory() {
 void* allocate_aligned(std::size_t bytes) {
     constexpr std::size_t line = 64, large_page = 2 << 20;
     const std::size_t boundary = bytes >= 2 * large_page ? large_page : line;
-    void* memory = std::aligned_alloc(
-        boundary, (std::max<std::size_t>(bytes, 1) + boundary - 1) / boundary * boundary);
+    void* memory =
+        std::aligned_alloc(boundary, (std::max<std::size_t>(bytes, 1) + boundary - 1) / boundary * boundary);
     if (!memory) throw std::bad_alloc();
 #if defined(MADV_HUGEPAGE)
-    if (boundary == large_page) (void)::madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: small pages serve too
+    if (boundary == large_page)
+        (void)::madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: small pages serve too
 #endif
     return memory;
 }

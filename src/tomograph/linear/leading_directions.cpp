@@ -54,7 +54,8 @@ Matrix orthonormal(const Matrix& directions) {
     const Eigenpairs of = all_eigenpairs(gram.cast<double>(), "no leading directions could be found");
     Eigen::Index kept = 0;
     while (kept < r && of.values[kept] > 0 && of.values[kept] > kNothing * of.values[0]) ++kept;
-    const MatrixD turn = of.values.head(kept).cwiseSqrt().cwiseInverse().asDiagonal() * of.vectors.topRows(kept);
+    const MatrixD turn =
+        of.values.head(kept).cwiseSqrt().cwiseInverse().asDiagonal() * of.vectors.topRows(kept);
     Matrix basis(kept, directions.cols());
     basis.noalias() = turn.cast<float>() * directions;
     return basis;

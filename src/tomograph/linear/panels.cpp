@@ -26,7 +26,8 @@ template <int Width, int Rows>
                 float* out = tile + i * P + j;
 #pragma GCC unroll 8
                 for (int row = 0; row < Rows; ++row) {
-                    for (int v = 0; v < 3; ++v) sum[row][v] = *reinterpret_cast<const V*>(out + row * P + v * Width);
+                    for (int v = 0; v < 3; ++v)
+                        sum[row][v] = *reinterpret_cast<const V*>(out + row * P + v * Width);
                 }
                 const float* left = a + i;
                 const float* right = b + j;
@@ -44,7 +45,8 @@ template <int Width, int Rows>
                 }
 #pragma GCC unroll 8
                 for (int row = 0; row < Rows; ++row) {
-                    for (int v = 0; v < 3; ++v) *reinterpret_cast<V*>(out + row * P + v * Width) = sum[row][v];
+                    for (int v = 0; v < 3; ++v)
+                        *reinterpret_cast<V*>(out + row * P + v * Width) = sum[row][v];
                 }
             }
         }

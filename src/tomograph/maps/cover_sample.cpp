@@ -94,9 +94,10 @@ struct Cells {
 };
 
 Cells cells_of(const Matrix& pilot, std::int64_t n_cells, const CoverOptions& options, int threads) {
-    Cells cells{fit_centroids(pilot.data(), pilot.rows(), pilot.cols(),
-                              {.n_lists = n_cells, .sample_per_list = 40, .seed = options.seed, .threads = threads}),
-                {}};
+    Cells cells{
+        fit_centroids(pilot.data(), pilot.rows(), pilot.cols(),
+                      {.n_lists = n_cells, .sample_per_list = 40, .seed = options.seed, .threads = threads}),
+        {}};
     cells.typical.assign(static_cast<std::size_t>(cells.centers.n), 1.0);
     std::vector<double> squared;
     const auto nearest = cells.assign(pilot, threads, &squared);

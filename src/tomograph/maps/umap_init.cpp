@@ -66,7 +66,8 @@ class SmoothingProduct {
     Eigen::Index rows() const { return graph_.n(); }
     Eigen::Index cols() const { return graph_.n(); }
     void perform_op(const double* x, double* y) const {
-        constexpr std::int64_t block_rows = 128;  // a graph of lists has no more than a thousand, but wide ones
+        constexpr std::int64_t block_rows =
+            128;  // a graph of lists has no more than a thousand, but wide ones
         parallel_for((graph_.n() + block_rows - 1) / block_rows, threads_, [&](std::int64_t block) {
             for (std::int64_t i = block * block_rows; i < std::min((block + 1) * block_rows, graph_.n());
                  ++i) {

@@ -23,7 +23,8 @@ struct VectorTypes {
     typedef std::int32_t Ints __attribute__((vector_size(N * 4)));
 };
 
-/// Vectors of N lanes. They travel by reference: passing them in registers would depend on the instruction set.
+/// Vectors of N lanes. They travel by reference: passing them in registers would depend on the instruction
+/// set.
 template <int N>
 struct Vectors {
     using Floats = typename VectorTypes<N>::Floats;
@@ -54,7 +55,8 @@ struct Vectors {
                                                     std::uint32_t turn, std::int32_t* out) {
         std::int32_t count = 0;
         for (std::int64_t e = 0; e < n; ++e) {
-            // Written always and kept when drawn: whether it is cannot be foretold, so a branch would cost more.
+            // Written always and kept when drawn: whether it is cannot be foretold, so a branch would cost
+            // more.
             const std::uint32_t start = static_cast<std::uint32_t>(vertex + targets[e]) * golden;
             out[count] = targets[e];
             count += start + rates[e] * turn < rates[e];
@@ -136,7 +138,8 @@ template <class Level, int Dims>
         const auto vertex_key = mix(key ^ static_cast<std::uint64_t>(vertex));
         for (std::int32_t run = 0; run < n_pushes; run += umap_run) {
             const auto hash = mix(vertex_key + static_cast<std::uint64_t>(run)) >> 32;
-            const auto from_pusher = static_cast<std::int64_t>(hash * static_cast<std::uint64_t>(step.n_pushers) >> 32);
+            const auto from_pusher =
+                static_cast<std::int64_t>(hash * static_cast<std::uint64_t>(step.n_pushers) >> 32);
             const std::int32_t in_run = std::min(n_pushes - run, umap_run);
             for (std::int32_t part = 0; part < in_run; part += lanes) {
                 Floats from[Dims] = {}, squared = Floats{} + 1e-12f, p = {};
@@ -193,7 +196,8 @@ struct Avx2 : Vectors<8> {
     TOMOGRAPH_AVX2 static void places(const float* from, const std::int32_t* index, Floats* out) {
         if constexpr (Dims == 2) {  // both coordinates are one 8-byte load
             const auto two = [&](int i, int j) __attribute__((always_inline, target("avx2,fma"))) {
-                const __m128 low = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(from + std::int64_t{2} * index[i])));
+                const __m128 low = _mm_castpd_ps(
+                    _mm_load_sd(reinterpret_cast<const double*>(from + std::int64_t{2} * index[i])));
                 return _mm_loadh_pi(low, reinterpret_cast<const __m64*>(from + std::int64_t{2} * index[j]));
             };
             // x y of lanes 0 1 | 4 5, and of 2 3 | 6 7
@@ -209,8 +213,8 @@ struct Avx2 : Vectors<8> {
                                             const std::uint32_t* rates, std::int64_t n, std::uint32_t turn,
                                             std::int32_t* out) {
         const __m256i id = _mm256_set1_epi32(vertex), times = _mm256_set1_epi32(static_cast<int>(turn)),
-                      factor = _mm256_set1_epi32(static_cast<int>(golden)), sign = _mm256_set1_epi32(INT32_MIN),
-                      lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+                      factor = _mm256_set1_epi32(static_cast<int>(golden)),
+                      sign = _mm256_set1_epi32(INT32_MIN), lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         std::int32_t count = 0;
         for (std::int64_t e = 0; e < n; e += 8) {
             const auto left = static_cast<int>(std::min<std::int64_t>(n - e, 8));
@@ -220,7 +224,8 @@ struct Avx2 : Vectors<8> {
             const __m256i start = _mm256_mullo_epi32(_mm256_add_epi32(id, target), factor);
             const __m256i counter = _mm256_add_epi32(start, _mm256_mullo_epi32(rate, times));
             // counter < rate, both without sign; a lane that is not there has rate 0 and none below it
-            const __m256i drawn = _mm256_cmpgt_epi32(_mm256_xor_si256(rate, sign), _mm256_xor_si256(counter, sign));
+            const __m256i drawn =
+                _mm256_cmpgt_epi32(_mm256_xor_si256(rate, sign), _mm256_xor_si256(counter, sign));
             const auto set = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(drawn)));
             const __m256i order =
                 _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<std::int64_t>(members[set])));
@@ -252,8 +257,8 @@ struct Avx512 : Vectors<16> {
         }
     }
     TOMOGRAPH_AVX512 static std::int32_t draw(std::int32_t vertex, const std::int32_t* targets,
-                                              const std::uint32_t* rates, std::int64_t n,
-                                              std::uint32_t turn, std::int32_t* out) {
+                                              const std::uint32_t* rates, std::int64_t n, std::uint32_t turn,
+                                              std::int32_t* out) {
         const __m512i id = _mm512_set1_epi32(vertex), times = _mm512_set1_epi32(static_cast<int>(turn)),
                       factor = _mm512_set1_epi32(static_cast<int>(golden));
         std::int32_t count = 0;

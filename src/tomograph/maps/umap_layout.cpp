@@ -134,9 +134,10 @@ void UmapLayout::advance() {
     parallel_for((n + block_vertices - 1) / block_vertices, options_.threads, [&](std::int64_t block) {
         const auto block_key = mix(epoch_key, static_cast<std::uint64_t>(block));
         UmapStep step = epoch_step;
-        const auto start = others_.rows() > window
-                               ? static_cast<std::int64_t>(block_key % static_cast<std::uint64_t>(others_.rows()))
-                               : 0;
+        const auto start =
+            others_.rows() > window
+                ? static_cast<std::int64_t>(block_key % static_cast<std::uint64_t>(others_.rows()))
+                : 0;
         for (std::int64_t d = 0; d < dims; ++d) step.pushers[d] = &pushers_(d, start);
         const auto first = block * block_vertices, last = std::min(first + block_vertices, n);
         std::int64_t most = 0;

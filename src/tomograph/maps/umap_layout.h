@@ -24,9 +24,9 @@ struct LayoutOptions {
 /// UMAP's optimisation of the cross-entropy, gathered instead of scattered: in each epoch every vertex walks
 /// along its own sampled edges while all others stay where the last epoch left them. So vertices are
 /// independent within an epoch: any number of threads gives the same bytes, and the forces on one are
-/// computed side by side. An edge of weight w is drawn in w / w_max of the epochs, as in umap-learn; random numbers
-/// are hashes of (seed, epoch, vertex). Each drawn edge pulls twice, once for each end that umap-learn draws
-/// it from.
+/// computed side by side. An edge of weight w is drawn in w / w_max of the epochs, as in umap-learn; random
+/// numbers are hashes of (seed, epoch, vertex). Each drawn edge pulls twice, once for each end that
+/// umap-learn draws it from.
 ///
 /// An object that is advanced epoch by epoch, so that a caller may watch the map form.
 class UmapLayout {

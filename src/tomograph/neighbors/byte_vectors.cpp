@@ -15,8 +15,8 @@ namespace {
 /// Coordinates mixed together, and bytes of the widest register.
 constexpr std::int64_t block = 64;
 
-/// The largest code. Seven bits find the neighbours that eight find, and AVX2 multiplies them twice as fast: two
-/// products of a code that is raised by 64 with another, and two more, fit into 16 bits.
+/// The largest code. Seven bits find the neighbours that eight find, and AVX2 multiplies them twice as fast:
+/// two products of a code that is raised by 64 with another, and two more, fit into 16 bits.
 constexpr std::int32_t most = 63;
 
 /// v <- H v / 8, orthogonal.
@@ -56,9 +56,11 @@ TOMOGRAPH_AVX2 inline __m256i load(const void* from) {
     return _mm256_loadu_si256(static_cast<const __m256i*>(from));
 }
 
-/// sum += a . b over 64 codes, raised ones in `a`. The products of four, at most 127 * 63 each, fit into 16 bits.
+/// sum += a . b over 64 codes, raised ones in `a`. The products of four, at most 127 * 63 each, fit into 16
+/// bits.
 TOMOGRAPH_AVX2 inline void add_products(__m256i& sum, const __m256i* a, const __m256i* b) {
-    const __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(a[0], b[0]), _mm256_maddubs_epi16(a[1], b[1]));
+    const __m256i pairs =
+        _mm256_add_epi16(_mm256_maddubs_epi16(a[0], b[0]), _mm256_maddubs_epi16(a[1], b[1]));
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
@@ -145,7 +147,8 @@ struct ByteKernels {
                         add_products(s[4 + q], of, r);
                     }
                 }
-                const auto write = [&](std::int64_t at, const __m256i* sums) __attribute__((target("avx2,fma"))) {
+                const auto write = [&](std::int64_t at, const __m256i* sums)
+                    __attribute__((target("avx2,fma"))) {
                     const __m128i dots =
                         _mm_sub_epi32(sum_lanes(sums), _mm_set1_epi32(raised * b.sums_[first_b + at]));
                     const __m128 scale = _mm_mul_ps(scale_a, _mm_set1_ps(b.scales_[first_b + at])),
@@ -319,8 +322,8 @@ void ByteVectors::score_ids(const ByteVectors& queries, std::int64_t query, cons
 #endif
     for (std::int64_t j = 0; j < n; ++j) {
         if (j + 2 < n) fetch(ByteKernels::code(*this, ids[j + 2]), width_);
-        out[j] =
-            ByteKernels::score(queries, query, *this, ids[j], ByteKernels::plain(queries, query, *this, ids[j]));
+        out[j] = ByteKernels::score(queries, query, *this, ids[j],
+                                    ByteKernels::plain(queries, query, *this, ids[j]));
     }
 }
 

@@ -9,9 +9,9 @@
 namespace tomograph {
 
 /// Vectors as bytes, each with a scale of its own: a quarter of the memory to move, and where the processor
-/// multiplies bytes (best with AVX-512 VNNI) a quarter of the time. The neighbour search ranks candidates by them and
-/// compares the best in full. All sums are of whole numbers, so every processor agrees on them; the scores
-/// that are made of them may differ in the last bit, where a product is fused with a sum.
+/// multiplies bytes (best with AVX-512 VNNI) a quarter of the time. The neighbour search ranks candidates by
+/// them and compares the best in full. All sums are of whole numbers, so every processor agrees on them; the
+/// scores that are made of them may differ in the last bit, where a product is fused with a sum.
 ///
 /// Before rounding, each 64 coordinates are mixed by a Hadamard transform, which keeps all distances: the few
 /// massive coordinates of activations would otherwise set the scale and round all others away.

@@ -35,9 +35,9 @@ struct NeighborOptions {
     /// Rows whose true neighbours are searched exhaustively to measure recall. Cost: sample * n * d. Default
     /// 480.
     std::int64_t recall_sample = 480;
-    /// Approximate: rows that each row is compared with at first, give or take what its lists hold; of more than
-    /// 100,000 rows, more as the root of their number, for as large a share of them to be found. Larger is
-    /// slower and finds more; passes then add about half as many. Default 2400.
+    /// Approximate: rows that each row is compared with at first, give or take what its lists hold; of more
+    /// than 100,000 rows, more as the root of their number, for as large a share of them to be found. Larger
+    /// is slower and finds more; passes then add about half as many. Default 2400.
     std::int64_t rows_compared = 2400;
     std::uint64_t seed = 0;
     /// 0: all that the process may use. The bytes of the result do not depend on it.

@@ -8,7 +8,8 @@
 namespace tomograph {
 
 /// A short description of prepared vectors, for putting them into lists: their parts along 96 leading
-/// directions of a sample, nearly its principal components. Vectors not longer than that are taken whole, only centred.
+/// directions of a sample, nearly its principal components. Vectors not longer than that are taken whole,
+/// only centred.
 class Sketch {
   public:
     struct Options {
