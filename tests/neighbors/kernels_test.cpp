@@ -96,8 +96,8 @@ struct Bytes {
     float expected(std::int64_t a, std::int64_t b) const {
         return -0.5f * (rows.row(a) - rows.row(b)).squaredNorm();
     }
-    /// How far rounding to bytes may put a score off.
-    float tolerance() const { return 0.02f + 0.003f * static_cast<float>(rows.cols()); }
+    /// How far rounding to seven bits may put a score off.
+    float tolerance() const { return 0.04f + 0.006f * static_cast<float>(rows.cols()); }
     Matrix rows;
     ByteVectors bytes;
 };

@@ -65,33 +65,26 @@ struct Vectors {
     }
 };
 
-/// x^b for x from 1e-12 on, to about 5e-6. Polynomials are least-maximum fits at Chebyshev nodes.
+/// x^b for x from 1e-12 on, to about 2e-4: what a step of the layout needs. Polynomials are least-maximum
+/// fits, grouped so that their terms wait little for each other.
 template <class Level>
 [[gnu::always_inline]] inline void power(const typename Level::Floats& x, float b,
                                          typename Level::Floats& result) {
     using Floats = typename Level::Floats;
     using Ints = typename Level::Ints;
     // log2: the exponent of x / sqrt(1/2), and the mantissa in [sqrt(1/2), sqrt(2)) less 1.
-    const Ints bits = reinterpret_cast<Ints>(x);
-    const Ints exponent = (bits - 0x3f3504f3) >> 23;
-    const Ints mantissa = bits - (exponent << 23);
+    const Ints bits = reinterpret_cast<Ints>(x) - 0x3f3504f3;
+    const Ints exponent = bits >> 23;
+    const Ints mantissa = (bits & 0x7fffff) + 0x3f3504f3;
     const Floats m = reinterpret_cast<Floats>(mantissa) - 1.0f;
-    Floats log = -0.206858124f * m + 0.318407118f;
-    log = log * m - 0.366413259f;
-    log = log * m + 0.479793884f;
-    log = log * m - 0.721208468f;
-    log = log * m + 1.4427018f;
+    const Floats log = (-0.724832043f * m + 1.44179426f) + (m * m) * (-0.32988605f * m + 0.517178279f);
     Floats y = b * (__builtin_convertvector(exponent, Floats) + m * log);
     Level::clamp(y, 126.0f);
     // exp2: adding 1.5 * 2^23 rounds to a whole number, which then sits in the low bits.
     const Floats shifted = y + 12582912.0f;
-    const Ints whole = reinterpret_cast<Ints>(shifted) - 0x4b400000;
-    const Floats fraction = y - (shifted - 12582912.0f);
-    Floats exp = 0.0096760371f * fraction + 0.0559220356f;
-    exp = exp * fraction + 0.240221074f;
-    exp = exp * fraction + 0.693121034f;
-    exp = exp * fraction + 1.00000008f;
-    const Ints scaled = reinterpret_cast<Ints>(exp) + (whole << 23);
+    const Floats f = y - (shifted - 12582912.0f);
+    const Floats exp = (0.693260982f * f + 0.999928072f) + (f * f) * (0.0551716951f * f + 0.242611137f);
+    const Ints scaled = reinterpret_cast<Ints>(exp) + (reinterpret_cast<Ints>(shifted) << 23);
     result = reinterpret_cast<Floats>(scaled);
 }
 
