@@ -15,8 +15,8 @@ namespace {
 /// Coordinates mixed together, and bytes of the widest register.
 constexpr std::int64_t block = 64;
 
-/// The largest code. Seven bits find the neighbours that eight find, and AVX2 multiplies them twice as fast:
-/// two products of a code that is raised by 64 with another, and two more, fit into 16 bits.
+/// The largest code. Seven bits find the neighbours that eight find, with half of AVX2's instructions: two
+/// products of a code that is raised by 64 with another, and two more, fit into 16 bits.
 constexpr std::int32_t most = 63;
 
 /// v <- H v / 8, orthogonal.
