@@ -89,13 +89,14 @@ struct Scene {
         step.n_pushers = n_pushers;
         step.a = 1.577f, step.b = 0.895f, step.repulsion = 1, step.alpha = 0.25f;
     }
-    void advance(int n_negative, SimdLevel level, std::int64_t begin = 0, std::int64_t end = n) {
+    void advance(int n_negative, SimdLevel level, std::int64_t begin = 0, std::int64_t end = n,
+                 std::uint64_t key = 7) {
         step.offsets = offsets.data(), step.targets = targets.data(), step.rates = rates.data();
         step.others = others.data();
         for (int d = 0; d < dims; ++d) step.pushers[d] = pushers.row(d).data();
         step.n_negative = n_negative;
         std::int32_t drawn[9 + 16];
-        advance_vertices(step, begin, end, 7, drawn, places.data(), level);
+        advance_vertices(step, begin, end, key, drawn, places.data(), level);
     }
     /// 2 a b d^(2b) / (d^2 (1 + a d^(2b))) of the pull along an edge, less the sign; of the push, 2 b /
     /// ((0.001 + d^2) (1 + a d^(2b))). Each coordinate of a force is at most 4.
@@ -172,19 +173,15 @@ TEST_P(UmapKernel, DrawsEveryPusherAlike) {
         scene.pushers = far;
         for (Eigen::Index i = near; i < scene.pushers.cols(); i += 200)
             scene.pushers.col(i) = scene.others.row(0).transpose().array() + 0.5f;
+        const auto moved_to = [&](int n_negative, int epoch) {
+            scene.places = scene.others.topRows(Scene::n);
+            scene.advance(n_negative, GetParam(), 0, 1, static_cast<std::uint64_t>(epoch));
+            return scene.places(0, 0);
+        };
+        const float pulled = moved_to(0, 0);
         int pushed = 0;
         constexpr int epochs = 20000;
-        for (int epoch = 0; epoch < epochs; ++epoch) {
-            std::int32_t drawn[17];
-            scene.places = scene.others.topRows(Scene::n);
-            scene.advance(0, GetParam(), 0, 1);
-            const float pulled = scene.places(0, 0);
-            scene.places = scene.others.topRows(Scene::n);
-            scene.step.n_negative = 5;
-            advance_vertices(scene.step, 0, 1, static_cast<std::uint64_t>(epoch), drawn, scene.places.data(),
-                             GetParam());
-            pushed += std::abs(scene.places(0, 0) - pulled) > 1e-3f;
-        }
+        for (int epoch = 0; epoch < epochs; ++epoch) pushed += std::abs(moved_to(5, epoch) - pulled) > 1e-3f;
         EXPECT_NEAR(pushed, epochs * 5 / 200, 5 * std::sqrt(epochs * 5 / 200)) << near;
     }
 }

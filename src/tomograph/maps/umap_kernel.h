@@ -27,7 +27,7 @@ struct UmapStep {
 /// Which of a vertex's n edges are drawn in epoch `turn` (from 1): those whose counter, gaining `rate` each
 /// epoch, overflows in this one, which is rate / 2^32 of all epochs. The counter starts at a hash that is the
 /// same from both ends of an edge, so both draw it together. Drawn targets go to `out`, which has room for n
-/// + 16; what lies behind them is 0 up to a whole vector. Returns how many. Levels agree to the bit.
+/// + 16. Returns how many. Levels agree to the bit.
 std::int32_t draw_edges(std::int32_t vertex, const std::int32_t* targets, const std::uint32_t* rates,
                         std::int64_t n, std::uint32_t turn, std::int32_t* out,
                         SimdLevel level = simd_level());

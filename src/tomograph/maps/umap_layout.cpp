@@ -106,11 +106,12 @@ void UmapLayout::refresh_pushers() {
     const auto n = static_cast<std::int64_t>(pusher_of_.size());
     const std::int64_t again = std::min(n, window) + umap_run - 1;
     pushers_.resize(others_.cols(), n + again);
-    parallel_for((n + again + window - 1) / window, options_.threads, [&](std::int64_t block) {
-        for (std::int64_t i = block * window; i < std::min((block + 1) * window, n + again); ++i) {
-            pushers_.col(i) = others_.row(pusher_of_[i % n]);
+    parallel_for((n + block_vertices - 1) / block_vertices, options_.threads, [&](std::int64_t block) {
+        for (std::int64_t i = block * block_vertices; i < std::min((block + 1) * block_vertices, n); ++i) {
+            pushers_.col(i) = others_.row(pusher_of_[i]);
         }
     });
+    for (std::int64_t i = 0; i < again; ++i) pushers_.col(n + i) = pushers_.col(i);
 }
 
 void UmapLayout::advance() {

@@ -37,13 +37,6 @@ void hadamard(float* v) {
     for (std::int64_t t = 0; t < width; t += block) __builtin_prefetch(code + t);
 }
 
-[[gnu::always_inline]] inline std::int32_t plain_dot(const std::int8_t* a, const std::int8_t* b,
-                                                     std::int64_t width) {
-    std::int32_t sum = 0;
-    for (std::int64_t t = 0; t < width; ++t) sum += static_cast<std::int16_t>(a[t]) * b[t];
-    return sum;
-}
-
 #if defined(__x86_64__)
 /// What a query's codes are raised by, so that none is below 0.
 constexpr std::int8_t raised = 64;
@@ -124,9 +117,9 @@ struct ByteKernels {
         for (std::int64_t i = 0; i < n_a; i += together) {
             const std::uint8_t* query[together];
             for (std::int64_t q = 0; q < together; ++q) {  // beyond the end: the last once more
-                query[q] = raised_codes.data() + q * b.width_;
-                raise_codes(code(a, first_a + std::min(i + q, n_a - 1)), b.width_,
-                            raised_codes.data() + q * b.width_);
+                std::uint8_t* codes = raised_codes.data() + q * b.width_;
+                raise_codes(code(a, first_a + std::min(i + q, n_a - 1)), b.width_, codes);
+                query[q] = codes;
             }
             const std::int64_t n_queries = std::min(together, n_a - i);
             const __m128 scale_a = _mm_loadu_ps(a.scales_.data() + first_a + i),
@@ -134,9 +127,9 @@ struct ByteKernels {
             for (std::int64_t j = 0; j < n_b; j += 2) {
                 const std::int64_t other = std::min(j + 1, n_b - 1);
                 const std::int8_t *left = code(b, first_b + j), *right = code(b, first_b + other);
-                __m256i s[8];
+                __m256i s[2 * together];
 #pragma GCC unroll 8
-                for (int x = 0; x < 8; ++x) s[x] = _mm256_setzero_si256();
+                for (int x = 0; x < 2 * together; ++x) s[x] = _mm256_setzero_si256();
                 for (std::int64_t t = 0; t < b.width_; t += block) {
                     const __m256i l[2] = {load(left + t), load(left + t + 32)},
                                   r[2] = {load(right + t), load(right + t + 32)};
@@ -144,7 +137,7 @@ struct ByteKernels {
                     for (int q = 0; q < together; ++q) {
                         const __m256i of[2] = {load(query[q] + t), load(query[q] + t + 32)};
                         add_products(s[q], of, l);
-                        add_products(s[4 + q], of, r);
+                        add_products(s[together + q], of, r);
                     }
                 }
                 const auto write = [&](std::int64_t at, const __m256i* sums)
@@ -157,7 +150,7 @@ struct ByteKernels {
                     _mm_store_ps(scores, _mm_fmsub_ps(_mm_cvtepi32_ps(dots), scale, half));
                     for (std::int64_t q = 0; q < n_queries; ++q) out[(i + q) * stride + at] = scores[q];
                 };
-                write(other, s + 4);
+                write(other, s + together);
                 write(j, s);
             }
         }
@@ -263,8 +256,12 @@ struct ByteKernels {
     }
 #endif
 
-    static std::int32_t plain(const ByteVectors& a, std::int64_t i, const ByteVectors& b, std::int64_t j) {
-        return plain_dot(code(a, i), code(b, j), b.width_);
+    static std::int32_t plain_dot(const ByteVectors& a, std::int64_t i, const ByteVectors& b,
+                                  std::int64_t j) {
+        const std::int8_t *left = code(a, i), *right = code(b, j);
+        std::int32_t sum = 0;
+        for (std::int64_t t = 0; t < b.width_; ++t) sum += static_cast<std::int16_t>(left[t]) * right[t];
+        return sum;
     }
 };
 
@@ -309,7 +306,7 @@ void ByteVectors::score_tile(const ByteVectors& queries, std::int64_t first_quer
         for (std::int64_t i = 0; i < n_queries; ++i) {
             out[i * stride + j] =
                 ByteKernels::score(queries, first_query + i, *this, first + j,
-                                   ByteKernels::plain(queries, first_query + i, *this, first + j));
+                                   ByteKernels::plain_dot(queries, first_query + i, *this, first + j));
         }
     }
 }
@@ -323,7 +320,7 @@ void ByteVectors::score_ids(const ByteVectors& queries, std::int64_t query, cons
     for (std::int64_t j = 0; j < n; ++j) {
         if (j + 2 < n) fetch(ByteKernels::code(*this, ids[j + 2]), width_);
         out[j] = ByteKernels::score(queries, query, *this, ids[j],
-                                    ByteKernels::plain(queries, query, *this, ids[j]));
+                                    ByteKernels::plain_dot(queries, query, *this, ids[j]));
     }
 }
 
