@@ -8,7 +8,8 @@
 namespace tomograph {
 namespace {
 
-constexpr std::int64_t kMostRows = 64;
+// Of one call: the vocabulary's weights are read once for all of them, and each leaves n_vocab logits.
+constexpr std::int64_t kFewestRows = 32, kMostRows = 128, kLogitBytes = 32'000'000;
 
 /// Keeps logits, or the values of one site.
 class KeepingTap final : public Tap {
@@ -39,7 +40,10 @@ std::span<const float> values_of(const Matrix& rows) {
 }  // namespace
 
 ModelHead::ModelHead(const LanguageModel& model, int threads, Progress& progress)
-    : most_rows_(std::min(kMostRows, model.info().context_length)), n_vocab_(model.info().n_vocab) {
+    : n_vocab_(model.info().n_vocab) {
+    most_rows_ =
+        std::min(std::clamp(kLogitBytes / (std::int64_t{sizeof(float)} * n_vocab_), kFewestRows, kMostRows),
+                 model.info().context_length);
     engine_ = model.make_engine({.max_length = most_rows_, .threads = threads, .stop_requested = [&progress] {
                                      return progress.stop_requested();
                                  }});

@@ -23,8 +23,9 @@ namespace tomograph {
 namespace {
 
 constexpr std::int64_t kMostMapBytes = 256'000'000;
-constexpr std::int64_t kBlockTokens = 48;  // answers that are held at once
-constexpr std::int64_t kFitCost = 24;      // readings that take about as long as a fit
+constexpr std::int64_t kBlockTokens = 64;        // answers that are held at once
+constexpr std::int64_t kFitCost = 24;            // readings that take about as long as a fit
+constexpr std::int64_t kFitBytes = 600'000'000;  // that the fits under way may take together
 constexpr int kFolds = 2;
 constexpr std::array kLenses{LensKind::logit, LensKind::ridge};
 
@@ -36,10 +37,15 @@ struct LensRow {
     std::int32_t sequence = 0;
 };
 
-/// Some rows of one sequence that are read at once.
+/// Some rows of one half of the sequences that are read at once: the vocabulary's weights are read once a
+/// block, so that few rows take as long as many.
 struct LensBlock {
-    std::size_t first = 0, count = 0;  // among the measured rows
-    std::size_t group = 0;             // which of the table's sequences
+    struct Row {
+        std::size_t measured = 0;  // which of the measured rows
+        std::size_t group = 0;     // which of the table's sequences
+        std::size_t other = 0;     // which of the block is its pair, of the same sequence
+    };
+    std::vector<Row> rows;
     int fold = 0;
 };
 
@@ -61,7 +67,8 @@ class Lens {
           options_(options),
           progress_(progress),
           last_(last_site(model, run)),
-          head_(model, options.threads, progress) {
+          head_(model, options.threads, progress),
+          block_tokens_(head_.most_rows()) {
         choose_rows();
         choose_sites();
     }
@@ -69,12 +76,19 @@ class Lens {
 
   private:
     void choose_rows();
+    void add_to_block(int fold, std::size_t group, std::size_t count);
     void choose_sites();
     void sum_mean_answers();
     void read_group(int fold, const MapFitter& fitter, std::size_t first_site, std::size_t n_sites);
     void read_block(const LensBlock& block, std::size_t first_site, const std::vector<AffineMap>& maps,
                     bool answers_too);
     void read_depths(LensResult& result) const;
+    int fits_at_once() const {
+        // Moments of [x, y] twice over, and what is solved.
+        const std::int64_t width = head_.stream_width() + model_.info().d_model;
+        const std::int64_t affordable = kFitBytes / (6 * width * width * std::int64_t{sizeof(double)});
+        return static_cast<int>(std::clamp<std::int64_t>(affordable, 1, thread_count(options_.threads)));
+    }
     void count(std::int64_t readings) {
         progress_.update(done_ += readings);
         if (progress_.stop_requested()) throw Stopped("nothing was measured");
@@ -91,6 +105,7 @@ class Lens {
     Progress& progress_;
     const Site last_;
     ModelHead head_;
+    const std::int64_t block_tokens_;                    // whose answers are held at once
     std::array<std::vector<LensRow>, kFolds> fit_rows_;  // of each half of the sequences
     std::vector<LensRow> measured_;                      // by sequence
     std::vector<LensBlock> blocks_;
@@ -101,6 +116,20 @@ class Lens {
     std::array<std::vector<std::vector<std::uint8_t>>, kLenses.size()> agrees_;
     std::int64_t done_ = 0;
 };
+
+/// The next `count` measured rows, all of one sequence: behind the last ones of their half, where there is
+/// room.
+void Lens::add_to_block(int fold, std::size_t group, std::size_t count) {
+    auto block = std::find_if(blocks_.rbegin(), blocks_.rend(),
+                              [&](const LensBlock& one) { return one.fold == fold; });
+    const bool fits = block != blocks_.rend() &&
+                      std::ssize(block->rows) + static_cast<std::int64_t>(count) <= block_tokens_;
+    std::vector<LensBlock::Row>& rows =
+        fits ? block->rows : blocks_.emplace_back(LensBlock{.rows = {}, .fold = fold}).rows;
+    const std::size_t first = rows.size();
+    for (std::size_t i = 0; i < count; ++i)
+        rows.push_back({measured_.size() + i, group, first + (i + count / 2) % count});
+}
 
 void Lens::choose_rows() {
     const TokenTable& tokens = run_.tokens();
@@ -135,12 +164,12 @@ void Lens::choose_rows() {
         for (const std::int64_t i : take(options_.fit_rows, 1))
             fit_rows_[static_cast<std::size_t>(g % kFolds)].push_back(rows[static_cast<std::size_t>(i)]);
         const auto chosen = take(options_.rows, 2);
-        // Evenly cut, so that no block is of one token, which would have no other to be paired with.
-        const std::int64_t cuts = (std::ssize(chosen) + kBlockTokens - 1) / kBlockTokens;
+        // Evenly cut, so that no stretch is of one token, which would have no other to be paired with.
+        const std::int64_t cuts = (std::ssize(chosen) + block_tokens_ - 1) / block_tokens_;
         for (std::int64_t c = 0; c < cuts; ++c) {
             const auto begin = std::ssize(chosen) * c / cuts, end = std::ssize(chosen) * (c + 1) / cuts;
-            blocks_.push_back({measured_.size(), static_cast<std::size_t>(end - begin),
-                               static_cast<std::size_t>(g), static_cast<int>(g % kFolds)});
+            add_to_block(static_cast<int>(g % kFolds), static_cast<std::size_t>(g),
+                         static_cast<std::size_t>(end - begin));
             for (auto i = begin; i < end; ++i)
                 measured_.push_back(rows[static_cast<std::size_t>(chosen[static_cast<std::size_t>(i)])]);
         }
@@ -175,18 +204,28 @@ void Lens::choose_sites() {
 
 /// The best constant answer: the mean over one half's tokens, for the other half to be compared with.
 void Lens::sum_mean_answers() {
+    const int threads = thread_count(options_.threads);
+    const auto n_parts = static_cast<std::size_t>(threads);
     for (int fold = 0; fold < kFolds; ++fold) {
         const auto f = static_cast<std::size_t>(fold);
         std::vector<double> sum(static_cast<std::size_t>(head_.n_vocab()), 0);
         const std::span<const LensRow> rows(fit_rows_[f]);
-        for (std::size_t first = 0; first < rows.size(); first += static_cast<std::size_t>(kBlockTokens)) {
+        for (std::size_t first = 0; first < rows.size(); first += static_cast<std::size_t>(block_tokens_)) {
             const auto some =
-                rows.subspan(first, std::min(static_cast<std::size_t>(kBlockTokens), rows.size() - first));
+                rows.subspan(first, std::min(static_cast<std::size_t>(block_tokens_), rows.size() - first));
             const Matrix logits = head_.from_stream(read_sample(run_, last_, stored(some)));
-            for (Eigen::Index i = 0; i < logits.rows(); ++i) {
-                const Answer answer = answer_of({logits.row(i).data(), sum.size()});
-                for (std::size_t v = 0; v < sum.size(); ++v) sum[v] += static_cast<double>(answer.p[v]);
-            }
+            std::vector<Answer> answers(some.size());
+            parallel_for(std::ssize(some), threads, [&](std::int64_t i) {
+                answers[static_cast<std::size_t>(i)] = answer_of({logits.row(i).data(), sum.size()});
+            });
+            // Each word's sum in the order of the rows, whichever thread has it.
+            parallel_for(threads, threads, [&](std::int64_t part) {
+                const std::size_t begin = sum.size() * static_cast<std::size_t>(part) / n_parts,
+                                  end = sum.size() * static_cast<std::size_t>(part + 1) / n_parts;
+                for (const Answer& answer : answers) {
+                    for (std::size_t v = begin; v < end; ++v) sum[v] += static_cast<double>(answer.p[v]);
+                }
+            });
             count(std::ssize(some));
         }
         for (const double p : sum)
@@ -197,7 +236,8 @@ void Lens::sum_mean_answers() {
 
 void Lens::read_block(const LensBlock& block, std::size_t first_site, const std::vector<AffineMap>& maps,
                       bool answers_too) {
-    const std::span<const LensRow> rows(measured_.data() + block.first, block.count);
+    std::vector<LensRow> rows;
+    for (const LensBlock::Row& row : block.rows) rows.push_back(measured_[row.measured]);
     const std::vector<std::int64_t> numbers = stored(rows);
     const auto n_vocab = static_cast<std::size_t>(head_.n_vocab());
     const int threads = thread_count(options_.threads);
@@ -214,8 +254,9 @@ void Lens::read_block(const LensBlock& block, std::size_t first_site, const std:
         const std::vector<float>& mean = mean_answer_[static_cast<std::size_t>(1 - block.fold)];
         const LogitRow unigram = read_logits(mean);
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            add(table_.final, block.group, 0, static_cast<double>(rank_of(of(final, i), rows[i].next)), true);
-            add(table_.unigram, block.group, divergence(answers[i], unigram),
+            const std::size_t group = block.rows[i].group;
+            add(table_.final, group, 0, static_cast<double>(rank_of(of(final, i), rows[i].next)), true);
+            add(table_.unigram, group, divergence(answers[i], unigram),
                 static_cast<double>(rank_of(mean, rows[i].next)), unigram.top == answers[i].top);
         }
     }
@@ -236,7 +277,7 @@ void Lens::read_block(const LensBlock& block, std::size_t first_site, const std:
                 kLenses[lens] == LensKind::logit ? head_.from_stream(x) : head_.from_normed(maps[s].apply(x));
             std::vector<Scored> scored(rows.size());
             parallel_for(n, threads, [&](std::int64_t at) {
-                const auto i = static_cast<std::size_t>(at), other = (i + rows.size() / 2) % rows.size();
+                const auto i = static_cast<std::size_t>(at), other = block.rows[i].other;
                 const LogitRow reading = read_logits(of(logits, i));
                 scored[i] = {divergence(answers[i], reading),
                              static_cast<double>(rank_of(reading.logits, rows[i].next)),
@@ -248,10 +289,10 @@ void Lens::read_block(const LensBlock& block, std::size_t first_site, const std:
             LensSeries& series = table_.series[kLenses.size() * (first_site + s) + lens];
             for (std::size_t i = 0; i < rows.size(); ++i) {
                 const Scored& one = scored[i];
-                add(series.own, block.group, one.kl, one.rank, one.agrees);
-                add(series.shifted, block.group, one.kl_shifted, one.rank_shifted, one.agrees_shifted);
-                if (site.component == Component::resid_post)
-                    agrees_[lens][layer][block.first + i] = one.agrees;
+                const LensBlock::Row& row = block.rows[i];
+                add(series.own, row.group, one.kl, one.rank, one.agrees);
+                add(series.shifted, row.group, one.kl_shifted, one.rank_shifted, one.agrees_shifted);
+                if (site.component == Component::resid_post) agrees_[lens][layer][row.measured] = one.agrees;
             }
             count(n);
         }
@@ -260,15 +301,19 @@ void Lens::read_block(const LensBlock& block, std::size_t first_site, const std:
 
 /// Sites [first_site, + n_sites) of the sequences outside `fold`, with maps fitted on it.
 void Lens::read_group(int fold, const MapFitter& fitter, std::size_t first_site, std::size_t n_sites) {
-    std::vector<AffineMap> maps;
+    // Solving is one thread's work, so several maps are fitted at once as far as memory allows.
+    std::vector<AffineMap> maps(n_sites);
+    parallel_for(static_cast<std::int64_t>(n_sites), fits_at_once(), [&](std::int64_t s) {
+        const auto i = static_cast<std::size_t>(s);
+        maps[i] = fitter.fit(sites_[first_site + i], progress_);
+    });
     for (std::size_t s = 0; s < n_sites; ++s) {
-        maps.push_back(fitter.fit(sites_[first_site + s], progress_));
         LensSeries& series = table_.series[kLenses.size() * (first_site + s) + 1];
         const auto mean = [&](double& of, double value) {
             of = fold == 0 ? value / kFolds : of + value / kFolds;
         };
-        mean(series.penalty, maps.back().penalty);
-        mean(series.explained, maps.back().explained);
+        mean(series.penalty, maps[s].penalty);
+        mean(series.explained, maps[s].explained);
         count(kFitCost);
     }
     run_.release();
@@ -310,7 +355,7 @@ LensResult Lens::measure() {
     sum_mean_answers();
     for (int fold = 0; fold < kFolds; ++fold) {
         const MapFitter fitter(run_, stored(fit_rows_[static_cast<std::size_t>(fold)]), last_, head_,
-                               options_.threads);
+                               std::max(1, thread_count(options_.threads) / fits_at_once()));
         for (std::size_t first = 0; first < sites_.size(); first += per_group)
             read_group(fold, fitter, first, std::min(per_group, sites_.size() - first));
     }
