@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "tomograph/base/threads.h"
+#include "tomograph/linear/rows_product.h"
 #include "tomograph/statistics/statistics.h"
 
 namespace tomograph {
@@ -57,23 +58,34 @@ double two_nn(const Matrix& distances, std::span<const double> weights) {
 Matrix nearest_of_other_groups(const Matrix& rows, std::span<const std::int32_t> group, int k, int threads) {
     const Eigen::Index n = rows.rows();
     Matrix distances = Matrix::Zero(n, k);
+    if (k < 1) return distances;
     // Centred, so that what all rows share does not eat the digits of the differences.
     const Matrix centred = rows.rowwise() - rows.cast<double>().colwise().mean().cast<float>().eval();
     const Vector squares = centred.rowwise().squaredNorm();
-    constexpr Eigen::Index kBlock = 64;
+    // All rows are packed for the product once a block.
+    constexpr Eigen::Index kBlock = 256;
     parallel_for((n + kBlock - 1) / kBlock, threads, [&](std::int64_t block) {
         const Eigen::Index begin = block * kBlock, count = std::min(kBlock, n - begin);
-        const Matrix products = centred.middleRows(begin, count) * centred.transpose();
+        Matrix products(count, n);
+        multiply_by_rows(centred.row(begin).data(), count, centred.data(), n, centred.cols(),
+                         products.data());
+        // The k nearest by products so far, a heap; their distances are then taken from the differences.
         std::vector<std::pair<float, Eigen::Index>> others;
         for (Eigen::Index i = begin; i < begin + count; ++i) {
             others.clear();
             for (Eigen::Index j = 0; j < n; ++j) {
-                if (group[static_cast<std::size_t>(j)] != group[static_cast<std::size_t>(i)])
-                    others.emplace_back(squares[j] - 2 * products(i - begin, j), j);
+                const std::pair candidate(squares[j] - 2 * products(i - begin, j), j);
+                const bool full = std::ssize(others) == k;
+                if (full && !(candidate < others.front())) continue;
+                if (group[static_cast<std::size_t>(j)] == group[static_cast<std::size_t>(i)]) continue;
+                if (full) {
+                    std::pop_heap(others.begin(), others.end());
+                    others.pop_back();
+                }
+                others.push_back(candidate);
+                std::push_heap(others.begin(), others.end());
             }
-            if (static_cast<int>(others.size()) < k) continue;
-            // The nearest by products; their distances are then taken from the differences.
-            std::nth_element(others.begin(), others.begin() + (k - 1), others.end());
+            if (std::ssize(others) < k) continue;
             auto own = distances.row(i);
             for (int c = 0; c < k; ++c)
                 own[c] = (rows.row(i) - rows.row(others[static_cast<std::size_t>(c)].second)).norm();

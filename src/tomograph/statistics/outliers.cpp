@@ -55,13 +55,21 @@ OutlierModel::Distances OutlierModel::distances(const Eigen::Ref<const Matrix>& 
             std::array<float, kMostNeighbors> nearest;
             nearest.fill(std::numeric_limits<float>::max());
             const auto keep = static_cast<std::size_t>(neighbor_) + 1;  // one may be the row itself
-            for (Eigen::Index r = 0; r < partial.cols(); ++r) {
-                const float value = partial(i, r);
-                if (value >= nearest[keep - 1]) continue;
+            const auto take = [&](float value) {
+                if (value >= nearest[keep - 1]) return;
                 std::size_t at = keep - 1;
                 for (; at > 0 && nearest[at - 1] > value; --at) nearest[at] = nearest[at - 1];
                 nearest[at] = value;
+            };
+            // Most stretches hold none that is near enough.
+            constexpr Eigen::Index kStretch = 32;
+            Eigen::Index r = 0;
+            for (; r + kStretch <= partial.cols(); r += kStretch) {
+                const auto stretch = partial.row(i).segment<kStretch>(r);
+                if (stretch.minCoeff() >= nearest[keep - 1]) continue;
+                for (Eigen::Index c = 0; c < kStretch; ++c) take(stretch[c]);
             }
+            for (; r < partial.cols(); ++r) take(partial(i, r));
             const double rounding = 1e-5 * own;
             const std::size_t self = nearest[0] + own <= rounding ? 1 : 0;
             const double found =
