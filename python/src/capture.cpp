@@ -20,6 +20,7 @@ using namespace nb::literals;
 
 struct CaptureWords {
     std::string components, layers = ":", positions = ":", dtype = "auto", begin = "fresh", vector_components;
+    std::string vector_layers = ":";
     double sample = 1;
     bool vectors = true, scores = false, exact = false, rope_off = false;
     double rope_frequency = 1;
@@ -67,6 +68,7 @@ CaptureOptions capture_options(const CaptureWords& words) {
     if (!words.vector_components.empty())
         options.vector_components = parse_components(words.vector_components);
     options.layers = parse_range(words.layers, "layers");
+    options.vector_layers = parse_range(words.vector_layers, "vector_layers");
     options.positions = parse_range(words.positions, "positions");
     options.dtype = find_dtype(words.dtype);
     if (words.dtype != "auto" && (!options.dtype || *options.dtype == Dtype::i32))
@@ -129,6 +131,7 @@ void bind_capture(nb::module_& module) {
         .def(nb::init<>())
         .def_rw("components", &CaptureWords::components)
         .def_rw("vector_components", &CaptureWords::vector_components)
+        .def_rw("vector_layers", &CaptureWords::vector_layers)
         .def_rw("layers", &CaptureWords::layers)
         .def_rw("positions", &CaptureWords::positions)
         .def_rw("dtype", &CaptureWords::dtype)

@@ -198,6 +198,7 @@ class Model:
         sample: float = 1.0,
         vectors: bool = True,
         vector_components: Words = None,
+        vector_layers: Span = None,
         dtype: str = "auto",
         scores: bool = False,
         acts: Any = None,
@@ -225,7 +226,8 @@ class Model:
             {"segments": [...]}, or a list of such; or None with kind="text" (files=[...]; without, a chapter of
             Moby-Dick), "jsonl" (files=[one]), "repeat" (word="..." or token=ID), "vocabulary" or "positions".
         out: the folder. replace: also where a run is; resume: go on with one that was interrupted.
-        components, layers: what is read. positions, sample, vectors, vector_components: of which the vectors are kept.
+        components, layers: what is read. positions, sample, vectors, vector_components, vector_layers: of which the
+            vectors are kept.
         keep: instead of those, "norms", "means", "moments" and "vectors", "vectors:0.1" or "scores:64", several of them;
             budget, memory: what the run may take of disk and the capture of memory, bytes or "8GB": what is kept is chosen
             for it. fit_tokens, axes_of: how the axes of scores are found, or the run that has them.
@@ -248,6 +250,7 @@ class Model:
         how = _core.CaptureWords()
         how.components = commas(components)
         how.vector_components = commas(vector_components)
+        how.vector_layers = span(vector_layers, "vector_layers")
         how.layers = span(layers, "layers")
         how.positions = span(positions, "positions")
         how.sample = sample

@@ -160,10 +160,10 @@ TEST_F(Capture, TakesVectorsForInput) {
 
 TEST_F(Capture, WritesTheFilesOfARun) {
     take(options());
-    EXPECT_EQ(names_of(out()), (std::set<std::string>{
-                                   "plan.json", "run.json", "tokens.jsonl", "tokens.safetensors",
-                                   "stats/norms.safetensors", "shards/000000.json",
-                                   "shards/000000.safetensors", "shards/000000.stats.safetensors"}));
+    EXPECT_EQ(names_of(out()),
+              (std::set<std::string>{"plan.json", "run.json", "tokens.jsonl", "tokens.safetensors",
+                                     "stats/norms.safetensors", "shards/000000.json",
+                                     "shards/000000.safetensors", "shards/000000.stats.safetensors"}));
 }
 
 TEST_F(Capture, WritesNoVectorsOnRequest) {
@@ -172,8 +172,8 @@ TEST_F(Capture, WritesNoVectorsOnRequest) {
     const auto run = take(how);
     EXPECT_EQ(names_of(out()),
               (std::set<std::string>{"plan.json", "run.json", "tokens.jsonl", "tokens.safetensors",
-                                     "stats/norms.safetensors",
-                                     "shards/000000.json", "shards/000000.stats.safetensors"}));
+                                     "stats/norms.safetensors", "shards/000000.json",
+                                     "shards/000000.stats.safetensors"}));
     EXPECT_EQ(run.n_rows(), 0);
     EXPECT_TRUE(run.complete());
 }
@@ -360,6 +360,17 @@ TEST_F(Capture, KeepsVectorsOfSomeComponents) {
     EXPECT_FALSE(run.has_vectors({Component::attn_out, 0}));
     EXPECT_EQ(run.norms({Component::attn_out, 0}).size(), 36u);
     EXPECT_EQ(Safetensors(out() / "shards/000000.safetensors").tensors().size(), 2u);
+}
+
+TEST_F(Capture, KeepsVectorsOfSomeLayers) {
+    CaptureOptions how = options();
+    how.vector_layers = {1, 2};
+    const auto run = take(how);
+    for (const SiteShape& shape : run.sites()) {
+        const bool kept = shape.site.layer < 0 || shape.site.layer == 1;
+        EXPECT_EQ(run.has_vectors(shape.site), kept) << shape.site.name();
+    }
+    EXPECT_EQ(run.norms({Component::attn_out, 0}).size(), 36u);
 }
 
 TEST_F(Capture, GivesTheSameMeansToASelectionWithVectorsAndWithout) {

@@ -151,11 +151,22 @@ TEST_F(CaptureKeep, MeansOfASampleAreThoseOfEveryToken) {
     }
 }
 
-TEST_F(CaptureKeep, WithoutMeansSaysSo) {
+TEST_F(CaptureKeep, WithoutSumsMeansAreThoseOfTheVectors) {
     const auto [vectors, other] = take_twins(keeping({.means = false}));
+    for (const SiteShape& site : vectors.sites()) {
+        EXPECT_EQ(rows_of_site(other, site), rows_of_site(vectors, site));
+        EXPECT_TRUE(other.has_means(site.site));
+        const Matrix want = vectors.means(site.site);
+        EXPECT_LE((other.means(site.site) - want).norm(), 1e-3f * (1 + want.norm())) << site.site.name();
+    }
+}
+
+TEST_F(CaptureKeep, WithoutMeansAndAllVectorsSaysSo) {
+    CaptureOptions how = keeping({.means = false});
+    how.sample = 0.5;
+    const auto [vectors, other] = take_twins(how);
     const SiteShape site = vectors.sites().back();
-    EXPECT_EQ(rows_of_site(other, site), rows_of_site(vectors, site));
-    EXPECT_FALSE(other.has_means());
+    EXPECT_FALSE(other.has_means(site.site));
     EXPECT_EQ(error_of([&] { (void)other.means(site.site); }),
               (folder_ / "other").string() +
                   " keeps no means by position: it was captured without them; capture it with --keep means");

@@ -14,6 +14,7 @@
 #include "tomograph/model/quantize.h"
 #include "tomograph/model/randomize.h"
 #include "tomograph/prompts/prompts.h"
+#include "tomograph/store/let_go.h"
 
 namespace tomograph {
 namespace {
@@ -129,6 +130,45 @@ TEST(MeasureRun, TwinsAreHeldAgainstByKindAndMustFit) {
     const tomograph::Run other = capture_run(folder, "other", {.sequences = 9});
     options.twins = {&other};
     EXPECT_NE(error_of([&] { measure_run(run, options); }).find("it read other tokens"), std::string::npos);
+}
+
+// A twin's vectors may go once it is measured: nothing that is found changes.
+TEST(MeasureRun, TakesWhatWasKeptOfATwin) {
+    const TempFolder folder;
+    const tomograph::Run run = capture_run(folder, "run", {});
+    const std::string weights = (folder / "twin.gguf").string();
+    randomize("bytes-gpt2", weights, {.seed = 1});
+    MeasureOptions options = kQuick;
+    MeasureReport before;
+    {
+        const tomograph::Run twin = capture_run(folder, "twin", {.model = weights, .sequences = 6});
+        options.twins = {&twin};
+        before = measure_run(run, options);
+        keep_twin_effects(twin, options, no_progress());
+        EXPECT_EQ(findings_json(measure_run(run, options)).dump(), findings_json(before).dump());
+    }
+    let_go_of_vectors(folder / "twin");
+    const tomograph::Run twin = tomograph::Run::open(folder / "twin");
+    ASSERT_EQ(twin.n_rows(), 0);
+    options.twins = {&twin};
+    const MeasureReport after = measure_run(run, options);
+    EXPECT_EQ(findings_json(after).dump(), findings_json(before).dump());
+    EXPECT_EQ(after.how.dump(), before.how.dump());
+    EXPECT_EQ(after.notes, before.notes);
+    EXPECT_FALSE(finding(after, "position_share").twins.empty());
+
+    options.seed += 1;
+    const MeasureReport other = measure_run(run, options);
+    ASSERT_EQ(other.notes.size(), before.notes.size() + 1);
+    EXPECT_NE(findings_table(other).find(
+                  "note: the twins' vectors were let go: their effects are those of 600 rows and seed 42"),
+              std::string::npos);
+
+    folder.write("twin/measures/effects.json", R"({"rows": 600, "rows_asked": "many"})");
+    EXPECT_EQ(error_of([&] { measure_run(run, options); }),
+              (folder / "twin/measures/effects.json").string() +
+                  " holds no effects of a twin: rows_asked must be a whole number; make the study again, or "
+                  "capture the twin with its vectors");
 }
 
 TEST(MeasureRun, RotationOffIsComparedByWhatPositionsShare) {

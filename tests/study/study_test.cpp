@@ -79,6 +79,11 @@ TEST(LongStudy, IsWholeForARotaryModel) {
               (std::vector<std::string>{"random tokens", "mean embedding"}));
     EXPECT_EQ(open_run(folder / "study/text").n_sequences(), 9);
     EXPECT_EQ(open_run(folder / "study/twin-1").n_sequences(), 8) << "twins read the beginning";
+    EXPECT_EQ(open_run(folder / "study/twin-1").n_rows(), 0) << "they are measured, and let go";
+    const tomograph::Run text = open_run(folder / "study/text"), repeat = open_run(folder / "study/repeat");
+    EXPECT_TRUE(text.has_vectors({Component::resid_mid, 0}));
+    EXPECT_TRUE(text.has_site({Component::ln2, 0}) && !text.has_vectors({Component::ln2, 0}));
+    EXPECT_FALSE(repeat.has_vectors({Component::attn_out, 1}));
     ASSERT_GT(summary.figures.size(), 10u);
     for (const Figure& figure : summary.figures) {
         EXPECT_FALSE(figure.group.empty());
@@ -119,7 +124,8 @@ TEST(LongStudy, HoldsTheRepeatedTokenAgainstALearnedTable) {
         ASSERT_FALSE(inside.at("layers").empty());
         const Json& first = inside.at("layers")[0];
         EXPECT_EQ(first.at("layer"), 0);
-        // More of what tells apart the positions of one token is the table's than of what tells those of a text apart.
+        // More of what tells apart the positions of one token is the table's than of what tells those of a
+        // text apart.
         EXPECT_GT(first.at("share").get<double>(), first.at("text").get<double>());
         EXPECT_LT(first.at("random").get<double>(), 1);
         EXPECT_GE(first.at("p").get<double>(), 0.005);

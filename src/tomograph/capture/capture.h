@@ -48,7 +48,8 @@ struct Keep {
 struct CaptureOptions {
     std::vector<Component> components;         ///< empty: all that the model has
     std::vector<Component> vector_components;  ///< of these, the ones whose vectors are kept; empty: all
-    Range layers;                              ///< of the sites inside blocks; default all
+    Range layers;         ///< of the sites inside blocks; default all
+    Range vector_layers;  ///< of these, the ones at which vectors are kept; default all
     Range positions;      ///< of the vectors; norms and means cover every position. Default all
     double sample = 1.0;  ///< fraction of the tokens whose vectors are kept, chosen by seed
     bool vectors = true;  ///< false: norms and means only

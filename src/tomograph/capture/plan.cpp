@@ -91,12 +91,13 @@ CapturePlan plan_reading(const Engine& engine, const ModelInfo& model, const Pro
         }
     }
     check_states(engine, plan, prompts, options);
+    const Range vector_layers = resolve_range(options.vector_layers, model.n_layers, "layers");
     for (const std::size_t index : plan.sites) {
         const auto& named = options.vector_components;
-        plan.stored.push_back(
-            options.vectors &&
-            (named.empty() ||
-             std::find(named.begin(), named.end(), engine.sites()[index].site.component) != named.end()));
+        const Site& site = engine.sites()[index].site;
+        plan.stored.push_back(options.vectors &&
+                              (named.empty() || std::ranges::find(named, site.component) != named.end()) &&
+                              (site.layer < 0 || vector_layers.contains(site.layer, model.n_layers)));
     }
     for (std::size_t s = 0; s < prompts.sequences.size();) {
         CapturePlan::Batch batch{s, engine.next_batch(std::span(prompts.sequences).subspan(s)), plan.n_tokens,

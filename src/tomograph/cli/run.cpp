@@ -33,7 +33,7 @@ struct Flags {
     std::string dtype = "auto", weights = kDefaultWeights;
     std::string only, skip;
     std::int64_t vocabulary = 0;
-    bool force = false, dry_run = false;
+    bool force = false, dry_run = false, all_vectors = false;
 };
 
 constexpr std::array<std::pair<std::string_view, StudyPart>, 6> kParts{{{"repeat", StudyPart::repeat},
@@ -107,6 +107,7 @@ void run(const Flags& flags, Progress& progress) {
                          .vocabulary_rows = flags.vocabulary,
                          .seed = flags.seed,
                          .dtype = find_dtype(flags.dtype),
+                         .all_vectors = flags.all_vectors,
                          .force = flags.force,
                          .threads = flags.threads,
                          .command = this_command()};
@@ -173,6 +174,8 @@ void add_run(CLI::App& app, Progress& progress) {
                      "auto, f32, f16 or bf16; auto is f16, and bf16 from where f16 ends")
         ->capture_default_str()
         ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
+    command->add_flag("--all-vectors", flags->all_vectors,
+                      "Keep the vectors of every site that is read, the twins' too: three times the disk");
     command->add_option(
         "--only", flags->only,
         "Beside the text only these parts: repeat, vocabulary, positions, planted (a start token "

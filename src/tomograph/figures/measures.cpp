@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tomograph/base/error.h"
+#include "tomograph/base/threads.h"
 #include "tomograph/figures/coloring.h"
 #include "tomograph/figures/heatmap.h"
 #include "tomograph/figures/lines.h"
@@ -93,6 +94,10 @@ class ChartPainter {
     const std::filesystem::path& file_;
 };
 
+std::string file_of(const Chart& chart) {
+    return "figures/" + chart.name + ".png";
+}
+
 }  // namespace
 
 bool draw_chart(const Chart& chart, const Run& run, const std::filesystem::path& file) {
@@ -101,18 +106,30 @@ bool draw_chart(const Chart& chart, const Run& run, const std::filesystem::path&
 
 MeasureFigures draw_measures(const Run& run, MeasureReport& report, const std::filesystem::path& root) {
     MeasureFigures figures;
-    for (const Chart& chart : report.charts) {
-        const MeasureFigure figure{"figures/" + chart.name + ".png", chart.caption, chart.findings};
-        const std::filesystem::path file = root / figure.file;
+    enum class State { none, drawn, failed };
+    struct Outcome {
+        State state = State::none;
+        std::string why;
+    };
+    std::vector<Outcome> outcomes(report.charts.size());
+    parallel_for(std::ssize(outcomes), thread_count(0), [&](std::int64_t at) {
+        const Chart& chart = report.charts[static_cast<std::size_t>(at)];
+        Outcome& outcome = outcomes[static_cast<std::size_t>(at)];
         try {
             std::filesystem::create_directories(root / "figures");
-            if (!draw_chart(chart, run, file)) continue;
+            if (draw_chart(chart, run, root / file_of(chart))) outcome.state = State::drawn;
         } catch (const Stopped&) {
             throw;
         } catch (const std::exception& error) {
-            figures.failed.push_back(fmt::format("{} was not drawn: {}", figure.file, error.what()));
-            continue;
+            outcome = {State::failed, error.what()};
         }
+    });
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        const Chart& chart = report.charts[i];
+        const MeasureFigure figure{file_of(chart), chart.caption, chart.findings};
+        if (outcomes[i].state == State::failed)
+            figures.failed.push_back(fmt::format("{} was not drawn: {}", figure.file, outcomes[i].why));
+        if (outcomes[i].state != State::drawn) continue;
         for (Finding& finding : report.findings) {
             if (std::ranges::find(figure.findings, finding.name) != figure.findings.end())
                 finding.figure = figure.file;

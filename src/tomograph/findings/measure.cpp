@@ -14,14 +14,12 @@
 #include "tomograph/findings/reference_outliers.h"
 #include "tomograph/findings/rotation.h"
 #include "tomograph/findings/site_rows.h"
+#include "tomograph/findings/twin_effects.h"
 #include "tomograph/select/experts.h"
 #include "tomograph/store/run_acts.h"
 
 namespace tomograph {
 namespace {
-
-// Of a twin whose header does not say.
-constexpr const char* kGaussianTwin = "gaussian";
 
 void require_same_kind(const Run& run, const Run& other, const char* what) {
     const auto differ = [&](const std::string& why) {
@@ -140,30 +138,41 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
     return measured;
 }
 
-/// What a twin shows, by place in the list.
-struct TwinMeasured {
-    std::string kind, path;
-    std::vector<std::optional<Effect>> effects;
-    std::int64_t n_sequences = 0, rows = 0;
-};
-
-/// One after the other, those of one kind together.
-std::vector<TwinMeasured> measure_twins(const MeasureOptions& options, Progress& progress) {
+MeasuredTwin measure_twin(const Run& run, const MeasureOptions& options, Progress& progress) {
     MeasureOptions of_twins = options;
     of_twins.rows = std::min(options.rows, kTwinRows);
     of_twins.twins.clear();
     of_twins.positions = of_twins.repeat = of_twins.planted = nullptr;
-    std::vector<TwinMeasured> twins;
-    for (const Run* run : options.twins) {
-        Measured measured = measure_one(*run, of_twins, true, progress);
-        run->release();
-        twins.push_back({.kind = run->json().at("model").value("twin", kGaussianTwin),
-                         .path = run->path().string(),
-                         .effects = std::move(measured.effects),
-                         .n_sequences = run->n_sequences(),
-                         .rows = measured.how["rows"].get<std::int64_t>()});
+    const Measured measured = measure_one(run, of_twins, true, progress);
+    run.release();
+    MeasuredTwin twin = begin_twin(run);
+    for (std::size_t i = 0; i < measured.effects.size(); ++i) {
+        if (measured.effects[i]) twin.values[i] = measured.effects[i]->value;
     }
-    std::ranges::stable_sort(twins, {}, &TwinMeasured::kind);
+    twin.rows = measured.how["rows"].get<std::int64_t>();
+    twin.rows_asked = of_twins.rows;
+    twin.seed = options.seed;
+    return twin;
+}
+
+/// One after the other, those of one kind together. What is kept of those whose vectors were let go is taken
+/// as it is; `notes` say where it was drawn otherwise than is asked now.
+std::vector<MeasuredTwin> measure_twins(const MeasureOptions& options, std::vector<std::string>& notes,
+                                        Progress& progress) {
+    std::vector<MeasuredTwin> twins;
+    std::string other;
+    for (const Run* run : options.twins) {
+        std::optional<MeasuredTwin> kept = run->n_rows() == 0 ? load_effects(*run) : std::nullopt;
+        if (kept && (kept->seed != options.seed || kept->rows_asked != std::min(options.rows, kTwinRows)))
+            other = fmt::format("{} rows and seed {}", kept->rows_asked, kept->seed);
+        twins.push_back(kept ? std::move(*kept) : measure_twin(*run, options, progress));
+    }
+    if (!other.empty())
+        notes.push_back(
+            fmt::format("the twins' vectors were let go: their effects are those of {}, as the "
+                        "study measured them",
+                        other));
+    std::ranges::stable_sort(twins, {}, &MeasuredTwin::kind);
     return twins;
 }
 
@@ -265,10 +274,14 @@ std::vector<std::string> finding_names() {
     return names;
 }
 
+void keep_twin_effects(const Run& twin, const MeasureOptions& options, Progress& progress) {
+    save_effects(twin, measure_twin(twin, options, progress));
+}
+
 MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progress& progress) {
     check_options(run, options);
     Measured measured = measure_one(run, options, false, progress);
-    const std::vector<TwinMeasured> twins = measure_twins(options, progress);
+    const std::vector<MeasuredTwin> twins = measure_twins(options, measured.notes, progress);
 
     MeasureReport report;
     std::vector<Case> cases;
@@ -278,9 +291,9 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
                  .effect = &*measured.effects[i],
                  .twins = {},
                  .n_groups = measured.n_groups};
-        for (const TwinMeasured& twin : twins) {
+        for (const MeasuredTwin& twin : twins) {
             if (one.twins.empty() || one.twins.back().kind != twin.kind) one.twins.push_back({twin.kind, {}});
-            if (twin.effects[i]) one.twins.back().values.push_back(twin.effects[i]->value);
+            if (twin.values[i]) one.twins.back().values.push_back(*twin.values[i]);
         }
         cases.push_back(std::move(one));
     }
@@ -303,7 +316,7 @@ MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progres
     report.how["level"] = kLevel;
     report.how["correction"] = "Holm";
     report.how["twins"] = Json::array();
-    for (const TwinMeasured& twin : twins)
+    for (const MeasuredTwin& twin : twins)
         report.how["twins"].push_back(
             {{"run", twin.path}, {"kind", twin.kind}, {"sequences", twin.n_sequences}, {"rows", twin.rows}});
     report.how["rope_off"] = path(options.rope_off);

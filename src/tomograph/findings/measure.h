@@ -102,6 +102,11 @@ std::vector<std::string> finding_names();
 /// Errors: Error when `only` names no finding, when a twin or another of the runs that the options name does not fit; Stopped.
 MeasureReport measure_run(const Run& run, const MeasureOptions& options, Progress& progress = no_progress());
 
+/// Measures what measure_run() takes of an untrained twin and keeps it in the twin's folder. From then on its
+/// vectors can go (store/let_go.h): of a twin without any measure_run() takes what was kept, and notes where
+/// other rows or another seed are asked for. Errors: Stopped.
+void keep_twin_effects(const Run& twin, const MeasureOptions& options, Progress& progress);
+
 /// measures/*.json, findings.csv, sites.csv, separation.csv and outliers.csv in the run's folder, and the outlier scores
 /// as numbers of its tokens (token_numbers.h).
 void save_measures(const Run& run, const MeasureReport& report);

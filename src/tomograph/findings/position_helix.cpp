@@ -108,7 +108,8 @@ class PositionHelix final : public Measurement {
         const Run& run = subject_.options.positions != nullptr ? *subject_.options.positions : subject_.run;
         const Site site{Component::pos_embed};
         if (!run.json().at("model").value("learned_positions", run.prompts() == "import") ||
-            !run.has_site(site) || !run.has_stats() || !run.has_means() || run.length() < kFewestPositions)
+            !run.has_site(site) || !run.has_stats() || !run.has_means(site) ||
+            run.length() < kFewestPositions)
             return false;
         const Matrix whole = run.means(site);
         const TableRows rows = comparable_positions(whole);
@@ -140,7 +141,7 @@ class PositionHelix final : public Measurement {
     void add_inheritance(Effect& effect) const {
         const Run& run = subject_.run;
         const Site site{Component::pos_embed};
-        if (!subject_.stream || !run.has_site(site) || !run.has_stats() || !run.has_means()) return;
+        if (!subject_.stream || !run.has_site(site) || !run.has_stats() || !run.has_means(site)) return;
         const TableRows rows = comparable_positions(run.means(site));
         if (rows.count < 2 * kFewestPositions) return;
         const auto curve_at = [&](const Site& of) {
@@ -152,7 +153,7 @@ class PositionHelix final : public Measurement {
         ChartLine alike{.name = "the table's rows"}, shifted{.name = "positions shifted", .control = true};
         Json list = Json::array();
         for (const SiteShape& shape : run.sites()) {
-            if (shape.site.component != *subject_.stream) continue;
+            if (shape.site.component != *subject_.stream || !run.has_means(shape.site)) continue;
             const ShiftedCka found = shifted_cka(table, curve_at(shape.site), subject_.threads);
             if (std::isnan(found.value)) continue;
             list.push_back({{"layer", shape.site.layer},

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tomograph/base/threads.h"
 #include "tomograph/findings/headline_mean.h"
 #include "tomograph/findings/list.h"
 #include "tomograph/findings/position_numbers.h"
@@ -41,9 +42,11 @@ class PositionShare final : public Measurement {
     /// What position explains at each site over all tokens, from the norms and the means by position.
     void add_site_shares() const {
         const Run& run = subject_.run;
-        if (!run.has_stats() || !run.has_means() || run.json().contains("means_without_label")) return;
+        if (!run.has_stats() || run.json().contains("means_without_label")) return;
         const auto length = static_cast<std::size_t>(run.length());
-        for (std::size_t i = 0; i < subject_.sites.size(); ++i) {
+        parallel_for(std::ssize(subject_.sites), subject_.threads, [&](std::int64_t at) {
+            const auto i = static_cast<std::size_t>(at);
+            if (!run.has_means(subject_.sites[i])) return;
             const auto norms = run.norms(subject_.sites[i]);
             std::vector<double> counts(length, 0.0), squares(length, 0.0);
             for (std::size_t t = 0; t < norms.size(); ++t) {
@@ -61,11 +64,11 @@ class PositionShare final : public Measurement {
                 total += squares[p];
                 n += counts[p];
             }
-            if (n < 2) continue;
+            if (n < 2) return;
             const double offset = sum.squaredNorm() / n;
             subject_.site_lines[i]["position_eta2"] =
                 number(total - offset > 1e-9 * total ? (between - offset) / (total - offset) : kNoNumber);
-        }
+        });
     }
 
     void add_to_table(const PositionNumbers& positions) const {
@@ -117,7 +120,7 @@ class PositionShare final : public Measurement {
 
     static Chart split_chart(const PositionNumbers& positions) {
         LayerChart shape{.y_label = "share of squared norm"};
-        const auto add = [&](const char* name, double PositionTable::Split::* part) {
+        const auto add = [&](const char* name, double PositionTable::Split::*part) {
             ChartLine line{.name = name};
             for (std::size_t l = 0; l < positions.sites.size(); ++l) {
                 line.layer.push_back(positions.sites[l].layer);

@@ -52,13 +52,13 @@ Matrix repeated_rows(const Run& repeat, const Site& site) {
 
 std::optional<RepeatInTable> measure_repeat_in_table(Subject& subject, const Matrix& table) {
     const Run* repeat = subject.options.repeat;
-    if (repeat == nullptr || !subject.stream || !repeat->has_stats() || !repeat->has_means()) return {};
+    if (repeat == nullptr || !subject.stream || !repeat->has_stats()) return {};
     const TableSubspace inside = leading_subspace(table);
     ChartLine own{.name = "one token repeated"}, text{.name = "the text", .control = true},
         random{.name = "random subspaces", .control = true};
     Json list = Json::array();
     for (const SiteShape& shape : repeat->sites()) {
-        if (shape.site.component != *subject.stream) continue;
+        if (shape.site.component != *subject.stream || !repeat->has_means(shape.site)) continue;
         const Matrix rows = repeated_rows(*repeat, shape.site);
         if (rows.rows() < kFewestRows || !rows.allFinite()) continue;
         const InsideShare share = share_inside(rows.cast<double>(), inside.basis, kSubspaces,

@@ -93,7 +93,8 @@ Projection project_from_moments(const Run& run, Projection projection, Projectio
     const SelectedMoments known = select_moments(run, options.selection);
     const bool rows = keeps_rows(run, known.sites), show_means = !rows && !options.selection.averages();
     projection.pca = fit_moments(known, options);
-    if (!rows && !run.has_means()) {
+    const auto has_means = [&](const Site& site) { return run.has_means(site); };
+    if (!rows && !std::ranges::all_of(known.sites, has_means)) {
         projection = project_site_means(run, std::move(projection), known, options);
     } else {
         if (show_means) options.selection.mean_samples = true;

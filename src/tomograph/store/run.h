@@ -74,7 +74,10 @@ class Run {
     bool has_moments() const { return has_moments_; }
     /// Moments of all tokens' vectors. Errors: Error where the run keeps none.
     SiteMoments moments(const Site& site) const;
-    bool has_means() const { return has_means_ || (has_scores() && n_rows() == n_tokens()); }
+    /// Are there means by position of a site: its sums, or every token's vector or scores?
+    bool has_means(const Site& site) const {
+        return has_means_ || (has_vectors(site) && n_rows() == n_tokens());
+    }
 
     const TokenTable& tokens() const { return tokens_; }
     /// Bytes of each token, read from tokens.jsonl on first use. "" for raw vectors.
@@ -98,7 +101,8 @@ class Run {
     /// Those of tokens [begin, end) alone.
     std::vector<float> norms(const Site& site, std::int64_t begin, std::int64_t end) const;
     /// Mean over sequences at each position, [length, width]; 0 where no sequence that counts reaches. Where
-    /// scores are kept, their means'. Errors: Error where the run was captured without means.
+    /// scores are kept, their means'; without sums by position the means of the vectors as they were kept.
+    /// Errors: Error where there are neither.
     Matrix means(const Site& site) const;
 
   private:
@@ -112,7 +116,8 @@ class Run {
     std::shared_ptr<const Safetensors> vectors(std::size_t shard) const;
     std::shared_ptr<const Safetensors> stats(std::size_t shard) const;
     std::shared_ptr<const SiteBasis> basis(const SiteShape& site) const;
-    Matrix means_of_scores(const SiteShape& site) const;
+    /// Of scores, or of vectors where none are kept, of every token.
+    Matrix means_of_rows(const SiteShape& site) const;
     void read_scores(const SiteShape& site, const ShardManifest& shard, std::int64_t begin, std::int64_t end,
                      float* out) const;
     /// Of the files that are drawn from all shards; null where it is missing.

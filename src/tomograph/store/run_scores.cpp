@@ -12,6 +12,7 @@ namespace tomograph {
 namespace {
 
 constexpr std::int64_t kLargestMeans = 1 << 30;  // numbers
+constexpr std::int64_t kRowsAtOnce = 4096;
 
 /// Rows [begin, end) of a tensor of a shard, [n, width] in float32.
 /// Errors: Error when it has another shape than run.json says.
@@ -48,30 +49,36 @@ void Run::read_scores(const SiteShape& shape, const ShardManifest& shard, std::i
     rows.rowwise() += axes->mean.transpose();
 }
 
-Matrix Run::means_of_scores(const SiteShape& shape) const {
-    const std::int64_t k = rank(shape.site);
-    const auto axes = basis(shape);
+Matrix Run::means_of_rows(const SiteShape& shape) const {
+    const std::string name = shape.site.name();
+    const std::int64_t k = rank(shape.site), width = k > 0 ? k : shape.width();
     const std::string outside = json_.value("means_without_label", "");
-    MatrixD sums = MatrixD::Zero(length(), k);
+    MatrixD sums = MatrixD::Zero(length(), width);
     VectorD counts = VectorD::Zero(length());
-    Matrix scores;
+    Matrix rows;
     for (const ShardManifest& shard : shards_) {
-        scores.resize(shard.rows.size(), k);
-        read_tensor(*vectors(shard.number), layout::axis_scores_tensor(shape.site.name()), shard, k, 0,
-                    shard.rows.size(), scores.data());
-        for (std::int64_t i = 0; i < shard.rows.size(); ++i) {
-            const auto t = static_cast<std::size_t>(shard.tokens.begin + i);
-            const std::int32_t label = tokens_.label[t];
-            if (!outside.empty() && label >= 0 && labels_[static_cast<std::size_t>(label)] == outside)
-                continue;
-            sums.row(tokens_.position[t]) += scores.row(i).cast<double>();
-            counts[tokens_.position[t]] += 1;
+        const auto file = vectors(shard.number);
+        for (std::int64_t first = 0; first < shard.rows.size(); first += kRowsAtOnce) {
+            rows.resize(std::min(kRowsAtOnce, shard.rows.size() - first), width);
+            read_tensor(*file, k > 0 ? layout::axis_scores_tensor(name) : name, shard, width, first,
+                        first + rows.rows(), rows.data());
+            for (std::int64_t i = 0; i < rows.rows(); ++i) {
+                const auto t = static_cast<std::size_t>(shard.tokens.begin + first + i);
+                const std::int32_t label = tokens_.label[t];
+                if (!outside.empty() && label >= 0 && labels_[static_cast<std::size_t>(label)] == outside)
+                    continue;
+                sums.row(tokens_.position[t]) += rows.row(i).cast<double>();
+                counts[tokens_.position[t]] += 1;
+            }
         }
     }
+    for (Eigen::Index p = 0; p < sums.rows(); ++p) sums.row(p) /= std::max(1.0, counts[p]);
+    if (k == 0) return sums.cast<float>();
+    const auto axes = basis(shape);
     Matrix means = Matrix::Zero(length(), shape.width());
     for (Eigen::Index p = 0; p < means.rows(); ++p) {
         if (counts[p] == 0) continue;
-        const Eigen::RowVectorXf mean = (axes->scale / counts[p] * sums.row(p)).cast<float>();
+        const Eigen::RowVectorXf mean = (axes->scale * sums.row(p)).cast<float>();
         means.row(p) = mean * axes->components + axes->mean.transpose();
     }
     return means;
@@ -122,13 +129,13 @@ std::shared_ptr<const SiteBasis> Run::basis(const SiteShape& shape) const {
 
 Matrix Run::means(const Site& wanted) const {
     const SiteShape& shape = site(wanted);
-    if (!has_means_ && rank(wanted) > 0 && n_rows() == n_tokens()) return means_of_scores(shape);
-    if (!has_means_)
+    if (!has_means(wanted))
         throw Error(path_.string() + " keeps no means by position", "it was captured without them",
                     "capture it with --keep means");
     if (length() > kLargestMeans / shape.width())
         throw Error(fmt::format("the means of {} do not fit memory", shape.site.name()),
                     fmt::format("they are {} positions of {} numbers", length(), shape.width()), "");
+    if (!has_means_) return means_of_rows(shape);
     const std::int64_t scores = rank(wanted);
     SiteShape summed = shape;
     if (scores > 0) summed.shape = {scores};

@@ -11,6 +11,7 @@
 #include "tomograph/figures/pair_grid.h"
 #include "tomograph/figures/paths.h"
 #include "tomograph/figures/scatter.h"
+#include "tomograph/findings/sample.h"
 #include "tomograph/statistics/trajectories.h"
 #include "tomograph/study/figure_words.h"
 
@@ -20,15 +21,16 @@ namespace {
 /// Rows that a cloud is fitted on and drawn with.
 constexpr std::int64_t kCloudRows = 100'000;
 /// Points that the UMAP figure shows: fitted on kCloudRows of them.
-constexpr std::int64_t kMapRows = 500'000;
+constexpr std::int64_t kMapRows = 200'000;
 /// Orders that a way through the layers is held against.
 constexpr int kOrders = 999;
 
-/// The stream after each of a block's additions, as far as it has vectors.
+/// The stream after each of a block's additions, as far as it has vectors in the middle layers at least.
 std::vector<Component> stream_states(const Run& run) {
+    const int middle = headline_layers(run.n_layers()).front();
     std::vector<Component> states;
     for (const Component component : {Component::resid_mid, Component::resid_post}) {
-        if (run.has_vectors({component, run.n_layers() - 1})) states.push_back(component);
+        if (run.has_vectors({component, middle})) states.push_back(component);
     }
     return states;
 }
@@ -58,15 +60,31 @@ std::vector<std::int64_t> network_order(const RowLabels& labels) {
 }  // namespace
 
 void StudyFigures::add(const std::string& file, const std::string& group, const std::string& caption,
-                       const std::function<void(const std::filesystem::path& file)>& draw) {
+                       std::function<void(const std::filesystem::path& file)> draw) {
+    while (std::ssize(drawing_) >= std::max(1, threads_)) collect();
+    drawing_.push_back(
+        {figures_.size(), std::async(std::launch::async, std::move(draw), study_ / study_figure(file))});
+    figures_.push_back({study_figure(file), group, caption});
+}
+
+/// The figure that has been drawn for longest.
+void StudyFigures::collect() {
+    Drawing first = std::move(drawing_.front());
+    drawing_.pop_front();
+    Figure& figure = figures_[first.figure];
     try {
-        draw(study_ / study_figure(file));
-        figures_.push_back({study_figure(file), group, caption});
+        first.done.get();
     } catch (const Stopped&) {
         throw;
     } catch (const std::exception& error) {
-        failed_.push_back(fmt::format("{} was not drawn: {}", study_figure(file), error.what()));
+        failed_.push_back(fmt::format("{} was not drawn: {}", figure.file, error.what()));
+        figure = {};
     }
+}
+
+void StudyFigures::finish() {
+    while (!drawing_.empty()) collect();
+    std::erase_if(figures_, [](const Figure& figure) { return figure.group.empty(); });
 }
 
 void StudyFigures::say(const std::string& group, const std::string& text) {
@@ -114,9 +132,9 @@ void StudyFigures::attention_against_mlp(const Run& run) {
                     fmt::format("{}; {}. {} points.", selection_text(run, options.selection),
                                 explained(projection, static_cast<std::size_t>(dims)),
                                 projection.points.rows()),
-                    [&](const auto& to) {
-                        draw_scatter(to, projection.points, color_rows(run, projection, ColorBy::component),
-                                     scatter);
+                    [points = projection.points, scatter,
+                     coloring = color_rows(run, projection, ColorBy::component)](const auto& to) {
+                        draw_scatter(to, points, coloring, scatter);
                     });
             }
         }
@@ -147,9 +165,8 @@ void StudyFigures::attention_against_mlp_umap(const Run& run) {
                     projection.info.at("trustworthiness").get<double>(),
                     100 * projection.info.at("knn_recall").get<double>(),
                     projection.info.at("quality_k").get<int>(), own_sites_text(projection)),
-        [&](const auto& to) {
-            draw_scatter(to, projection.points, color_rows(run, projection, ColorBy::component), scatter);
-        });
+        [points = projection.points, scatter, coloring = color_rows(run, projection, ColorBy::component)](
+            const auto& to) { draw_scatter(to, points, coloring, scatter); });
 }
 
 void StudyFigures::layer_paths(const Run& run) {
@@ -172,7 +189,9 @@ void StudyFigures::layer_paths(const Run& run) {
             fmt::format("{}; {}. A point is one position; the line joins the means of the layers.",
                         selection_text(run, options.selection),
                         explained(projection, static_cast<std::size_t>(dims))),
-            [&](const auto& to) { draw_paths(to, projection.points, projection.labels.layer, paths); });
+            [points = projection.points, layer = projection.labels.layer, paths](const auto& to) {
+                draw_paths(to, points, layer, paths);
+            });
     }
 }
 
@@ -219,7 +238,7 @@ void StudyFigures::layerwise(const Run& run) {
                         "shuffled orders, of which 97.5 % take more than {:.2f} (p = {:.2g}).",
                         selection_text(run, options.selection), explained(projection, 2), share,
                         way.shortest / way.shuffled, way.p),
-            [&](const auto& to) { draw_scatter(to, points, color, scatter); });
+            [points, color, scatter](const auto& to) { draw_scatter(to, points, color, scatter); });
     }
 }
 
@@ -262,7 +281,9 @@ void StudyFigures::draw_positions(const Run& run, const std::vector<Component>& 
         const auto coloring = std::get<Values>(color_rows(run, projection, ColorBy::position));
         add(name, group,
             fmt::format("{}; {}.", selection_text(run, options.selection), explained(projection, 6)),
-            [&](const auto& to) { draw_pair_grid(to, projection.points, coloring, grid); });
+            [points = projection.points, coloring, grid](const auto& to) {
+                draw_pair_grid(to, points, coloring, grid);
+            });
     }
 }
 
@@ -283,7 +304,9 @@ void StudyFigures::positions(const Run& run) {
             grid.figure.title = title("Learned position embeddings", run, options.selection);
             add("position-table", kPositions,
                 fmt::format("The learned position table; {}.", explained(projection, 6)),
-                [&](const auto& to) { draw_pair_grid(to, projection.points, by_position, grid); });
+                [points = projection.points, by_position, grid](const auto& to) {
+                    draw_pair_grid(to, points, by_position, grid);
+                });
             ScatterOptions scatter{.dims = 3, .connect = true};
             for (int axis = 0; axis < 3; ++axis)
                 scatter.labels[static_cast<std::size_t>(axis)] = axis_label(projection, axis);
@@ -291,7 +314,9 @@ void StudyFigures::positions(const Run& run) {
             add("position-table-3d", kPositions,
                 fmt::format("The learned position table, consecutive positions joined; {}.",
                             explained(projection, 3)),
-                [&](const auto& to) { draw_scatter(to, projection.points, by_position, scatter); });
+                [points = projection.points, by_position, scatter](const auto& to) {
+                    draw_scatter(to, points, by_position, scatter);
+                });
         }
     }
     // A rotary model's run holds two experiments, told apart by their labels.

@@ -1,10 +1,13 @@
 #pragma once
+#include <deque>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <string>
 #include <vector>
 
 #include "tomograph/base/progress.h"
+#include "tomograph/base/threads.h"
 #include "tomograph/store/run.h"
 #include "tomograph/study/study.h"
 
@@ -15,13 +18,13 @@ inline std::string study_figure(const std::string& name) {
     return "figures/" + name + ".png";
 }
 
-/// Draws a study's figures one by one (figures.cpp; those of norms and tokens in norm_figures.cpp). A figure
+/// Draws a study's figures (figures.cpp; those of norms and tokens in norm_figures.cpp). A figure
 /// that a model cannot have (no learned positions, one layer only) is left out; one whose data are constant
 /// is replaced by a caption that says so; one that cannot be drawn costs no other.
 class StudyFigures {
   public:
     StudyFigures(std::filesystem::path study, int threads, std::uint64_t seed, Progress& progress)
-        : study_(std::move(study)), threads_(threads), seed_(seed), progress_(progress) {}
+        : study_(std::move(study)), threads_(thread_count(threads)), seed_(seed), progress_(progress) {}
 
     /// Attention against MLP, paths, position structure, norms; `twin`: an untrained one's, or null.
     void text(const Run& run, const Run* twin);
@@ -31,6 +34,8 @@ class StudyFigures {
     /// has none, or without one, or null.
     void vocabulary(const Run& run, const Run* other);
 
+    /// Waits until all have been drawn. Before it the two below are not final.
+    void finish();
     const std::vector<Figure>& figures() const { return figures_; }
     /// "figures/NAME.png was not drawn: why".
     const std::vector<std::string>& failed() const { return failed_; }
@@ -53,9 +58,11 @@ class StudyFigures {
     void norm_by_layer(const Run& run, const Run* twin);
     void norm_by_position(const Run& run, const std::string& file, const std::string& group,
                           const std::string& what);
-    /// A figure that `draw` makes; one that it cannot make is kept among the failed.
+    /// A figure that `draw` makes, which owns what it needs: on another thread, while what comes next is
+    /// computed. One that it cannot make is kept among the failed.
     void add(const std::string& file, const std::string& group, const std::string& caption,
-             const std::function<void(const std::filesystem::path& file)>& draw);
+             std::function<void(const std::filesystem::path& file)> draw);
+    void collect();
     /// What stands in a figure's place.
     void say(const std::string& group, const std::string& text);
 
@@ -63,7 +70,12 @@ class StudyFigures {
     int threads_;
     std::uint64_t seed_;
     Progress& progress_;
+    struct Drawing {
+        std::size_t figure;  ///< index into figures_
+        std::future<void> done;
+    };
     std::vector<Figure> figures_;
+    std::deque<Drawing> drawing_;
     std::vector<std::string> failed_;
     std::optional<double> variance_explained_;
     Json numbers_ = Json::object();

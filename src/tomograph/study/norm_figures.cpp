@@ -123,7 +123,7 @@ void StudyFigures::norm_by_layer(const Run& run, const Run* twin) {
         LinesOptions lines{.x_label = "layer", .y_label = "mean norm", .log_y = true, .whole_x = true};
         lines.figure.width = 4.4;  // for as many names
         lines.figure.title = what + "\n" + run_text(run) + "\nfirst token apart, dashed";
-        add(file, kNorms, caption, [&](const auto& to) { draw_lines(to, series, lines); });
+        add(file, kNorms, caption, [series, lines](const auto& to) { draw_lines(to, series, lines); });
     };
     draw("norm-by-layer", "Norm by layer",
          {Component::attn_out, Component::mlp_out, Component::resid_mid, Component::resid_post},
@@ -162,7 +162,7 @@ void StudyFigures::norm_by_position(const Run& run, const std::string& file, con
         ratio ? fmt::format("The first token's norm is {:.1f} times the median of the others at layer {}.",
                             ratio->ratio, ratio->site.layer)
               : "",
-        [&](const auto& to) { draw_lines(to, series, lines); });
+        [series, lines](const auto& to) { draw_lines(to, series, lines); });
 }
 
 void StudyFigures::repeat(const Run& run) {
@@ -192,7 +192,7 @@ void StudyFigures::vocabulary(const Run& run, const Run* other) {
         add("vocabulary-norms", kVocabulary,
             fmt::format("{} of {} tokens, each read by itself: {}; 150 bins, logarithmic counts.",
                         samples.front().values.size(), run.json().at("model").value("n_vocab", 0), medians),
-            [&](const auto& to) { draw_histogram(to, samples, histogram); });
+            [samples, histogram](const auto& to) { draw_histogram(to, samples, histogram); });
     }
     if (!run.has_vectors({Component::embed})) return;
     ProjectionOptions options{.dims = 6, .threads = threads_};
@@ -210,9 +210,8 @@ void StudyFigures::vocabulary(const Run& run, const Run* other) {
         add(file, kVocabulary,
             fmt::format("Token embeddings coloured by norm; {}.",
                         explained(projection, static_cast<std::size_t>(dims))),
-            [&](const auto& to) {
-                draw_scatter(to, projection.points, color_rows(run, projection, ColorBy::norm), scatter);
-            });
+            [points = projection.points, scatter, coloring = color_rows(run, projection, ColorBy::norm)](
+                const auto& to) { draw_scatter(to, points, coloring, scatter); });
     }
 }
 

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <functional>
+#include <iterator>
 #include <map>
 
 #include "tomograph/base/random.h"
 #include "tomograph/capture/budget.h"
 #include "tomograph/engine/given.h"
+#include "tomograph/findings/separation.h"
 #include "tomograph/statistics/statistics.h"
 #include "tomograph/study/lens_plan.h"
 
@@ -17,10 +20,11 @@ namespace tomograph {
 namespace {
 
 constexpr std::int64_t kVocabularyRows = 4096, kFewestVocabularyRows = 512;
-constexpr double kWholeVocabulary = 1e12;     // parameters times tokens: some twenty seconds on two cores
-constexpr std::size_t kTwinSequences = 8;     // twins differ by more than their samples err
-constexpr std::int64_t kFewestPlanted = 8;    // tokens of a sequence with a start token inside
-constexpr std::int64_t kFewestRandom = 8;     // sequences of random tokens that a mean by position is of
+constexpr double kWholeVocabulary = 1e12;   // parameters times tokens: some twenty seconds on two cores
+constexpr std::size_t kTwinSequences = 8;   // twins differ by more than their samples err
+constexpr std::int64_t kFewestPlanted = 8;  // tokens of a sequence with a start token inside
+constexpr std::int64_t kFewestRandom = 8;   // sequences of random tokens that a mean by position is of
+constexpr std::int64_t kMostRandom = 16;
 constexpr std::int64_t kShortestUseful = 16;  // tokens: a sequence that is worth reading
 constexpr std::int64_t kLongestTable = 2048;  // positions of a learned table that are drawn
 
@@ -37,6 +41,10 @@ std::vector<Component> study_components(const std::vector<SiteShape>& sites) {
             present.push_back(component);
     }
     return present;
+}
+
+bool is_norm_output(Component component) {
+    return component == Component::ln1 || component == Component::ln2 || component == Component::ln_final;
 }
 
 /// The token that stands most often in the text, and not first: the one whose repetition means least.
@@ -136,7 +144,9 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
         model.make_engine({.max_length = std::min<std::int64_t>(16, info.context_length),
                            .threads = options.threads,
                            .stop_requested = [&progress] { return progress.stop_requested(); }});
+    // Without sums by position: means are those of the vectors, of which every token's are kept.
     const CaptureOptions capturing{.components = study_components(engine->sites()),
+                                   .keep = {.means = options.all_vectors},
                                    .dtype = options.dtype,
                                    .threads = options.threads,
                                    .seed = options.seed,
@@ -145,19 +155,46 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
                          const std::optional<RandomizeOptions>& twin = {}) {
         PlannedRun run{name, std::move(prompts), how, twin};
         run.n_tokens = count_tokens(run.prompts);
-        run.bytes = static_cast<std::int64_t>(capture_cost(*engine, info, run.prompts, run.capturing).disk);
+        run.let_go = twin && !options.all_vectors;
+        CaptureOptions stays = how;
+        if (run.let_go) stays.vectors = false;
+        run.bytes = static_cast<std::int64_t>(capture_cost(*engine, info, run.prompts, stays).disk);
         plan.runs.push_back(std::move(run));
     };
-    const auto keeping = [&](std::vector<Component> vectors) {
+    const auto keeping = [&](std::vector<Component> vectors, const Range& layers) {
         CaptureOptions how = capturing;
         how.vector_components = std::move(vectors);
+        if (options.all_vectors) return how;
+        how.vector_layers = layers;
+        std::erase_if(how.components, is_norm_output);
         return how;
     };
-    add("text", text, capturing);
-    if (options.has(StudyPart::repeat))
-        add("repeat",
-            repeat_prompts(model.vocabulary(), {.token = most_frequent_token(text), .length = longest}),
-            capturing);
+    const auto with_means = [&](CaptureOptions how) {
+        // A learned table is held against the stream of every layer, and is itself exact.
+        how.keep.means = how.keep.means || info.learned_positions;
+        return how;
+    };
+    const auto norms_of = [&](std::initializer_list<Component> components) {
+        CaptureOptions how = capturing;
+        std::erase_if(how.components,
+                      [&](Component component) { return !std::ranges::count(components, component); });
+        how.vectors = false;
+        return how;
+    };
+    CaptureOptions of_text = capturing;
+    if (!options.all_vectors) {
+        std::ranges::copy_if(capturing.components, std::back_inserter(of_text.vector_components),
+                             std::not_fn(is_norm_output));
+    }
+    add("text", text, of_text);
+    const Range middle = middle_layers(info.n_layers);
+    if (options.has(StudyPart::repeat)) {
+        PromptSet repeated =
+            repeat_prompts(model.vocabulary(), {.token = most_frequent_token(text), .length = longest});
+        add("repeat", std::move(repeated),
+            with_means(options.all_vectors ? capturing
+                                           : keeping({Component::resid_mid, Component::resid_post}, middle)));
+    }
     if (options.has(StudyPart::vocabulary)) {
         // Of a small text a small study: the vocabulary takes no more tokens than the text does, unless all
         // of it is cheap.
@@ -168,15 +205,12 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
         const std::int64_t rows =
             std::min(options.vocabulary_rows > 0 ? options.vocabulary_rows : fitting, info.n_vocab);
         VocabularyOptions tokens{.rows = rows, .seed = options.seed};
-        add("vocabulary", vocabulary_prompts(model.vocabulary(), tokens), keeping({Component::embed}));
+        add("vocabulary", vocabulary_prompts(model.vocabulary(), tokens), keeping({Component::embed}, {}));
         if (const VocabularyInfo& words = model.vocabulary().info(); words.start_token) {
             // The other way to begin: norms of the stream are all that is shown of it.
             tokens.start = words.adds_start_token ? Start::no : Start::yes;
-            CaptureOptions norms = capturing;
-            norms.components = {Component::resid_post};
-            norms.vectors = false;
             add(words.adds_start_token ? "vocabulary-alone" : "vocabulary-start",
-                vocabulary_prompts(model.vocabulary(), tokens), norms);
+                vocabulary_prompts(model.vocabulary(), tokens), norms_of({Component::resid_post}));
         }
     }
     if (options.has(StudyPart::positions)) {
@@ -185,25 +219,20 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
             info.learned_positions ? std::min(info.context_length, kLongestTable) : longest;
         std::vector<Component> vectors{Component::resid_post};
         if (info.learned_positions) vectors.push_back(Component::pos_embed);
-        // Of random tokens no more than of text: of a small text a small study.
-        const std::int64_t sequences =
-            std::clamp<std::int64_t>(n_sequences, kFewestRandom, PositionsOptions{}.sequences);
+        // Of random tokens half of the text: of a small text a small study.
+        const std::int64_t sequences = std::clamp<std::int64_t>(n_sequences / 2, kFewestRandom, kMostRandom);
         add("positions",
             positions_prompts(model, {.length = length, .sequences = sequences, .seed = options.seed}),
-            keeping(std::move(vectors)));
+            with_means(keeping(std::move(vectors), middle)));
     }
     if (options.has(StudyPart::planted) && model.vocabulary().info().start_token) {
         PromptSet first = beginning(text, kTwinSequences);
         const std::int64_t shortest =
             std::ranges::min(first.sequences, {}, [](const Sequence& one) { return one.length(); }).length();
         if (shortest < kFewestPlanted) first.sequences.clear();
-        CaptureOptions norms = capturing;
-        std::erase_if(norms.components, [](Component component) {
-            return component != Component::resid_mid && component != Component::resid_post;
-        });
-        norms.vectors = false;
         if (!first.sequences.empty())
-            add("planted", plant_start(std::move(first), model.vocabulary(), shortest / 2), norms);
+            add("planted", plant_start(std::move(first), model.vocabulary(), shortest / 2),
+                norms_of({Component::resid_mid, Component::resid_post}));
     }
     if (options.has(StudyPart::twins) && options.twins > 0) {
         CaptureOptions of_twins = capturing;

@@ -19,8 +19,9 @@ struct PlannedRun {
     CaptureOptions capturing;
     std::optional<RandomizeOptions> twin = {};  ///< read by a model with such weights
     std::optional<LensOptions> lens = {};       ///< what its stream would answer is asked, too
+    bool let_go = false;  ///< of a twin's vectors, once it is measured (let_go_of_vectors())
     std::int64_t n_tokens = 0;
-    std::int64_t bytes = 0;  ///< that it will take on the disk, about (capture/budget.h)
+    std::int64_t bytes = 0;  ///< that it will take on the disk, about (capture/budget.h); without what goes
 };
 
 /// Everything that a study reads, known before the model runs.

@@ -11,6 +11,7 @@
 #include "tomograph/figures/gnuplot.h"
 #include "tomograph/figures/measures.h"
 #include "tomograph/model/randomize.h"
+#include "tomograph/store/let_go.h"
 #include "tomograph/store/output_folder.h"
 #include "tomograph/store/run.h"
 #include "tomograph/study/figures.h"
@@ -31,9 +32,10 @@ void add_lens(const Model& model, const PlannedRun& planned, const std::filesyst
     }
 }
 
-/// Prompts through the same architecture with random weights.
+/// Prompts through the same architecture with random weights. What is measured of it stays.
 CaptureSummary capture_twin(const Model& model, const PlannedRun& planned,
-                            const std::filesystem::path& folder, Progress& progress) {
+                            const std::filesystem::path& folder, const MeasureOptions& measuring,
+                            Progress& progress) {
     const std::filesystem::path weights = folder.string() + ".gguf";
     randomize(model.info().path, weights, *planned.twin);
     try {
@@ -43,6 +45,10 @@ CaptureSummary capture_twin(const Model& model, const PlannedRun& planned,
         CaptureSummary captured = capture(twin, planned.prompts, folder, planned.capturing, progress);
         add_lens(twin, planned, folder, captured.notes, progress);
         std::filesystem::remove(weights);
+        if (planned.let_go) {
+            keep_twin_effects(Run::open(folder), measuring, progress);
+            let_go_of_vectors(folder);
+        }
         return captured;
     } catch (...) {
         std::filesystem::remove(weights);
@@ -100,11 +106,12 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
     // What a killed study leaves is known for a study by this, and may be replaced.
     write_json(folder.path() / "study.json", description);
 
+    MeasureOptions measuring{.twins = {}, .seed = options.seed, .threads = options.threads};
     std::map<std::string, Run> runs;
     for (const PlannedRun& planned : plan.runs) {
         const std::filesystem::path path = folder.path() / planned.name;
         const CaptureSummary captured =
-            planned.twin ? capture_twin(model, planned, path, progress)
+            planned.twin ? capture_twin(model, planned, path, measuring, progress)
                          : capture(model, planned.prompts, path, planned.capturing, progress);
         for (const std::string& note : captured.notes) summary.notes.push_back(planned.name + ": " + note);
         description["runs"].push_back(planned.name);
@@ -121,31 +128,27 @@ StudySummary make_study(const Model& model, const std::filesystem::path& out, co
         const auto found = runs.find(name);
         return found == runs.end() ? nullptr : &found->second;
     };
-    std::vector<const Run*> twins;
     for (const PlannedRun& planned : plan.runs) {
-        if (planned.twin) twins.push_back(&runs.at(planned.name));
+        if (planned.twin) measuring.twins.push_back(&runs.at(planned.name));
     }
+    measuring.positions = find("positions");
+    measuring.repeat = find("repeat");
+    measuring.planted = find("planted");
 
     // Numbers first, and kept before anything is drawn: a figure must not cost them.
-    summary.measures = measure_run(text_run,
-                                   {.twins = twins,
-                                    .positions = find("positions"),
-                                    .repeat = find("repeat"),
-                                    .planted = find("planted"),
-                                    .seed = options.seed,
-                                    .threads = options.threads},
-                                   progress);
+    summary.measures = measure_run(text_run, measuring, progress);
     save_measures(text_run, summary.measures);
     summary.numbers = numbers_of(text_run);
 
     StudyFigures figures(folder.path(), options.threads, options.seed, progress);
-    figures.text(text_run, twins.empty() ? nullptr : twins.front());
+    figures.text(text_run, measuring.twins.empty() ? nullptr : measuring.twins.front());
     if (const Run* run = find("positions")) figures.positions(*run);
     if (const Run* run = find("vocabulary")) {
         const Run* alone = find("vocabulary-alone");
         figures.vocabulary(*run, alone != nullptr ? alone : find("vocabulary-start"));
     }
     if (const Run* run = find("repeat")) figures.repeat(*run);
+    figures.finish();
     summary.numbers.update(figures.numbers());
     if (figures.variance_explained()) summary.numbers["variance_explained_2"] = *figures.variance_explained();
     const MeasureFigures of_measures = draw_measures(text_run, summary.measures, folder.path());

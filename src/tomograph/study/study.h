@@ -41,7 +41,11 @@ struct StudyOptions {
     std::int64_t vocabulary_rows = 0;
     std::uint64_t seed = 42;
     std::optional<Dtype> dtype = {};  ///< of the captured vectors; none: as CaptureOptions says
-    bool force = false;               ///< replace an existing study
+    /// Keep the vectors of every site that is read. Else those that the study's figures and numbers are of:
+    /// not what the norms put out, which is the stream in other units, of positions and of a repeated token
+    /// the stream's in the middle layers alone, and of the twins what was measured of them.
+    bool all_vectors = false;
+    bool force = false;  ///< replace an existing study
     int threads = 0;
     std::string command = {};  ///< how it was asked for, kept in its runs
     /// Told what will be read (plan.h) before the first capture.
@@ -70,10 +74,10 @@ struct StudySummary {
 
 /// The whole experiment on one model: text and what `parts` says: one repeated token, the vocabulary,
 /// positions only, and the first sequences of the text once more on each untrained twin; each captured as a
-/// run in a folder of its own, projected, drawn and measured. Writes
-/// DIR/{text,repeat,vocabulary,positions,twin-*}/, DIR/figures/ and DIR/study.json; the report is the
-/// caller's (study/report.h, serve/report.h). Errors: Error as capture()'s; Stopped. What was complete stays,
-/// unless it is the first capture that failed.
+/// run in a folder of its own, projected, drawn and measured; a twin is measured as soon as it is captured,
+/// so that its vectors need not stay. Writes DIR/{text,repeat,vocabulary,positions,twin-*}/, DIR/figures/ and
+/// DIR/study.json; the report is the caller's (study/report.h, serve/report.h). Errors: Error as capture()'s;
+/// Stopped. What was complete stays, unless it is the first capture that failed.
 StudySummary make_study(const Model& model, const std::filesystem::path& out, const StudyOptions& options,
                         Progress& progress);
 
