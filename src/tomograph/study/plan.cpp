@@ -20,11 +20,10 @@ namespace tomograph {
 namespace {
 
 constexpr std::int64_t kVocabularyRows = 4096, kFewestVocabularyRows = 512;
-constexpr double kWholeVocabulary = 1e12;   // parameters times tokens: some twenty seconds on two cores
-constexpr std::size_t kTwinSequences = 8;   // twins differ by more than their samples err
-constexpr std::int64_t kFewestPlanted = 8;  // tokens of a sequence with a start token inside
-constexpr std::int64_t kFewestRandom = 8;   // sequences of random tokens that a mean by position is of
-constexpr std::int64_t kMostRandom = 16;
+constexpr double kWholeVocabulary = 1e12;     // parameters times tokens: some twenty seconds on two cores
+constexpr std::size_t kTwinSequences = 8;     // twins differ by more than their samples err
+constexpr std::int64_t kFewestPlanted = 8;    // tokens of a sequence with a start token inside
+constexpr std::int64_t kFewestRandom = 8;     // sequences of random tokens that a mean by position is of
 constexpr std::int64_t kShortestUseful = 16;  // tokens: a sequence that is worth reading
 constexpr std::int64_t kLongestTable = 2048;  // positions of a learned table that are drawn
 
@@ -219,8 +218,10 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
             info.learned_positions ? std::min(info.context_length, kLongestTable) : longest;
         std::vector<Component> vectors{Component::resid_post};
         if (info.learned_positions) vectors.push_back(Component::pos_embed);
-        // Of random tokens half of the text: of a small text a small study.
-        const std::int64_t sequences = std::clamp<std::int64_t>(n_sequences / 2, kFewestRandom, kMostRandom);
+        // Of random tokens no more than of text: of a small text a small study. (Half as many show: the first
+        // component of SmolLM2's curve holds 9 % of the variance then where it holds 16 %.)
+        const std::int64_t sequences =
+            std::clamp<std::int64_t>(n_sequences, kFewestRandom, PositionsOptions{}.sequences);
         add("positions",
             positions_prompts(model, {.length = length, .sequences = sequences, .seed = options.seed}),
             with_means(keeping(std::move(vectors), middle)));
