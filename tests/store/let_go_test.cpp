@@ -69,6 +69,22 @@ TEST(LetGoOfVectors, LeavesWhatARunOfNormsHas) {
     EXPECT_EQ(open_run(folder / "run").norms(run.sites()[0].site), norms[0]) << "twice is once";
 }
 
+TEST(LetGoOfVectors, SaysHowAStudyKeepsThem) {
+    const TempFolder folder;
+    RunSketch sketch;
+    sketch.vectors = false;
+    for (const Json& command :
+         {Json("tomograph run model.gguf --out study"), Json("tomograph capture m"), Json(3)}) {
+        sketch.edit = [&](Json& run) { run["program"]["command"] = command; };
+        fs::remove_all(folder / "run");
+        sketch.write(folder / "run");
+        EXPECT_EQ(way_to_vectors(open_run(folder / "run"), "capture again"),
+                  command.dump().find(" run ") != std::string::npos
+                      ? "make the study again with --all-vectors"
+                      : "capture again");
+    }
+}
+
 TEST(LetGoOfVectors, WaitsForTheWholeRun) {
     const TempFolder folder;
     RunSketch sketch;

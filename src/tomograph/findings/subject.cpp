@@ -8,6 +8,7 @@
 #include "tomograph/base/threads.h"
 #include "tomograph/findings/position_numbers.h"
 #include "tomograph/findings/stream_stack.h"
+#include "tomograph/store/let_go.h"
 
 namespace tomograph {
 namespace {
@@ -72,7 +73,7 @@ std::string Subject::lacks_rows() const {
     if (run.n_rows() > 0 && census.n_left_out() == run.n_rows())
         return "every row holds NaN or Inf, or is a sink";
     if (run.n_rows() > 0) return "vectors are kept at the first position only; capture more --positions";
-    return run.complete() ? "the run keeps no vectors; capture without --no-vectors"
+    return run.complete() ? "the run keeps no vectors; " + way_to_vectors(run, "capture without --no-vectors")
                           : "the run is incomplete and holds no vectors";
 }
 

@@ -14,6 +14,7 @@
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
 #include "tomograph/select/own_lengths.h"
+#include "tomograph/store/let_go.h"
 
 namespace tomograph {
 namespace {
@@ -241,7 +242,7 @@ class Selecting {
             throw Error(run_.path().string() + " keeps no vectors of the selection",
                         run_.n_tokens() == 0 ? "its capture was interrupted before a shard was whole"
                                              : "it was captured without them",
-                        "average with --mean samples, or capture again");
+                        way_to_vectors(run_, "average with --mean samples, or capture again"));
         result_.from_scores_ =
             std::ranges::any_of(sites_, [&](const SiteShape& site) { return run_.rank(site.site) > 0; });
         const auto n_sites = std::ssize(sites_), per_site = std::ssize(stored_);
@@ -286,7 +287,7 @@ class Selecting {
         if (!all_stored_ && !from_means)
             throw Error(run_.path().string() + " keeps no vectors of the selection",
                         "only raw means over samples of all sequences can be had",
-                        "capture it again with vectors");
+                        way_to_vectors(run_, "capture it again with vectors"));
         from_means ? add_means() : add_vectors();
         // Every site has an average of the same positions and sequences: all have the same tokens.
         std::set<std::pair<Component, std::int32_t>> of_sites;

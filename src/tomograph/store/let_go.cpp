@@ -9,7 +9,6 @@
 #include "tomograph/base/file.h"
 #include "tomograph/store/layout.h"
 #include "tomograph/store/output_folder.h"
-#include "tomograph/store/run.h"
 #include "tomograph/store/run_stats.h"
 #include "tomograph/store/text_file.h"
 
@@ -100,6 +99,12 @@ void let_go_of_vectors(const fs::path& path) {
     const auto stats = write_stats(to, {run.sites(), scores, run.n_tokens()}, shards, true);
     write_text(to / layout::kRun, file_text(run_description(plan, shards, stats, true)), true);
     folder.keep();
+}
+
+std::string way_to_vectors(const Run& run, const std::string& otherwise) {
+    const Json command = run.json().value(Json::json_pointer("/program/command"), Json());
+    const bool of_study = command.is_string() && command.get<std::string>().starts_with("tomograph run ");
+    return of_study ? "make the study again with --all-vectors" : otherwise;
 }
 
 }  // namespace tomograph

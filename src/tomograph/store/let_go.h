@@ -1,5 +1,8 @@
 #pragma once
 #include <filesystem>
+#include <string>
+
+#include "tomograph/store/run.h"
 
 namespace tomograph {
 
@@ -8,5 +11,8 @@ namespace tomograph {
 /// run.json; measures and numbers of its tokens stay. The run is replaced when the new one is whole.
 /// Errors: Error where the run is incomplete or damaged, or another process writes it.
 void let_go_of_vectors(const std::filesystem::path& run);
+
+/// How to have vectors that a run lacks: of a study's run by `run --all-vectors`; else `otherwise`.
+std::string way_to_vectors(const Run& run, const std::string& otherwise);
 
 }  // namespace tomograph

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "tomograph/base/error.h"
+#include "tomograph/store/let_go.h"
 #include "tomograph/store/opened_files.h"
 #include "tomograph/store/run.h"
 #include "tomograph/store/sums.h"
@@ -131,7 +132,7 @@ Matrix Run::means(const Site& wanted) const {
     const SiteShape& shape = site(wanted);
     if (!has_means(wanted))
         throw Error(path_.string() + " keeps no means by position", "it was captured without them",
-                    "capture it with --keep means");
+                    way_to_vectors(*this, "capture it with --keep means"));
     if (length() > kLargestMeans / shape.width())
         throw Error(fmt::format("the means of {} do not fit memory", shape.site.name()),
                     fmt::format("they are {} positions of {} numbers", length(), shape.width()), "");
