@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/threads.h"
@@ -106,10 +107,9 @@ bool draw_chart(const Chart& chart, const Run& run, const std::filesystem::path&
 
 MeasureFigures draw_measures(const Run& run, MeasureReport& report, const std::filesystem::path& root) {
     MeasureFigures figures;
-    enum class State { none, drawn, failed };
     struct Outcome {
-        State state = State::none;
-        std::string why;
+        bool drawn = false;
+        std::optional<std::string> failed;  ///< why
     };
     std::vector<Outcome> outcomes(report.charts.size());
     parallel_for(std::ssize(outcomes), thread_count(0), [&](std::int64_t at) {
@@ -117,19 +117,19 @@ MeasureFigures draw_measures(const Run& run, MeasureReport& report, const std::f
         Outcome& outcome = outcomes[static_cast<std::size_t>(at)];
         try {
             std::filesystem::create_directories(root / "figures");
-            if (draw_chart(chart, run, root / file_of(chart))) outcome.state = State::drawn;
+            outcome.drawn = draw_chart(chart, run, root / file_of(chart));
         } catch (const Stopped&) {
             throw;
         } catch (const std::exception& error) {
-            outcome = {State::failed, error.what()};
+            outcome.failed = error.what();
         }
     });
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
         const Chart& chart = report.charts[i];
         const MeasureFigure figure{file_of(chart), chart.caption, chart.findings};
-        if (outcomes[i].state == State::failed)
-            figures.failed.push_back(fmt::format("{} was not drawn: {}", figure.file, outcomes[i].why));
-        if (outcomes[i].state != State::drawn) continue;
+        if (outcomes[i].failed)
+            figures.failed.push_back(fmt::format("{} was not drawn: {}", figure.file, *outcomes[i].failed));
+        if (!outcomes[i].drawn) continue;
         for (Finding& finding : report.findings) {
             if (std::ranges::find(figure.findings, finding.name) != figure.findings.end())
                 finding.figure = figure.file;

@@ -138,9 +138,13 @@ Measured measure_one(const Run& run, const MeasureOptions& options, bool effects
     return measured;
 }
 
+std::int64_t rows_of_twins(const MeasureOptions& options) {
+    return std::min(options.rows, kTwinRows);
+}
+
 MeasuredTwin measure_twin(const Run& run, const MeasureOptions& options, Progress& progress) {
     MeasureOptions of_twins = options;
-    of_twins.rows = std::min(options.rows, kTwinRows);
+    of_twins.rows = rows_of_twins(options);
     of_twins.twins.clear();
     of_twins.positions = of_twins.repeat = of_twins.planted = nullptr;
     const Measured measured = measure_one(run, of_twins, true, progress);
@@ -163,7 +167,7 @@ std::vector<MeasuredTwin> measure_twins(const MeasureOptions& options, std::vect
     std::string other;
     for (const Run* run : options.twins) {
         std::optional<MeasuredTwin> kept = run->n_rows() == 0 ? load_effects(*run) : std::nullopt;
-        if (kept && (kept->seed != options.seed || kept->rows_asked != std::min(options.rows, kTwinRows)))
+        if (kept && (kept->seed != options.seed || kept->rows_asked != rows_of_twins(options)))
             other = fmt::format("{} rows and seed {}", kept->rows_asked, kept->seed);
         twins.push_back(kept ? std::move(*kept) : measure_twin(*run, options, progress));
     }

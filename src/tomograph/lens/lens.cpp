@@ -23,7 +23,6 @@ namespace tomograph {
 namespace {
 
 constexpr std::int64_t kMostMapBytes = 256'000'000;
-constexpr std::int64_t kBlockTokens = 64;        // answers that are held at once
 constexpr std::int64_t kFitCost = 24;            // readings that take about as long as a fit
 constexpr std::int64_t kFitBytes = 600'000'000;  // that the fits under way may take together
 constexpr int kFolds = 2;
@@ -67,8 +66,7 @@ class Lens {
           options_(options),
           progress_(progress),
           last_(last_site(model, run)),
-          head_(model, options.threads, progress),
-          block_tokens_(head_.most_rows()) {
+          head_(model, options.threads, progress) {
         choose_rows();
         choose_sites();
     }
@@ -105,7 +103,6 @@ class Lens {
     Progress& progress_;
     const Site last_;
     ModelHead head_;
-    const std::int64_t block_tokens_;                    // whose answers are held at once
     std::array<std::vector<LensRow>, kFolds> fit_rows_;  // of each half of the sequences
     std::vector<LensRow> measured_;                      // by sequence
     std::vector<LensBlock> blocks_;
@@ -123,7 +120,7 @@ void Lens::add_to_block(int fold, std::size_t group, std::size_t count) {
     auto block = std::find_if(blocks_.rbegin(), blocks_.rend(),
                               [&](const LensBlock& one) { return one.fold == fold; });
     const bool fits = block != blocks_.rend() &&
-                      std::ssize(block->rows) + static_cast<std::int64_t>(count) <= block_tokens_;
+                      std::ssize(block->rows) + static_cast<std::int64_t>(count) <= head_.most_rows();
     std::vector<LensBlock::Row>& rows =
         fits ? block->rows : blocks_.emplace_back(LensBlock{.rows = {}, .fold = fold}).rows;
     const std::size_t first = rows.size();
@@ -165,7 +162,7 @@ void Lens::choose_rows() {
             fit_rows_[static_cast<std::size_t>(g % kFolds)].push_back(rows[static_cast<std::size_t>(i)]);
         const auto chosen = take(options_.rows, 2);
         // Evenly cut, so that no stretch is of one token, which would have no other to be paired with.
-        const std::int64_t cuts = (std::ssize(chosen) + block_tokens_ - 1) / block_tokens_;
+        const std::int64_t cuts = (std::ssize(chosen) + head_.most_rows() - 1) / head_.most_rows();
         for (std::int64_t c = 0; c < cuts; ++c) {
             const auto begin = std::ssize(chosen) * c / cuts, end = std::ssize(chosen) * (c + 1) / cuts;
             add_to_block(static_cast<int>(g % kFolds), static_cast<std::size_t>(g),
@@ -205,23 +202,25 @@ void Lens::choose_sites() {
 /// The best constant answer: the mean over one half's tokens, for the other half to be compared with.
 void Lens::sum_mean_answers() {
     const int threads = thread_count(options_.threads);
-    const auto n_parts = static_cast<std::size_t>(threads);
     for (int fold = 0; fold < kFolds; ++fold) {
         const auto f = static_cast<std::size_t>(fold);
         std::vector<double> sum(static_cast<std::size_t>(head_.n_vocab()), 0);
         const std::span<const LensRow> rows(fit_rows_[f]);
-        for (std::size_t first = 0; first < rows.size(); first += static_cast<std::size_t>(block_tokens_)) {
-            const auto some =
-                rows.subspan(first, std::min(static_cast<std::size_t>(block_tokens_), rows.size() - first));
+        for (std::size_t first = 0; first < rows.size();
+             first += static_cast<std::size_t>(head_.most_rows())) {
+            const auto some = rows.subspan(
+                first, std::min(static_cast<std::size_t>(head_.most_rows()), rows.size() - first));
             const Matrix logits = head_.from_stream(read_sample(run_, last_, stored(some)));
             std::vector<Answer> answers(some.size());
             parallel_for(std::ssize(some), threads, [&](std::int64_t i) {
                 answers[static_cast<std::size_t>(i)] = answer_of({logits.row(i).data(), sum.size()});
             });
             // Each word's sum in the order of the rows, whichever thread has it.
-            parallel_for(threads, threads, [&](std::int64_t part) {
-                const std::size_t begin = sum.size() * static_cast<std::size_t>(part) / n_parts,
-                                  end = sum.size() * static_cast<std::size_t>(part + 1) / n_parts;
+            fork_join(threads, [&](int part, int n_parts) {
+                const auto share = [&](int parts) {
+                    return sum.size() * static_cast<std::size_t>(parts) / static_cast<std::size_t>(n_parts);
+                };
+                const std::size_t begin = share(part), end = share(part + 1);
                 for (const Answer& answer : answers) {
                     for (std::size_t v = begin; v < end; ++v) sum[v] += static_cast<double>(answer.p[v]);
                 }

@@ -1,6 +1,5 @@
 #include "tomograph/store/let_go.h"
 
-#include <map>
 #include <set>
 #include <string>
 #include <vector>

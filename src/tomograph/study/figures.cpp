@@ -61,7 +61,7 @@ std::vector<std::int64_t> network_order(const RowLabels& labels) {
 
 void StudyFigures::add(const std::string& file, const std::string& group, const std::string& caption,
                        std::function<void(const std::filesystem::path& file)> draw) {
-    while (std::ssize(drawing_) >= std::max(1, threads_)) collect();
+    while (std::ssize(drawing_) >= threads_) collect();
     drawing_.push_back(
         {figures_.size(), std::async(std::launch::async, std::move(draw), study_ / study_figure(file))});
     figures_.push_back({study_figure(file), group, caption});
