@@ -26,9 +26,9 @@ namespace {
 
 constexpr int kFailure = 1, kUsage = 2, kStopped = 130;
 
-/// llama.cpp is about to end the process: its reason becomes our line.
+/// llama.cpp is about to end the process: its reason, behind its file's name, becomes our line.
 void on_fatal(const char* message) {
-    const bool worker = std::string_view(message).find("RPC") != std::string_view::npos;
+    const bool worker = std::string_view(message).find("ggml-rpc") != std::string_view::npos;
     tomograph::warn(
         "tomograph: error: {}\n",
         worker ? "a worker was lost: it ended, or the way to it; what whole shards hold is kept: start it "
