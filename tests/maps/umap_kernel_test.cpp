@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tomograph/base/matrix.h"
@@ -70,9 +71,10 @@ constexpr double kNear = 2e-3;
 
 /// 32 vertices with up to 9 edges each, all drawn, among 200 others of which the first `n_pushers` push.
 struct Scene {
-    explicit Scene(int n_dims, int n_pushers = 200)
+    /// Coordinates go from -spread to spread. Where they lie far apart, the powers hardly matter.
+    explicit Scene(int n_dims, int n_pushers = 200, float spread = 10)
         : dims(n_dims),
-          others(10 * Matrix::Random(200, n_dims)),
+          others(spread * Matrix::Random(200, n_dims)),
           pushers(n_dims, n_pushers + umap_run - 1),
           places(others.topRows(n)) {
         Rng rng(3);
@@ -124,30 +126,36 @@ struct Scene {
     UmapStep step{};
 };
 
+/// Dimensions, and how far the vertices spread.
+constexpr std::pair<int, float> kScenes[] = {{2, 10.0f}, {3, 10.0f}, {2, 1.0f},
+                                             {3, 1.0f},  {2, 0.2f},  {3, 0.2f}};
+
 TEST_P(UmapKernel, PullsAlongTheGradient) {
-    for (const int dims : {2, 3}) {
-        Scene scene(dims);
+    for (const auto& [dims, spread] : kScenes) {
+        Scene scene(dims, 200, spread);
         const Scene before = scene;
         scene.advance(0, GetParam());
         for (int vertex = 0; vertex < Scene::n; ++vertex) {
             VectorD expected = before.places.row(vertex).transpose().cast<double>();
             for (auto e = before.offsets[vertex]; e < before.offsets[vertex + 1]; ++e)
                 expected += 0.25 * 2 * before.pull(vertex, before.targets[e]);  // once for each end
-            for (int d = 0; d < dims; ++d) EXPECT_NEAR(scene.places(vertex, d), expected[d], kNear) << vertex;
+            for (int d = 0; d < dims; ++d)
+                EXPECT_NEAR(scene.places(vertex, d), expected[d], kNear) << vertex << " of " << spread;
         }
     }
 }
 
 TEST_P(UmapKernel, PushesAsOftenAsEachDrawnEdgeAsks) {
-    for (const int dims : {2, 3}) {
-        Scene scene(dims, 1);
+    for (const auto& [dims, spread] : kScenes) {
+        Scene scene(dims, 1, spread);
         const Scene before = scene;
         scene.advance(5, GetParam());
         for (int vertex = 0; vertex < Scene::n; ++vertex) {
             VectorD expected = before.places.row(vertex).transpose().cast<double>();
             for (auto e = before.offsets[vertex]; e < before.offsets[vertex + 1]; ++e)
                 expected += 0.25 * (2 * before.pull(vertex, before.targets[e]) + 5 * before.push(vertex, 0));
-            for (int d = 0; d < dims; ++d) EXPECT_NEAR(scene.places(vertex, d), expected[d], kNear) << vertex;
+            for (int d = 0; d < dims; ++d)
+                EXPECT_NEAR(scene.places(vertex, d), expected[d], kNear) << vertex << " of " << spread;
         }
     }
 }
