@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <functional>
 #include <iterator>
+#include <numbers>
 #include <vector>
 
 namespace tomograph {
@@ -50,6 +52,45 @@ TEST(Rng, BelowReachesEveryValueEquallyOften) {
     std::array<int, 5> counts{};
     for (int i = 0; i < 50'000; ++i) ++counts[rng.below(5)];
     for (const int count : counts) EXPECT_NEAR(count, 10'000, 400);  // 4.5 standard deviations
+}
+
+// Kolmogorov-Smirnov against the distribution, and tails where the ziggurat takes another way.
+TEST(DrawNormals, AreNormalToTheirTails) {
+    Rng rng(3);
+    std::vector<float> draws(1'000'000);
+    draw_normals(rng, draws);
+    const auto n = static_cast<double>(draws.size());
+    const auto below = [](double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); };
+    std::ranges::sort(draws);
+    double farthest = 0;
+    for (std::size_t i = 0; i < draws.size(); ++i)
+        farthest = std::max(
+            farthest, std::abs(below(static_cast<double>(draws[i])) - (static_cast<double>(i) + 0.5) / n));
+    EXPECT_LT(farthest * std::sqrt(n), 1.63);  // 1 in 100 is larger
+    for (const double x : {2.0, 3.0, 3.6541528853610088, 4.0}) {
+        const double expected = n * below(-x), error = 4 * std::sqrt(expected);
+        const auto low = std::ranges::count_if(draws, [&](float d) { return static_cast<double>(d) < -x; });
+        const auto high = std::ranges::count_if(draws, [&](float d) { return static_cast<double>(d) > x; });
+        EXPECT_NEAR(static_cast<double>(low), expected, error) << x;
+        EXPECT_NEAR(static_cast<double>(high), expected, error) << x;
+    }
+}
+
+TEST(DrawNormals, DoNotFollowEachOther) {
+    Rng rng(4);
+    std::vector<float> draws(200'000);
+    draw_normals(rng, draws);
+    for (const std::size_t lag : {1, 2, 3}) {
+        double product = 0, of_squares = 0;
+        for (std::size_t i = lag; i < draws.size(); ++i) {
+            const auto a = static_cast<double>(draws[i]), b = static_cast<double>(draws[i - lag]);
+            product += a * b;
+            of_squares += (a * a - 1) * (b * b - 1);
+        }
+        const double n = static_cast<double>(draws.size());
+        EXPECT_LT(std::abs(product) / std::sqrt(n), 3.5) << lag;
+        EXPECT_LT(std::abs(of_squares) / std::sqrt(4 * n), 3.5) << lag;
+    }
 }
 
 TEST(Rng, NormalHasMeanZeroAndVarianceOne) {

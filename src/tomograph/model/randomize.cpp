@@ -129,9 +129,11 @@ void write_gaussian(const Target& target, const Table& table, std::uint64_t seed
         std::vector<float> values(static_cast<std::size_t>(n * table.width));
         for (std::int64_t r = 0; r < n; ++r) {
             Rng rng(mix(seed, static_cast<std::uint64_t>(begin + r)));
-            for (std::int64_t c = 0; c < table.width; ++c)
-                values[static_cast<std::size_t>(r * table.width + c)] =
-                    static_cast<float>(mean + deviation * rng.normal());
+            const std::span<float> row(values.data() + r * table.width,
+                                       static_cast<std::size_t>(table.width));
+            draw_normals(rng, row);
+            for (float& value : row)
+                value = static_cast<float>(mean + deviation * static_cast<double>(value));
         }
         target.write(begin, values.data(), n, table.width);
     });
