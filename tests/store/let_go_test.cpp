@@ -73,15 +73,16 @@ TEST(LetGoOfVectors, SaysHowAStudyKeepsThem) {
     const TempFolder folder;
     RunSketch sketch;
     sketch.vectors = false;
-    for (const Json& command :
-         {Json("tomograph run model.gguf --out study"), Json("tomograph capture m"), Json(3)}) {
-        sketch.edit = [&](Json& run) { run["program"]["command"] = command; };
-        fs::remove_all(folder / "run");
-        sketch.write(folder / "run");
-        EXPECT_EQ(way_to_vectors(open_run(folder / "run"), "capture again"),
-                  command.dump().find(" run ") != std::string::npos
-                      ? "make the study again with --all-vectors"
-                      : "capture again");
+    fs::create_directory(folder / "study");
+    folder.write("study/study.json", "{}");
+    for (const char* place : {"run", "study/text"}) {
+        sketch.write(folder / place);
+        for (const char* end : {"", "/"}) {
+            EXPECT_EQ(way_to_vectors(open_run((folder / place).string() + end), "capture again"),
+                      std::string_view(place).starts_with("study") ? "make the study again with --all-vectors"
+                                                                   : "capture again")
+                << place << end;
+        }
     }
 }
 

@@ -43,6 +43,7 @@ Json without_vectors(Json plan, const fs::path& to) {
     for (Json& site : plan.at("sites")) {
         site["vectors"] = false;
         site.erase("scores");
+        site.erase("sum_of");
     }
     plan["means"] = false;
     plan.erase("moments");
@@ -101,9 +102,8 @@ void let_go_of_vectors(const fs::path& path) {
 }
 
 std::string way_to_vectors(const Run& run, const std::string& otherwise) {
-    const Json command = run.json().value(Json::json_pointer("/program/command"), Json());
-    const bool of_study = command.is_string() && command.get<std::string>().starts_with("tomograph run ");
-    return of_study ? "make the study again with --all-vectors" : otherwise;
+    const fs::path beside = fs::absolute(run.path() / "").parent_path().parent_path();
+    return folder_kind(beside) == FolderKind::study ? "make the study again with --all-vectors" : otherwise;
 }
 
 }  // namespace tomograph

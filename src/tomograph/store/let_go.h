@@ -12,7 +12,7 @@ namespace tomograph {
 /// Errors: Error where the run is incomplete or damaged, or another process writes it.
 void let_go_of_vectors(const std::filesystem::path& run);
 
-/// How to have vectors that a run lacks: of a study's run by `run --all-vectors`; else `otherwise`.
+/// How to have vectors that a run lacks: of one in a study's folder by `run --all-vectors`; else `otherwise`.
 std::string way_to_vectors(const Run& run, const std::string& otherwise);
 
 }  // namespace tomograph
