@@ -9,6 +9,7 @@
 #include "bindings.h"
 #include "tomograph/base/text.h"
 #include "tomograph/linear/moments.h"
+#include "tomograph/store/let_go.h"
 #include "tomograph/store/stored_rows.h"
 #include "work.h"
 
@@ -59,7 +60,7 @@ nb::any read(const OpenRun& open, const std::string& name, std::int64_t begin, s
     const SiteShape& site = run->site(site_named(name));
     if (!run->has_vectors(site.site))
         throw Error("no vectors of " + name + " are kept", "the run holds its norms and means only",
-                    "capture it again with its vectors");
+                    way_to_vectors(*run, "capture it again with its vectors"));
     if (begin < 0 || end < begin || end > run->n_rows())
         throw Error("no rows " + std::to_string(begin) + " to " + std::to_string(end),
                     "the run has " + std::to_string(run->n_rows()), "");

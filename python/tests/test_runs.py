@@ -44,6 +44,29 @@ def test_heads_keep_their_shape(run: tg.Run) -> None:
     assert run["blocks.0.z"].shape == (run.n_rows, 4, 32)
 
 
+def test_another_name_of_a_value_is_the_same_view(run: tg.Run) -> None:
+    named = next(site for site in run.json["sites"] if site["name"] == "blocks.1.resid_pre")
+    assert named["sum_of"] == ["blocks.0.resid_post"]
+    rows = run["blocks.1.resid_pre"]
+    assert isinstance(rows, np.ndarray)
+    assert not rows.flags.owndata
+    np.testing.assert_array_equal(rows, run["blocks.0.resid_post"])
+
+
+def test_a_site_that_others_add_up_to_is_added_up(run_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(run_folder, tmp_path / "run")
+    description = json.loads((tmp_path / "run/run.json").read_text())
+    parts = ["blocks.0.resid_post", "blocks.1.attn_out"]
+    for site in description["sites"]:
+        if site["name"] == "blocks.1.resid_mid":
+            site.update(vectors=False, sum_of=parts)
+    (tmp_path / "run/run.json").write_text(json.dumps(description))
+    with tg.open(tmp_path / "run") as run:
+        assert "blocks.1.resid_mid" in run
+        want = sum(run[part].astype(np.float32) for part in parts)
+        np.testing.assert_array_equal(run["blocks.1.resid_mid"][2:5], want[2:5])
+
+
 def test_a_view_outlives_its_run(run_folder: Path) -> None:
     with tg.open(run_folder) as run:
         rows = run["blocks.1.attn_out"]

@@ -156,7 +156,8 @@ class Run(Mapping[str, Any]):
 
     def __getitem__(self, site: str) -> np.ndarray | Rows:
         """A site's vectors, [n_rows, ...]. Of one shard of float16 or float32: a read-only view of the mapped
-        file, no copy. Else a Rows, which is sliced like an array and reads what is asked for."""
+        file, no copy. Else (a study's `resid_mid`, which is added up, too) a Rows, which is sliced like an array and reads
+        what is asked for."""
         _, shape, vectors = self._site(site)
         if not vectors:
             raise InputError(

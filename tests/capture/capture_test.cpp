@@ -10,6 +10,7 @@
 
 #include "capture/capture_support.h"
 #include "tomograph/select/selection.h"
+#include "tomograph/store/verify.h"
 
 namespace tomograph {
 namespace {
@@ -371,6 +372,58 @@ TEST_F(Capture, KeepsVectorsOfSomeLayers) {
         EXPECT_EQ(run.has_vectors(shape.site), kept) << shape.site.name();
     }
     EXPECT_EQ(run.norms({Component::attn_out, 0}).size(), 36u);
+}
+
+TEST_F(Capture, WritesAValueOfTwoNamesOnce) {
+    const auto run = take(options());
+    const Safetensors shard(out() / "shards/000000.safetensors");
+    const Site second{Component::resid_pre, 1};
+    EXPECT_EQ(run.sum_of(second), (std::vector<Site>{{Component::resid_post, 0}}));
+    EXPECT_FALSE(shard.tensors().contains(second.name()));
+    EXPECT_TRUE(shard.tensors().contains("blocks.0.resid_pre"));
+    EXPECT_EQ(rows_of_site(run, run.site(second)), rows_of_site(run, run.site({Component::resid_post, 0})));
+    EXPECT_TRUE(verify_run(out(), no_progress()).faults.empty());
+    // Alone it is written, and as scores it has axes of its own.
+    CaptureOptions how = options();
+    how.begin = Begin::replace;
+    how.components = {Component::resid_pre};
+    EXPECT_TRUE(take(how).sum_of(second).empty());
+    how.components = {};
+    how.keep.scores = 4;
+    const auto scores = take(how);
+    EXPECT_TRUE(scores.sum_of(second).empty());
+    EXPECT_EQ(scores.rank(second), 4);
+}
+
+TEST_F(Capture, MakesTheStreamInTheMiddleOfASumWhereAsked) {
+    CaptureOptions how = options();
+    how.mid_as_sum = true;
+    const auto run = take(how);
+    const Site middle{Component::resid_mid, 1};
+    EXPECT_EQ(run.sum_of(middle), (std::vector<Site>{{Component::resid_post, 0}, {Component::attn_out, 1}}));
+    const Safetensors shard(out() / "shards/000000.safetensors");
+    EXPECT_FALSE(shard.tensors().contains(middle.name()));
+    // In float32 the model's own sum, to the bit.
+    const Recording want = tapped();
+    EXPECT_EQ(rows_of_site(run, run.site(middle)), want.at(middle.name()));
+    EXPECT_EQ(run.norms(middle).size(), 36u);
+    EXPECT_LE(row_error(run.means(middle),
+                        means_by_position(want.at(middle.name()), run.tokens(), run.length(), -1)),
+              1e-6);
+
+    how.begin = Begin::replace;
+    how.keep.means = false;  // they are the rows' then
+    const auto without = take(how);
+    EXPECT_LE(row_error(without.means(middle),
+                        means_by_position(want.at(middle.name()), run.tokens(), run.length(), -1)),
+              1e-6);
+    // Without one of the parts it is written; what is changed on the way is no sum.
+    how.vector_components = {Component::resid_mid, Component::resid_post};
+    EXPECT_TRUE(take(how).sum_of(middle).empty());
+    how.vector_components = {};
+    how.intervention = Intervention{.acts = Json::array(),
+                                    .writes = [](std::size_t, std::size_t) { return std::vector<Write>{}; }};
+    EXPECT_TRUE(take(how).sum_of(middle).empty());
 }
 
 TEST_F(Capture, GivesTheSameMeansToASelectionWithVectorsAndWithout) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -226,6 +227,44 @@ TEST(FindSites, FindsTheRouterOfAMixture) {
 }
 
 // llama.cpp's names serve to number layers and for nothing else.
+
+/// By name, what find_parts() says of a graph's sites.
+std::map<std::string, std::vector<std::string>> parts_of(const Graph& graph, int n_layers) {
+    const FoundSites found = find_sites(graph.nodes, kWidth, n_layers);
+    const auto parts = find_parts(found.sites, found.sums);
+    std::map<std::string, std::vector<std::string>> names;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        for (const std::size_t part : parts[i])
+            names[found.sites[i].site.name()].push_back(found.sites[part].site.name());
+    }
+    return names;
+}
+
+TEST(FindParts, FindsOtherNamesAndPlainSums) {
+    using Names = std::map<std::string, std::vector<std::string>>;
+    EXPECT_EQ(parts_of(sequential(2), 2),
+              (Names{{"blocks.0.resid_mid", {"blocks.0.resid_pre", "blocks.0.attn_out"}},
+                     {"blocks.0.resid_post", {"blocks.0.resid_mid", "blocks.0.mlp_out"}},
+                     {"blocks.1.resid_pre", {"blocks.0.resid_post"}},
+                     {"blocks.1.resid_mid", {"blocks.1.resid_pre", "blocks.1.attn_out"}},
+                     {"blocks.1.resid_post", {"blocks.1.resid_mid", "blocks.1.mlp_out"}}}));
+}
+
+TEST(FindParts, LeavesOutWhatIsScaledOrMixed) {
+    FoundSites found = find_sites(sequential(1).nodes, kWidth, 1);
+    const auto n_sums = [&] {
+        const auto parts = find_parts(found.sites, found.sums);
+        return std::ranges::count_if(parts, [](const auto& one) { return one.size() > 1; });
+    };
+    ASSERT_EQ(n_sums(), 2);
+    found.sums[0].factor = 0.5;
+    EXPECT_EQ(n_sums(), 1);
+    found.sums[1].parts[1].factor = 2;
+    EXPECT_EQ(n_sums(), 0);
+    found.sums[1].parts[1].factor = 1;
+    found.sums[1].parts[1].mix = SiteSum::Mix{found.sites[0].site};
+    EXPECT_EQ(n_sums(), 0);
+}
 
 TEST(FindSitesDespiteNames, TellsAttentionFromMlpWhoseNamesAreSwapped) {
     Graph graph = sequential(1);

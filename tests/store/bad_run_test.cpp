@@ -140,7 +140,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Change{"NoPrompts", [](Json& run) { run.erase("prompts"); }, ""},
                     Change{"NoLength", [](Json& run) { run["prompts"].erase("length"); }, ""},
                     Change{"NoSites", [](Json& run) { run.erase("sites"); }, ""},
-                    Change{"NumbersForSites", [](Json& run) { run["sites"] = {1, 2}; }, ""},
+                    Change{"NumbersForSites",
+                           [](Json& run) {
+                               run["sites"] = {1, 2};
+                           },
+                           ""},
                     Change{"WordForAShape", [](Json& run) { run["sites"][0]["shape"] = "flat"; }, ""},
                     Change{"NumberForLabels", [](Json& run) { run["labels"] = 3; }, ""},
                     Change{"NoShards", [](Json& run) { run.erase("shards"); }, ""},
@@ -168,7 +172,9 @@ INSTANTIATE_TEST_SUITE_P(
         Change{"NegativeWidth", [](Json& run) { run["sites"][0]["shape"] = {-6}; },
                "embed has the shape [-6]"},
         Change{"WidthThatWraps",
-               [](Json& run) { run["sites"][0]["shape"] = {std::int64_t{1} << 62, std::int64_t{1} << 62}; },
+               [](Json& run) {
+                   run["sites"][0]["shape"] = {std::int64_t{1} << 62, std::int64_t{1} << 62};
+               },
                "embed has the shape [4611686018427387904, 4611686018427387904]"},
         Change{"NoWidth", [](Json& run) { run["sites"][0]["shape"] = {0}; }, "embed has the shape [0]"},
         Change{"AbsurdLength", [](Json& run) { run["prompts"]["length"] = std::int64_t{1} << 31; },
@@ -178,6 +184,21 @@ INSTANTIATE_TEST_SUITE_P(
                "number of sequences must be a whole number that fits"},
         Change{"AbsurdLayers", [](Json& run) { run["model"]["n_layers"] = 2'000'000'000; },
                "its n_layers is 2000000000"},
+        Change{"SumOfNothing", [](Json& run) { run["sites"][0]["sum_of"] = {"blocks.9.z"}; },
+               "embed is no sum of blocks.9.z"},
+        Change{"SumOfItself",
+               [](Json& run) {
+                   run["sites"][0]["vectors"] = false;
+                   run["sites"][0]["sum_of"] = {"embed"};
+               },
+               "embed is no sum of embed"},
+        Change{"SumOfWhatIsNarrower",
+               [](Json& run) {
+                   run["sites"][0]["vectors"] = false;
+                   run["sites"][0]["shape"] = {7};
+                   run["sites"][0]["sum_of"] = {"blocks.2.z"};
+               },
+               "embed is no sum of blocks.2.z"},
         Change{"AbsurdWidth", [](Json& run) { run["model"]["d_model"] = std::int64_t{1} << 40; },
                "its d_model is 1099511627776"},
         Change{"LabelsThatCannotBeToldApart",

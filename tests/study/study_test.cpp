@@ -81,7 +81,10 @@ TEST(LongStudy, IsWholeForARotaryModel) {
     EXPECT_EQ(open_run(folder / "study/twin-1").n_sequences(), 8) << "twins read the beginning";
     EXPECT_EQ(open_run(folder / "study/twin-1").n_rows(), 0) << "they are measured, and let go";
     const tomograph::Run text = open_run(folder / "study/text"), repeat = open_run(folder / "study/repeat");
-    EXPECT_TRUE(text.has_vectors({Component::resid_mid, 0}));
+    EXPECT_TRUE(text.has_vectors({Component::resid_mid, 0}) &&
+                text.sum_of({Component::resid_mid, 0}).empty());
+    EXPECT_TRUE(text.has_vectors({Component::resid_mid, 1}) &&
+                text.sum_of({Component::resid_mid, 1}).size() == 2);
     EXPECT_TRUE(text.has_site({Component::ln2, 0}) && !text.has_vectors({Component::ln2, 0}));
     EXPECT_FALSE(repeat.has_vectors({Component::attn_out, 1}));
     ASSERT_GT(summary.figures.size(), 10u);

@@ -29,7 +29,7 @@ CaptureCost cost_of(const CapturePlan& plan, const Engine& engine, const Capture
         const std::int64_t width = engine.sites()[plan.sites[i]].width();
         const std::int64_t rank = std::min(options.keep.scores, width), summed = rank > 0 ? rank : width;
         const auto d = static_cast<double>(width), q = static_cast<double>(summed);
-        if (plan.stored[i]) row += (rank > 0 ? q + 1 : d) * size;
+        if (plan.is_written(i)) row += (rank > 0 ? q + 1 : d) * size;
         position += 4 * q;
         moments += static_cast<double>(moments_bytes(width, rank));
         tables += 8 * (q * q + 2 * d);

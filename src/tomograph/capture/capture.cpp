@@ -102,6 +102,7 @@ RunPlan plan_run(const LanguageModel& model, const Engine& engine, const PromptS
                  const CapturePlan& plan, const CaptureOptions& options, std::shared_ptr<const Basis> basis) {
     RunPlan run{.description = describe(model, prompts, options),
                 .basis = std::move(basis),
+                .sums = plan.sums,
                 .means = plan.means,
                 .moments = options.keep.moments,
                 .labels = prompts.labels,
@@ -109,8 +110,8 @@ RunPlan plan_run(const LanguageModel& model, const Engine& engine, const PromptS
                 .kept = plan.kept};
     for (std::size_t i = 0; i < plan.sites.size(); ++i) {
         run.sites.push_back(engine.sites()[plan.sites[i]]);
-        run.stored.push_back(plan.stored[i] ? std::optional(options.dtype.value_or(Dtype::f16))
-                                            : std::nullopt);
+        run.stored.push_back(plan.is_written(i) ? std::optional(options.dtype.value_or(Dtype::f16))
+                                                : std::nullopt);
     }
     for (const CapturePlan::Shard& shard : plan.shards) run.shard_ends.push_back(shard.end_token);
     run.part_ends = plan.part_ends;

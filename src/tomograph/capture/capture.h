@@ -48,11 +48,14 @@ struct Keep {
 struct CaptureOptions {
     std::vector<Component> components;         ///< empty: all that the model has
     std::vector<Component> vector_components;  ///< of these, the ones whose vectors are kept; empty: all
-    Range layers;         ///< of the sites inside blocks; default all
-    Range vector_layers;  ///< of these, the ones at which vectors are kept; default all
+    Range layers;                              ///< of the sites inside blocks; default all
+    Range vector_layers;                       ///< of these, the ones at which vectors are kept; default all
     Range positions;      ///< of the vectors; norms and means cover every position. Default all
     double sample = 1.0;  ///< fraction of the tokens whose vectors are kept, chosen by seed
     bool vectors = true;  ///< false: norms and means only
+    /// resid_mid has no vectors of its own where it is the sum of sites that have: reading it adds theirs up,
+    /// rounded as they are. (Where a site is another name of one that has, it never has its own.)
+    bool mid_as_sum = false;
     Keep keep = {};
     /// Of the vectors or scores. None: float16, and from the first shard on that it cannot hold, bfloat16
     /// (float32 with `exact` or scores), which a note says.

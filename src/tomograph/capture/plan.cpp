@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <span>
 
 #include "tomograph/base/error.h"
@@ -35,6 +36,41 @@ void check_states(const Engine& engine, const CapturePlan& plan, const PromptSet
     if (!last_only)
         throw Error("states are behind the last token of a sequence only",
                     "means and vectors of the other tokens would be zeros", "add --last --keep vectors");
+}
+
+/// Which sites need no vectors of their own beside others'.
+std::vector<std::vector<std::size_t>> find_sums(const CapturePlan& plan, const Engine& engine,
+                                                const CaptureOptions& options) {
+    std::vector<std::vector<std::size_t>> sums(plan.sites.size());
+    if (options.keep.scores > 0) return sums;  // these have axes of their own
+    const std::vector<std::vector<std::size_t>> parts = engine.parts();
+    const auto place_of = [&](std::size_t site) -> std::optional<std::size_t> {
+        const auto at = std::ranges::find(plan.sites, site);
+        const auto place = static_cast<std::size_t>(at - plan.sites.begin());
+        return at != plan.sites.end() && plan.stored[place] ? std::optional(place) : std::nullopt;
+    };
+    // What holds a site's vectors: another of its value, or itself.
+    const auto holder_of = [&](std::size_t site) {
+        const auto other = parts[site].size() == 1 ? place_of(parts[site].front()) : std::nullopt;
+        return other ? other : place_of(site);
+    };
+    for (std::size_t i = 0; i < plan.sites.size(); ++i) {
+        const std::size_t site = plan.sites[i];
+        if (!plan.stored[i]) continue;
+        if (holder_of(site) != i) {
+            sums[i] = {*holder_of(site)};
+            continue;
+        }
+        const bool as_sum = options.mid_as_sum && !options.intervention && parts[site].size() > 1 &&
+                            engine.sites()[site].site.component == Component::resid_mid;
+        if (!as_sum) continue;
+        std::vector<std::size_t> holders;
+        for (const std::size_t part : parts[site]) {
+            if (const auto holder = holder_of(part)) holders.push_back(*holder);
+        }
+        if (holders.size() == parts[site].size()) sums[i] = std::move(holders);
+    }
+    return sums;
 }
 
 }  // namespace
@@ -122,6 +158,7 @@ void cut_into_shards(CapturePlan& plan, const Engine& engine, const CaptureOptio
                     "leave one of the two out");
     plan.shards.clear();
     plan.part_ends.clear();
+    plan.sums = find_sums(plan, engine, options);
     // Where every token has scores, the means are theirs.
     plan.means = options.keep.means && !(options.keep.scores > 0 && plan.n_rows == std::ssize(plan.kept));
     std::int64_t row_bytes = 0, position_bytes = 0, all_moments = 0;
@@ -130,7 +167,7 @@ void cut_into_shards(CapturePlan& plan, const Engine& engine, const CaptureOptio
         const std::int64_t scores = std::min(options.keep.scores, width);
         const std::int64_t numbers = scores > 0 ? scores + 1 : width;
         const std::int64_t summed = scores > 0 ? scores : width;
-        if (plan.stored[i])
+        if (plan.is_written(i))
             row_bytes += numbers * static_cast<std::int64_t>(dtype_size(options.dtype.value_or(Dtype::f16)));
         if (plan.means) position_bytes += summed * static_cast<std::int64_t>(sizeof(float));
         if (options.keep.moments) all_moments += moments_bytes(width, scores);

@@ -20,6 +20,9 @@ struct CapturePlan {
     };
     std::vector<std::size_t> sites;  ///< indices into the engine's sites
     std::vector<bool> stored;        ///< per site of `sites`: are its vectors kept?
+    /// Per site of `sites`, those whose vectors are kept and add up to its own, which are not written; none:
+    /// its own are.
+    std::vector<std::vector<std::size_t>> sums;
     bool means = true;               ///< are sums by position written?
     std::vector<std::uint8_t> kept;  ///< per token: is its vector kept?
     std::vector<Batch> batches;
@@ -28,6 +31,8 @@ struct CapturePlan {
     std::vector<std::size_t> part_ends;
     std::int64_t n_tokens = 0;
     std::int64_t n_rows = 0;
+
+    bool is_written(std::size_t site) const { return stored[site] && sums[site].empty(); }
 };
 
 /// Of the whole capture, whichever part of it is asked for: all parts make the same plan. A part is a row of

@@ -98,6 +98,11 @@ class Engine {
 
     /// Every site of the model, in network order.
     virtual const std::vector<SiteShape>& sites() const = 0;
+    /// Per site the sites whose values add up to its own, as indices into sites(). One: another name of the
+    /// same value, to the bit. Several: their sum in float32, as long as no site is written. None: neither.
+    virtual std::vector<std::vector<std::size_t>> parts() const {
+        return std::vector<std::vector<std::size_t>>(sites().size());
+    }
     /// Most tokens that one batch may hold (a single longer sequence, up to max_length, is also a batch).
     virtual std::int64_t batch_tokens() const = 0;
     /// Run one batch. All its sequences are of one kind, tokens or vectors. Errors: Stopped; Error when the

@@ -18,6 +18,7 @@ class TruncatedContext final : public Engine {
                      std::optional<std::int32_t> start_token);
 
     const std::vector<SiteShape>& sites() const override { return engine_->sites(); }
+    std::vector<std::vector<std::size_t>> parts() const override { return engine_->parts(); }
     std::int64_t batch_tokens() const override { return engine_->batch_tokens(); }
     /// Errors: as Engine::run(); Error for writes and given values.
     void run(std::span<const Sequence> batch, const Plan& plan, Tap& tap) override;

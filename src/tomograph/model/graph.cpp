@@ -422,4 +422,34 @@ FoundSites find_sites(const std::vector<GraphNode>& nodes, std::int64_t d_model,
     return Finder(nodes, d_model, n_layers).find();
 }
 
+std::vector<std::vector<std::size_t>> find_parts(const std::vector<SiteNode>& sites,
+                                                 const std::vector<SiteSum>& sums) {
+    std::vector<std::vector<std::size_t>> parts(sites.size());
+    const auto can_be_part = [](const SiteNode& node) { return in_block(node.site.component); };
+    for (std::size_t i = 0; i < sites.size(); ++i) {
+        const SiteNode& one = sites[i];
+        const auto end = sites.begin() + static_cast<std::ptrdiff_t>(i);
+        const auto same = std::find_if(sites.begin(), end, [&](const SiteNode& other) {
+            return other.node == one.node && other.shape == one.shape && can_be_part(other);
+        });
+        if (one.node >= 0 && same != end && can_be_part(one))
+            parts[i] = {static_cast<std::size_t>(same - sites.begin())};
+    }
+    const auto index_of = [&](const Site& site) {
+        return std::ranges::find(sites, site, &SiteNode::site) - sites.begin();
+    };
+    for (const SiteSum& sum : sums) {
+        const auto whole = static_cast<std::size_t>(index_of(sum.sum));
+        if (!parts[whole].empty() || sum.factor != 1 || sum.parts.size() < 2) continue;
+        const bool plain = std::ranges::all_of(sum.parts, [&](const SiteSum::Part& part) {
+            const SiteNode& site = sites[static_cast<std::size_t>(index_of(part.site))];
+            return part.factor == 1 && !part.mix && can_be_part(site) && site.shape == sites[whole].shape;
+        });
+        if (!plain) continue;
+        for (const SiteSum::Part& part : sum.parts)
+            parts[whole].push_back(static_cast<std::size_t>(index_of(part.site)));
+    }
+    return parts;
+}
+
 }  // namespace tomograph

@@ -87,4 +87,9 @@ struct FoundSites {
 /// Errors: Error when the graph is not that of one stream: it says what was found and at which node.
 FoundSites find_sites(const std::vector<GraphNode>& nodes, std::int64_t d_model, int n_layers);
 
+/// Per site those that it is another name of (the first) or a plain sum of; see Engine::parts(). Sites
+/// outside the blocks are no part: what enters the first block differs with what is read.
+std::vector<std::vector<std::size_t>> find_parts(const std::vector<SiteNode>& sites,
+                                                 const std::vector<SiteSum>& sums);
+
 }  // namespace tomograph

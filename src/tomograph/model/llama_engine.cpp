@@ -136,6 +136,7 @@ class LlamaEngine final : public Engine {
   public:
     LlamaEngine(llama_model* model, const ModelInfo& info, const EngineOptions& options);
     const std::vector<SiteShape>& sites() const override { return sites_; }
+    std::vector<std::vector<std::size_t>> parts() const override { return maps_.at(kTokens).parts; }
     std::int64_t batch_tokens() const override { return batch_tokens_; }
     void run(std::span<const Sequence> batch, const Plan& plan, Tap& tap) override;
 
@@ -242,9 +243,12 @@ const GraphMap& LlamaEngine::graph_map(Kind kind) {
             found.sites.insert(at, std::move(state));
         }
     }
+    found.parts = find_parts(found.sites, found.sums);
     const bool same_sites =
-        maps_.empty() || std::equal(found.sites.begin(), found.sites.end(), sites_.begin(), sites_.end(),
-                                    [](const SiteNode& a, const SiteShape& b) { return a.site == b.site; });
+        maps_.empty() ||
+        (std::equal(found.sites.begin(), found.sites.end(), sites_.begin(), sites_.end(),
+                    [](const SiteNode& a, const SiteShape& b) { return a.site == b.site; }) &&
+         found.parts == maps_.begin()->second.parts);
     if (!same_sites)
         throw Error(info_.name + " cannot be run on vectors", "its graph differs from that for tokens", "");
     for (const GraphNode& node : seen.nodes) {

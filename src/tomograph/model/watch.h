@@ -18,10 +18,11 @@ namespace tomograph {
 struct GraphMap {
     std::vector<SiteNode> sites;
     std::vector<SiteSum> sums;
-    double stem_factor = 1;               // of an embedding, on its way to the first block
-    std::set<std::string> block_weights;  // that are read where it is computed
-    std::vector<std::string> unwritable;  // per site: why it cannot be written; empty where it can
-    std::vector<GraphNode::Op> ops;       // of every node, in order
+    std::vector<std::vector<std::size_t>> parts;  // see Engine::parts()
+    double stem_factor = 1;                       // of an embedding, on its way to the first block
+    std::set<std::string> block_weights;          // that are read where it is computed
+    std::vector<std::string> unwritable;          // per site: why it cannot be written; empty where it can
+    std::vector<GraphNode::Op> ops;               // of every node, in order
     std::vector<std::string> names;
     std::vector<std::vector<int>> sources;  // of every node, those that are nodes, through a cache, too
 };

@@ -209,9 +209,23 @@ void Run::read_description(const fs::path& file) {
                              ? bounded(file, "number of scores", entry.at("scores"), 1, sites_.back().width())
                              : 0);
     }
+    sums_.resize(sites_.size());
     if (sites_.empty()) does_not_fit(file, "it lists no sites");
+    for (std::size_t i = 0; i < sites_.size(); ++i) read_parts(file, json_.at("sites")[i], i);
     has_means_ = json_.value("means", true);
     has_moments_ = json_.value("moments", false);
+}
+
+/// Errors: Error unless these are sites with vectors of their own, as wide as the sum.
+void Run::read_parts(const fs::path& file, const Json& entry, std::size_t site) {
+    for (const std::string& name : entry.value("sum_of", std::vector<std::string>{})) {
+        const auto part = std::ranges::find(sites_, name, [](const SiteShape& s) { return s.site.name(); });
+        const auto index = static_cast<std::size_t>(part - sites_.begin());
+        if (part == sites_.end() || !stored_[index] || ranks_[index] > 0 || stored_[site] ||
+            ranks_[site] > 0 || part->width() != sites_[site].width())
+            does_not_fit(file, fmt::format("{} is no sum of {}", sites_[site].site.name(), name));
+        sums_[site].push_back(index);
+    }
 }
 
 void Run::read_tokens() {
@@ -296,9 +310,19 @@ bool Run::has_site(const Site& wanted) const {
 
 bool Run::has_vectors(const Site& wanted) const {
     for (std::size_t i = 0; i < sites_.size(); ++i) {
-        if (sites_[i].site == wanted) return (stored_[i] || ranks_[i] > 0) && !rows_.empty();
+        if (sites_[i].site == wanted)
+            return (stored_[i] || ranks_[i] > 0 || !sums_[i].empty()) && !rows_.empty();
     }
     return false;
+}
+
+std::vector<Site> Run::sum_of(const Site& wanted) const {
+    std::vector<Site> parts;
+    for (std::size_t i = 0; i < sites_.size(); ++i) {
+        if (sites_[i].site != wanted) continue;
+        for (const std::size_t part : sums_[i]) parts.push_back(sites_[part].site);
+    }
+    return parts;
 }
 
 const SiteShape& Run::site(const Site& wanted) const {
@@ -374,6 +398,15 @@ std::shared_ptr<const Safetensors> Run::merged(const char* name) const {
 void Run::read_rows(const Site& wanted, std::int64_t begin, std::int64_t end, float* out) const {
     const std::string name = wanted.name();
     const std::int64_t width = site(wanted).width(), scores = rank(wanted);
+    if (const std::vector<Site> parts = sum_of(wanted); !parts.empty()) {
+        read_rows(parts.front(), begin, end, out);
+        std::vector<float> more(parts.size() > 1 ? static_cast<std::size_t>((end - begin) * width) : 0);
+        for (std::size_t part = 1; part < parts.size(); ++part) {
+            read_rows(parts[part], begin, end, more.data());
+            for (std::size_t i = 0; i < more.size(); ++i) out[i] += more[i];
+        }
+        return;
+    }
     auto shard = std::upper_bound(shards_.begin(), shards_.end(), begin,
                                   [](std::int64_t row, const ShardManifest& s) { return row < s.rows.end; });
     for (; begin < end; ++shard) {

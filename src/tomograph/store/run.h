@@ -62,9 +62,11 @@ class Run {
     /// Errors: Error that names the sites there are.
     const SiteShape& site(const Site& site) const;
     bool has_site(const Site& site) const;
-    /// False where the run keeps a site's norms and means only. Where it keeps scores on some axes, there are
-    /// vectors: those that the scores stand for.
+    /// False where the run keeps a site's norms and means only. Where it keeps scores on some axes, or the
+    /// vectors of sites that add up to this one, there are vectors: those that these stand for.
     bool has_vectors(const Site& site) const;
+    /// Sites whose vectors add up to this one's, which has none of its own; empty: they do not.
+    std::vector<Site> sum_of(const Site& site) const;
     /// Scores that stand for a site's vectors; 0: the vectors themselves are kept, or nothing is.
     std::int64_t rank(const Site& site) const;
     /// Does any site keep scores instead of vectors?
@@ -87,7 +89,8 @@ class Run {
     std::int64_t n_rows() const { return static_cast<std::int64_t>(rows_.size()); }
     /// Index into tokens() of each stored row.
     const std::vector<std::int32_t>& rows() const { return rows_; }
-    /// Rows [begin, end) of one site, float32 [end - begin, width]; from scores where these are kept.
+    /// Rows [begin, end) of one site, float32 [end - begin, width]; from scores, or from the sites that it is
+    /// the sum of, where these are kept.
     /// Errors: Error when a shard is damaged.
     void read_rows(const Site& site, std::int64_t begin, std::int64_t end, float* out) const;
 
@@ -110,6 +113,7 @@ class Run {
 
     void begin_stretch();
     void read_description(const std::filesystem::path& file);
+    void read_parts(const std::filesystem::path& file, const Json& entry, std::size_t site);
     void read_tokens();
     void check_shards() const;
     void find_numbers();
@@ -139,8 +143,9 @@ class Run {
     std::size_t n_captured_scores_ = 0;  // the first of scores_
     std::vector<LabelColumn> columns_;
     std::vector<SiteShape> sites_;
-    std::vector<bool> stored_;         // per site
-    std::vector<std::int64_t> ranks_;  // per site: scores that stand for its vectors
+    std::vector<bool> stored_;                    // per site
+    std::vector<std::int64_t> ranks_;             // per site: scores that stand for its vectors
+    std::vector<std::vector<std::size_t>> sums_;  // per site: those that it is the sum of
     bool has_means_ = true, has_moments_ = false;
     TokenTable tokens_;
     std::vector<ShardManifest> shards_;

@@ -58,11 +58,14 @@ Matrix Run::means_of_rows(const SiteShape& shape) const {
     VectorD counts = VectorD::Zero(length());
     Matrix rows;
     for (const ShardManifest& shard : shards_) {
-        const auto file = vectors(shard.number);
         for (std::int64_t first = 0; first < shard.rows.size(); first += kRowsAtOnce) {
             rows.resize(std::min(kRowsAtOnce, shard.rows.size() - first), width);
-            read_tensor(*file, k > 0 ? layout::axis_scores_tensor(name) : name, shard, width, first,
-                        first + rows.rows(), rows.data());
+            if (k > 0)
+                read_tensor(*vectors(shard.number), layout::axis_scores_tensor(name), shard, width, first,
+                            first + rows.rows(), rows.data());
+            else
+                read_rows(shape.site, shard.rows.begin + first, shard.rows.begin + first + rows.rows(),
+                          rows.data());
             for (std::int64_t i = 0; i < rows.rows(); ++i) {
                 const auto t = static_cast<std::size_t>(shard.tokens.begin + first + i);
                 const std::int32_t label = tokens_.label[t];

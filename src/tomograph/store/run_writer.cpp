@@ -71,6 +71,14 @@ void check_plan(const RunPlan& plan) {
         refuse("the run's plan does not fit its tokens", "");
     if (plan.basis && plan.basis->sites.size() != plan.sites.size())
         refuse("the run's plan does not fit its axes", "");
+    for (std::size_t i = 0; i < plan.sums.size(); ++i) {
+        const bool fits =
+            plan.sums.size() == plan.sites.size() && std::ranges::all_of(plan.sums[i], [&](std::size_t part) {
+                return part < plan.sites.size() && plan.stored[part] && !plan.stored[i] && !plan.basis &&
+                       plan.sites[part].width() == plan.sites[i].width();
+            });
+        if (!fits) refuse("the run's plan has sites that are no sums", "");
+    }
     if (!plan.part_ends.empty() && (!std::is_sorted(plan.part_ends.begin(), plan.part_ends.end()) ||
                                     plan.part_ends.back() != plan.shard_ends.size()))
         refuse("the run's plan has parts that are not those of its shards", "");
@@ -154,6 +162,9 @@ Json describe(const RunPlan& plan, const std::vector<FileEntry>& token_files) {
                                  {"shape", plan.sites[i].shape},
                                  {"vectors", plan.stored[i].has_value() && !plan.basis}});
         if (ranks[i] > 0) json["sites"].back()["scores"] = ranks[i];
+        if (i >= plan.sums.size()) continue;
+        for (const std::size_t part : plan.sums[i])
+            json["sites"].back()["sum_of"].push_back(plan.sites[part].site.name());
     }
     if (!plan.means) json["means"] = false;
     if (plan.moments) json["moments"] = true;
@@ -166,7 +177,8 @@ Json describe(const RunPlan& plan, const std::vector<FileEntry>& token_files) {
 /// Errors: Error that says which fields differ, where they do.
 void check_resumed(const fs::path& folder, const Json& earlier, const Json& now) {
     // Only the first capture's command is kept.
-    const std::string differences = differences_of(earlier, now, {"/program/command", "/program/backend/workers"});
+    const std::string differences =
+        differences_of(earlier, now, {"/program/command", "/program/backend/workers"});
     if (differences.empty()) return;
     throw Error(folder.string() + " was captured otherwise and cannot be resumed like this", differences,
                 "resume it as it was begun, or replace it with --force");
@@ -379,8 +391,8 @@ void RunWriter::finish() {
         write_text(layout::kRun, file_text(run_description(description_, whole_shards(), {}, false)));
         return;
     }
-    const std::vector<FileEntry> stats = write_stats(
-        folder_.path(), {plan_.sites, plan_.scores, plan_.tokens.size()}, manifests_, durable_);
+    const std::vector<FileEntry> stats =
+        write_stats(folder_.path(), {plan_.sites, plan_.scores, plan_.tokens.size()}, manifests_, durable_);
     write_text(layout::kRun, file_text(run_description(description_, manifests_, stats, true)));
     complete_ = true;
 }

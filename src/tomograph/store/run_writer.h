@@ -31,6 +31,9 @@ struct RunPlan {
     /// What stands for the vectors, where it is there: scores on the axes of each site, in the type that
     /// `stored` says (f16 or f32).
     std::shared_ptr<const Basis> basis = nullptr;
+    /// Per site those that have vectors and add up to its own, which it then does not have; none: they do
+    /// not.
+    std::vector<std::vector<std::size_t>> sums = {};
     bool means = true;     ///< keep sums by position, which the means over sequences are made of
     bool moments = false;  ///< keep each shard's moments
     std::vector<std::string> labels = {};

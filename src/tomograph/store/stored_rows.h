@@ -19,9 +19,9 @@ struct StoredRows {
 /// Shards that the run has; with --no-vectors their rows are none.
 std::size_t shard_count(const Run& run);
 
-/// begin == end where no vector of the shard was kept; no data where scores stand for them: then
-/// Run::read_rows has them. Errors: Error when there is no such shard, the run has no such site or keeps none
-/// of its vectors, or the file is missing or does not fit.
+/// begin == end where no vector of the shard was kept; no data where scores stand for them, or other sites
+/// add up to them: then Run::read_rows has them. Errors: Error when there is no such shard, the run has no
+/// such site or keeps none of its vectors, or the file is missing or does not fit.
 StoredRows stored_rows(const Run& run, const Site& site, std::size_t shard);
 
 }  // namespace tomograph

@@ -145,6 +145,7 @@ StudyPlan plan_study(const Model& model, const StudyOptions& options, Progress& 
                            .stop_requested = [&progress] { return progress.stop_requested(); }});
     // Without sums by position: means are those of the vectors, of which every token's are kept.
     const CaptureOptions capturing{.components = study_components(engine->sites()),
+                                   .mid_as_sum = !options.all_vectors,
                                    .keep = {.means = options.all_vectors},
                                    .dtype = options.dtype,
                                    .threads = options.threads,
