@@ -61,7 +61,6 @@ class NpyRows final : public RowSource {
     }
     std::int64_t n_rows() const override { return n_rows_; }
     std::int64_t dim() const override { return dim_; }
-    const float* data() const override { return data_; }
     void read(std::int64_t begin, std::int64_t end, float* out) const override {
         std::memcpy(out, data_ + begin * dim_,
                     static_cast<std::size_t>((end - begin) * dim_) * sizeof(float));
