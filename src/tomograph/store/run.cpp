@@ -96,6 +96,11 @@ std::int64_t bounded(const fs::path& file, const char* what, const Json& json, s
     return value;
 }
 
+/// Place among the sites; their number where it is none of them.
+std::size_t index_of(const std::vector<SiteShape>& sites, const Site& wanted) {
+    return static_cast<std::size_t>(std::ranges::find(sites, wanted, &SiteShape::site) - sites.begin());
+}
+
 /// What stands at the path in place of a run. Errors: always.
 [[noreturn]] void refuse_no_run(const fs::path& path) {
     const std::string what = "no run at " + path.string(), mend = "make one with: tomograph capture";
@@ -219,12 +224,12 @@ void Run::read_description(const fs::path& file) {
 /// Errors: Error unless these are sites with vectors of their own, as wide as the sum.
 void Run::read_parts(const fs::path& file, const Json& entry, std::size_t site) {
     for (const std::string& name : entry.value("sum_of", std::vector<std::string>{})) {
-        const auto part = std::ranges::find(sites_, name, [](const SiteShape& s) { return s.site.name(); });
-        const auto index = static_cast<std::size_t>(part - sites_.begin());
-        if (part == sites_.end() || !stored_[index] || ranks_[index] > 0 || stored_[site] ||
-            ranks_[site] > 0 || part->width() != sites_[site].width())
+        const auto named = parse_site(name);
+        const std::size_t part = named ? index_of(sites_, *named) : sites_.size();
+        if (part == sites_.size() || !stored_[part] || ranks_[part] > 0 || stored_[site] ||
+            ranks_[site] > 0 || sites_[part].width() != sites_[site].width())
             does_not_fit(file, fmt::format("{} is no sum of {}", sites_[site].site.name(), name));
-        sums_[site].push_back(index);
+        sums_[site].push_back(part);
     }
 }
 
@@ -305,30 +310,23 @@ void Run::check_shards() const {
 }
 
 bool Run::has_site(const Site& wanted) const {
-    return std::any_of(sites_.begin(), sites_.end(), [&](const SiteShape& s) { return s.site == wanted; });
+    return index_of(sites_, wanted) < sites_.size();
 }
 
 bool Run::has_vectors(const Site& wanted) const {
-    for (std::size_t i = 0; i < sites_.size(); ++i) {
-        if (sites_[i].site == wanted)
-            return (stored_[i] || ranks_[i] > 0 || !sums_[i].empty()) && !rows_.empty();
-    }
-    return false;
+    const std::size_t i = index_of(sites_, wanted);
+    return i < sites_.size() && (stored_[i] || ranks_[i] > 0 || !sums_[i].empty()) && !rows_.empty();
 }
 
 std::vector<Site> Run::sum_of(const Site& wanted) const {
     std::vector<Site> parts;
-    for (std::size_t i = 0; i < sites_.size(); ++i) {
-        if (sites_[i].site != wanted) continue;
-        for (const std::size_t part : sums_[i]) parts.push_back(sites_[part].site);
-    }
+    if (!has_site(wanted)) return parts;
+    for (const std::size_t part : sums_[index_of(sites_, wanted)]) parts.push_back(sites_[part].site);
     return parts;
 }
 
 const SiteShape& Run::site(const Site& wanted) const {
-    for (const SiteShape& candidate : sites_) {
-        if (candidate.site == wanted) return candidate;
-    }
+    if (const std::size_t i = index_of(sites_, wanted); i < sites_.size()) return sites_[i];
     throw Error(fmt::format("no site {} in {}", wanted.name(), path_.string()),
                 fmt::format("it has {} sites, {} to {}", sites_.size(), sites_.front().site.name(),
                             sites_.back().site.name()),
@@ -397,12 +395,14 @@ std::shared_ptr<const Safetensors> Run::merged(const char* name) const {
 
 void Run::read_rows(const Site& wanted, std::int64_t begin, std::int64_t end, float* out) const {
     const std::string name = wanted.name();
-    const std::int64_t width = site(wanted).width(), scores = rank(wanted);
-    if (const std::vector<Site> parts = sum_of(wanted); !parts.empty()) {
-        read_rows(parts.front(), begin, end, out);
+    const SiteShape& shape = site(wanted);
+    const auto index = static_cast<std::size_t>(&shape - sites_.data());
+    const std::int64_t width = shape.width(), scores = ranks_[index];
+    if (const std::vector<std::size_t>& parts = sums_[index]; !parts.empty()) {
+        read_rows(sites_[parts.front()].site, begin, end, out);
         std::vector<float> more(parts.size() > 1 ? static_cast<std::size_t>((end - begin) * width) : 0);
         for (std::size_t part = 1; part < parts.size(); ++part) {
-            read_rows(parts[part], begin, end, more.data());
+            read_rows(sites_[parts[part]].site, begin, end, more.data());
             for (std::size_t i = 0; i < more.size(); ++i) out[i] += more[i];
         }
         return;
@@ -413,8 +413,7 @@ void Run::read_rows(const Site& wanted, std::int64_t begin, std::int64_t end, fl
         if (shard->rows.size() == 0) continue;
         if (scores > 0) {
             const std::int64_t take = std::min(end, shard->rows.end) - begin;
-            read_scores(site(wanted), *shard, begin - shard->rows.begin, begin - shard->rows.begin + take,
-                        out);
+            read_scores(shape, *shard, begin - shard->rows.begin, begin - shard->rows.begin + take, out);
             out += take * width;
             begin += take;
             continue;
