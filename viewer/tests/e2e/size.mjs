@@ -50,24 +50,25 @@ for (const [n, most] of [[100_000, 3000], [1_000_000, 3000], ...five])
       // Outlines are float32 in the worker: a point on the line may fall to either side.
       assert.ok(Math.abs(got - expected) <= 2, `lasso ${got}, brute force ${expected}`)
       const heap = async () => {
-        // Twice: what the worker is still being sent is let go of in between.
-        for (let i = 0; i < 2; ++i) {
-          await page.waitForTimeout(300)
-          await cdp.send('HeapProfiler.collectGarbage')
-        }
+        await page.evaluate(() => window.tomograph.lasso(new Float32Array([0, 0, 1, 0, 1, 1]), 'replace'))
+        await page.waitForTimeout(300)
+        await cdp.send('HeapProfiler.collectGarbage')
         const use = await cdp.send('Runtime.getHeapUsage')
-        return use.usedSize + (use.backingStorageSize ?? 0)
+        return (use.usedSize + (use.backingStorageSize ?? 0)) / 1e6
       }
       const rounds = n > 500_000 && !process.env.TOMOGRAPH_TIMES ? 6 : 50
-      const start = await heap()
+      const start = Math.min(await heap(), await heap())
       for (let i = 0; i < 50; ++i)
         await page.evaluate((by) => { window.tomograph.colors.coloring = by; window.tomograph.colors.applyColors() }, i % 2 ? 'norm' : 'component')
       for (let i = 0; i < rounds; ++i) await page.evaluate(() => window.tomograph.openProjection(window.tomograph.cloud.name))
-      const grown = ((await heap()) - start) / 1e6
+      // The buffers of a reload live on for a while, in messages that the worker has not read and in the browser's own
+      // threads; what leaks is still there after half a minute.
+      let grown = (await heap()) - start
+      for (const end = Date.now() + 30_000; grown > 10 && Date.now() < end; ) grown = (await heap()) - start
       const geometries = await page.evaluate(() => window.tomograph.scene.renderer.info.memory.geometries)
       console.log(`    ${n} points: drawing after ${first.submitted.toFixed(0)} ms, in software done after ${first.drawn.toFixed(0)} ms, ${perPoint.toFixed(1)} bytes a point, lasso ${lasso.toFixed(0)} ms, heap ${grown.toFixed(1)} MB more after 50 recolourings and ${rounds} reloads`)
       assert.ok(perPoint <= 32, `${perPoint} bytes a point`)
-      assert.ok(grown < 30, `${grown} MB more`)
+      assert.ok(grown <= 10, `${grown} MB more`)
       assert.ok(geometries <= 2, `${geometries} geometries are alive`)
       if (process.env.TOMOGRAPH_TIMES) {
         assert.ok(first.submitted < most, `first picture after ${first.submitted} ms`)
