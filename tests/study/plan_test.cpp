@@ -53,7 +53,10 @@ TEST(StudyPlan, KeepsAllVectorsOnRequest) {
     EXPECT_EQ(all.n_tokens(), some.n_tokens());
     for (std::size_t i = 0; i < all.runs.size(); ++i) {
         const PlannedRun &one = all.runs[i], &other = some.runs[i];
-        EXPECT_GE(one.bytes, other.bytes) << one.name;
+        // Where not every token's vectors are kept, a learned table has its sums beside them.
+        if (!other.capturing.keep.means) {
+            EXPECT_GE(one.bytes, other.bytes) << one.name;
+        }
         EXPECT_FALSE(one.let_go);
         EXPECT_EQ(other.let_go, other.twin.has_value()) << one.name;
     }

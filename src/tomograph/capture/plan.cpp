@@ -159,8 +159,11 @@ void cut_into_shards(CapturePlan& plan, const Engine& engine, const CaptureOptio
     plan.shards.clear();
     plan.part_ends.clear();
     plan.sums = find_sums(plan, engine, options);
-    // Where every token has scores, the means are theirs.
-    plan.means = options.keep.means && !(options.keep.scores > 0 && plan.n_rows == std::ssize(plan.kept));
+    // Of what is kept of every token at every site, vectors or scores, the means can be had from it.
+    const bool all_kept =
+        plan.n_rows == std::ssize(plan.kept) &&
+        (options.keep.scores > 0 || std::ranges::find(plan.stored, false) == plan.stored.end());
+    plan.means = options.keep.means && !all_kept;
     std::int64_t row_bytes = 0, position_bytes = 0, all_moments = 0;
     for (std::size_t i = 0; i < plan.sites.size(); ++i) {
         const std::int64_t width = engine.sites()[plan.sites[i]].width();

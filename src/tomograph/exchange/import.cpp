@@ -176,7 +176,8 @@ ImportSummary import_vectors(const ImportOptions& options, const std::filesystem
     TokenRows rows = token_rows(parts, options.labels, summary.notes);
     const std::int64_t n = rows.tokens.size();
 
-    RunPlan plan{.sites = shapes, .labels = rows.labels, .tokens = std::move(rows.tokens)};
+    // Every row is kept, and the means are theirs.
+    RunPlan plan{.sites = shapes, .means = false, .labels = rows.labels, .tokens = std::move(rows.tokens)};
     std::int64_t row_bytes = 0;
     for (const SiteShape& site : shapes) {
         const Dtype type = stored_type(parts, site.site);
