@@ -6,6 +6,7 @@
 
 #include "tomograph/base/error.h"
 #include "tomograph/base/threads.h"
+#include "tomograph/model/graphics.h"
 
 namespace tomograph {
 namespace {
@@ -61,6 +62,10 @@ llama_context_params context_parameters(const llama_model* model, const ModelInf
         switch_rope_off(model, info.name, parameters);
     else if (options.rope_frequency != 1)
         set_rope_frequency(model, info, options.rope_frequency, parameters);
+    // Left to itself, llama.cpp gives up flash attention where another device than the layer's computes it,
+    // as ours does (products.h). On cards it knows best.
+    if (graphics_cards().empty() || gpu_layers() == 0)
+        parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
     if (options.exact) {
         parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
         parameters.type_k = parameters.type_v = GGML_TYPE_F32;
