@@ -7,6 +7,7 @@
 
 #include "tomograph/base/half.h"
 #include "tomograph/base/threads.h"
+#include "tomograph/linear/tile.h"
 
 namespace tomograph {
 namespace {
@@ -75,38 +76,15 @@ struct Plan {
 };
 
 /// out[i * out_step + j] = or += sum over t < n of left[i * left_step + t] * panel[t * kPanel + j], for kRows
-/// rows and the panel's columns. `Rows` times `Vectors` sums live in registers.
+/// rows and the panel's columns.
 template <int Width, int Rows, int Vectors>
 [[gnu::always_inline]] inline void multiply(const float* left, std::int64_t left_step, const float* panel,
                                             std::int64_t n, float* out, std::int64_t out_step, bool add) {
-    using V = typename Lanes<Width>::type;
     static_assert(kRows % Rows == 0 && kPanel % (Width * Vectors) == 0);
     for (std::int64_t j = 0; j < kPanel; j += Width * Vectors) {
-        for (std::int64_t i = 0; i < kRows; i += Rows) {
-            V sum[Rows][Vectors];
-#pragma GCC unroll 12
-            for (int row = 0; row < Rows; ++row) {
-                for (int v = 0; v < Vectors; ++v)
-                    sum[row][v] =
-                        add ? *reinterpret_cast<const V*>(out + (i + row) * out_step + j + v * Width) : V{};
-            }
-            const float* from = left + i * left_step;
-            const float* right = panel + j;
-            for (std::int64_t t = 0; t < n; ++t, right += kPanel) {
-                V r[Vectors];
-                for (int v = 0; v < Vectors; ++v) r[v] = *reinterpret_cast<const V*>(right + v * Width);
-#pragma GCC unroll 12
-                for (int row = 0; row < Rows; ++row) {
-                    const V l = from[row * left_step + t] - V{};  // broadcast
-                    for (int v = 0; v < Vectors; ++v) sum[row][v] += l * r[v];
-                }
-            }
-#pragma GCC unroll 12
-            for (int row = 0; row < Rows; ++row) {
-                for (int v = 0; v < Vectors; ++v)
-                    *reinterpret_cast<V*>(out + (i + row) * out_step + j + v * Width) = sum[row][v];
-            }
-        }
+        for (std::int64_t i = 0; i < kRows; i += Rows)
+            multiply_tile<Width, Rows, Vectors>(left + i * left_step, left_step, 1, panel + j, kPanel, n,
+                                                out + i * out_step + j, out_step, add);
     }
 }
 
@@ -202,10 +180,11 @@ class Worker {
           // Rows whose lengths are powers of two would share few places of the cache.
           step_(panels_of(a_.n_keys) * kPanel + 16),
           out_step_(panels_of(a_.value_width) * kPanel),
+          keys_(static_cast<std::size_t>(panels_of(a_.n_keys) * kPanel * a_.width)),
+          values_(static_cast<std::size_t>(out_step_ * a_.n_keys)),
           queries_(static_cast<std::size_t>(kBlock * a_.width)),
           scores_(static_cast<std::size_t>(kBlock * step_)),
-          given_(static_cast<std::size_t>(kBlock * out_step_)),
-          one_(static_cast<std::size_t>(kRows * kPanel)) {}
+          given_(static_cast<std::size_t>(kBlock * out_step_)) {}
 
     /// The queries of a block, at every head that reads this head of keys.
     void run(std::int64_t key_head, std::int64_t block) {
@@ -238,8 +217,6 @@ class Worker {
     void open(std::int64_t head) {
         if (head == opened_) return;
         opened_ = head;
-        keys_.assign(static_cast<std::size_t>(panels_of(a_.n_keys) * kPanel * a_.width), 0.0f);
-        values_.assign(static_cast<std::size_t>(panels_of(a_.value_width) * kPanel * a_.n_keys), 0.0f);
         finite_ = true;
         for (std::int64_t i = 0; i < a_.n_keys; ++i) {
             const float* key = widened(a_.keys, head * a_.key_head_step + i * a_.key_step, a_.width);
@@ -257,13 +234,12 @@ class Worker {
         }
     }
 
-    /// The block's queries at one head times the scale; zeros make it whole.
+    /// The block's queries at one head times the scale. What is behind them is multiplied and not used.
     void gather(std::int64_t head, std::int64_t first, std::int64_t n) {
-        for (std::int64_t i = 0; i < kBlock; ++i) {
-            const std::int64_t query = first + std::min(i, n - 1);
-            const float* from = a_.queries + query * a_.query_step + head * a_.query_head_step;
+        for (std::int64_t i = 0; i < n; ++i) {
+            const float* from = a_.queries + (first + i) * a_.query_step + head * a_.query_head_step;
             float* to = queries_.data() + i * a_.width;
-            for (std::int64_t t = 0; t < a_.width; ++t) to[t] = i < n ? from[t] * a_.scale : 0;
+            for (std::int64_t t = 0; t < a_.width; ++t) to[t] = from[t] * a_.scale;
         }
     }
 
@@ -309,8 +285,8 @@ class Worker {
     }
 
     void give(std::int64_t first, std::int64_t n) {
-        if (!finite_) return give_one_by_one(first, n);
         std::fill(given_.begin(), given_.end(), 0.0f);
+        if (!finite_) return give_one_by_one(first, n);
         for (std::int64_t d = 0; d < a_.value_width; d += kPanel) {
             for (std::int64_t begin = 0; begin < a_.n_keys; begin += kDepth) {
                 const float* panel = values_.data() + d * a_.n_keys;
@@ -332,13 +308,12 @@ class Worker {
             const Range& seen = plan_.seen[static_cast<std::size_t>(first + i)];
             for (std::int64_t d = 0; d < a_.value_width; d += kPanel) {
                 const float* panel = values_.data() + d * a_.n_keys;
-                std::fill(one_.begin(), one_.end(), 0.0f);
+                float* to = given_.data() + i * out_step_ + d;
                 for (std::int64_t j = seen.begin; j < seen.end; ++j) {
                     const float weight = scores_[static_cast<std::size_t>(i * step_ + j)];
                     for (std::int64_t c = 0; weight > 0 && c < kPanel; ++c)
-                        one_[static_cast<std::size_t>(c)] += weight * panel[j * kPanel + c];
+                        to[c] += weight * panel[j * kPanel + c];
                 }
-                std::copy_n(one_.begin(), kPanel, given_.begin() + i * out_step_ + d);
             }
         }
     }
@@ -349,9 +324,9 @@ class Worker {
     std::int64_t step_, out_step_;  // from one query's scores, or what it gives, to the next
     std::int64_t opened_ = -1;      // the head that keys_ and values_ hold
     bool finite_ = true;            // are its values?
-    std::vector<float> keys_;       // panels of kPanel keys, [width, kPanel] each
-    std::vector<float> values_;     // panels of kPanel coordinates, [n_keys, kPanel] each
-    std::vector<float> queries_, scores_, given_, one_, row_;
+    std::vector<float> keys_;       // panels of kPanel keys, [width, kPanel] each; zeros make the last whole
+    std::vector<float> values_;     // panels of kPanel coordinates, [n_keys, kPanel] each, likewise
+    std::vector<float> queries_, scores_, given_, row_;
     float sums_[kBlock];
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tomograph/base/memory.h"
+#include "tomograph/linear/tile.h"
 
 namespace tomograph {
 namespace {
@@ -12,43 +13,15 @@ constexpr int P = panel_width;
 /// Values of a vector that are multiplied in one go: what two panels hold of them stays in the nearest cache.
 constexpr std::int64_t depth = 96;
 
-/// Rows x (3 * Width) sums at a time live in registers: 24 of AVX-512's 32, 12 of AVX2's and SSE's 16.
 template <int Width, int Rows>
 [[gnu::always_inline]] inline void multiply(const float* a, const float* b, std::int64_t k, float* tile) {
-    using V = typename Lanes<Width>::type;
     static_assert(P % (3 * Width) == 0 && P % Rows == 0);
     std::fill_n(tile, tile_size, 0.0f);
     for (std::int64_t begin = 0; begin < k; begin += depth, a += depth * P, b += depth * P) {
         const std::int64_t n = std::min(depth, k - begin);
         for (int j = 0; j < P; j += 3 * Width) {
-            for (int i = 0; i < P; i += Rows) {
-                V sum[Rows][3];
-                float* out = tile + i * P + j;
-#pragma GCC unroll 8
-                for (int row = 0; row < Rows; ++row) {
-                    for (int v = 0; v < 3; ++v)
-                        sum[row][v] = *reinterpret_cast<const V*>(out + row * P + v * Width);
-                }
-                const float* left = a + i;
-                const float* right = b + j;
-                for (std::int64_t t = 0; t < n; ++t, left += P, right += P) {
-                    const V r0 = *reinterpret_cast<const V*>(right);
-                    const V r1 = *reinterpret_cast<const V*>(right + Width);
-                    const V r2 = *reinterpret_cast<const V*>(right + 2 * Width);
-#pragma GCC unroll 8
-                    for (int row = 0; row < Rows; ++row) {
-                        const V l = left[row] - V{};  // broadcast
-                        sum[row][0] += l * r0;
-                        sum[row][1] += l * r1;
-                        sum[row][2] += l * r2;
-                    }
-                }
-#pragma GCC unroll 8
-                for (int row = 0; row < Rows; ++row) {
-                    for (int v = 0; v < 3; ++v)
-                        *reinterpret_cast<V*>(out + row * P + v * Width) = sum[row][v];
-                }
-            }
+            for (int i = 0; i < P; i += Rows)
+                multiply_tile<Width, Rows, 3>(a + i, 1, P, b + j, P, n, tile + i * P + j, P, true);
         }
     }
 }

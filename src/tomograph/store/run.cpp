@@ -318,6 +318,11 @@ bool Run::has_vectors(const Site& wanted) const {
     return i < sites_.size() && (stored_[i] || ranks_[i] > 0 || !sums_[i].empty()) && !rows_.empty();
 }
 
+std::int64_t Run::rank(const Site& wanted) const {
+    const std::size_t i = index_of(sites_, wanted);
+    return i < sites_.size() ? ranks_[i] : 0;
+}
+
 std::vector<Site> Run::sum_of(const Site& wanted) const {
     std::vector<Site> parts;
     if (!has_site(wanted)) return parts;

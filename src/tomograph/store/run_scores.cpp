@@ -27,13 +27,6 @@ void read_tensor(const Safetensors& file, const std::string& name, const ShardMa
 
 }  // namespace
 
-std::int64_t Run::rank(const Site& wanted) const {
-    for (std::size_t i = 0; i < sites_.size(); ++i) {
-        if (sites_[i].site == wanted) return ranks_[i];
-    }
-    return 0;
-}
-
 bool Run::has_scores() const {
     return std::any_of(ranks_.begin(), ranks_.end(), [](std::int64_t rank) { return rank > 0; });
 }
