@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <random>
@@ -19,12 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace test;
 using Clock = std::chrono::steady_clock;
-
-/// How often each kind of kill is tried; TOMOGRAPH_KILLS=100 is the long form.
-int n_kills() {
-    const char* asked = std::getenv("TOMOGRAPH_KILLS");
-    return asked == nullptr ? 5 : std::atoi(asked);
-}
 
 /// A capture of eight shards, a batch each.
 Arguments capture_into(const std::string& run, const std::string& how, const std::string& components) {
@@ -86,7 +79,7 @@ class Killed : public testing::Test {
 
 TEST_F(Killed, IsResumedToTheSameBytes) {
     int cut_short = 0;
-    for (int i = 0; i < n_kills(); ++i) {
+    for (int i = 0; i < n_kills(5); ++i) {
         cut_short += interrupt(capture_into("run", "--resume", kAll), SIGKILL);
         const bool any = fs::exists(program_ / "run/plan.json");
         const std::string when = "kill " + std::to_string(i);
@@ -99,8 +92,8 @@ TEST_F(Killed, IsResumedToTheSameBytes) {
         expect_same(when);
         fs::remove_all(program_ / "run");
     }
-    EXPECT_GT(cut_short, n_kills() / 4) << "too few were killed in time to say anything";
-    RecordProperty("kills", n_kills());
+    EXPECT_GT(cut_short, n_kills(5) / 4) << "too few were killed in time to say anything";
+    RecordProperty("kills", n_kills(5));
 }
 
 TEST_F(Killed, IsResumedAgainAndAgain) {
@@ -122,7 +115,7 @@ TEST_F(Killed, IsResumedAfterTheOtherSignals) {
 TEST_F(Killed, NeverCostsTheRunThatItWasToReplace) {
     ASSERT_EQ(program_.run(capture_into("earlier", "", "embed")).code, 0);
     const auto earlier = files_of(program_ / "earlier");
-    for (int i = 0; i < n_kills(); ++i) {
+    for (int i = 0; i < n_kills(5); ++i) {
         fs::copy(program_ / "earlier", program_ / "run", fs::copy_options::recursive);
         interrupt(capture_into("run", "--force", kAll), SIGKILL);
         const std::string when = "kill " + std::to_string(i);
@@ -146,7 +139,7 @@ TEST_F(Killed, NeverCostsTheRunThatItWasToReplace) {
 TEST_F(Killed, TwoThatReplaceOneRunDoNotMix) {
     ASSERT_EQ(program_.run(capture_into("run", "", "embed")).code, 0);
     const Program other_output;  // what the second one prints
-    for (int i = 0; i < n_kills(); ++i) {
+    for (int i = 0; i < n_kills(5); ++i) {
         const pid_t first = program_.start(capture_into("run", "--force", kAll));
         Arguments same = capture_into((program_ / "run").string(), "--force", kAll);
         const pid_t second = other_output.start(same);

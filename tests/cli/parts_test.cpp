@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <random>
@@ -22,12 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace test;
-
-/// How often a process is killed; TOMOGRAPH_KILLS=50 is the long form.
-int n_kills() {
-    const char* asked = std::getenv("TOMOGRAPH_KILLS");
-    return asked == nullptr ? 3 : std::atoi(asked);
-}
 
 std::vector<std::string> rank_of(int rank, int size) {
     return {"OMPI_COMM_WORLD_RANK=" + std::to_string(rank), "OMPI_COMM_WORLD_SIZE=" + std::to_string(size)};
@@ -137,7 +130,7 @@ TEST_F(Shared, LosesNothingWhenARankIsKilled) {
     ASSERT_EQ(ranks("straight", false), 0);
     const auto want = files_of("straight");
     int killed = 0;
-    for (int i = 0; i < n_kills(); ++i) {
+    for (int i = 0; i < n_kills(3); ++i) {
         killed += ranks("run", true) != 0;
         ASSERT_EQ(ranks("run", false), 0) << "kill " << i;
         EXPECT_EQ(files_of("run"), want) << "kill " << i;

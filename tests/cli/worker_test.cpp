@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <random>
@@ -154,12 +153,6 @@ TEST(CliWorker, LeavesWholeShardsWhenItIsLost) {
     EXPECT_EQ(open_run(program / "run").n_tokens(), 1000 * 16);
 }
 
-/// How often a worker is killed; TOMOGRAPH_KILLS=50 is the long form.
-int n_kills() {
-    const char* asked = std::getenv("TOMOGRAPH_KILLS");
-    return asked == nullptr ? 3 : std::atoi(asked);
-}
-
 // Either of two, at any moment: while it is greeted, while it gets its weights, while it computes.
 TEST(CliWorker, LosesNothingWhenAnyIsKilled) {
     const Program program;
@@ -193,7 +186,7 @@ TEST(CliWorker, LosesNothingWhenAnyIsKilled) {
     const auto want = tensors_of("straight");
     std::mt19937 random{std::random_device{}()};
     int lost = 0;
-    for (int i = 0; i < n_kills(); ++i) {
+    for (int i = 0; i < n_kills(3); ++i) {
         const std::string when = "kill " + std::to_string(i);
         {
             Worker first, second;

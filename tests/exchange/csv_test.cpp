@@ -79,32 +79,33 @@ TEST(Csv, KeepsAnyByte) {
     EXPECT_EQ(parse(std::string_view("a\n\0\xff\n", 5)).columns.at(0), (Strings{std::string("\0\xff", 2)}));
 }
 
-struct Broken {
+struct BrokenTable {
     const char* name;
     std::string_view text;
     const char* line;
 };
-void PrintTo(const Broken& broken, std::ostream* out) {
+void PrintTo(const BrokenTable& broken, std::ostream* out) {
     *out << broken.name;
 }
-class BrokenCsv : public testing::TestWithParam<Broken> {};
+class BrokenCsv : public testing::TestWithParam<BrokenTable> {};
 INSTANTIATE_TEST_SUITE_P(
     Csv, BrokenCsv,
     testing::Values(
-        Broken{"Empty", "", "x.csv is empty; its first line names the columns"},
-        Broken{"OnlyLineBreaks", "\r\n\n", "x.csv is empty; its first line names the columns"},
-        Broken{"TooFewFields", "a,b\n1,2\n3\n", "line 3 of x.csv has 1 field: the header has 2"},
-        Broken{"TooManyFields", "a\n\"x\ny\"\n3,4\n", "line 4 of x.csv has 2 fields: the header has 1"},
-        Broken{"OpenQuote", "a\n1\n\"2\n3\n",
-               "x.csv is no CSV file: the quote that line 3 opens is never closed"},
-        Broken{"OpenQuoteAtTheEnd", "a\n\"",
-               "x.csv is no CSV file: the quote that line 2 opens is never closed"},
-        Broken{"TextBehindAQuote", "a\n\"1\"2\n",
-               "line 2 of x.csv has text behind a closing quote; double the quotes that belong to a field"},
-        Broken{"Utf16",
-               "\xff\xfe"
-               "a",
-               "x.csv is UTF-16; save it as UTF-8"}),
+        BrokenTable{"Empty", "", "x.csv is empty; its first line names the columns"},
+        BrokenTable{"OnlyLineBreaks", "\r\n\n", "x.csv is empty; its first line names the columns"},
+        BrokenTable{"TooFewFields", "a,b\n1,2\n3\n", "line 3 of x.csv has 1 field: the header has 2"},
+        BrokenTable{"TooManyFields", "a\n\"x\ny\"\n3,4\n", "line 4 of x.csv has 2 fields: the header has 1"},
+        BrokenTable{"OpenQuote", "a\n1\n\"2\n3\n",
+                    "x.csv is no CSV file: the quote that line 3 opens is never closed"},
+        BrokenTable{"OpenQuoteAtTheEnd", "a\n\"",
+                    "x.csv is no CSV file: the quote that line 2 opens is never closed"},
+        BrokenTable{
+            "TextBehindAQuote", "a\n\"1\"2\n",
+            "line 2 of x.csv has text behind a closing quote; double the quotes that belong to a field"},
+        BrokenTable{"Utf16",
+                    "\xff\xfe"
+                    "a",
+                    "x.csv is UTF-16; save it as UTF-8"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(BrokenCsv, IsNamed) {

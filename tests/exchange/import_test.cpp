@@ -174,19 +174,21 @@ TEST_F(Import, RefusesOtherShapes) {
 
 TEST_F(Import, TakesHeadsForZ) {
     const auto file = write("z.npy", npy_of("<f4", "(2, 3, 2)", counted<float>(12)));
-    import({.files = {file}, .site = Site{Component::z, 4}});
+    import({.files = {file}, .site = Site { Component::z, 4 }});
     EXPECT_EQ(run().site({Component::z, 4}).shape, (std::vector<std::int64_t>{3, 2}));
     EXPECT_EQ(run().n_rows(), 2);
     EXPECT_EQ(run().n_layers(), 5);
-    import({.files = {write("z.npy", npy_of("<f4", "(1, 2, 3, 2)", counted<float>(12)))},
-            .site = Site{Component::z, 4}});
+    import({.files = {write("z.npy", npy_of("<f4", "(1, 2, 3, 2)", counted<float>(12)))}, .site = Site {
+                Component::z,
+                4
+            }});
     EXPECT_EQ(rows("blocks.4.z"), counted<float>(12));
 }
 
 TEST_F(Import, TakesWhatExportWrote) {
     import_one(npy_of("<f4", "(2, 3)", counted<float>(6)));
     export_rows(run(), "blocks.0.resid_post", ExportFormat::npy, folder_ / "y.npy");
-    import({.files = {folder_ / "y.npy"}});
+    import({.files = { folder_ / "y.npy" }});
     EXPECT_EQ(rows(), counted<float>(6));
 }
 
@@ -228,7 +230,7 @@ TEST_F(Import, TakesAllLayersInOneTensorBesideItsTokens) {
     EXPECT_EQ(run().tokens().token_id, (std::vector<std::int32_t>{7, 9}));
     ASSERT_EQ(summary.notes.size(), 1u);
     EXPECT_NE(summary.notes[0].find("--layers names others"), std::string::npos);
-    import({.files = {folder_ / "v.safetensors"}, .layers = {2, 16, 30}});
+    import({.files = {folder_ / "v.safetensors"}, .layers = { 2, 16, 30 }});
     EXPECT_EQ(sites(), (Strings{"blocks.1.resid_post", "blocks.15.resid_post", "blocks.29.resid_post"}));
     EXPECT_EQ(error({.files = {folder_ / "v.safetensors"}, .layers = {2}}),
               "'hidden_states' in v.safetensors holds 3 layers: --layers names 1");
@@ -261,7 +263,7 @@ TEST_F(Import, TakesFilesAsSequencesOneAfterAnother) {
 TEST_F(Import, TakesAFileASite) {
     const auto a = write("a.npy", npy_of("<f4", "(2, 2)", counted<float>(4)));
     const auto b = write("b.safetensors", safetensors_bytes({floats("x", {2, 2}, 10)}));
-    import({.sites = {{{Component::resid_post, 3}, a}, {{Component::resid_pre, 0}, b}}});
+    import({.sites = { {{Component::resid_post, 3}, a}, { {Component::resid_pre, 0}, b } }});
     EXPECT_EQ(sites(), (Strings{"blocks.0.resid_pre", "blocks.3.resid_post"}));
     EXPECT_EQ(rows("blocks.0.resid_pre"), (std::vector<float>{10, 11, 12, 13}));
 }
@@ -366,9 +368,9 @@ struct BrokenLabels {
 void PrintTo(const BrokenLabels& broken, std::ostream* out) {
     *out << broken.name;
 }
-class Broken : public Import, public testing::WithParamInterface<BrokenLabels> {};
+class ImportOfBroken : public Import, public testing::WithParamInterface<BrokenLabels> {};
 INSTANTIATE_TEST_SUITE_P(
-    ImportLabels, Broken,
+    ImportLabels, ImportOfBroken,
     testing::Values(
         BrokenLabels{"TooFewLines", "label\na\n",
                      "labels.csv has 1 lines below its header: there are 3 rows; give one line a row"},
@@ -412,7 +414,7 @@ INSTANTIATE_TEST_SUITE_P(
             "ALabelOfAnotherEncoding", "label\na\ncaf\xe9\nb\n",
             "line 3 of labels.csv has a label that is not UTF-8: 'caf\\xe9'; save the file as UTF-8"}),
     [](const auto& test) { return std::string(test.param.name); });
-TEST_P(Broken, AreRefused) {
+TEST_P(ImportOfBroken, AreRefused) {
     EXPECT_EQ(labels_error(GetParam().csv), GetParam().line);
     EXPECT_FALSE(fs::exists(folder_ / "run"));
 }

@@ -65,9 +65,7 @@ TEST(Npy, RefusesTooManyValues) {
 
 TEST(Npy, LeavesNothingUnfinished) {
     const TempFolder folder;
-    {
-        NpyWriter writer(folder / "x.npy", {1});
-    }
+    { NpyWriter writer(folder / "x.npy", {1}); }
     EXPECT_EQ(folder.n_files(), 0u);
 }
 
@@ -186,12 +184,12 @@ TEST_F(ReadNpy, TakesWhatStandsBehindTheArray) {
     EXPECT_EQ(values(npy_of("<f4", "(1, 2)", counted<float>(2)) + "more"), counted<float>(2));
 }
 
-struct Broken {
+struct BrokenArray {
     const char* name;
     std::string bytes;
     std::string why;
 };
-void PrintTo(const Broken& broken, std::ostream* out) {
+void PrintTo(const BrokenArray& broken, std::ostream* out) {
     *out << broken.name;
 }
 
@@ -202,62 +200,64 @@ std::string headed(const std::string& header) {
     return npy_bytes(header, std::string(24, '\0'));
 }
 
-class BrokenNpy : public ReadNpy, public testing::WithParamInterface<Broken> {};
+class BrokenNpy : public ReadNpy, public testing::WithParamInterface<BrokenArray> {};
 INSTANTIATE_TEST_SUITE_P(
     Npy, BrokenNpy,
     testing::Values(
-        Broken{"Empty", "", "it is not a .npy file" + kSave},
-        Broken{"Text", "hello", "it is not a .npy file" + kSave},
-        Broken{"MagicAlone", "\x93NUMPY", "it is cut in its header" + kAgain},
-        Broken{"CutInItsLength", std::string("\x93NUMPY\x02\x00\x10\x00", 10),
-               "it is cut in its header" + kAgain},
-        Broken{"CutInItsHeader", headed(npy_header("<f4", "(2, 3)")).substr(0, 40),
-               "it is cut in its header" + kAgain},
-        Broken{"OfALaterVersion", std::string("\x93NUMPY\x09\x00\x10\x00", 10),
-               "it is of version 9, not 1 to 3" + kSave},
-        Broken{"AHugeHeader", std::string("\x93NUMPY\x02\x00\xff\xff\xff\xff", 12) + std::string(100, ' '),
-               "its header is said to have 4294967295 bytes, and NumPy's have some hundred" + kSave},
-        Broken{"CutInItsData", npy_bytes(npy_header("<f8", "(2, 3)"), std::string(47, '\0')),
-               "it is cut: its shape needs 48 bytes and it has 47" + kAgain},
-        Broken{"AShapeThatWrapsAround", headed(npy_header("<f4", "(4611686018427387904, 4)")),
-               "its shape needs more bytes than there are numbers for" + kAgain},
-        Broken{"AShapeOfTwentyDigits", headed(npy_header("<f4", "(99999999999999999999, 4)")),
-               "its shape needs more bytes than there are numbers for" + kAgain},
-        Broken{"AnAbsurdShape", headed(npy_header("<f4", "(1000000000, 1000)")),
-               "it is cut: its shape needs 4000000000000 bytes and it has 24" + kAgain},
-        Broken{"NoRows", headed(npy_header("<f4", "(0, 3)")), "it is empty"},
-        Broken{"ANegativeShape", headed(npy_header("<f4", "(-2, 3)")),
-               "its header is not one that NumPy writes" + kSave},
-        Broken{"NestedDeeply", headed("{'descr': " + std::string(50'000, '[') + "'<f4'"),
-               "it holds records of several fields, not numbers; save one field: numpy.save(path, "
-               "array['field'])"},
-        Broken{"AShapeNestedDeeply",
-               headed("{'descr': '<f4', 'fortran_order': False, 'shape': " + std::string(50'000, '(')),
-               "its header is not one that NumPy writes" + kSave},
-        Broken{"Records", headed("{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (2,), }"),
-               "it holds records of several fields, not numbers; save one field: numpy.save(path, "
-               "array['field'])"},
-        Broken{"Objects", headed(npy_header("|O", "(2,)")),
-               "it holds pickled Python objects, which are not read; make one array of numbers of them: "
-               "numpy.save(path, numpy.stack(list(array)).astype('float32'))"},
-        Broken{"Bfloat16", headed(npy_header("<V2", "(2, 3)")),
-               "it holds bytes without a type (<V2), as bfloat16 is saved" + kSave},
-        Broken{"Complex", headed(npy_header("<c8", "(1, 3)")),
-               "it holds complex numbers; save the real or the imaginary part"},
-        Broken{"Strings", headed(npy_header("<U3", "(2,)")),
-               "it holds text, not numbers; save the vectors; labels go into a CSV"},
-        Broken{"AnotherType", headed(npy_header("<M8[s]", "(2,)")),
-               "it holds <M8[s], which is no number that is read" + kSave},
-        Broken{"NoType", headed(npy_header("", "(2, 3)")),
-               "it holds , which is no number that is read" + kSave},
-        Broken{"NoShape", headed("{'descr': '<f4', 'fortran_order': False, }"),
-               "its header lacks one of descr, fortran_order and shape" + kSave},
-        Broken{"NoDictionary", headed("('descr', '<f4')"), "its header is not one that NumPy writes" + kSave},
-        Broken{"AShapeTwice",
-               headed("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), 'shape': (2, 3)}"),
-               "its header has an entry 'shape' too many" + kSave},
-        Broken{"AnUnknownEntry", headed("{'\x1b[31m': 1}"),
-               "its header has an entry '\\x1b[31m' too many" + kSave}),
+        BrokenArray{"Empty", "", "it is not a .npy file" + kSave},
+        BrokenArray{"Text", "hello", "it is not a .npy file" + kSave},
+        BrokenArray{"MagicAlone", "\x93NUMPY", "it is cut in its header" + kAgain},
+        BrokenArray{"CutInItsLength", std::string("\x93NUMPY\x02\x00\x10\x00", 10),
+                    "it is cut in its header" + kAgain},
+        BrokenArray{"CutInItsHeader", headed(npy_header("<f4", "(2, 3)")).substr(0, 40),
+                    "it is cut in its header" + kAgain},
+        BrokenArray{"OfALaterVersion", std::string("\x93NUMPY\x09\x00\x10\x00", 10),
+                    "it is of version 9, not 1 to 3" + kSave},
+        BrokenArray{"AHugeHeader",
+                    std::string("\x93NUMPY\x02\x00\xff\xff\xff\xff", 12) + std::string(100, ' '),
+                    "its header is said to have 4294967295 bytes, and NumPy's have some hundred" + kSave},
+        BrokenArray{"CutInItsData", npy_bytes(npy_header("<f8", "(2, 3)"), std::string(47, '\0')),
+                    "it is cut: its shape needs 48 bytes and it has 47" + kAgain},
+        BrokenArray{"AShapeThatWrapsAround", headed(npy_header("<f4", "(4611686018427387904, 4)")),
+                    "its shape needs more bytes than there are numbers for" + kAgain},
+        BrokenArray{"AShapeOfTwentyDigits", headed(npy_header("<f4", "(99999999999999999999, 4)")),
+                    "its shape needs more bytes than there are numbers for" + kAgain},
+        BrokenArray{"AnAbsurdShape", headed(npy_header("<f4", "(1000000000, 1000)")),
+                    "it is cut: its shape needs 4000000000000 bytes and it has 24" + kAgain},
+        BrokenArray{"NoRows", headed(npy_header("<f4", "(0, 3)")), "it is empty"},
+        BrokenArray{"ANegativeShape", headed(npy_header("<f4", "(-2, 3)")),
+                    "its header is not one that NumPy writes" + kSave},
+        BrokenArray{"NestedDeeply", headed("{'descr': " + std::string(50'000, '[') + "'<f4'"),
+                    "it holds records of several fields, not numbers; save one field: numpy.save(path, "
+                    "array['field'])"},
+        BrokenArray{"AShapeNestedDeeply",
+                    headed("{'descr': '<f4', 'fortran_order': False, 'shape': " + std::string(50'000, '(')),
+                    "its header is not one that NumPy writes" + kSave},
+        BrokenArray{"Records", headed("{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (2,), }"),
+                    "it holds records of several fields, not numbers; save one field: numpy.save(path, "
+                    "array['field'])"},
+        BrokenArray{"Objects", headed(npy_header("|O", "(2,)")),
+                    "it holds pickled Python objects, which are not read; make one array of numbers of them: "
+                    "numpy.save(path, numpy.stack(list(array)).astype('float32'))"},
+        BrokenArray{"Bfloat16", headed(npy_header("<V2", "(2, 3)")),
+                    "it holds bytes without a type (<V2), as bfloat16 is saved" + kSave},
+        BrokenArray{"Complex", headed(npy_header("<c8", "(1, 3)")),
+                    "it holds complex numbers; save the real or the imaginary part"},
+        BrokenArray{"Strings", headed(npy_header("<U3", "(2,)")),
+                    "it holds text, not numbers; save the vectors; labels go into a CSV"},
+        BrokenArray{"AnotherType", headed(npy_header("<M8[s]", "(2,)")),
+                    "it holds <M8[s], which is no number that is read" + kSave},
+        BrokenArray{"NoType", headed(npy_header("", "(2, 3)")),
+                    "it holds , which is no number that is read" + kSave},
+        BrokenArray{"NoShape", headed("{'descr': '<f4', 'fortran_order': False, }"),
+                    "its header lacks one of descr, fortran_order and shape" + kSave},
+        BrokenArray{"NoDictionary", headed("('descr', '<f4')"),
+                    "its header is not one that NumPy writes" + kSave},
+        BrokenArray{"AShapeTwice",
+                    headed("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), 'shape': (2, 3)}"),
+                    "its header has an entry 'shape' too many" + kSave},
+        BrokenArray{"AnUnknownEntry", headed("{'\x1b[31m': 1}"),
+                    "its header has an entry '\\x1b[31m' too many" + kSave}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(BrokenNpy, SaysWhy) {

@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "planted.h"
 #include "support/errors.h"
 #include "support/temp_folder.h"
 #include "tomograph/base/random.h"
@@ -20,9 +21,10 @@ namespace tomograph {
 namespace {
 
 using test::error_of;
+using test::finding;
 using test::TempFolder;
 
-const MeasureOptions kQuick{.rows = 600, .bootstrap = 30};
+const MeasureOptions kSome{.rows = 600, .bootstrap = 30};
 
 struct Captured {
     std::string model = "bytes-gpt2";
@@ -38,19 +40,12 @@ Run capture_run(const TempFolder& folder, const std::string& name, const Capture
     return Run::open(folder / name);
 }
 
-const Finding& finding(const MeasureReport& report, const std::string& name) {
-    for (const Finding& one : report.findings) {
-        if (one.name == name) return one;
-    }
-    throw std::runtime_error("no finding " + name);
-}
-
 TEST(MeasureRun, OfOneFindingIsThatOfAll) {
     const TempFolder folder;
     const tomograph::Run run = capture_run(folder, "run", {});
-    MeasureOptions options = kQuick;
+    MeasureOptions options = kSome;
     options.only = {"anisotropy"};
-    const MeasureReport one = measure_run(run, options), all = measure_run(run, kQuick);
+    const MeasureReport one = measure_run(run, options), all = measure_run(run, kSome);
     ASSERT_EQ(one.findings.size(), 1u);
     EXPECT_EQ(one.findings[0].effect, finding(all, "anisotropy").effect);
     EXPECT_EQ(one.findings[0].interval->lo, finding(all, "anisotropy").interval->lo);
@@ -63,7 +58,7 @@ TEST(MeasureRun, OfOneFindingIsThatOfAll) {
 TEST(MeasureRun, GivesAllFindingsWithIntervalAndNull) {
     const TempFolder folder;
     const tomograph::Run run = capture_run(folder, "run", {});
-    const MeasureReport report = measure_run(run, kQuick);
+    const MeasureReport report = measure_run(run, kSome);
     ASSERT_EQ(report.findings.size(), 16u);
     for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(report.findings[i].name, finding_names()[i]);
     for (const Finding& one : report.findings) {
@@ -92,7 +87,7 @@ TEST(MeasureRun, GivesAllFindingsWithIntervalAndNull) {
 TEST(MeasureRun, NoNumberDependsOnThreads) {
     const TempFolder folder;
     const tomograph::Run run = capture_run(folder, "run", {.sequences = 6});
-    MeasureOptions one = kQuick, four = kQuick;
+    MeasureOptions one = kSome, four = kSome;
     one.threads = 1;
     four.threads = 4;
     const MeasureReport a = measure_run(run, one), b = measure_run(run, four);
@@ -104,7 +99,7 @@ TEST(MeasureRun, TwinsAreHeldAgainstByKindAndMustFit) {
     const TempFolder folder;
     const tomograph::Run run = capture_run(folder, "run", {});
     std::vector<tomograph::Run> twins;
-    MeasureOptions options = kQuick;
+    MeasureOptions options = kSome;
     const auto add = [&](const std::string& name, const RandomizeOptions& how) {
         const std::string weights = (folder / (name + ".gguf")).string();
         randomize("bytes-gpt2", weights, how);
@@ -138,7 +133,7 @@ TEST(MeasureRun, TakesWhatWasKeptOfATwin) {
     const tomograph::Run run = capture_run(folder, "run", {});
     const std::string weights = (folder / "twin.gguf").string();
     randomize("bytes-gpt2", weights, {.seed = 1});
-    MeasureOptions options = kQuick;
+    MeasureOptions options = kSome;
     MeasureReport before;
     {
         const tomograph::Run twin = capture_run(folder, "twin", {.model = weights, .sequences = 6});
@@ -177,7 +172,7 @@ TEST(MeasureRun, RotationOffIsComparedByWhatPositionsShare) {
     const tomograph::Run off =
         capture_run(folder, "off", {.model = "bytes-llama", .options = {.rope_off = true}});
     EXPECT_TRUE(off.json().at("capture").at("rope_off").get<bool>());
-    MeasureOptions options = kQuick;
+    MeasureOptions options = kSome;
     options.rope_off = &off;
     const MeasureReport report = measure_run(run, options);
     ASSERT_EQ(report.findings.size(), 17u);
@@ -191,35 +186,35 @@ TEST(MeasureRun, SaysWhatIsMissingAndWhichFlagCapturesIt) {
     const TempFolder folder;
     const tomograph::Run stream =
         capture_run(folder, "stream", {.options = {.components = {Component::resid_post}}});
-    const MeasureReport report = measure_run(stream, kQuick);
+    const MeasureReport report = measure_run(stream, kSome);
     EXPECT_EQ(finding(report, "attn_mlp_overlap").verdict, Verdict::not_measurable);
     EXPECT_EQ(finding(report, "attn_mlp_overlap").reason,
               "the run has no vectors of attn_out; capture with --components attn_out");
     EXPECT_EQ(finding(report, "anisotropy").verdict, Verdict::holds) << "the others still run";
 
     const tomograph::Run norms = capture_run(folder, "norms", {.options = {.vectors = false}});
-    const MeasureReport bare = measure_run(norms, kQuick);
+    const MeasureReport bare = measure_run(norms, kSome);
     EXPECT_EQ(finding(bare, "anisotropy").reason, "the run keeps no vectors; capture without --no-vectors");
     EXPECT_EQ(finding(bare, "first_token_norm").verdict, Verdict::holds) << "norms suffice";
 }
 
 TEST(MeasureRun, FewSequencesShortOnesAndOneLayerAreSaidPlainly) {
     const TempFolder folder;
-    const MeasureReport few = measure_run(capture_run(folder, "few", {.sequences = 3}), kQuick);
+    const MeasureReport few = measure_run(capture_run(folder, "few", {.sequences = 3}), kSome);
     EXPECT_EQ(finding(few, "anisotropy").reason, "too few sequences for an interval: 5 are needed");
     EXPECT_FALSE(std::isnan(finding(few, "anisotropy").effect)) << "the number is there";
 
-    const MeasureReport single = measure_run(capture_run(folder, "single", {.sequences = 1}), kQuick);
+    const MeasureReport single = measure_run(capture_run(folder, "single", {.sequences = 1}), kSome);
     EXPECT_NE(finding(single, "position_share").reason.find("one sequence"), std::string::npos);
 
     const MeasureReport layer =
-        measure_run(capture_run(folder, "layer", {.options = {.layers = {1, 2}}}), kQuick);
+        measure_run(capture_run(folder, "layer", {.options = {.layers = {1, 2}}}), kSome);
     EXPECT_EQ(finding(layer, "layer_paths").reason, "one layer only");
     EXPECT_EQ(finding(layer, "separation_by_depth").reason, "one layer only");
 
     const Model model = Model::open("bytes-gpt2");
     capture(model, vocabulary_prompts(model.vocabulary(), {}), folder / "vocabulary", {}, no_progress());
-    const MeasureReport vocabulary = measure_run(Run::open(folder / "vocabulary"), kQuick);
+    const MeasureReport vocabulary = measure_run(Run::open(folder / "vocabulary"), kSome);
     EXPECT_EQ(finding(vocabulary, "first_token_norm").reason, "every sequence is one token long");
     EXPECT_NE(finding(vocabulary, "position_share").verdict, Verdict::holds);
 }
@@ -229,7 +224,7 @@ TEST(MeasureRun, ConstantRowsAreNoFinding) {
     const Model model = Model::open("bytes-llama");
     capture(model, repeat_prompts(model.vocabulary(), {.word = "a", .length = 64}), folder / "run", {},
             no_progress());
-    const MeasureReport report = measure_run(Run::open(folder / "run"), kQuick);
+    const MeasureReport report = measure_run(Run::open(folder / "run"), kSome);
     for (const Finding& one : report.findings) EXPECT_NE(one.verdict, Verdict::holds) << one.name;
 }
 
@@ -257,7 +252,7 @@ TEST(MeasureRun, FindsASegmentOfBase64InProse) {
     const Model model = Model::open("bytes-gpt2");
     capture(model, jsonl_prompts(model.vocabulary(), {.file = folder / "planted.jsonl", .length = 128}),
             folder / "run", {}, no_progress());
-    const MeasureReport report = measure_run(Run::open(folder / "run"), kQuick);
+    const MeasureReport report = measure_run(Run::open(folder / "run"), kSome);
     const Json& found = report.tables.at("found_labels");
     ASSERT_EQ(found.size(), 2u);
     EXPECT_EQ(found[1]["label"], "base64");
@@ -267,7 +262,7 @@ TEST(MeasureRun, FindsASegmentOfBase64InProse) {
 TEST(MeasureRun, WritesJsonAndCsvAndPrintsTheContract) {
     const TempFolder folder;
     const tomograph::Run run = capture_run(folder, "run", {});
-    MeasureReport report = measure_run(run, kQuick);
+    MeasureReport report = measure_run(run, kSome);
     report.findings[5].figure = "figures/a.png";
     save_measures(run, report);
     for (const char* file : {"findings.json", "findings.csv", "sites.json", "sites.csv", "separation.json",
@@ -298,7 +293,7 @@ TEST(MeasureRun, WritesJsonAndCsvAndPrintsTheContract) {
 
 TEST(FailOn, AsksForVerdictsByName) {
     const TempFolder folder;
-    const MeasureReport report = measure_run(capture_run(folder, "run", {}), kQuick);
+    const MeasureReport report = measure_run(capture_run(folder, "run", {}), kSome);
     EXPECT_EQ(failing(report, {"first_token_norm", "layer_cka"}),
               std::vector<std::string>{"first_token_norm"});
     EXPECT_EQ(

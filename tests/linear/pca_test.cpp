@@ -16,7 +16,7 @@ extern "C" int openblas_get_num_threads();
 namespace tomograph {
 namespace {
 
-using namespace testing;
+using namespace test;
 
 TEST(Pca, SetsTheProcessesBlasThreadsOnceAndForGood) {
     Matrix x(40, 12);

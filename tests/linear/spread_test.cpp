@@ -9,7 +9,7 @@
 namespace tomograph {
 namespace {
 
-using namespace testing;
+using namespace test;
 
 TEST(Spread, IsTheTraceOfTheCovariance) {
     const Matrix x = clustered(3000, 20, 1).array() + 50;

@@ -10,7 +10,7 @@
 namespace tomograph {
 namespace {
 
-using namespace testing;
+using namespace test;
 
 /// Groups in three families: groups of one family lie near each other, families far apart. A tenth of the
 /// rows lies between two groups, so that the neighbours' graph is one piece.

@@ -17,7 +17,7 @@
 namespace tomograph {
 namespace {
 
-using namespace testing;
+using namespace test;
 
 TEST(UmapCurve, AgreesWithUmapLearn) {
     for (const Json& expected : golden()["curves"]) {

@@ -17,7 +17,7 @@
 namespace tomograph {
 namespace {
 
-using namespace testing;
+using namespace test;
 
 class Kernels : public ::testing::TestWithParam<SimdLevel> {};
 std::string level_name(const ::testing::TestParamInfo<SimdLevel>& test) {

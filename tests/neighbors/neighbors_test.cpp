@@ -13,7 +13,7 @@
 namespace tomograph {
 namespace {
 
-using namespace testing;
+using namespace test;
 using Search = NeighborOptions::Search;
 
 class GoldenNeighbors : public ::testing::TestWithParam<const char*> {};

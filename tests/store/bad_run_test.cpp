@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace test;
 
-const Site kEmbed{Component::embed, -1};
+const Site kEmbedSite{Component::embed, -1};
 
 // What is no run
 // -------------------------------------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ TEST(BrokenRun, HasAShardWithoutASite) {
     sketch.edit = [](Json& run) { run["sites"][0]["vectors"] = true; };
     sketch.write(folder / "run");
     Vector row(6);
-    EXPECT_EQ(error_of([&] { open_run(folder / "run").read_rows(kEmbed, 0, 1, row.data()); }),
+    EXPECT_EQ(error_of([&] { open_run(folder / "run").read_rows(kEmbedSite, 0, 1, row.data()); }),
               "no tensor 'embed' in " + (folder / "run/shards/000000.safetensors").string());
 }
 
@@ -316,7 +316,7 @@ TEST(BrokenRun, HasAShardOfAnotherShape) {
     sketch.edit = [](Json& run) { run["sites"][0]["shape"] = {7}; };
     sketch.write(folder / "run");
     Vector row(7);
-    EXPECT_EQ(error_of([&] { open_run(folder / "run").read_rows(kEmbed, 0, 1, row.data()); }),
+    EXPECT_EQ(error_of([&] { open_run(folder / "run").read_rows(kEmbedSite, 0, 1, row.data()); }),
               (folder / "run/shards/000000.safetensors").string() +
                   " does not fit its run: embed has another shape than run.json says; capture it again");
 }
@@ -357,7 +357,7 @@ TEST(BrokenRun, HasNormsOfAnotherNumber) {
     RunSketch().write(folder / "run");
     const std::vector<float> values(5);
     write_safetensors(folder / "run/stats/norms.safetensors", {{{"embed", Dtype::f32, {5}}, values.data()}});
-    EXPECT_EQ(error_of([&] { open_run(folder / "run").norms(kEmbed); }),
+    EXPECT_EQ(error_of([&] { open_run(folder / "run").norms(kEmbedSite); }),
               (folder / "run/stats/norms.safetensors").string() +
                   " does not fit its run: embed has not one norm a token; capture it again");
 }

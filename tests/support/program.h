@@ -81,4 +81,10 @@ class Program {
     std::filesystem::path err_ = printed_ / "err";
 };
 
+/// How often a test ends a program at some moment: $TOMOGRAPH_KILLS, where it is set (100 is the long form).
+inline int n_kills(int otherwise) {
+    const char* asked = std::getenv("TOMOGRAPH_KILLS");
+    return asked == nullptr ? otherwise : std::atoi(asked);
+}
+
 }  // namespace tomograph::test

@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "tomograph/base/error.h"
+#include "support/errors.h"
 #include "tomograph/base/json.h"
 #include "tomograph/base/matrix.h"
 #include "tomograph/base/progress.h"
 #include "tomograph/base/random.h"
 #include "tomograph/base/rows.h"
 
-namespace tomograph::testing {
+namespace tomograph::test {
 
 /// Reference values from scikit-learn and umap-learn; tests/golden/reduce/make.py remakes them. Throws when
 /// missing.
@@ -65,21 +65,9 @@ bool same_bytes(const Eigen::PlainObjectBase<Derived>& a, const Eigen::PlainObje
            std::memcmp(a.data(), b.data(), sizeof(typename Derived::Scalar) * a.size()) == 0;
 }
 
-/// The line that `body` throws; fails the test when it throws none.
-template <class Body>
-std::string error_of(Body body) {
-    try {
-        body();
-    } catch (const std::exception& error) {
-        return error.what();
-    }
-    ADD_FAILURE() << "expected an error";
-    return "";
-}
-
 /// Asks to stop from the start.
 struct StoppedProgress final : Progress {
     bool stop_requested() const override { return true; }
 };
 
-}  // namespace tomograph::testing
+}  // namespace tomograph::test

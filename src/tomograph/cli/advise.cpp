@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Flags {
+struct AdviseFlags {
     LossFlags loss;
     std::vector<int> ranks{16, 64};
     std::string layers = ":", type = "q4_0", out, folder;
@@ -51,7 +51,7 @@ double bytes_of(const std::vector<WeightTensor>& tensors, std::optional<WeightPa
     return bytes;
 }
 
-QuantizedLosses measure_quantized(const Flags& flags, const std::vector<WeightTensor>& weights,
+QuantizedLosses measure_quantized(const AdviseFlags& flags, const std::vector<WeightTensor>& weights,
                                   const std::vector<Sequence>& sequences, Progress& progress) {
     QuantizedLosses losses{.type = flags.type};
     const fs::path folder = flags.folder.empty() ? fs::temp_directory_path() : fs::path(flags.folder);
@@ -79,7 +79,7 @@ QuantizedLosses measure_quantized(const Flags& flags, const std::vector<WeightTe
     return losses;
 }
 
-void run_advise(Flags flags, Progress& progress) {
+void run_advise(AdviseFlags flags, Progress& progress) {
     const AdviseOptions options{.ranks = flags.ranks,
                                 .layers = as_usage([&] { return parse_range(flags.layers, "layers"); }),
                                 .exact = flags.loss.exact,
@@ -104,7 +104,7 @@ void run_advise(Flags flags, Progress& progress) {
 }  // namespace
 
 void add_advise(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<AdviseFlags>();
     CLI::App* command = app.add_subcommand(
         "advise", "What could be taken out of a model: what it saves, and what it costs in loss");
     flags->loss.add(*command, 16, false);

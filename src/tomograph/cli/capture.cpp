@@ -28,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Flags {
+struct CaptureFlags {
     std::string model, out, kind, word, prefix, start, components,
         layers = ":", positions = ":", dtype = "auto", jsonl, csv, column, label_column, documents, special,
         chat_template, spec, part, side, weights = kDefaultWeights;
@@ -49,7 +49,7 @@ Start parse_start(const std::string& text) {
 }
 
 /// What is read, from the flags that say it.
-std::string prompts_of(const Flags& flags) {
+std::string prompts_of(const CaptureFlags& flags) {
     if (!flags.kind.empty()) return flags.kind;
     if (!flags.jsonl.empty()) return "jsonl";
     if (!flags.csv.empty()) return "csv";
@@ -57,7 +57,7 @@ std::string prompts_of(const Flags& flags) {
 }
 
 /// A flag that means nothing for the prompts at hand is a mistake to point out, not to pass over.
-void refuse_unused(const Flags& flags) {
+void refuse_unused(const CaptureFlags& flags) {
     const std::string kind = prompts_of(flags);
     const auto refuse = [&](bool given, const char* flag, std::initializer_list<std::string_view> kinds) {
         if (!given || std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) return;
@@ -100,7 +100,7 @@ void refuse_unused(const Flags& flags) {
 }
 
 /// One column of a table holds the prompts, perhaps another their labels.
-PromptSet csv_prompts(const Model& model, const Flags& flags, GivenOptions given) {
+PromptSet csv_prompts(const Model& model, const CaptureFlags& flags, GivenOptions given) {
     const Csv table = read_csv(flags.csv);
     const auto column = [&](const std::string& name) -> const std::vector<std::string>& {
         const auto found = std::ranges::find(table.header, name);
@@ -134,7 +134,7 @@ PromptSet csv_prompts(const Model& model, const Flags& flags, GivenOptions given
     return set;
 }
 
-PromptSet make_prompts(const Model& model, const Flags& flags) {
+PromptSet make_prompts(const Model& model, const CaptureFlags& flags) {
     const std::int64_t length = flags.length.value_or(default_length(model.info()));
     const Start start = parse_start(flags.start);
     const Special special =
@@ -202,7 +202,7 @@ Intervention read_intervention(const Model& model, const PromptSet& prompts, con
     return intervention(model, prompts, read_acts(spec, model_sites(model), folder), options, progress);
 }
 
-void run(const Flags& flags, Progress& progress) {
+void run(const CaptureFlags& flags, Progress& progress) {
     refuse_unused(flags);
     CaptureOptions options;
     options.components = as_usage([&] { return parse_components(flags.components); });
@@ -291,7 +291,7 @@ void run(const Flags& flags, Progress& progress) {
 }  // namespace
 
 void add_capture(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<CaptureFlags>();
     CLI::App* command =
         app.add_subcommand("capture", "Run prompts through a model and record its vectors in a run folder");
     command->add_option("MODEL", flags->model, kModelHelp)->required();

@@ -12,7 +12,7 @@
 namespace tomograph {
 namespace {
 
-struct Flags {
+struct CompareFlags {
     std::string a, b, out, figure;
     bool json = false, force = false;
     std::int64_t rows = 4000;
@@ -32,7 +32,7 @@ void draw(const Run& a, const Run& b, const std::string& path) {
     draw_scatter(path, basis.points, runs, {.labels = {label(0), label(1), ""}, .equal = true});
 }
 
-void run_compare(const Flags& flags, Progress& progress) {
+void run_compare(const CompareFlags& flags, Progress& progress) {
     if (!flags.out.empty()) check_output_file(flags.out, {.force = flags.force});
     if (!flags.figure.empty()) {
         figure_format(flags.figure);  // a wrong extension should not cost the reading
@@ -52,7 +52,7 @@ void run_compare(const Flags& flags, Progress& progress) {
 }  // namespace
 
 void add_compare(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<CompareFlags>();
     CLI::App* command = app.add_subcommand(
         "compare", "Measure how far two models' vectors lie apart on the same prompts, by site");
     command->add_option("RUN_A", flags->a, "Run folder, or a study (its text run)")->required();

@@ -13,7 +13,7 @@
 namespace tomograph {
 namespace {
 
-struct Flags {
+struct DirectionFlags {
     std::string run, from, to, component = "resid_post", layers = ":", method = "mean", out;
     std::int64_t rows = 2000;
     int permutations = 20, threads = 0;
@@ -28,7 +28,7 @@ std::string label_of(const std::string& flag, const std::string& text) {
     return text.substr(kKey.size());
 }
 
-void run_direction(const Flags& flags, Progress& progress) {
+void run_direction(const DirectionFlags& flags, Progress& progress) {
     const auto component = find_component(flags.component);
     if (!component || !in_block(*component))
         throw CLI::ValidationError("--component is one of blocks, such as resid_post or mlp_out");
@@ -56,7 +56,7 @@ void run_direction(const Flags& flags, Progress& progress) {
 }  // namespace
 
 void add_direction(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<DirectionFlags>();
     CLI::App* command = app.add_subcommand(
         "direction", "Find the direction between two labels by layer, and write it as a control vector");
     command->add_option("RUN", flags->run, "Run folder, or a study (its text run)")->required();

@@ -8,7 +8,7 @@
 namespace tomograph {
 namespace {
 
-struct Flags {
+struct ImportFlags {
     std::vector<std::string> files, sites;
     std::vector<int> layers;
     std::string out, labels;
@@ -22,7 +22,7 @@ Site site_of(const std::string& name) {
     return *site;
 }
 
-void import(const Flags& flags, Progress& progress) {
+void import(const ImportFlags& flags, Progress& progress) {
     ImportOptions options{
         .files = {flags.files.begin(), flags.files.end()}, .layers = flags.layers, .force = flags.force};
     for (const std::string& text : flags.sites) {
@@ -45,7 +45,7 @@ void import(const Flags& flags, Progress& progress) {
 }  // namespace
 
 void add_import(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<ImportFlags>();
     CLI::App* command = app.add_subcommand("import", "Make a run from vectors that were captured elsewhere");
     command->add_option("FILE", flags->files,
                         ".npy, .safetensors or a control vector (.gguf); several are sequences one after "

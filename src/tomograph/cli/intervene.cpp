@@ -13,7 +13,7 @@
 namespace tomograph {
 namespace {
 
-struct Flags {
+struct InterveneFlags {
     LossFlags loss;
     std::string spec;
     std::vector<std::string> contrast;
@@ -44,7 +44,7 @@ void print_effect(const InterventionEffect& effect, const Vocabulary& vocabulary
     say("{} tokens of {} sequences were changed\n", effect.n_changed, effect.sequence_before.size());
 }
 
-void run(const Flags& flags, Progress& progress) {
+void run(const InterveneFlags& flags, Progress& progress) {
     if (!flags.contrast.empty() && flags.contrast.size() != 2)
         throw CLI::ValidationError("--contrast takes two tokens");
     const auto [spec, folder] = read_spec(flags.spec);
@@ -67,7 +67,7 @@ void run(const Flags& flags, Progress& progress) {
 }  // namespace
 
 void add_intervene(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<InterveneFlags>();
     CLI::App* command =
         app.add_subcommand("intervene", "Change what a model computes, and measure what it loses");
     flags->loss.add(*command, 8, true);

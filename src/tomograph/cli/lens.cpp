@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Flags {
+struct LensFlags {
     std::string source, model, out, figure, weights, lens = "logit";
     std::vector<std::string> text, prompts, twins;
     std::optional<std::int64_t> sequences, length;
@@ -62,7 +62,7 @@ bool is_run(const std::string& path) {
     return kind == FolderKind::run || kind == FolderKind::study;
 }
 
-void check_flags(const Flags& flags, bool run) {
+void check_flags(const LensFlags& flags, bool run) {
     const auto refuse = [](bool given, const char* what) {
         if (given) throw CLI::ValidationError(what);
     };
@@ -77,7 +77,7 @@ void check_flags(const Flags& flags, bool run) {
            "--lens chooses what --prompt shows; a text is read through both");
 }
 
-PromptSet text_of(const Flags& flags, const Model& model) {
+PromptSet text_of(const LensFlags& flags, const Model& model) {
     return text_prompts(
         model.vocabulary(),
         {.files = {flags.text.begin(), flags.text.end()},
@@ -85,7 +85,7 @@ PromptSet text_of(const Flags& flags, const Model& model) {
          .length = flags.length.value_or(std::min<std::int64_t>(256, default_length(model.info())))});
 }
 
-LensOptions options_of(const Flags& flags) {
+LensOptions options_of(const LensFlags& flags) {
     LensOptions options{.rows = flags.rows, .seed = flags.seed, .threads = flags.threads};
     if (flags.stream_only) options.beside.clear();
     return options;
@@ -100,7 +100,7 @@ void draw(const Run& run, const LensTable& table, const std::vector<LensTable>& 
     draw_chart(charts.at(1), run, rank);
 }
 
-std::vector<LensTable> lenses_of_twins(const Flags& flags, const Model& model, const Run& run,
+std::vector<LensTable> lenses_of_twins(const LensFlags& flags, const Model& model, const Run& run,
                                        const PassingFolder& passing, Progress& progress) {
     std::vector<LensTable> tables;
     for (const std::string& path : flags.twins) {
@@ -115,7 +115,7 @@ std::vector<LensTable> lenses_of_twins(const Flags& flags, const Model& model, c
     return tables;
 }
 
-void read_text(const Flags& flags, Progress& progress) {
+void read_text(const LensFlags& flags, Progress& progress) {
     const bool of_run = is_run(flags.source);
     const PassingFolder passing;
     std::string model_path = flags.source;
@@ -225,7 +225,7 @@ Json words_json(const LensReading& reading, const Vocabulary& vocabulary) {
     return json;
 }
 
-void read_given(const Flags& flags, Progress& progress) {
+void read_given(const LensFlags& flags, Progress& progress) {
     const PassingFolder passing;
     const Model model = open_held(find_model(flags.source, progress),
                                   flags.weights.empty() ? kDefaultWeights : flags.weights, flags.threads);
@@ -251,7 +251,7 @@ void read_given(const Flags& flags, Progress& progress) {
     for (const LensReading& reading : readings) print_words(reading, model.vocabulary());
 }
 
-void run_lens(const Flags& flags, Progress& progress) {
+void run_lens(const LensFlags& flags, Progress& progress) {
     check_flags(flags, is_run(flags.source));
     if (!flags.figure.empty()) {
         figure_format(flags.figure);
@@ -266,7 +266,7 @@ void run_lens(const Flags& flags, Progress& progress) {
 }  // namespace
 
 void add_lens(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<LensFlags>();
     CLI::App* command = app.add_subcommand(
         "lens",
         "Show what each layer would answer: the model's head on its streams, by logit and ridge lens");

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Flags {
+struct MeasureFlags {
     std::string run, rope_off, positions, repeat, planted, context, reference;
     std::vector<std::string> twins, rope_doses;
     double fdr = 0.05;
@@ -67,7 +67,7 @@ void draw(const std::string& path, const Run& run, MeasureReport& report) {
     }
 }
 
-void run_measure(const Flags& flags, Progress& progress) {
+void run_measure(const MeasureFlags& flags, Progress& progress) {
     check_fail_on(flags.fail_on, !flags.reference.empty());
     const Run run = Run::open(run_folder(flags.run));
     std::optional<Run> rope_off, positions, repeat, planted, context, reference;
@@ -125,7 +125,7 @@ void run_measure(const Flags& flags, Progress& progress) {
 }  // namespace
 
 void add_measure(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<MeasureFlags>();
     CLI::App* command =
         app.add_subcommand("measure", "Give every finding as a number with its interval and its null");
     command->add_option("RUN", flags->run, "Run folder, or a study (its text run)")->required();

@@ -8,13 +8,13 @@
 namespace tomograph {
 namespace {
 
-struct Flags {
+struct PlotFlags {
     std::string run, name, color = "component", out, title;
     int dims = 2;
     bool equal = false, means = false, connect = false, force = false;
 };
 
-void plot(const Flags& flags) {
+void plot(const PlotFlags& flags) {
     figure_format(flags.out);  // a wrong extension should not cost the reading
     check_output_file(flags.out, {.force = flags.force});
     const Run run = Run::open(flags.run);
@@ -45,7 +45,7 @@ void plot(const Flags& flags) {
 }  // namespace
 
 void add_plot(CLI::App& app) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<PlotFlags>();
     CLI::App* command = app.add_subcommand("plot", "Draw a projection");
     command->add_option("RUN", flags->run, "Run folder")->required();
     command->add_option("NAME", flags->name, "Projection")->required();

@@ -10,7 +10,7 @@
 namespace tomograph {
 namespace {
 
-struct Flags {
+struct ProjectFlags {
     std::string run, name, method = "pca", basis;
     std::string metric = metric_name(UmapProjectionOptions{}.umap.metric), init = "multilevel";
     std::optional<int> dims;
@@ -25,7 +25,7 @@ struct Flags {
 };
 
 /// A flag of the other method is a mistake to point out, not to pass over.
-void refuse_unused(const Flags& flags) {
+void refuse_unused(const ProjectFlags& flags) {
     const bool pca = flags.method == "pca";
     const std::vector<const char*> others =
         pca ? std::vector<const char*>{"--metric",
@@ -55,7 +55,7 @@ UmapOptions::Init parse_init(const std::string& text) {
 }
 
 /// What is asked for; where nothing is, what makes a first picture worth looking at, which is said.
-Selection chosen(const Run& run, const Flags& flags) {
+Selection chosen(const Run& run, const ProjectFlags& flags) {
     Selection selection = flags.selection.selection();
     for (const char* flag : {"--components", "--layers", "--positions", "--sequences", "--labels", "--where",
                              "--normalize", "--mean", "--layer-order"}) {
@@ -84,7 +84,7 @@ Selection chosen(const Run& run, const Flags& flags) {
 /// More rows than these are written as they are placed, and never held all at once.
 constexpr std::int64_t kRowsInMemory = 1'000'000;
 
-Projection make_pca(const Run& run, const Flags& flags, Progress& progress) {
+Projection make_pca(const Run& run, const ProjectFlags& flags, Progress& progress) {
     const ProjectionOptions options{.selection = chosen(run, flags),
                                     .dims = flags.dims.value_or(6),
                                     .basis_of = flags.basis,
@@ -94,7 +94,7 @@ Projection make_pca(const Run& run, const Flags& flags, Progress& progress) {
     return project_pca(run, flags.name, options, progress);
 }
 
-UmapProjectionOptions umap_options(const Run& run, const Flags& flags) {
+UmapProjectionOptions umap_options(const Run& run, const ProjectFlags& flags) {
     UmapProjectionOptions options{.selection = chosen(run, flags),
                                   .pre_dims = flags.pre_dims,
                                   .fit_rows = flags.fit_rows,
@@ -151,7 +151,7 @@ void print_projection(const std::string& name, const Json& info, Progress& progr
     print_honesty(info);
 }
 
-void run_project(const Flags& flags, Progress& progress) {
+void run_project(const ProjectFlags& flags, Progress& progress) {
     refuse_unused(flags);
     check_projection_name(flags.name);
     const Run run = Run::open(flags.run);
@@ -172,7 +172,7 @@ void run_project(const Flags& flags, Progress& progress) {
 }  // namespace
 
 void add_project(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<ProjectFlags>();
     CLI::App* command = app.add_subcommand("project", "Reduce a run's vectors to a few dimensions");
     flags->command = command;
     command->add_option("RUN", flags->run, "Run folder")->required();

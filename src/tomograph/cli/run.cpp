@@ -23,7 +23,7 @@
 namespace tomograph {
 namespace {
 
-struct Flags {
+struct RunFlags {
     std::string model, out;
     std::vector<std::string> text;
     std::int64_t sequences = 32;
@@ -61,7 +61,7 @@ std::vector<StudyPart> named_parts(const std::string& flag, const std::string& l
     return parts;
 }
 
-std::vector<StudyPart> chosen_parts(const Flags& flags) {
+std::vector<StudyPart> chosen_parts(const RunFlags& flags) {
     if (!flags.only.empty()) return named_parts("--only", flags.only);
     std::vector<StudyPart> parts = StudyOptions{}.parts;
     for (const StudyPart skipped : named_parts("--skip", flags.skip)) std::erase(parts, skipped);
@@ -89,7 +89,7 @@ void write_report(const std::filesystem::path& study) {
 #endif
 }
 
-void run(const Flags& flags, Progress& progress) {
+void run(const RunFlags& flags, Progress& progress) {
     const auto began = std::chrono::steady_clock::now();
     if (!flags.out.empty())
         check_output_folder(flags.out, FolderKind::study, flags.force ? Begin::replace : Begin::fresh);
@@ -151,7 +151,7 @@ void run(const Flags& flags, Progress& progress) {
 }  // namespace
 
 void add_run(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<RunFlags>();
     CLI::App* command = app.add_subcommand(
         "run", "Do the whole experiment on a model: captures, figures, measures, a report");
     command->add_option("MODEL", flags->model, kModelHelp)->required();

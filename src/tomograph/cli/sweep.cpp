@@ -22,7 +22,7 @@
 namespace tomograph {
 namespace {
 
-struct Flags {
+struct SweepFlags {
     LossFlags loss;
     std::string over = "components", act = "zero", from, layers = ":", figure, predictor, out;
     bool control = false, json = false, force = false;
@@ -144,7 +144,7 @@ void draw(const SweepReport& report, const SweepOptions& options, const std::str
                 .figure = {.title = title_of(report, options)}});
 }
 
-void run_sweep(const Flags& flags, Progress& progress) {
+void run_sweep(const SweepFlags& flags, Progress& progress) {
     SweepOptions options{.over = as_usage([&] { return parse_sweep_over(flags.over); }),
                          .act = as_usage([&] { return parse_sweep_act(flags.act); }),
                          .from = flags.from,
@@ -178,7 +178,7 @@ void run_sweep(const Flags& flags, Progress& progress) {
 }  // namespace
 
 void add_sweep(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<SweepFlags>();
     CLI::App* command = app.add_subcommand(
         "sweep", "Do one act at every layer, component or head: the damage beside the geometry");
     flags->loss.add(*command, 8, false);

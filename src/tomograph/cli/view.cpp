@@ -23,7 +23,7 @@
 namespace tomograph {
 namespace {
 
-struct Flags {
+struct ViewFlags {
     std::string run, other;
     std::string host = "127.0.0.1", token, report, model, chat_template;
     int port = 0, threads = 0;
@@ -39,14 +39,14 @@ void open_browser(const std::string& url) {
 struct Reader {
     Model model;
     LiveModel live;
-    Reader(const Flags& flags, const Run& run, Progress& progress)
+    Reader(const ViewFlags& flags, const Run& run, Progress& progress)
         : model(open_held(find_model(flags.model, progress), weights_of(run), flags.threads, side_of(run))),
           live(model, {.chat_template = flags.chat_template.empty() ? "" : read_file(flags.chat_template),
                        .threads = flags.threads}) {}
 };
 
 /// Null where no model is given. Errors: Error also when it is the model of none of the runs.
-std::unique_ptr<Reader> open_reader(const Flags& flags, Catalog& catalog, Progress& progress) {
+std::unique_ptr<Reader> open_reader(const ViewFlags& flags, Catalog& catalog, Progress& progress) {
     if (flags.model.empty()) return nullptr;
     auto reader = std::make_unique<Reader>(flags, *catalog.run(0), progress);
     std::string refused;
@@ -74,7 +74,7 @@ void tell_of_prompts(Catalog& catalog) {
 }
 
 /// Whoever has typed `plot RUN NAME` types a projection's name here, too. Errors: Error for one.
-void refuse_projection(const Flags& flags) {
+void refuse_projection(const ViewFlags& flags) {
     if (flags.other.empty() || std::filesystem::exists(flags.other)) return;
     if (folder_kind(flags.run) != FolderKind::run) return;
     const auto names = projection_names(Run::open(flags.run));
@@ -83,7 +83,7 @@ void refuse_projection(const Flags& flags) {
                 "a second name is a run to compare with", "leave it out: the page lists all projections");
 }
 
-void view(const Flags& flags, Progress& progress) {
+void view(const ViewFlags& flags, Progress& progress) {
     refuse_projection(flags);
     if (!flags.report.empty()) {
         if (!flags.other.empty()) throw Error("a report shows one run or study", "", "name one folder");
@@ -121,7 +121,7 @@ void view(const Flags& flags, Progress& progress) {
 }  // namespace
 
 void add_view(CLI::App& app, Progress& progress) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<ViewFlags>();
     CLI::App* command = app.add_subcommand(
         "view", "Look at a run in the browser: turn, colour, filter, lasso, play its layers");
     command->add_option("RUN", flags->run, "Run or study folder")->required();

@@ -12,8 +12,8 @@ namespace tomograph {
 namespace {
 
 constexpr std::int64_t kMostBytes = 150'000'000;  // of rows that are kept until all layers are read
-constexpr std::int64_t kMostRows = 1500;
-constexpr int kShuffles = 40;
+constexpr std::int64_t kDirectionRows = 1500;
+constexpr int kDirectionShuffles = 40;
 
 /// One direction that tells attention's outputs from the MLP's at every layer: a probe that is fitted to some
 /// layers and decides others; and how much of the variance goes with the component whatever the layer.
@@ -26,7 +26,7 @@ class AttnMlpDirection final : public Measurement {
         const auto n_layers = static_cast<std::int64_t>(layers_.size());
         const std::int64_t affordable =
             kMostBytes / (8 * subject.run.d_model() * std::max<std::int64_t>(1, n_layers));
-        const std::int64_t most = std::clamp<std::int64_t>(affordable, 64, kMostRows);
+        const std::int64_t most = std::clamp<std::int64_t>(affordable, 64, kDirectionRows);
         rows_ = FewerRows(subject, most, subject.options.seed);
         attention_.resize(layers_.size());
         mlp_.resize(layers_.size());
@@ -54,8 +54,8 @@ class AttnMlpDirection final : public Measurement {
         if (!effect.unmeasurable.empty()) return effect;
         const int most_folds = subject_.run.d_model() > 2048 ? 2 : 5;  // each holds second moments
         const LeftOutLayersProbe probe(attention_, mlp_, rows_.group(), n_groups,
-                                       std::min(most_folds, n_groups), subject_.effects_only ? 0 : kShuffles,
-                                       subject_.options.seed);
+                                       std::min(most_folds, n_groups),
+                                       subject_.effects_only ? 0 : kDirectionShuffles, subject_.options.seed);
         effect.value = probe.accuracy();
         add_shares(effect.detail);
         if (subject_.effects_only) return effect;
@@ -101,7 +101,7 @@ class AttnMlpDirection final : public Measurement {
         };
         const TwoWayShares of_all = shares(std::vector<double>(n_groups, 1.0));
         Json& list = detail["eta2"];
-        const auto add = [&](const char* name, double TwoWayShares::* share) {
+        const auto add = [&](const char* name, double TwoWayShares::*share) {
             list[name] = number(of_all.*share);
             if (subject_.effects_only || share == &TwoWayShares::residual) return;
             list[std::string(name) + "_interval"] = number(jackknife_interval(

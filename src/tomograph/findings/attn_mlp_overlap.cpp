@@ -10,7 +10,7 @@
 namespace tomograph {
 namespace {
 
-constexpr std::int64_t kMostRows = 1000;  // their cost grows with their square
+constexpr std::int64_t kOverlapRows = 1000;  // their cost grows with their square
 
 struct Overlap {
     double overlap = kNoNumber, deviation = kNoNumber, same = kNoNumber;
@@ -25,7 +25,7 @@ class AttnMlpOverlap final : public Measurement {
         : subject_(subject),
           layers_(paired_layers(subject)),
           numbers_(layers_.size()),
-          rows_(subject, kMostRows, subject.options.seed) {}
+          rows_(subject, kOverlapRows, subject.options.seed) {}
 
     void layer(LayerPair& pair) override {
         if (pair.attention.constant() || pair.mlp.constant()) return;

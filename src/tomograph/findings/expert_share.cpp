@@ -11,7 +11,7 @@
 namespace tomograph {
 namespace {
 
-constexpr std::uint64_t kShuffles = 40;
+constexpr std::uint64_t kExpertShuffles = 40;
 
 class ExpertShare final : public Measurement {
   public:
@@ -43,7 +43,7 @@ class ExpertShare final : public Measurement {
         if (subject_.effects_only) return;
         layer.left_out = share.left_out(preferred, n_experts);
         std::vector<double> chance;
-        for (std::uint64_t s = 0; s < kShuffles; ++s)
+        for (std::uint64_t s = 0; s < kExpertShuffles; ++s)
             // Within each sequence, so that it keeps its experts.
             chance.push_back(share.value(
                 shuffled_within(preferred, sample.group, mix(subject_.options.seed, s)), n_experts));

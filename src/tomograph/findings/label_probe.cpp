@@ -11,7 +11,7 @@
 namespace tomograph {
 namespace {
 
-constexpr int kSurrogates = 20;
+constexpr int kProbeSurrogates = 20;
 
 /// Whether a linear probe tells the tokens' labels in sequences that it was not fitted to.
 class LabelProbe final : public Measurement {
@@ -24,7 +24,7 @@ class LabelProbe final : public Measurement {
             return;
         const int k = labelled_.n_labels();
         std::vector<std::vector<std::int32_t>> labels{labelled_.label};
-        for (int s = 0; s < (subject_.effects_only ? 0 : kSurrogates); ++s) {
+        for (int s = 0; s < (subject_.effects_only ? 0 : kProbeSurrogates); ++s) {
             const auto seed = static_cast<std::uint64_t>(s);
             labels.push_back(labelled_.shuffled(mix(subject_.options.seed, 0x9406e, seed)));
             labels.push_back(labelled_.of_another_sequence(mix(subject_.options.seed, 0x1abe, seed)));

@@ -12,7 +12,7 @@
 namespace tomograph {
 namespace {
 
-constexpr std::uint64_t kSurrogates = 40;
+constexpr std::uint64_t kShareSurrogates = 40;
 
 /// How much of what differs from token to token goes with the tokens' labels: context and question, roles of
 /// a chat.
@@ -30,7 +30,7 @@ class LabelShareOfRows final : public Measurement {
         if (subject_.effects_only) return;
         layer.left_out = share.left_out(labelled.label, n);
         std::vector<double> chance, others;
-        for (std::uint64_t s = 0; s < kSurrogates; ++s) {
+        for (std::uint64_t s = 0; s < kShareSurrogates; ++s) {
             chance.push_back(share.value(labelled.shuffled(mix(subject_.options.seed, s)), n));
             others.push_back(
                 share.value(labelled.of_another_sequence(mix(subject_.options.seed, 0x1abe, s)), n));

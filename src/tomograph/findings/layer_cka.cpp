@@ -8,7 +8,7 @@
 namespace tomograph {
 namespace {
 
-constexpr std::uint64_t kOrders = 1000;
+constexpr std::uint64_t kCkaOrders = 1000;
 constexpr std::size_t kFewestLayers = 5;  // 4 layers have 12 orders, the true one among them: no 2.5 % tail
 
 double neighbor_excess(const MatrixD& cka, const std::vector<std::int64_t>& order) {
@@ -48,7 +48,7 @@ class LayerCka final : public Measurement {
             subject_.sample.n_groups, subject_.bootstrap(),
             [&](std::span<const double> w) { return neighbor_excess(table.cka(w), given); });
         std::vector<double> orders;
-        for (std::uint64_t s = 0; s < kOrders; ++s)
+        for (std::uint64_t s = 0; s < kCkaOrders; ++s)
             orders.push_back(
                 neighbor_excess(cka, permutation(cka.rows(), mix(subject_.options.seed, 0xcca, s))));
         effect.controls.push_back({"layer order shuffled", quantile(orders, 0.975)});

@@ -10,7 +10,7 @@
 namespace tomograph {
 namespace {
 
-constexpr int kShuffles = 5;
+constexpr int kPathShuffles = 5;
 
 class TokenPaths final : public Measurement {
   public:
@@ -30,8 +30,8 @@ class TokenPaths final : public Measurement {
         effect.interval = jackknife_interval(
             effect.value,
             leave_out_groups(subject_, [&](std::span<const double> w) { return walk.common_direction(w); }));
-        std::vector<double> shuffled(kShuffles);
-        parallel_for(kShuffles, subject_.threads, [&](std::int64_t s) {
+        std::vector<double> shuffled(kPathShuffles);
+        parallel_for(kPathShuffles, subject_.threads, [&](std::int64_t s) {
             shuffled[static_cast<std::size_t>(s)] = shuffled_common_direction(
                 stack.layers, mix(subject_.options.seed, static_cast<std::uint64_t>(s)));
         });

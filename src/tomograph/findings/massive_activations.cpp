@@ -14,7 +14,7 @@ namespace {
 constexpr double kMassive = 1000;            // times the median: what Sun et al. call massive
 constexpr double kNormalMedian = 0.6744898;  // of the size of a standard normal number
 constexpr std::int64_t kMedianRows = 500;
-constexpr std::size_t kMostListed = 20;
+constexpr std::size_t kListedMassive = 20;
 
 /// A token by its largest coordinate.
 struct Activation {
@@ -156,7 +156,7 @@ class MassiveActivations final : public Measurement {
         const Run& run = subject_.run;
         Json list = Json::array();
         for (const Activation& activation : site.activations) {
-            if (list.size() == kMostListed) break;
+            if (list.size() == kListedMassive) break;
             const auto token = static_cast<std::size_t>(run.rows()[static_cast<std::size_t>(activation.row)]);
             list.push_back({{"sequence", run.tokens().sequence[token]},
                             {"position", run.tokens().position[token]},

@@ -58,9 +58,10 @@ Json describe(const Coil& coil) {
             {"lines", lines}};
 }
 
-constexpr int kReplicates = 40;
+constexpr int kHelixReplicates = 40;
 constexpr std::int64_t kShiftedPoints = 256;
-constexpr int kSurrogates = 999;  // p can reach 0.001, which Holm's correction over all findings may ask for
+constexpr int kHelixSurrogates =
+    999;  // p can reach 0.001, which Holm's correction over all findings may ask for
 
 class PositionHelix final : public Measurement {
   public:
@@ -86,7 +87,7 @@ class PositionHelix final : public Measurement {
             CoilOptions quick = options();
             quick.replicates = 0;
             effect.interval = positions.spread(
-                subject_, std::min(kReplicates, subject_.options.bootstrap), effect.value,
+                subject_, std::min(kHelixReplicates, subject_.options.bootstrap), effect.value,
                 [&](const MatrixD& curve) { return measure_coil(curve.cast<float>(), quick).turning; });
             effect.charts.push_back(chart(principal_scores(positions.curve),
                                           thin_curve(positions.position, kCurvePoints), coil,
@@ -180,7 +181,7 @@ class PositionHelix final : public Measurement {
     /// Of a twin the turning alone.
     CoilOptions options() const {
         CoilOptions options{
-            .replicates = kSurrogates, .seed = subject_.options.seed, .threads = subject_.threads};
+            .replicates = kHelixSurrogates, .seed = subject_.options.seed, .threads = subject_.threads};
         if (subject_.effects_only) options.replicates = 0;
         return options;
     }

@@ -12,8 +12,8 @@
 namespace tomograph {
 namespace {
 
-constexpr int kReplicates = 40;
-constexpr int kSurrogates = 19;
+constexpr int kLatticeReplicates = 40;
+constexpr int kLatticeSurrogates = 19;
 
 /// Token embeddings: their leading components against a Gaussian cloud.
 void measure_embeddings(Subject& subject, Json& detail) {
@@ -49,7 +49,7 @@ void measure_embeddings(Subject& subject, Json& detail) {
     const LatticeScore score =
         lattice_score(leading_scores(read_sample(run, site, kept), 3), {.seed = subject.options.seed});
     std::vector<double> gaussian;
-    for (std::uint64_t s = 0; s < kSurrogates; ++s)
+    for (std::uint64_t s = 0; s < kLatticeSurrogates; ++s)
         gaussian.push_back(gaussian_lattice_score(score.n_points, 3, mix(subject.options.seed, s)));
     detail["token_embeddings"] = {{"lattice", number(score.score)},
                                   {"lattice_gaussian", number(quantile(gaussian, 0.975))},
@@ -116,10 +116,10 @@ class PositionLattice final : public Measurement {
         measure_embeddings(subject_, effect.detail);
         if (!effect.unmeasurable.empty()) return effect;
         effect.interval =
-            positions.spread(subject_, std::min(kReplicates, subject_.options.bootstrap), effect.value,
+            positions.spread(subject_, std::min(kLatticeReplicates, subject_.options.bootstrap), effect.value,
                              [&](const MatrixD& curve) { return score(curve).score; });
-        std::vector<double> walks(kSurrogates), gaussians(kSurrogates);
-        parallel_for(kSurrogates, subject_.threads, [&](std::int64_t s) {
+        std::vector<double> walks(kLatticeSurrogates), gaussians(kLatticeSurrogates);
+        parallel_for(kLatticeSurrogates, subject_.threads, [&](std::int64_t s) {
             const auto i = static_cast<std::size_t>(s);
             const std::uint64_t seed = mix(subject_.options.seed, static_cast<std::uint64_t>(s));
             walks[i] = score(shuffled_steps(positions.curve, seed)).score;

@@ -17,8 +17,8 @@
 namespace tomograph {
 namespace {
 
-constexpr std::int64_t kFewestRows = 32;  // on either side
-constexpr int kComponents = 32;           // as OutlierOptions
+constexpr std::int64_t kFewestOutlierRows = 32;  // on either side
+constexpr int kOutlierComponents = 32;           // as OutlierOptions
 
 /// How surprising one token is: the sum over sites, and where it is the most.
 struct Surprise {
@@ -131,7 +131,7 @@ ReferenceOutliers test_against_reference(const Subject& subject) {
     const std::uint64_t seed = subject.options.seed;
     const Halves halves = split(reference, census, seed);
     const SampleRows fit = draw_sample(reference, subject.options.rows, seed, halves.out_of_fit);
-    if (fit.size() < kFewestRows || subject.sample.size() == 0)
+    if (fit.size() < kFewestOutlierRows || subject.sample.size() == 0)
         refuse(run, reference, "too few rows are left of one of them", "capture more --sequences");
 
     std::vector<std::vector<Surprise>> ordinary(sites.size()), tested(sites.size());  // a list a site
@@ -141,10 +141,10 @@ ReferenceOutliers test_against_reference(const Subject& subject) {
         if (subject.progress.stop_requested()) throw Stopped("no measure was written");
         const auto at = static_cast<std::size_t>(s);
         const Matrix rows = read_sample(reference, sites[at], fit.rows);
-        const Pca pca = fit_pca(MatrixRows(rows), {.n_components = kComponents, .threads = 1});
+        const Pca pca = fit_pca(MatrixRows(rows), {.n_components = kOutlierComponents, .threads = 1});
         done.add();
         if (!(pca.total_variance > 0)) return;
-        const OutlierModel model(rows, pca, {.components = kComponents, .seed = seed});
+        const OutlierModel model(rows, pca, {.components = kOutlierComponents, .seed = seed});
         const OutlierModel::Distances among_themselves = model.distances(rows);
         const auto score = [&](const Run& of, std::span<const std::uint8_t> left_out) {
             std::vector<Surprise> tokens(static_cast<std::size_t>(of.n_rows()));
@@ -169,7 +169,7 @@ ReferenceOutliers test_against_reference(const Subject& subject) {
         rows.push_back(static_cast<std::int64_t>(row));
         scores.push_back(of_run[row].sum);
     }
-    if (static_cast<std::int64_t>(ordinary_scores.size()) < kFewestRows)
+    if (static_cast<std::int64_t>(ordinary_scores.size()) < kFewestOutlierRows)
         refuse(run, reference, "too few of its rows are left to score", "capture more --sequences");
 
     ReferenceOutliers result;

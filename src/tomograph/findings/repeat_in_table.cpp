@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kHeld = 0.9;    // of the table's variance
 constexpr int kSubspaces = 199;  // p can reach 0.005
-constexpr Eigen::Index kFewestRows = 16, kMost = 16;
+constexpr Eigen::Index kFewestRepeated = 16, kMost = 16;
 
 /// The leading components that hold kHeld of the table's variance: kMost at most, and an eighth of all
 /// dimensions, since more would hold much of anything.
@@ -60,12 +60,12 @@ std::optional<RepeatInTable> measure_repeat_in_table(Subject& subject, const Mat
     for (const SiteShape& shape : repeat->sites()) {
         if (shape.site.component != *subject.stream || !repeat->has_means(shape.site)) continue;
         const Matrix rows = repeated_rows(*repeat, shape.site);
-        if (rows.rows() < kFewestRows || !rows.allFinite()) continue;
+        if (rows.rows() < kFewestRepeated || !rows.allFinite()) continue;
         const InsideShare share = share_inside(rows.cast<double>(), inside.basis, kSubspaces,
                                                mix(subject.options.seed, 0x7ab1e), subject.threads);
         if (std::isnan(share.value)) continue;
         double of_text = kNoNumber;
-        if (subject.census.has(shape.site) && subject.sample.size() >= kFewestRows) {
+        if (subject.census.has(shape.site) && subject.sample.size() >= kFewestRepeated) {
             Matrix sample = read_sample(subject.run, shape.site, subject.sample.rows);
             sample.rowwise().normalize();
             of_text = share_inside(sample.cast<double>(), inside.basis, 0, 0).value;

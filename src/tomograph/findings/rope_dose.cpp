@@ -13,8 +13,9 @@ namespace tomograph {
 namespace {
 
 constexpr double kLeastLikeness = 0.3, kLeastContrast = 0.05;
-constexpr Eigen::Index kComponents = 4;  // of the curves: where means of few sequences are more than noise
-constexpr int kReplicates = 100;
+constexpr Eigen::Index kDoseComponents =
+    4;  // of the curves: where means of few sequences are more than noise
+constexpr int kDoseReplicates = 100;
 
 /// A run at another speed of rotation.
 struct Dose {
@@ -44,7 +45,7 @@ double RopeDose::slope(std::span<const double> weights, std::vector<Stretch>* st
     const PositionNumbers& own = subject_.positions();
     const VectorD position = thin_curve(own.position, kCurvePoints).col(0);
     const auto leading = [](const MatrixD& curve) {
-        return MatrixD(curve.leftCols(std::min(kComponents, curve.cols())));
+        return MatrixD(curve.leftCols(std::min(kDoseComponents, curve.cols())));
     };
     const auto compare = [&](const PositionNumbers& other) {
         Stretch mean{0, 0, 0};  // of the factor its logarithm
@@ -134,7 +135,7 @@ Effect RopeDose::finish() {
     effect.value = value;
     if (own.n_groups < 2 * kFewestGroups) return effect;
     std::vector<double> replicates;
-    for (int r = 0; r < kReplicates; ++r) {
+    for (int r = 0; r < kDoseReplicates; ++r) {
         const double one = slope(bootstrap_weights(own.n_groups, subject_.options.seed, r));
         if (!std::isnan(one)) replicates.push_back(one);
     }

@@ -6,7 +6,7 @@
 namespace tomograph {
 namespace {
 
-constexpr std::uint64_t kOrders = 1000;
+constexpr std::uint64_t kDepthOrders = 1000;
 
 /// "From the middle layers on": whether the two clouds lie farther apart there than in the first layers.
 class SeparationByDepth final : public Measurement {
@@ -38,7 +38,7 @@ class SeparationByDepth final : public Measurement {
                 middle_less_first(curve_of([&](const auto& layer) { return layer.left_out[g]; })));
         effect.interval = jackknife_interval(effect.value, left_out);
         std::vector<double> orders;
-        for (std::uint64_t s = 0; s < kOrders; ++s) {
+        for (std::uint64_t s = 0; s < kDepthOrders; ++s) {
             std::vector<double> mixed;
             for (const std::int64_t i :
                  permutation(static_cast<std::int64_t>(curve.size()), mix(subject_.options.seed, 0x05e7, s)))

@@ -16,7 +16,7 @@
 namespace tomograph {
 namespace {
 
-constexpr std::size_t kMostListed = 100;
+constexpr std::size_t kListedSinks = 100;
 
 /// Norm of each token at a site; NaN where it cannot be had.
 std::vector<double> token_norms(const Run& run, const Site& site) {
@@ -174,7 +174,7 @@ Json describe_sinks(const Run& run, const std::vector<Sink>& sinks) {
     for (const Sink& sink : sinks) strongest.push_back(&sink);
     std::stable_sort(strongest.begin(), strongest.end(),
                      [](const Sink* a, const Sink* b) { return a->ratio > b->ratio; });
-    if (strongest.size() > kMostListed) strongest.resize(kMostListed);
+    if (strongest.size() > kListedSinks) strongest.resize(kListedSinks);
     Json list = Json::array();
     for (const Sink* sink : strongest) {
         const auto t = static_cast<std::size_t>(sink->token);

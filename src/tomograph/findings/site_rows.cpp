@@ -14,8 +14,8 @@
 namespace tomograph {
 namespace {
 
-constexpr Eigen::Index kFewestRows = 3;
-constexpr int kShuffles = 20;  // of labels, for silhouettes
+constexpr Eigen::Index kFewestSiteRows = 3;
+constexpr int kLabelShuffles = 20;  // of labels, for silhouettes
 
 }  // namespace
 
@@ -82,7 +82,7 @@ const Silhouettes& LayerPair::silhouettes() {
     result.value = silhouette.value(labels);
     if (subject_.effects_only) return result;
     std::vector<double> shuffled;
-    for (int s = 1; s <= kShuffles; ++s) shuffled.push_back(silhouette.value(pair_labels(n, seed, s)));
+    for (int s = 1; s <= kLabelShuffles; ++s) shuffled.push_back(silhouette.value(pair_labels(n, seed, s)));
     result.shuffled = quantile(shuffled, 0.975);
     const auto labelled = silhouette.labelled(labels);
     result.left_out =
@@ -126,7 +126,7 @@ void visit_sites(Subject& subject, const std::vector<std::unique_ptr<Measurement
     const std::vector<int> pairs = paired_layers(subject);
 
     const auto show = [&](SiteRows& rows) {
-        if (rows.rows().rows() < kFewestRows) return;
+        if (rows.rows().rows() < kFewestSiteRows) return;
         rows.line()["constant"] = rows.constant();
         if (!subject.effects_only || rows.headline()) {
             for (const auto& measurement : measurements) measurement->site(rows);

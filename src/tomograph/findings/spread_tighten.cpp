@@ -13,7 +13,7 @@
 namespace tomograph {
 namespace {
 
-constexpr std::uint64_t kOrders = 1000;
+constexpr std::uint64_t kSpreadOrders = 1000;
 
 /// What both claims have at least: the middle above the first layer, and the last below the middle.
 double weaker(std::span<const double> by_layer) {
@@ -53,7 +53,7 @@ class SpreadAndTighten final : public Measurement {
         effect.detail["peak_layer"] = layer_of_peak(stack, unit);
         effect.detail["raw_peak_layer"] = layer_of_peak(stack, raw);
         std::vector<double> orders;
-        for (std::uint64_t s = 0; s < kOrders; ++s) {
+        for (std::uint64_t s = 0; s < kSpreadOrders; ++s) {
             std::vector<double> mixed;
             for (const std::int64_t i : permutation(static_cast<std::int64_t>(unit.all.size()),
                                                     mix(subject_.options.seed, 0x59ead, s)))

@@ -91,12 +91,12 @@ class LossTap final : public Tap {
 };
 
 /// Sums of one pass by sequence and by position.
-struct Losses {
+struct PassLosses {
     std::vector<double> sequence, kl;  // sums, then means, per sequence
     std::vector<double> position, count;
     std::vector<double> contrast;
 
-    Losses(std::size_t n_sequences, std::size_t length)
+    PassLosses(std::size_t n_sequences, std::size_t length)
         : sequence(n_sequences, 0), kl(n_sequences, 0), position(length, 0), count(length, 0) {}
     void add(const LossTap& tap, const std::vector<TokenPlace>& predicts,
              const std::vector<std::int32_t>& next, const std::vector<std::int32_t>& contrast_tokens) {
@@ -205,8 +205,8 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
     for (const Sequence& sequence : prompts.sequences) total += sequence.length();
     ActWriter writer = prepare_acts(model, *engine, prompts, acts, options.seed, progress);
     const std::size_t n = prompts.sequences.size();
-    Losses before(n, static_cast<std::size_t>(longest_length(prompts.sequences))), after = before,
-                                                                                   control = before;
+    PassLosses before(n, static_cast<std::size_t>(longest_length(prompts.sequences))), after = before,
+                                                                                       control = before;
     InterventionEffect effect;
     effect.n_changed = writer.n_tokens();
     LossTap tap;
@@ -227,7 +227,7 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
                                : -1);
         }
         distributions.resize(std::max(distributions.size(), next.size()));
-        const auto pass = [&](Losses& losses, std::vector<std::vector<float>>* keep,
+        const auto pass = [&](PassLosses& losses, std::vector<std::vector<float>>* keep,
                               const std::vector<std::vector<float>>* reference) {
             if (progress.stop_requested()) throw Stopped("nothing was measured");
             tap.begin(next, keep, reference);
@@ -249,14 +249,14 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
     }
     effect.sequence_before = before.sequence;
     effect.sequence_after = after.sequence;
-    effect.before = Losses::mean(before.sequence);
-    effect.after = Losses::mean(after.sequence);
+    effect.before = PassLosses::mean(before.sequence);
+    effect.after = PassLosses::mean(after.sequence);
     effect.change = effect.after - effect.before;
-    effect.kl = Losses::mean(after.kl);
-    if (options.control) effect.control_change = Losses::mean(control.sequence) - effect.before;
+    effect.kl = PassLosses::mean(after.kl);
+    if (options.control) effect.control_change = PassLosses::mean(control.sequence) - effect.before;
     if (!before.contrast.empty()) {
-        effect.contrast_before = Losses::mean(before.contrast);
-        effect.contrast_after = Losses::mean(after.contrast);
+        effect.contrast_before = PassLosses::mean(before.contrast);
+        effect.contrast_after = PassLosses::mean(after.contrast);
     }
     for (std::size_t p = 0; p < before.position.size(); ++p) {
         if (before.count[p] > 0)

@@ -9,7 +9,7 @@
 namespace tomograph {
 namespace {
 
-constexpr std::int64_t kFewestRows = 32;
+constexpr std::int64_t kFewestMapRows = 32;
 
 /// Rows [x, y]: a site's levelled vectors and what the last norm gives at the same tokens.
 class PairRows final : public RowSource {
@@ -48,7 +48,7 @@ void level_rows(Matrix& rows) {
 MapFitter::MapFitter(const Run& run, std::vector<std::int64_t> rows, const Site& last, ModelHead& head,
                      int threads)
     : run_(run), rows_(std::move(rows)), threads_(threads) {
-    if (std::ssize(rows_) < kFewestRows)
+    if (std::ssize(rows_) < kFewestMapRows)
         throw Error("too few tokens to fit a ridge lens on",
                     std::to_string(rows_.size()) + " stored ones that are no sinks in half of the sequences",
                     "read more or longer sequences");

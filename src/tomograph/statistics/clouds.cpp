@@ -10,14 +10,14 @@ namespace tomograph {
 namespace {
 
 /// Mean distance of rows to their mean, and the sum of its squares.
-struct Spread {
+struct CloudSpread {
     Eigen::RowVectorXd mean;
     double distance = 0;
     double squares = 0;
 };
 
-Spread spread_of(const Matrix& rows) {
-    Spread spread{rows.cast<double>().colwise().mean(), 0, 0};
+CloudSpread spread_of(const Matrix& rows) {
+    CloudSpread spread{rows.cast<double>().colwise().mean(), 0, 0};
     for (Eigen::Index i = 0; i < rows.rows(); ++i) {
         const double squared = (rows.row(i).cast<double>() - spread.mean).squaredNorm();
         spread.squares += squared;
@@ -52,7 +52,7 @@ CloudScores compare_clouds(const Matrix& a, const Matrix& b) {
     const std::vector<std::int32_t> group(labels.size(), 0);
     scores.silhouette = CosineSilhouette(rows, group, 1).value(labels);
 
-    const Spread in_a = spread_of(a), in_b = spread_of(b);
+    const CloudSpread in_a = spread_of(a), in_b = spread_of(b);
     const double between = (in_a.mean - in_b.mean).norm();
     if (between > 0) scores.davies_bouldin = (in_a.distance + in_b.distance) / between;
     const double within = in_a.squares + in_b.squares;

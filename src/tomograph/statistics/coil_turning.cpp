@@ -9,7 +9,7 @@
 namespace tomograph {
 namespace {
 
-constexpr double kStep = 1.2;  // between the middles of bands
+constexpr double kBandStep = 1.2;  // between the middles of bands
 
 /// The largest singular value of an antisymmetric matrix, which has each of them twice: a Schatten norm of
 /// order 16, at most a few per cent above it, smooth and the same for all that are compared.
@@ -38,7 +38,7 @@ MatrixD detrended(const MatrixD& curve) {
 
 TurningBasis::TurningBasis(Eigen::Index n) : n_(n), cosine_(n, n) {
     const double most = static_cast<double>(n) / 6;
-    for (double f = kLowest; f <= most || frequencies_.empty(); f *= kStep) {
+    for (double f = kLowest; f <= most || frequencies_.empty(); f *= kBandStep) {
         frequencies_.push_back(f);
         begin_.push_back(static_cast<Eigen::Index>(std::ceil(2 * f / kWidth)));
         end_.push_back(std::min(n, static_cast<Eigen::Index>(std::ceil(2 * f * kWidth))));

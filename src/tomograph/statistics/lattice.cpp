@@ -9,8 +9,8 @@
 namespace tomograph {
 namespace {
 
-constexpr double kStep = 0.5;    // of the grid of wave vectors; a peak is about 2 wide
-constexpr double kSmallest = 5;  // |q| below it shows the outline of the cloud
+constexpr double kGridStep = 0.5;  // of the grid of wave vectors; a peak is about 2 wide
+constexpr double kSmallest = 5;    // |q| below it shows the outline of the cloud
 constexpr double kLargest = 64;
 
 struct Peaks {
@@ -22,24 +22,25 @@ struct Peaks {
 Peaks find_peaks(const Eigen::VectorXd& x, const Eigen::VectorXd& y, double noise_x, double noise_y) {
     const auto n = x.size();
     const double reach = std::clamp(2.5 * std::sqrt(static_cast<double>(n)), 12.0, kLargest);
-    const auto half = static_cast<Eigen::Index>(reach / kStep);
+    const auto half = static_cast<Eigen::Index>(reach / kGridStep);
     Eigen::MatrixXf real_x(n, 2 * half + 1), imag_x(n, 2 * half + 1), real_y(n, half + 1),
         imag_y(n, half + 1);
     for (Eigen::Index q = -half; q <= half; ++q) {
-        const Eigen::ArrayXd angle = kStep * static_cast<double>(q) * x.array();
+        const Eigen::ArrayXd angle = kGridStep * static_cast<double>(q) * x.array();
         real_x.col(q + half) = angle.cos().cast<float>();
         imag_x.col(q + half) = angle.sin().cast<float>();
     }
     for (Eigen::Index q = 0; q <= half; ++q) {
-        const Eigen::ArrayXd angle = kStep * static_cast<double>(q) * y.array();
+        const Eigen::ArrayXd angle = kGridStep * static_cast<double>(q) * y.array();
         real_y.col(q) = angle.cos().cast<float>();
         imag_y.col(q) = angle.sin().cast<float>();
     }
     const Eigen::MatrixXf real = real_x.transpose() * real_y - imag_x.transpose() * imag_y;
     const Eigen::MatrixXf imag = real_x.transpose() * imag_y + imag_x.transpose() * real_y;
     const auto blurred = [&](double noise, Eigen::Index from, Eigen::Index to) {
-        const Eigen::ArrayXd q = kStep * Eigen::ArrayXd::LinSpaced(to - from + 1, static_cast<double>(from),
-                                                                   static_cast<double>(to));
+        const Eigen::ArrayXd q =
+            kGridStep *
+            Eigen::ArrayXd::LinSpaced(to - from + 1, static_cast<double>(from), static_cast<double>(to));
         return Eigen::ArrayXf((-noise * q.square()).exp().cast<float>());
     };
     const Eigen::ArrayXXf weight =
@@ -48,7 +49,7 @@ Peaks find_peaks(const Eigen::VectorXd& x, const Eigen::VectorXd& y, double nois
         weight * (real.array().square() + imag.array().square()) / static_cast<float>(n * n);
 
     const auto wave = [&](Eigen::Index i, Eigen::Index j) {
-        return Eigen::Vector2d(kStep * static_cast<double>(i - half), kStep * static_cast<double>(j));
+        return Eigen::Vector2d(kGridStep * static_cast<double>(i - half), kGridStep * static_cast<double>(j));
     };
     const auto counts = [&](const Eigen::Vector2d& q) { return q.norm() >= kSmallest && q.norm() <= reach; };
     Peaks peaks;

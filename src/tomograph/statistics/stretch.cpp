@@ -10,8 +10,8 @@ namespace tomograph {
 namespace {
 
 constexpr double kMost = 2;
-constexpr double kStep = 0.01;  // of the factor's logarithm
-constexpr Eigen::Index kFewest = 16;
+constexpr double kFactorStep = 0.01;  // of the factor's logarithm
+constexpr Eigen::Index kFewestStretched = 16;
 
 /// The curve at `t`, between its points.
 Eigen::RowVectorXd at(const MatrixD& curve, const VectorD& position, double t) {
@@ -38,12 +38,12 @@ Stretch find_stretch(const MatrixD& reference, const MatrixD& curve, const Vecto
     for (Eigen::Index i = 0; i < position.size(); ++i) {
         if (position[i] >= first && position[i] <= last) common.push_back(i);
     }
-    if (std::ssize(common) < kFewest) return {kNoNumber, kNoNumber, kNoNumber};
+    if (std::ssize(common) < kFewestStretched) return {kNoNumber, kNoNumber, kNoNumber};
     const MatrixD here = curve(common, Eigen::all);
-    const int reach = static_cast<int>(std::log(kMost) / kStep);
+    const int reach = static_cast<int>(std::log(kMost) / kFactorStep);
     std::vector<double> likeness;
     for (int step = -reach; step <= reach; ++step) {
-        const double factor = std::exp(step * kStep);
+        const double factor = std::exp(step * kFactorStep);
         MatrixD there(here.rows(), here.cols());
         for (std::size_t i = 0; i < common.size(); ++i)
             there.row(static_cast<Eigen::Index>(i)) = at(reference, position, factor * position[common[i]]);
@@ -56,7 +56,7 @@ Stretch find_stretch(const MatrixD& reference, const MatrixD& curve, const Vecto
         const double before = *(best - 1), after = *(best + 1), bend = before - 2 * *best + after;
         if (bend < 0) step += std::clamp(0.5 * (before - after) / bend, -0.5, 0.5);
     }
-    return {std::exp((step - reach) * kStep), *best, *best - *std::ranges::min_element(likeness)};
+    return {std::exp((step - reach) * kFactorStep), *best, *best - *std::ranges::min_element(likeness)};
 }
 
 }  // namespace tomograph

@@ -7,7 +7,7 @@ namespace {
 
 constexpr double kBudget = 1.5e12;  // floating point operations
 constexpr std::int64_t kRows[] = {512, 256, 128};
-constexpr std::int64_t kTwinRows = 64;
+constexpr std::int64_t kLensTwinRows = 64;
 constexpr std::int64_t kMostFitted = 8192;
 
 /// Products of a lens: answers over the vocabulary, and the maps' normal equations with their solution.
@@ -38,7 +38,7 @@ LensPlan plan_lens(const ModelInfo& model, std::int64_t n_tokens, int n_twins) {
         }
     }
     if (!plan.text || n_twins < 1) return plan;
-    plan.twin = {.rows = kTwinRows, .fit_rows = plan.text->fit_rows, .beside = {}};
+    plan.twin = {.rows = kLensTwinRows, .fit_rows = plan.text->fit_rows, .beside = {}};
     if (work_of(model, plan.twin) * n_twins > left)
         plan.twin.fit_rows = std::min(plan.twin.fit_rows, 4 * model.d_model);
     plan.n_twins =
