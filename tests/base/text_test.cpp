@@ -2,8 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include "tomograph/base/counted.h"
+
 namespace tomograph {
 namespace {
+
+TEST(Counted, OneTakesNoS) {
+    EXPECT_EQ(counted(0, "shard"), "0 shards");
+    EXPECT_EQ(counted(1, "shard"), "1 shard");
+    EXPECT_EQ(counted(12, "shard"), "12 shards");
+}
 
 TEST(Utf8Length, CountsTheBytesOfACharacter) {
     EXPECT_EQ(utf8_length("a"), 1u);

@@ -358,7 +358,7 @@ TEST(Neighbors, BadInput) {
     EXPECT_EQ(error_of([&] { find_neighbors(MatrixRows(x), 10); }),
               "cannot find 10 neighbours among 9 other rows; ask for 1 to 9, or select more rows");
     EXPECT_EQ(error_of([&] { find_neighbors(MatrixRows(x.data(), 1, 4), 1); }),
-              "cannot search neighbours among 1 rows; select more rows");
+              "cannot search neighbours among 1 row; select more rows");
     EXPECT_EQ(error_of([] { parse_metric("manhattan"); }),
               "no metric \"manhattan\"; use cosine, euclidean or correlation");
     x(7, 1) = -std::numeric_limits<float>::infinity();

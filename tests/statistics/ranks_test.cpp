@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numbers>
 #include <vector>
+
+#include "tomograph/base/random.h"
 
 namespace tomograph {
 namespace {
@@ -28,6 +31,45 @@ TEST(RankCorrelation, IsNoNumberOfTooLittle) {
     EXPECT_TRUE(std::isnan(rank_correlation(a, a)));
     EXPECT_TRUE(std::isnan(rank_correlation(flat, b)));
     EXPECT_TRUE(std::isnan(rank_correlation(gap, b)));
+}
+
+TEST(RankCorrelation, IntervalHoldsTheTruthAsOftenAsItSays) {
+    for (const int n : {6, 8, 30, 60}) {
+        for (const double r : {0.0, 0.5, 0.8}) {
+            const double truth = 6 / std::numbers::pi * std::asin(r / 2);  // Spearman's of normal pairs
+            Rng rng(mix(7, n, static_cast<std::uint64_t>(100 * r)));
+            constexpr int kSamples = 4000;
+            int held = 0;
+            for (int sample = 0; sample < kSamples; ++sample) {
+                std::vector<double> a(n), b(n);
+                for (int i = 0; i < n; ++i) {
+                    a[i] = rng.normal();
+                    b[i] = r * a[i] + std::sqrt(1 - r * r) * rng.normal();
+                }
+                const auto interval = rank_correlation_interval(rank_correlation(a, b), n);
+                ASSERT_TRUE(interval);
+                held += interval->lo <= truth && truth <= interval->hi ? 1 : 0;
+            }
+            EXPECT_GE(held, 0.93 * kSamples) << n << " pairs of " << r;
+            EXPECT_LE(held, 0.99 * kSamples) << n << " pairs of " << r;
+        }
+    }
+}
+
+TEST(RankCorrelation, IntervalStaysAmongCorrelations) {
+    for (const int n : {5, 8, 60}) {
+        for (const double rho : {-1.0, -0.9, 0.0, 0.9, 1.0}) {
+            const auto interval = rank_correlation_interval(rho, n);
+            ASSERT_TRUE(interval);
+            EXPECT_GE(interval->lo, -1);
+            EXPECT_LE(interval->hi, 1);
+            EXPECT_LE(interval->lo, rho);
+            EXPECT_GE(interval->hi, rho);
+            EXPECT_GT(interval->hi - interval->lo, 10.0 / (n * n * n)) << "order of few pairs is chance, too";
+        }
+    }
+    EXPECT_FALSE(rank_correlation_interval(0.5, 4));
+    EXPECT_FALSE(rank_correlation_interval(kNoNumber, 60));
 }
 
 }  // namespace

@@ -167,6 +167,17 @@ TEST(Bootstrap, OfFewGroupsHoldsTheTruthAsOftenAsItSays) {
     EXPECT_NEAR(small_sample_reach(32), 1.057, 1e-3);
 }
 
+TEST(Bootstrap, EndsWhereTheStatisticDoes) {
+    const std::vector<double> shares{1, 1, 1, 1, 0.4};
+    const auto share = [&](std::span<const double> w) {
+        return std::inner_product(w.begin(), w.end(), shares.begin(), 0.0) / 5;
+    };
+    EXPECT_GT(bootstrap(5, {}, share)->hi, 1);
+    EXPECT_EQ(bootstrap(5, {.most = 1}, share)->hi, 1);
+    EXPECT_EQ(bootstrap(5, {.most = 1}, share)->lo, bootstrap(5, {}, share)->lo);
+    EXPECT_EQ(bootstrap(5, {.least = 0.9}, share)->lo, 0.9);
+}
+
 TEST(Bootstrap, TooFewGroupsGiveNoInterval) {
     const auto mean = [](std::span<const double> w) { return w[0]; };
     EXPECT_FALSE(bootstrap(4, {}, mean));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/text.h"
@@ -128,7 +129,8 @@ PromptSet csv_prompts(const Model& model, const CaptureFlags& flags, GivenOption
     PromptSet set = given_prompts(model.vocabulary(), given);
     set.description["column"] = flags.column;
     if (empty > 0) {
-        set.notes.push_back(fmt::format("{} rows of {} have no text and were passed over", empty, flags.csv));
+        set.notes.push_back(
+            fmt::format("passed over {} of {} without text", counted(empty, "row"), flags.csv));
         set.description["notes"] = set.notes;
     }
     return set;
@@ -277,8 +279,8 @@ void run(const CaptureFlags& flags, Progress& progress) {
     if (flags.scores && summary.mean_logprob < 0)
         say("mean log-probability of a token {:.4f} (perplexity {:.2f})\n", summary.mean_logprob,
             std::exp(-summary.mean_logprob));
-    say("{}: {} {}, {} sites, {} rows of {}, {}\n", out.string(), summary.n_sequences,
-        summary.n_sequences == 1 ? "sequence" : "sequences", summary.n_sites, summary.n_rows,
+    say("{}: {}, {}, {} of {}, {}\n", out.string(), counted(summary.n_sequences, "sequence"),
+        counted(summary.n_sites, "site"), counted(summary.n_rows, "row"),
         options.keep.scores > 0 ? "scores" : "vectors", bytes_text(static_cast<double>(summary.bytes)));
     if (rank) {
         if (merge_ranks(flags.out, *rank, options.begin, progress))

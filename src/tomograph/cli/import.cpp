@@ -1,5 +1,6 @@
 #include "tomograph/exchange/import.h"
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
@@ -38,8 +39,8 @@ void import(const ImportFlags& flags, Progress& progress) {
     if (!flags.labels.empty()) options.labels = flags.labels;
     const ImportSummary summary = import_vectors(options, flags.out, progress);
     print_notes(summary.notes);
-    say("{}: {} rows in {} sequence{}, {} site{}\n", flags.out, summary.n_rows, summary.n_sequences,
-        summary.n_sequences == 1 ? "" : "s", summary.n_sites, summary.n_sites == 1 ? "" : "s");
+    say("{}: {} in {}, {}\n", flags.out, counted(summary.n_rows, "row"),
+        counted(summary.n_sequences, "sequence"), counted(summary.n_sites, "site"));
 }
 
 }  // namespace

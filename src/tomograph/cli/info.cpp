@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/text.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/common.h"
@@ -101,8 +102,9 @@ void run_info(const std::string& path, bool json) {
                        : fmt::format(": INCOMPLETE, {} of {} tokens; what is listed here can be used, and "
                                      "capture --resume goes on",
                                      run.n_tokens(), run.planned_tokens()));
-    say("{} sequences, {} tokens, longest {}; vectors of {} tokens in {} shards, {}\n", run.n_sequences(),
-        run.n_tokens(), run.length(), run.n_rows(), run.json().at("shards").size(),
+    say("{}, {}, longest {}; vectors of {} in {}, {}\n", counted(run.n_sequences(), "sequence"),
+        counted(run.n_tokens(), "token"), run.length(), counted(run.n_rows(), "token"),
+        counted(static_cast<std::int64_t>(run.json().at("shards").size()), "shard"),
         bytes_text(static_cast<double>(bytes)));
     if (const std::string acts = acts_of(run); !acts.empty())
         say("the model was changed while it read: {}\n", printable(acts));

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/json.h"
 #include "tomograph/base/text.h"
@@ -41,7 +42,9 @@ void print_effect(const InterventionEffect& effect, const Vocabulary& vocabulary
         return text;
     };
     say("next   {}\n    -> {}\n", line(effect.top_before), line(effect.top_after));
-    say("{} tokens of {} sequences were changed\n", effect.n_changed, effect.sequence_before.size());
+    say("{} of {} {} changed\n", counted(effect.n_changed, "token"),
+        counted(static_cast<std::int64_t>(effect.sequence_before.size()), "sequence"),
+        effect.n_changed == 1 ? "was" : "were");
 }
 
 void run(const InterveneFlags& flags, Progress& progress) {

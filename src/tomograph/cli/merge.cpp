@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/cli/commands.h"
 #include "tomograph/cli/terminal.h"
 
@@ -24,9 +25,9 @@ void add_merge(CLI::App& app, Progress& progress) {
         const MergeSummary summary = merge_runs(
             {flags->runs.begin(), flags->runs.end()}, flags->out,
             {.begin = flags->force ? Begin::replace : Begin::fresh, .copy = flags->copy}, progress);
-        say("{}: {} parts, {} sequences, {} tokens, {} shards, {} linked, {} copied\n", flags->out,
-            summary.n_parts, summary.n_sequences, summary.n_tokens, summary.n_shards,
-            bytes_text(static_cast<double>(summary.linked_bytes)),
+        say("{}: {}, {}, {}, {}, {} linked, {} copied\n", flags->out, counted(summary.n_parts, "part"),
+            counted(summary.n_sequences, "sequence"), counted(summary.n_tokens, "token"),
+            counted(summary.n_shards, "shard"), bytes_text(static_cast<double>(summary.linked_bytes)),
             bytes_text(static_cast<double>(summary.copied_bytes)));
     });
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
 #include "tomograph/select/experts.h"
@@ -237,9 +238,10 @@ std::string selection_text(const Run& run, const Selection& selection) {
 
 std::string run_text(const Run& run) {
     const std::int64_t n = run.n_sequences();
-    const std::string size = n * run.length() == run.n_tokens()
-                                 ? fmt::format("{} × {} tokens", n, run.length())
-                                 : fmt::format("{} sequences, {} tokens", n, run.n_tokens());
+    const std::string size =
+        n * run.length() == run.n_tokens()
+            ? fmt::format("{} × {} tokens", n, run.length())
+            : fmt::format("{}, {}", counted(n, "sequence"), counted(run.n_tokens(), "token"));
     return fmt::format("{} · {}, {}", run.model_name(), run.prompts(), size);
 }
 

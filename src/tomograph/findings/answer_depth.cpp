@@ -26,8 +26,10 @@ class DepthOfAnswer final : public Measurement {
         effect.value = share(false);
         if (subject_.effects_only) return effect;
         effect.controls.push_back({"shifted tokens", share(true)});
+        BootstrapOptions of_a_share = subject_.bootstrap();
+        of_a_share.least = 0, of_a_share.most = 1;
         effect.interval =
-            tomograph::bootstrap(static_cast<int>(table->sequences.size()), subject_.bootstrap(),
+            tomograph::bootstrap(static_cast<int>(table->sequences.size()), of_a_share,
                                  [&](std::span<const double> weights) { return share(false, weights); });
         effect.detail = {{"tokens", table->n_rows()}, {"sequences", table->sequences.size()}};
         for (const LensKind lens : {LensKind::logit, LensKind::ridge}) {

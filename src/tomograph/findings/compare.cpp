@@ -103,9 +103,10 @@ void measure_movement(const Matrix& x, const Matrix& y, const CommonRows& common
     };
     drift.relative_change = change(VectorD::Ones(common.n_groups));
     drift.interval =
-        bootstrap(common.n_groups, {options.bootstrap, options.seed, 1}, [&](std::span<const double> w) {
-            return change(Eigen::Map<const VectorD>(w.data(), common.n_groups));
-        });
+        bootstrap(common.n_groups, {.replicates = options.bootstrap, .seed = options.seed, .least = 0},
+                  [&](std::span<const double> w) {
+                      return change(Eigen::Map<const VectorD>(w.data(), common.n_groups));
+                  });
 
     const Pca pca_x = fit_pca(MatrixRows(x), {.n_components = 0, .threads = 1});
     const double ratio = participation_ratio(pca_x.explained_variance);

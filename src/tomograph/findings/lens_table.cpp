@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/json_reason.h"
 #include "tomograph/base/version.h"
@@ -42,7 +43,7 @@ Json depth_json(const AnswerDepth& depth) {
 
 /// The lines that both charts have, with what they take of a reading.
 std::vector<ChartLine> lines_of(const LensTable& table, const std::vector<LensTable>& twins,
-                                std::vector<double> LensNumbers::* which, bool geometric) {
+                                std::vector<double> LensNumbers::*which, bool geometric) {
     const auto shown = [&](const LensTable& of, const std::vector<double>& values,
                            std::span<const double> weights = {}) {
         const double mean = lens_mean(of, values, weights);
@@ -65,7 +66,7 @@ std::vector<ChartLine> lines_of(const LensTable& table, const std::vector<LensTa
             line.value.push_back(shown(of, from.*which));
             if (control) continue;
             const auto interval =
-                bootstrap(static_cast<int>(of.sequences.size()), {},
+                bootstrap(static_cast<int>(of.sequences.size()), {.least = geometric ? 1.0 : 0.0},
                           [&](std::span<const double> weights) { return shown(of, from.*which, weights); });
             if (!interval) continue;
             line.low.push_back(interval->lo);
@@ -236,11 +237,12 @@ double depth_share(int layer, int n_layers) {
 
 std::vector<Chart> lens_charts(const LensTable& table, const std::vector<LensTable>& twins) {
     const auto chart = [&](const char* name, const char* title, const char* label,
-                           std::vector<double> LensNumbers::* which, bool geometric) {
+                           std::vector<double> LensNumbers::*which, bool geometric) {
         return Chart{
             .name = name,
             .title = title,
-            .subtitle = fmt::format("{} tokens of {} sequences", table.n_rows(), table.sequences.size()),
+            .subtitle = fmt::format("{} of {}", counted(table.n_rows(), "token"),
+                                    counted(static_cast<std::int64_t>(table.sequences.size()), "sequence")),
             .caption =
                 "What the stream after each block would answer through the model's own last norm and "
                 "unembedding (logit lens) and through an affine map fitted on other sequences (ridge lens); "
@@ -288,8 +290,10 @@ std::string lens_text(const LensTable& table, const std::vector<LensTable>& twin
     text += fmt::format("  ridge lens  {}\n", depth_text(table, LensKind::ridge));
     for (const LensTable& twin : twins)
         text += fmt::format("  untrained twin, ridge lens  {}\n", depth_text(twin, LensKind::ridge));
-    text += fmt::format("{} tokens of {} sequences were read; maps were fitted on {} tokens of others\n",
-                        table.n_rows(), table.sequences.size(), table.fitted_on);
+    text += fmt::format("{} of {} were read; maps were fitted on {} of others\n",
+                        counted(table.n_rows(), "token"),
+                        counted(static_cast<std::int64_t>(table.sequences.size()), "sequence"),
+                        counted(table.fitted_on, "token"));
     text += table.check.unchecked.empty()
                 ? fmt::format(
                       "check: the last layer's reading is the model's own answer to {:.2g} nats over {} "

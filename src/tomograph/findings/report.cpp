@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/text.h"
@@ -128,9 +129,10 @@ std::string outliers_text(const MeasureReport& report, std::size_t most) {
             text += fmt::format(
                 "fewer than {} odd tokens could not be told: a longer reference tells fewer\n", test.fewest);
     } else if (!report.outliers.empty()) {
-        text += fmt::format(
-            "\n{} tokens stand out (score above {:.4g}, which 1 in {:.0f} of this run's tokens is):\n",
-            report.outliers.size(), report.outlier_threshold, 1 / report.false_alarm_rate);
+        text += fmt::format("\n{} {} out (score above {:.4g}, which 1 in {:.0f} of this run's tokens is):\n",
+                            counted(static_cast<std::int64_t>(report.outliers.size()), "token"),
+                            report.outliers.size() == 1 ? "stands" : "stand", report.outlier_threshold,
+                            1 / report.false_alarm_rate);
     }
     list(report.outliers);
     if (!report.first_tokens.empty()) {

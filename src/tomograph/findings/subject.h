@@ -42,7 +42,9 @@ class Subject {
     std::vector<Json> site_lines;  ///< [sites]
     std::vector<std::string> notes;
 
-    BootstrapOptions bootstrap() const { return {options.bootstrap, options.seed, threads}; }
+    BootstrapOptions bootstrap() const {
+        return {.replicates = options.bootstrap, .seed = options.seed, .threads = threads};
+    }
     /// A layer of the stream that headline numbers average over?
     bool headline(const Site& site) const;
     bool headline_layer(int layer) const;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/rows.h"
 #include "tomograph/intervene/place_geometry.h"
@@ -315,8 +316,8 @@ std::string advise_table(const AdviseReport& report) {
     if (report.interaction)
         text += fmt::format("\nquantising both costs {} more than one and the other\n",
                             cost_text(*report.interaction));
-    text += fmt::format("\nloss {:.4f} nats over {} sequences; directions were fitted to {} others\n",
-                        report.before, report.n_measured, report.n_fitted);
+    text += fmt::format("\nloss {:.4f} nats over {}; directions were fitted to {}\n", report.before,
+                        counted(report.n_measured, "sequence"), counted(report.n_fitted, "other"));
     return text;
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <numeric>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
 #include "tomograph/intervene/passes.h"
@@ -265,8 +266,8 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
     }
     effect.interval = loss_change(before.sequence, after.sequence, options.bootstrap, options.seed).interval;
     if (!effect.interval)
-        effect.notes.push_back(
-            fmt::format("{} sequences give no interval: use {} or more", n, kFewestGroups));
+        effect.notes.push_back(fmt::format("no interval of {}: use {} or more",
+                                           counted(static_cast<std::int64_t>(n), "sequence"), kFewestGroups));
     progress.end();
     return effect;
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/intervene/effects.h"
 #include "tomograph/intervene/passes.h"
@@ -173,8 +174,8 @@ SweepReport Sweep::run() {
     }
     correlate(report);
     if (static_cast<int>(n) < kFewestGroups)
-        report.notes.push_back(
-            fmt::format("{} sequences give no interval: use {} or more", n, kFewestGroups));
+        report.notes.push_back(fmt::format("no interval of {}: use {} or more",
+                                           counted(static_cast<std::int64_t>(n), "sequence"), kFewestGroups));
     progress_.end();
     return report;
 }
@@ -185,11 +186,9 @@ void Sweep::correlate(SweepReport& report) const {
     for (std::size_t g = 0; g < kGeometries; ++g) {
         std::vector<double> values;
         for (const SweepUnit& unit : report.units) values.push_back(unit.geometry[g]);
-        SweepCorrelation correlation{static_cast<Geometry>(g), rank_correlation(values, damage),
-                                     std::nullopt};
-        correlation.interval = bootstrap(
-            static_cast<int>(damage.size()), {.replicates = options_.bootstrap, .seed = options_.seed},
-            [&](std::span<const double> weights) { return rank_correlation(values, damage, weights); });
+        const double rho = rank_correlation(values, damage);
+        const auto n = std::count_if(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+        SweepCorrelation correlation{static_cast<Geometry>(g), rho, rank_correlation_interval(rho, n)};
         for (const SweepUnit& unit : report.units) {
             if (unit.over != SweepOver::components || correlation.within.contains(unit.component)) continue;
             std::vector<double> weights;

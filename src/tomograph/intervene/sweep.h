@@ -66,7 +66,7 @@ struct SweepUnit {
 struct SweepCorrelation {
     Geometry geometry;
     double rho = 0;                    ///< Spearman's
-    std::optional<Interval> interval;  ///< by bootstrap over places
+    std::optional<Interval> interval;  ///< rank_correlation_interval() of the places
     /// The same among the places of one component: what differs between attention and MLP is no part of it.
     /// Empty where all places are of one, or none.
     std::map<Component, double> within = {};

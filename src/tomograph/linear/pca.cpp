@@ -8,6 +8,7 @@
 #include <cmath>
 #include <optional>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/threads.h"
 #include "tomograph/linear/eigenpairs.h"
@@ -64,8 +65,8 @@ void fix_signs(MatrixD& vectors) {
 
 void require_enough_rows(std::int64_t n_rows, const PcaOptions& options) {
     if (n_rows >= (options.center ? 2 : 1)) return;
-    throw Error(fmt::format("cannot fit a PCA to {} row{}", n_rows, n_rows == 1 ? "" : "s"),
-                "variance needs at least 2", "select more rows");
+    throw Error("cannot fit a PCA to " + counted(n_rows, "row"), "variance needs at least 2",
+                "select more rows");
 }
 
 }  // namespace

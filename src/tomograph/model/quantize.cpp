@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/file.h"
 #include "tomograph/base/threads.h"
@@ -105,8 +106,8 @@ std::vector<std::string> fallback_notes(const std::vector<std::string>& warnings
         const auto& [columns, block, wanted, used] = what;
         notes.push_back(
             fmt::format("{} ({}) became {} instead of {}: rows of {} do not divide into blocks of {}",
-                        of.first == 1 ? "1 tensor" : fmt::format("{} tensors", of.first),
-                        of.first == 1 ? of.second : "such as " + of.second, used, wanted, columns, block));
+                        counted(of.first, "tensor"), of.first == 1 ? of.second : "such as " + of.second, used,
+                        wanted, columns, block));
     }
     return notes;
 }

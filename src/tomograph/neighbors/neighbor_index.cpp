@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/random.h"
 #include "tomograph/base/threads.h"
@@ -42,11 +43,11 @@ void require_k(int k, std::int64_t most) {
 /// Row numbers are int32 from here on.
 const RowSource& searchable(const RowSource& rows) {
     if (rows.n_rows() < 2) {
-        throw Error(fmt::format("cannot search neighbours among {} rows", rows.n_rows()), "",
+        throw Error("cannot search neighbours among " + counted(rows.n_rows(), "row"), "",
                     "select more rows");
     }
     if (rows.n_rows() > std::numeric_limits<std::int32_t>::max()) {
-        throw Error(fmt::format("cannot search neighbours among {} rows", rows.n_rows()),
+        throw Error("cannot search neighbours among " + counted(rows.n_rows(), "row"),
                     "row numbers end at 2147483647", "select fewer rows");
     }
     return rows;

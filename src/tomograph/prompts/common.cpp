@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
 
@@ -136,7 +137,8 @@ void note_reading(PromptSet& set, std::int64_t spelt, std::int64_t replaced, con
                         spelt, spelt == 1 ? "special token" : "special tokens", vocabulary.info().model,
                         spelt == 1 ? "was" : "were"));
     if (replaced > 0)
-        set.notes.push_back(fmt::format("{} bytes that are no UTF-8 were read as U+FFFD", replaced));
+        set.notes.push_back(fmt::format("read {} that {} no UTF-8 as U+FFFD", counted(replaced, "byte"),
+                                        replaced == 1 ? "is" : "are"));
 }
 
 }  // namespace tomograph

@@ -60,4 +60,13 @@ double rank_correlation(std::span<const double> a, std::span<const double> b,
     return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : kNoNumber;
 }
 
+std::optional<Interval> rank_correlation_interval(double rho, std::int64_t n) {
+    if (n < 5 || std::isnan(rho)) return std::nullopt;
+    const auto pairs = static_cast<double>(n);
+    const double most = 1 - 6 / (pairs * pairs * pairs - pairs);
+    const double middle = std::atanh(std::clamp(rho, -most, most));
+    const double reach = 1.959964 * std::sqrt((1 + rho * rho / 2) / (pairs - 3));
+    return Interval{std::min(rho, std::tanh(middle - reach)), std::max(rho, std::tanh(middle + reach))};
+}
+
 }  // namespace tomograph

@@ -68,8 +68,9 @@ std::optional<Interval> bootstrap(int n_groups, const BootstrapOptions& options,
     });
     const auto numbers = std::count_if(values.begin(), values.end(), [](double v) { return !std::isnan(v); });
     if (2 * numbers < options.replicates) return std::nullopt;
-    return stretched_percentiles(statistic(std::vector<double>(static_cast<std::size_t>(n_groups), 1.0)),
-                                 values, n_groups);
+    const Interval interval = stretched_percentiles(
+        statistic(std::vector<double>(static_cast<std::size_t>(n_groups), 1.0)), values, n_groups);
+    return Interval{std::max(options.least, interval.lo), std::min(options.most, interval.hi)};
 }
 
 std::optional<Interval> spread_interval(double effect, std::span<const double> replicates, int n_groups,

@@ -30,6 +30,8 @@ struct BootstrapOptions {
     int replicates = 200;
     std::uint64_t seed = 42;
     int threads = 1;
+    /// What the statistic can be: the interval ends there, however far it was stretched.
+    double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
 };
 
 /// How often each of `n_groups` is drawn in one replicate: n_groups draws with replacement. The same for
