@@ -104,8 +104,7 @@ void run_info(const std::string& path, bool json) {
                                      run.n_tokens(), run.planned_tokens()));
     say("{}, {}, longest {}; vectors of {} in {}, {}\n", counted(run.n_sequences(), "sequence"),
         counted(run.n_tokens(), "token"), run.length(), counted(run.n_rows(), "token"),
-        counted(static_cast<std::int64_t>(run.json().at("shards").size()), "shard"),
-        bytes_text(static_cast<double>(bytes)));
+        counted(run.json().at("shards").size(), "shard"), bytes_text(static_cast<double>(bytes)));
     if (const std::string acts = acts_of(run); !acts.empty())
         say("the model was changed while it read: {}\n", printable(acts));
     if (!run.labels().empty()) {

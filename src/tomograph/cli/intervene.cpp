@@ -43,8 +43,7 @@ void print_effect(const InterventionEffect& effect, const Vocabulary& vocabulary
     };
     say("next   {}\n    -> {}\n", line(effect.top_before), line(effect.top_after));
     say("{} of {} {} changed\n", counted(effect.n_changed, "token"),
-        counted(static_cast<std::int64_t>(effect.sequence_before.size()), "sequence"),
-        effect.n_changed == 1 ? "was" : "were");
+        counted(effect.sequence_before.size(), "sequence"), effect.n_changed == 1 ? "was" : "were");
 }
 
 void run(const InterveneFlags& flags, Progress& progress) {

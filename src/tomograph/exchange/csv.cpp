@@ -99,8 +99,7 @@ Csv parse_csv(std::string_view text, const std::string& name) {
     std::vector<std::string> fields;
     while (cutter.next(fields, line)) {
         if (fields.size() != table.header.size())
-            throw Error(fmt::format("line {} of {} has {}", line, name,
-                                    counted(static_cast<std::int64_t>(fields.size()), "field")),
+            throw Error(fmt::format("line {} of {} has {}", line, name, counted(fields.size(), "field")),
                         fmt::format("the header has {}", table.header.size()), "");
         table.lines.push_back(line);
         for (std::size_t i = 0; i < fields.size(); ++i) table.columns[i].push_back(std::move(fields[i]));

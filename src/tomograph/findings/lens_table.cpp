@@ -242,7 +242,7 @@ std::vector<Chart> lens_charts(const LensTable& table, const std::vector<LensTab
             .name = name,
             .title = title,
             .subtitle = fmt::format("{} of {}", counted(table.n_rows(), "token"),
-                                    counted(static_cast<std::int64_t>(table.sequences.size()), "sequence")),
+                                    counted(table.sequences.size(), "sequence")),
             .caption =
                 "What the stream after each block would answer through the model's own last norm and "
                 "unembedding (logit lens) and through an affine map fitted on other sequences (ridge lens); "
@@ -291,8 +291,7 @@ std::string lens_text(const LensTable& table, const std::vector<LensTable>& twin
     for (const LensTable& twin : twins)
         text += fmt::format("  untrained twin, ridge lens  {}\n", depth_text(twin, LensKind::ridge));
     text += fmt::format("{} of {} were read; maps were fitted on {} of others\n",
-                        counted(table.n_rows(), "token"),
-                        counted(static_cast<std::int64_t>(table.sequences.size()), "sequence"),
+                        counted(table.n_rows(), "token"), counted(table.sequences.size(), "sequence"),
                         counted(table.fitted_on, "token"));
     text += table.check.unchecked.empty()
                 ? fmt::format(

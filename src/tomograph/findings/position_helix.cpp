@@ -60,8 +60,8 @@ Json describe(const Coil& coil) {
 
 constexpr int kHelixReplicates = 40;
 constexpr std::int64_t kShiftedPoints = 256;
-constexpr int kHelixSurrogates =
-    999;  // p can reach 0.001, which Holm's correction over all findings may ask for
+// p can reach 0.001, which Holm's correction over all findings may ask for.
+constexpr int kHelixSurrogates = 999;
 
 class PositionHelix final : public Measurement {
   public:

@@ -130,7 +130,7 @@ std::string outliers_text(const MeasureReport& report, std::size_t most) {
                 "fewer than {} odd tokens could not be told: a longer reference tells fewer\n", test.fewest);
     } else if (!report.outliers.empty()) {
         text += fmt::format("\n{} {} out (score above {:.4g}, which 1 in {:.0f} of this run's tokens is):\n",
-                            counted(static_cast<std::int64_t>(report.outliers.size()), "token"),
+                            counted(report.outliers.size(), "token"),
                             report.outliers.size() == 1 ? "stands" : "stand", report.outlier_threshold,
                             1 / report.false_alarm_rate);
     }

@@ -13,8 +13,8 @@ namespace tomograph {
 namespace {
 
 constexpr double kLeastLikeness = 0.3, kLeastContrast = 0.05;
-constexpr Eigen::Index kDoseComponents =
-    4;  // of the curves: where means of few sequences are more than noise
+// Of the curves: where means of few sequences are more than noise.
+constexpr Eigen::Index kDoseComponents = 4;
 constexpr int kDoseReplicates = 100;
 
 /// A run at another speed of rotation.

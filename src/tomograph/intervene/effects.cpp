@@ -7,7 +7,6 @@
 #include <map>
 #include <numeric>
 
-#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/base/text.h"
 #include "tomograph/intervene/passes.h"
@@ -265,9 +264,7 @@ InterventionEffect measure_effect(const LanguageModel& model, const PromptSet& p
                                           after.position[p] / after.count[p]});
     }
     effect.interval = loss_change(before.sequence, after.sequence, options.bootstrap, options.seed).interval;
-    if (!effect.interval)
-        effect.notes.push_back(fmt::format("no interval of {}: use {} or more",
-                                           counted(static_cast<std::int64_t>(n), "sequence"), kFewestGroups));
+    if (!effect.interval) effect.notes.push_back(no_interval_note(n));
     progress.end();
     return effect;
 }

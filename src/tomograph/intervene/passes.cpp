@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/statistics/answers.h"
 
@@ -172,6 +173,10 @@ LossChange loss_change(const std::vector<double>& before, const std::vector<doub
     LossChange result{change(std::vector<double>(n, 1.0)), std::nullopt};
     result.interval = bootstrap(static_cast<int>(n), {.replicates = replicates, .seed = seed}, change);
     return result;
+}
+
+std::string no_interval_note(std::size_t n_sequences) {
+    return fmt::format("no interval of {}: use {} or more", counted(n_sequences, "sequence"), kFewestGroups);
 }
 
 }  // namespace tomograph

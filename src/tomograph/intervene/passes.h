@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "tomograph/base/progress.h"
@@ -57,5 +58,7 @@ struct LossChange {
 };
 LossChange loss_change(const std::vector<double>& before, const std::vector<double>& after, int replicates,
                        std::uint64_t seed);
+/// What a reader is told where so few sequences gave no interval.
+std::string no_interval_note(std::size_t n_sequences);
 
 }  // namespace tomograph

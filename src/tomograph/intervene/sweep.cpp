@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cmath>
 
-#include "tomograph/base/counted.h"
 #include "tomograph/base/error.h"
 #include "tomograph/intervene/effects.h"
 #include "tomograph/intervene/passes.h"
@@ -173,9 +172,7 @@ SweepReport Sweep::run() {
         report.units.push_back(std::move(unit));
     }
     correlate(report);
-    if (static_cast<int>(n) < kFewestGroups)
-        report.notes.push_back(fmt::format("no interval of {}: use {} or more",
-                                           counted(static_cast<std::int64_t>(n), "sequence"), kFewestGroups));
+    if (static_cast<int>(n) < kFewestGroups) report.notes.push_back(no_interval_note(n));
     progress_.end();
     return report;
 }

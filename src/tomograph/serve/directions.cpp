@@ -21,8 +21,7 @@ MatrixD group(const MapRows& map, const Site& site, const std::vector<std::int64
               std::set<std::int64_t>& taken) {
     const RowLabels& labels = map.rows.labels();
     if (rows.size() < kLeastOfGroup)
-        throw Error(fmt::format("{} to lead {} at {}",
-                                counted(static_cast<std::int64_t>(rows.size()), "point"), which, site.name()),
+        throw Error(fmt::format("{} to lead {} at {}", counted(rows.size(), "point"), which, site.name()),
                     fmt::format("a mean needs {}", kLeastOfGroup), "select more points");
     if (rows.size() > kMostOfGroup)
         throw Error(fmt::format("{} points to lead {}", rows.size(), which),
